@@ -1,0 +1,49 @@
+# On a fresh machine with Python >= 3.11 and make: `make bench` rehearses the CRM suite, `make test` checks the project.
+PYTHON ?= python3
+SUITE  ?= crm
+SERVER ?= auto
+SCALE  ?= 1
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+BENCH  := $(BIN)/bench
+
+.PHONY: setup bench test test-container perf lint type report doctor clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+setup: $(STAMP) ## virtual environment and install; nothing if up to date
+
+bench: setup ## the main job: seed, apply, watch, explain, report (SUITE= SERVER= SCALE= ARGS=)
+	$(BENCH) run $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(ARGS)
+
+test: lint type ## everything but the container tests
+	$(BIN)/pytest -m 'not container' $(ARGS)
+
+test-container: setup ## the tests that need a Docker engine
+	$(BIN)/pytest -m container $(ARGS)
+
+perf: setup ## timings and ratios of the harness itself
+	$(BIN)/pytest tests/perf --benchmark-enable $(ARGS)
+
+lint: setup ## style and import contract
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+type: setup ## mypy --strict
+	$(BIN)/mypy
+
+report: setup ## draw the report of a stored run again (RUN=)
+	$(BENCH) report $(or $(RUN),latest)
+
+doctor: setup ## what this machine can do
+	$(BENCH) doctor
+
+clean: ## remove the virtual environment and the stored runs
+	rm -rf .venv results/runs

@@ -1,0 +1,1 @@
+"""Pure conclusions from stored runs."""

@@ -1,0 +1,54 @@
+"""The errors that a user can meet.
+
+BenchError
+ ├── UsageError         exit 2  an option, file, suite or setting that cannot be used
+ ├── NotComparableError exit 3  two runs that must not be compared
+ ├── MigrationError     exit 4  a migration failed
+ ├── ServerError        exit 5  the server cannot be started, reached or used
+ └── Interrupted        exit 130  the user pressed Ctrl-C, or the process was asked to end
+
+Each says in one sentence what failed, on which thing, with which value; ``hint`` says what to try.
+"""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """Base of every error that is shown without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BenchError):
+    """An option, file, suite or setting that cannot be used."""
+
+    exit_code = 2
+
+
+class NotComparableError(BenchError):
+    """Two runs that must not be compared."""
+
+    exit_code = 3
+
+
+class MigrationError(BenchError):
+    """A migration failed; what was measured until then is kept."""
+
+    exit_code = 4
+
+
+class ServerError(BenchError):
+    """The server cannot be started, reached or used."""
+
+    exit_code = 5
+
+
+class Interrupted(BenchError):
+    """The user, or the system, asked the run to end."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Frozen data, standard library only: what was read, measured and concluded."""

@@ -1,0 +1,127 @@
+"""Lock modes with their documented conflicts, and the locks that a statement held or waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class LockMode(StrEnum):
+    """The eight table-level lock modes, weakest first, named as in ``pg_locks.mode``.
+
+    https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+    """
+
+    ACCESS_SHARE = "AccessShareLock"
+    ROW_SHARE = "RowShareLock"
+    ROW_EXCLUSIVE = "RowExclusiveLock"
+    SHARE_UPDATE_EXCLUSIVE = "ShareUpdateExclusiveLock"
+    SHARE = "ShareLock"
+    SHARE_ROW_EXCLUSIVE = "ShareRowExclusiveLock"
+    EXCLUSIVE = "ExclusiveLock"
+    ACCESS_EXCLUSIVE = "AccessExclusiveLock"
+
+    @property
+    def strength(self) -> int:
+        """Position in the documented order: 1 (ACCESS SHARE) to 8 (ACCESS EXCLUSIVE)."""
+        return _STRENGTH[self]
+
+    @property
+    def sql_name(self) -> str:
+        """The name as LOCK TABLE spells it, for example ``ACCESS EXCLUSIVE``."""
+        return self.name.replace("_", " ")
+
+    def conflicts_with(self, other: LockMode) -> bool:
+        """Whether two sessions cannot hold the two modes on one relation at once."""
+        return other in _CONFLICTS[self]
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The commands that wait behind this mode, in the order of :data:`COMMAND_MODES`."""
+        return tuple(command for command, mode in COMMAND_MODES.items() if self.conflicts_with(mode))
+
+    @property
+    def blocks_reads(self) -> bool:
+        """Whether a plain SELECT waits behind this mode."""
+        return self.conflicts_with(LockMode.ACCESS_SHARE)
+
+    @property
+    def blocks_writes(self) -> bool:
+        """Whether INSERT, UPDATE and DELETE wait behind this mode."""
+        return self.conflicts_with(LockMode.ROW_EXCLUSIVE)
+
+
+_STRENGTH = {mode: position for position, mode in enumerate(LockMode, start=1)}
+
+# Table 13.2 of the PostgreSQL manual, one row per requested mode.
+_M = LockMode
+_CONFLICTS: dict[LockMode, frozenset[LockMode]] = {
+    _M.ACCESS_SHARE: frozenset({_M.ACCESS_EXCLUSIVE}),
+    _M.ROW_SHARE: frozenset({_M.EXCLUSIVE, _M.ACCESS_EXCLUSIVE}),
+    _M.ROW_EXCLUSIVE: frozenset({_M.SHARE, _M.SHARE_ROW_EXCLUSIVE, _M.EXCLUSIVE, _M.ACCESS_EXCLUSIVE}),
+    _M.SHARE_UPDATE_EXCLUSIVE: frozenset(
+        {_M.SHARE_UPDATE_EXCLUSIVE, _M.SHARE, _M.SHARE_ROW_EXCLUSIVE, _M.EXCLUSIVE, _M.ACCESS_EXCLUSIVE}
+    ),
+    _M.SHARE: frozenset(
+        {
+            _M.ROW_EXCLUSIVE,
+            _M.SHARE_UPDATE_EXCLUSIVE,
+            _M.SHARE_ROW_EXCLUSIVE,
+            _M.EXCLUSIVE,
+            _M.ACCESS_EXCLUSIVE,
+        }
+    ),
+    _M.SHARE_ROW_EXCLUSIVE: frozenset(
+        {
+            _M.ROW_EXCLUSIVE,
+            _M.SHARE_UPDATE_EXCLUSIVE,
+            _M.SHARE,
+            _M.SHARE_ROW_EXCLUSIVE,
+            _M.EXCLUSIVE,
+            _M.ACCESS_EXCLUSIVE,
+        }
+    ),
+    _M.EXCLUSIVE: frozenset(mode for mode in LockMode if mode is not _M.ACCESS_SHARE),
+    _M.ACCESS_EXCLUSIVE: frozenset(LockMode),
+}
+
+COMMAND_MODES: dict[str, LockMode] = {
+    "SELECT": LockMode.ACCESS_SHARE,
+    "SELECT FOR UPDATE": LockMode.ROW_SHARE,
+    "INSERT": LockMode.ROW_EXCLUSIVE,
+    "UPDATE": LockMode.ROW_EXCLUSIVE,
+    "DELETE": LockMode.ROW_EXCLUSIVE,
+    "VACUUM": LockMode.SHARE_UPDATE_EXCLUSIVE,
+    "CREATE INDEX": LockMode.SHARE,
+}
+"""The lock mode that common commands request on their table."""
+
+LockSource = Literal["exact", "sampled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock of the migration on one relation, listed with the statement that took it."""
+
+    relation: str
+    """Schema-qualified name, as it was before the migration where the relation existed then."""
+    mode: LockMode
+    target: str
+    """What the relation is: table, index, sequence, view, materialized view, toast, …"""
+    new: bool
+    """The migration created the relation, so the lock blocks nobody."""
+    source: LockSource
+    """``exact``: read at the end of the statement, before its commit; ``sampled``: seen while it ran."""
+    waited_s: float | None
+    """Seconds from request to grant; 0.0 where the lock was granted without a wait, None where not known."""
+    held_s: float | None
+    """Seconds from grant to release: the middle of the bounds."""
+    held_s_bounds: tuple[float, float] | None
+    """[shortest, longest] hold that agrees with what was seen."""
+    table: str | None = None
+    """For an index, the table that it belongs to."""
+    granted_at_s: float | None = None
+    """Latest possible grant, in seconds after the start of the migration's first statement."""
+    released_at_s: float | None = None
+    """Earliest possible release, on the same clock."""

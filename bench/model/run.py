@@ -1,0 +1,170 @@
+"""The run: everything that one rehearsal measured. Its field names are the run file's, an interface.
+
+SI base units stand in the names (``_s``, ``_bytes``, ``_per_s``). None means not known, and a
+:class:`Note` says why; it is never written as 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bench.model.finding import Finding, Verdict
+from bench.model.plan import Query
+from bench.model.statement import StatementError, StatementRun
+
+SCHEMA_VERSION = 1
+
+MigrationOutcome = Literal["applied", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a reader must know to read the figures: a missing privilege, a substitution."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The server that the run used."""
+
+    kind: Literal["container", "embedded", "cluster", "dsn"]
+    version: str
+    version_num: int
+    settings: dict[str, str]
+    extensions: tuple[str, ...]
+    """Names of the extensions that the server can install."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostInfo:
+    """The machine that the harness ran on."""
+
+    os: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    server: ServerInfo
+    host: HostInfo
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationFile:
+    id: str
+    """Version and slug: the file's name without ``.sql``."""
+    file: str
+    """Path below the suite's directory."""
+    sha256: str
+    rollback_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteInfo:
+    name: str
+    path: str
+    base_sha256: str | None
+    migrations: tuple[MigrationFile, ...]
+    unpaired_rollbacks: tuple[str, ...] = ()
+    """Rollback files that belong to no migration."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    name: str
+    rows: int
+    bytes: int
+    """Table with indexes and TOAST, as ``pg_total_relation_size`` has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    seed: int
+    scale: float
+    generator_version: str
+    load_s: float
+    """Time to load it; where ``from_template``, the time that the first load took."""
+    from_template: bool
+    tables: tuple[TableSize, ...]
+    dirt: dict[str, int] = field(default_factory=dict)
+    """Planted dirty rows by kind."""
+    pools_sha256: str | None = None
+    faker_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerInfo:
+    """How finely the lock sampler saw one repeat."""
+
+    period_s: float
+    """Period that was asked for while something ran."""
+    samples: int
+    gap_p50_s: float | None
+    gap_p99_s: float | None
+    read_p50_s: float | None
+    """What one read of pg_locks took."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRun:
+    id: str
+    outcome: MigrationOutcome
+    duration_s: float | None
+    """Sum of its statements' durations: what the deploy needs, without the harness's own reads."""
+    error: StatementError | None
+    statements: tuple[StatementRun, ...]
+    wall_s: float | None = None
+    """First statement's start to last statement's end, the harness's reads between statements included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    index: int
+    calibration_s: float | None
+    """Median of the calibration query over the repeat."""
+    migrations: tuple[MigrationRun, ...]
+    workload: dict[str, Any] | None = None
+    sampler: SamplerInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    kind: Literal["solo", "loaded"]
+    hazard: str | None
+    repeats: tuple[Repeat, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    rollback: tuple[dict[str, Any], ...] = ()
+    crash_points: tuple[dict[str, Any], ...] = ()
+    idempotence: tuple[dict[str, Any], ...] = ()
+    access: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One rehearsal. Raw repeats are kept; every statistic is computed again from them."""
+
+    schema_version: int
+    tool_version: str
+    run_id: str
+    started_at: str
+    """ISO 8601 with time zone."""
+    finished_at: str | None
+    """None while the run goes on, or where it was cut off."""
+    environment: Environment
+    suite: SuiteInfo
+    dataset: Dataset | None
+    passes: tuple[Pass, ...] = ()
+    queries: tuple[Query, ...] = ()
+    proofs: Proofs = field(default_factory=Proofs)
+    forecast: dict[str, Any] | None = None
+    findings: tuple[Finding, ...] = ()
+    verdict: Verdict | None = None
+    notes: tuple[Note, ...] = ()

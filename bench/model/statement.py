@@ -1,0 +1,95 @@
+"""A statement of a migration file, and what happened when it ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.model.lock import Lock
+from bench.model.metric import Counters
+from bench.model.plan import NestedPlan
+
+StatementOutcome = Literal["applied", "failed", "skipped"]
+TransactionMode = Literal["file", "own", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, exactly as its file has it."""
+
+    index: int
+    """Position in the file, from 0."""
+    line: int
+    """Line of the first character that is neither white space nor comment, from 1."""
+    text: str
+    """The source text: comments before it included, outer white space and final semicolon excluded."""
+    kind: str
+    """Command in words, for example ``ALTER TABLE`` or ``CREATE INDEX CONCURRENTLY``."""
+    copy_data: str | None = None
+    """The rows after ``COPY … FROM stdin``, up to but without the line ``\\.``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementError:
+    """The server's refusal of a statement."""
+
+    sqlstate: str | None
+    message: str
+    detail: str | None = None
+    hint: str | None = None
+    line: int | None = None
+    """Line of the file, from 1: where the server points, else where the statement starts."""
+    column: int | None = None
+    """Column in that line, from 1, where the server points."""
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A relation that existed before and got a new file written."""
+
+    relation: str
+    target: str
+    table: str | None
+    bytes: int | None
+    """Size of the new file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A table that the statement read in full."""
+
+    relation: str
+    rows: int
+    passes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRun:
+    """One execution of one statement."""
+
+    index: int
+    line: int
+    text: str
+    kind: str
+    transaction: TransactionMode
+    """``file``: inside the file's own BEGIN; ``own``: wrapped alone, so that its locks could be read
+    before its commit; ``none``: refuses a transaction and ran plain."""
+    outcome: StatementOutcome
+    duration_s: float | None
+    """Execution, and for ``own`` its commit; None where it did not run."""
+    calibration_s: float | None
+    """The calibration query's time nearest to the statement."""
+    rows: int | None
+    counters: Counters
+    locks: tuple[Lock, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+    validations: tuple[Validation, ...] = ()
+    nested: tuple[NestedPlan, ...] = ()
+    error: StatementError | None = None
+    started_at_s: float | None = None
+    """Seconds after the start of the migration's first statement."""
+    commit_s: float | None = None
+    """The part of ``duration_s`` that was the commit, for ``own``."""
+    observed_s: float | None = None
+    """Time between end of execution and commit that the harness took to read the locks: the extra hold."""

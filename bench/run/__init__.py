@@ -1,0 +1,1 @@
+"""The rehearsal, step by step."""

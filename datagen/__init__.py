@@ -1,0 +1,1 @@
+"""Synthetic production data at the speed of COPY."""
