@@ -1,0 +1,133 @@
+"""The locks of a statement over all repeats, and who waits behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.analyse.stats import Spread
+from bench.model.lock import Lock, LockMode, LockSource
+from bench.model.run import MigrationFile
+from bench.model.statement import StatementRun
+
+
+@dataclass(frozen=True, slots=True)
+class LockSummary:
+    """One mode on one relation, as one statement took it, merged over the repeats.
+
+    Where a statement took the same lock several times in one repeat (a block that commits inside),
+    the longest hold of that repeat counts: it is what a single request would have waited for.
+    """
+
+    migration: str
+    file: str
+    statement: int
+    line: int
+    relation: str
+    table: str | None
+    """For an index, the table that it belongs to."""
+    mode: LockMode
+    target: str
+    new: bool
+    """The migration created the relation, so nobody waits for it."""
+    source: LockSource
+    """``sampled`` where any repeat had to rely on samples."""
+    held_s: Spread | None
+    """The longest hold of each repeat, from grant to release; None where no hold is known."""
+    held_s_bounds: tuple[float, float] | None
+    """[shortest, longest] that agrees with what was seen of the longest hold of all repeats."""
+    waited_s: Spread | None
+    """From request to grant, the longest wait of each repeat."""
+    granted_at_s: Spread | None
+    """Seconds after the start of the migration's first statement."""
+    released_at_s: Spread | None
+
+    @property
+    def where(self) -> str:
+        """``file:line`` of the statement that took it."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def subject(self) -> str:
+        """The relation whose users wait: an index is felt through its table."""
+        return self.table or self.relation
+
+    @property
+    def felt(self) -> bool:
+        """Whether other sessions can meet the lock: not on a relation that the migration created itself.
+
+        TOAST relations are left out: their own locks are taken only behind that of the table.
+        """
+        return not self.new and self.target != "toast"
+
+    @property
+    def blocks_reads(self) -> bool:
+        """Whether a plain SELECT of another session waits behind it."""
+        return self.felt and self.mode.blocks_reads
+
+    @property
+    def blocks_writes(self) -> bool:
+        """Whether INSERT, UPDATE and DELETE of another session wait behind it."""
+        return self.felt and self.mode.blocks_writes
+
+    @property
+    def longest_s(self) -> float | None:
+        """The longest hold that agrees with what was seen in any repeat; None where no hold is known."""
+        if self.held_s_bounds is not None:
+            return self.held_s_bounds[1]
+        return self.held_s.high if self.held_s else None
+
+
+def merge_locks(file: MigrationFile, runs: Sequence[StatementRun]) -> tuple[LockSummary, ...]:
+    """One statement's locks over its repeats, strongest mode first, then longest hold, then name."""
+    repeats: dict[tuple[str, LockMode], list[list[Lock]]] = {}
+    for run in runs:
+        by_key: dict[tuple[str, LockMode], list[Lock]] = {}
+        for lock in run.locks:
+            by_key.setdefault((lock.relation, lock.mode), []).append(lock)
+        for key, locks in by_key.items():
+            repeats.setdefault(key, []).append(locks)
+    merged = (_merge(file, runs[0], each) for each in repeats.values())
+    return tuple(
+        sorted(merged, key=lambda lock: (-lock.mode.strength, -(lock.longest_s or 0.0), lock.relation))
+    )
+
+
+def worst_block(locks: Iterable[LockSummary]) -> LockSummary | None:
+    """The lock with the longest known hold; among equals the stronger, then the earlier."""
+    known = [lock for lock in locks if lock.longest_s is not None]
+    return max(known, key=lambda lock: (lock.longest_s or 0.0, lock.mode.strength), default=None)
+
+
+def _merge(file: MigrationFile, statement: StatementRun, repeats: Sequence[Sequence[Lock]]) -> LockSummary:
+    longest = [max(locks, key=_upper) for locks in repeats]
+    worst = max(longest, key=_upper)
+    locks = [lock for each in repeats for lock in each]
+    return LockSummary(
+        migration=file.id,
+        file=file.file,
+        statement=statement.index,
+        line=statement.line,
+        relation=worst.relation,
+        table=worst.table,
+        mode=worst.mode,
+        target=worst.target,
+        new=all(lock.new for lock in locks),
+        source="sampled" if any(lock.source == "sampled" for lock in locks) else "exact",
+        held_s=Spread.of(lock.held_s for lock in longest),
+        held_s_bounds=worst.held_s_bounds,
+        waited_s=Spread.of(_longest_wait(each) for each in repeats),
+        granted_at_s=Spread.of(lock.granted_at_s for lock in longest),
+        released_at_s=Spread.of(lock.released_at_s for lock in longest),
+    )
+
+
+def _upper(lock: Lock) -> float:
+    """Upper bound of a hold; below every known one where nothing is known."""
+    if lock.held_s_bounds is not None:
+        return lock.held_s_bounds[1]
+    return -1.0 if lock.held_s is None else lock.held_s
+
+
+def _longest_wait(locks: Sequence[Lock]) -> float | None:
+    return max((lock.waited_s for lock in locks if lock.waited_s is not None), default=None)

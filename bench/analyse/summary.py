@@ -1,0 +1,293 @@
+"""A run in figures: medians over the repeats of its solo pass, with n and the extremes.
+
+The loaded pass never enters here: under traffic, durations and counters mean something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from statistics import median_low
+from typing import TypeVar
+
+from bench.analyse.locks import LockSummary, merge_locks, worst_block
+from bench.analyse.queries import QuerySummary, summarise_query
+from bench.analyse.stats import Spread
+from bench.model.metric import Counters
+from bench.model.plan import NestedPlan
+from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
+from bench.model.statement import (
+    Rewrite,
+    StatementError,
+    StatementOutcome,
+    StatementRun,
+    TransactionMode,
+    Validation,
+)
+
+__all__ = [
+    "LockSummary",
+    "MigrationSummary",
+    "QuerySummary",
+    "RunSummary",
+    "StatementSummary",
+    "solo_repeats",
+    "summarise",
+]
+
+T = TypeVar("T")
+
+TRANSACTION_CONTROL = frozenset(
+    {"BEGIN", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "SET"}
+)
+"""Commands whose missing counters leave a total known: they write nothing worth counting."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementSummary:
+    """One statement over all repeats in which its migration ran."""
+
+    migration: str
+    file: str
+    """Path below the suite's directory."""
+    index: int
+    line: int
+    text: str
+    kind: str
+    transaction: TransactionMode
+    outcome: StatementOutcome
+    """The worst over the repeats: failed, then skipped, then applied."""
+    duration_s: Spread | None
+    """None where it never ran."""
+    started_at_s: Spread | None
+    """Seconds after the start of the migration's first statement."""
+    rows: int | None
+    """Low median over the repeats."""
+    counters: Counters
+    """Each counter's low median over the repeats: a value that was really read."""
+    varying: dict[str, Spread]
+    """The counters that were not equal in all repeats, by field name of :class:`Counters`."""
+    locks: tuple[LockSummary, ...]
+    """Strongest mode first, then longest hold."""
+    rewrites: tuple[Rewrite, ...]
+    validations: tuple[Validation, ...]
+    nested: tuple[NestedPlan, ...]
+    error: StatementError | None
+    """The first failure, in the repeats' order."""
+
+    @property
+    def where(self) -> str:
+        """``file:line``; the line where the server points if the statement failed."""
+        line = self.error.line if self.error and self.error.line else self.line
+        return f"{self.file}:{line}"
+
+    @property
+    def strongest_lock(self) -> LockSummary | None:
+        """The strongest lock on a relation that existed before the migration."""
+        return next((lock for lock in self.locks if lock.felt), None)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationSummary:
+    """One migration over all repeats."""
+
+    id: str
+    file: str
+    rollback_file: str | None
+    outcome: MigrationOutcome | None
+    """The worst over the repeats; None where no repeat reached it."""
+    duration_s: Spread | None
+    """What the deploy needs, without the harness's own reads."""
+    wall_s: Spread | None
+    wal_bytes: Spread | None
+    """Sum over the applied statements; None where one of them has no figure."""
+    size_delta_bytes: Spread | None
+    """Growth of the database on disk, summed in the same way."""
+    statements: tuple[StatementSummary, ...]
+    error: StatementError | None
+
+    @property
+    def locks(self) -> tuple[LockSummary, ...]:
+        """The locks of all its statements, in the file's order."""
+        return tuple(lock for statement in self.statements for lock in statement.locks)
+
+    @property
+    def failed_statement(self) -> StatementSummary | None:
+        """The statement that the server refused."""
+        return next((each for each in self.statements if each.outcome == "failed"), None)
+
+    @property
+    def worst_read_block(self) -> LockSummary | None:
+        """The longest hold behind which a plain SELECT on an existing relation waits."""
+        return worst_block(lock for lock in self.locks if lock.blocks_reads)
+
+    @property
+    def worst_write_block(self) -> LockSummary | None:
+        """The longest hold behind which INSERT, UPDATE and DELETE on an existing relation wait."""
+        return worst_block(lock for lock in self.locks if lock.blocks_writes)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The whole run. ``n`` is the number of solo repeats, complete or not."""
+
+    run_id: str
+    suite: str
+    n: int
+    finished: bool
+    """False while the run goes on, or where it was cut off."""
+    migrations: tuple[MigrationSummary, ...]
+    """In the suite's order; those that no repeat reached are listed with outcome None."""
+    queries: tuple[QuerySummary, ...]
+    duration_s: Spread | None
+    """All migrations together, over the repeats in which every one was applied."""
+    wal_bytes: Spread | None
+    size_delta_bytes: Spread | None
+
+    @property
+    def statements(self) -> tuple[StatementSummary, ...]:
+        """The statements of all migrations, in order."""
+        return tuple(each for migration in self.migrations for each in migration.statements)
+
+    @property
+    def locks(self) -> tuple[LockSummary, ...]:
+        """The locks of all migrations, in order."""
+        return tuple(lock for migration in self.migrations for lock in migration.locks)
+
+    @property
+    def failed(self) -> MigrationSummary | None:
+        """The first migration that failed in any repeat."""
+        return next((each for each in self.migrations if each.outcome == "failed"), None)
+
+    @property
+    def worst_read_block(self) -> LockSummary | None:
+        """The longest hold behind which a plain SELECT on an existing relation waits."""
+        return worst_block(lock for lock in self.locks if lock.blocks_reads)
+
+    @property
+    def worst_write_block(self) -> LockSummary | None:
+        """The longest hold behind which INSERT, UPDATE and DELETE on an existing relation wait."""
+        return worst_block(lock for lock in self.locks if lock.blocks_writes)
+
+
+def solo_repeats(run: Run) -> tuple[Repeat, ...]:
+    """The repeats of the run's solo pass, in order."""
+    return tuple(repeat for each in run.passes if each.kind == "solo" for repeat in each.repeats)
+
+
+def summarise(run: Run) -> RunSummary:
+    """Sum a run up; a run without repeats gives its migrations with outcome None and no figures."""
+    repeats = solo_repeats(run)
+    migrations = tuple(_migration(file, repeats) for file in run.suite.migrations)
+    complete = [r for r in repeats if _complete(r, run)]
+    return RunSummary(
+        run_id=run.run_id,
+        suite=run.suite.name,
+        n=len(repeats),
+        finished=run.finished_at is not None,
+        migrations=migrations,
+        queries=tuple(summarise_query(query) for query in run.queries),
+        duration_s=Spread.of(_total(m.duration_s for m in r.migrations) for r in complete),
+        wal_bytes=Spread.of(_total(_written(m, "wal_bytes") for m in r.migrations) for r in complete),
+        size_delta_bytes=Spread.of(
+            _total(_written(m, "size_delta_bytes") for m in r.migrations) for r in complete
+        ),
+    )
+
+
+def _complete(repeat: Repeat, run: Run) -> bool:
+    applied = [each.id for each in repeat.migrations if each.outcome == "applied"]
+    return bool(applied) and applied == [each.id for each in run.suite.migrations]
+
+
+def _migration(file: MigrationFile, repeats: Sequence[Repeat]) -> MigrationSummary:
+    runs = [each for repeat in repeats for each in repeat.migrations if each.id == file.id]
+    by_index: dict[int, list[StatementRun]] = {}
+    for each in runs:
+        for statement in each.statements:
+            by_index.setdefault(statement.index, []).append(statement)
+    return MigrationSummary(
+        id=file.id,
+        file=file.file,
+        rollback_file=file.rollback_file,
+        outcome=_worst([each.outcome for each in runs]),
+        duration_s=Spread.of(each.duration_s for each in runs),
+        wall_s=Spread.of(each.wall_s for each in runs),
+        wal_bytes=Spread.of(_written(each, "wal_bytes") for each in runs),
+        size_delta_bytes=Spread.of(_written(each, "size_delta_bytes") for each in runs),
+        statements=tuple(_statement(file, by_index[index]) for index in sorted(by_index)),
+        error=next((each.error for each in runs if each.error), None),
+    )
+
+
+def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSummary:
+    first = runs[0]
+    outcome = _worst([each.outcome for each in runs])
+    assert outcome is not None  # there is at least one run
+    counters, varying = _counters([each.counters for each in runs])
+    return StatementSummary(
+        migration=file.id,
+        file=file.file,
+        index=first.index,
+        line=first.line,
+        text=first.text,
+        kind=first.kind,
+        transaction=next((each.transaction for each in runs if each.outcome == "applied"), first.transaction),
+        outcome=outcome,
+        duration_s=Spread.of(each.duration_s for each in runs),
+        started_at_s=Spread.of(each.started_at_s for each in runs),
+        rows=_low_median(each.rows for each in runs),
+        counters=counters,
+        varying=varying,
+        locks=merge_locks(file, runs),
+        rewrites=_union((each.rewrites for each in runs), lambda rewrite: rewrite.relation),
+        validations=_union((each.validations for each in runs), lambda validation: validation.relation),
+        nested=next((each.nested for each in runs if each.nested), ()),
+        error=next((each.error for each in runs if each.error), None),
+    )
+
+
+def _counters(runs: Sequence[Counters]) -> tuple[Counters, dict[str, Spread]]:
+    medians: dict[str, int | None] = {}
+    varying: dict[str, Spread] = {}
+    for name in (field.name for field in fields(Counters)):
+        values: list[int | None] = [getattr(each, name) for each in runs]
+        medians[name] = _low_median(values)
+        spread = Spread.of(values)
+        if spread and not spread.equal:
+            varying[name] = spread
+    return Counters(**medians), varying
+
+
+def _written(run: MigrationRun, counter: str) -> int | None:
+    """Sum of one counter over the applied statements of one repeat; None where a figure is missing."""
+    values: list[int | None] = [
+        getattr(each.counters, counter)
+        for each in run.statements
+        if each.outcome == "applied"
+        and not (each.kind in TRANSACTION_CONTROL and getattr(each.counters, counter) is None)
+    ]
+    total = _total(values)
+    return None if total is None else int(total)
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if not known or None in known else sum(value for value in known if value is not None)
+
+
+def _low_median(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return median_low(known) if known else None
+
+
+def _worst(outcomes: Sequence[StatementOutcome]) -> StatementOutcome | None:
+    return min(outcomes, key=("failed", "skipped", "applied").index, default=None)
+
+
+def _union(repeats: Iterable[tuple[T, ...]], key: Callable[[T], str]) -> tuple[T, ...]:
+    found: dict[str, T] = {}
+    for each in repeats:
+        for item in each:
+            found.setdefault(key(item), item)
+    return tuple(found.values())
