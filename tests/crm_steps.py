@@ -97,7 +97,8 @@ CRM_STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             24,
             "INSERT INTO companies (name, domain)\n"
-            "SELECT DISTINCT lower(company), split_part(contact_email, '@', 2)\nFROM deals WHERE company_id IS NULL",
+            "SELECT DISTINCT lower(company), split_part(contact_email, '@', 2)\n"
+            "FROM deals WHERE company_id IS NULL",
             "INSERT", 1.87, rows=8_412, wal_bytes=4 * MIB, size_delta_bytes=3 * MIB, temp_bytes=18 * MIB,
             locks=(Held("public.companies", RX), Held("public.deals", AS)),
             validations=(Validation("public.deals", 125_000, 1.0),),
@@ -109,7 +110,7 @@ CRM_STEPS: dict[str, tuple[Step, ...]] = {
             "  WHERE lower(c.name) = lower(company);\nEND $$",
             "DO", 6.42, transaction="own", wal_bytes=141 * MIB, size_delta_bytes=47 * MIB,
             locks=(Held("public.deals", RX), Held("public.companies", AS)),
-            nested=(NestedPlan("UPDATE deals SET company_id = …", 6.39, 117_300, {"Node Type": "Hash Join"}),),
+            nested=(NestedPlan("UPDATE deals SET …", 6.39, 117_300, {"Node Type": "Hash Join"}),),
         ),
         Step(
             58, "ALTER TABLE deals ALTER COLUMN value TYPE numeric(14,2) USING round(value, 2)",
@@ -136,7 +137,8 @@ CRM_STEPS: dict[str, tuple[Step, ...]] = {
         ),
         Step(
             67, "ALTER TABLE deals VALIDATE CONSTRAINT deals_company_fk", "ALTER TABLE", 0.214,
-            transaction="own", wal_bytes=512, locks=(Held("public.deals", SUX), Held("public.companies", LockMode.ROW_SHARE)),
+            transaction="own", wal_bytes=512,
+            locks=(Held("public.deals", SUX), Held("public.companies", LockMode.ROW_SHARE)),
             validations=(Validation("public.deals", 125_000, 1.0),), nested=(BACKFILL_PLAN,),
         ),
         Step(
@@ -156,7 +158,8 @@ CRM_STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             11, "CREATE POLICY deal_meetings_read ON deal_meetings FOR SELECT\n"
             "  USING (deal_id IN (SELECT id FROM deals WHERE owner_id = auth.uid()))",
-            "CREATE POLICY", 0.0017, wal_bytes=1_900, locks=(Held("public.deal_meetings", AX), Held("public.deals", AS)),
+            "CREATE POLICY", 0.0017, wal_bytes=1_900,
+            locks=(Held("public.deal_meetings", AX), Held("public.deals", AS)),
         ),
         Step(18, "GRANT SELECT ON company_overview TO authenticated", "GRANT", 0.0006, wal_bytes=700),
         commit(22),
@@ -166,7 +169,7 @@ CRM_STEPS: dict[str, tuple[Step, ...]] = {
 
 QUERIES: tuple[Query, ...] = (
     a_query(0.112, 0.0043, same_plan=False),
-    replace(a_query(0.031, 0.034), name="contacts by company", text="SELECT * FROM contacts WHERE company = 'x'"),
+    replace(a_query(0.031, 0.034), name="contacts by company", text="TABLE contacts"),
     replace(a_query(None, 0.68), name="public.company_overview", kind="view", text="TABLE company_overview"),
     replace(
         a_query(0.02, None),

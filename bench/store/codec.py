@@ -1,0 +1,101 @@
+"""Run ↔ JSON, the run file.
+
+Writing: fields in the order of the dataclasses, two spaces of indent, UTF-8, a final newline; the same
+run gives the same bytes. JSON knows no NaN and no infinity, so a run that holds one is refused.
+
+Reading: a missing or mistyped field is refused with its place in the file. Fields that this version does
+not know are passed over: a version may add fields without a new ``schema_version``. A change that alters
+or removes a field raises it, and brings the function that upgrades the version before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from bench.errors import UsageError
+from bench.model.run import SCHEMA_VERSION, Run
+
+Document = dict[str, Any]
+
+UPGRADES: dict[int, Callable[[Document], Document]] = {}
+"""From each older ``schema_version``, the function that returns the document one version newer.
+
+1  the first version
+"""
+
+
+def encode(run: Run) -> bytes:
+    """The run file's bytes.
+
+    Raises ValueError naming the place of a number that is not finite: it is a defect of the program.
+    """
+    for place, value in _numbers(msgspec.to_builtins(run), "$"):
+        if not math.isfinite(value):
+            raise ValueError(f"{place} is {value}, which JSON cannot hold")
+    return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
+
+
+def decode(data: bytes, source: str = "run file") -> Run:
+    """The run in a run file's bytes; ``source`` names the file in errors.
+
+    Raises UsageError: not JSON, a field missing or mistyped, or written by a newer version.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Head).schema_version
+        if version == SCHEMA_VERSION:
+            return msgspec.json.decode(data, type=Run)
+        return msgspec.convert(upgrade(msgspec.json.decode(data), version, source), Run)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{source}: not a run file that can be read: {error}",
+            "the place is given as a JSON path; was the file edited, or written by another tool?",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"{source}: not JSON: {error}", "was the file cut off or edited? run files are written whole"
+        ) from error
+
+
+def upgrade(
+    document: Document,
+    version: int,
+    source: str = "run file",
+    *,
+    target: int = SCHEMA_VERSION,
+    upgrades: Mapping[int, Callable[[Document], Document]] = UPGRADES,
+) -> Document:
+    """The document in the form of schema version ``target``, step by step.
+
+    Raises UsageError: the version is newer than ``target``, or there was never such a version.
+    """
+    if version > target:
+        raise UsageError(
+            f"{source}: written by a newer version of pgrehearse (schema version {version}, "
+            f"this one reads up to {target})",
+            "upgrade pgrehearse: pip install --upgrade pgrehearse",
+        )
+    for step in range(version, target):
+        if step not in upgrades:
+            raise UsageError(f"{source}: there is no schema version {version}; the oldest is 1")
+        document = {**upgrades[step](document), "schema_version": step + 1}
+    return document
+
+
+class _Head(msgspec.Struct):
+    schema_version: int
+
+
+def _numbers(value: object, place: str) -> Iterator[tuple[str, float]]:
+    """Every float below a value of plain JSON types, with its JSON path."""
+    if isinstance(value, float):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _numbers(below, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, below in enumerate(value):
+            yield from _numbers(below, f"{place}[{position}]")
