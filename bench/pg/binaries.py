@@ -1,0 +1,85 @@
+"""PostgreSQL's programs on this machine: where ``initdb`` and ``postgres`` are, and their version."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import ServerError, UsageError
+
+DEBIAN_ROOT = Path("/usr/lib/postgresql")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One directory with PostgreSQL's server programs."""
+
+    bindir: Path
+    version: str
+    """As the program says it: ``15.12``, ``18.1``, ``19beta1``."""
+
+    @property
+    def major(self) -> int:
+        return int(re.match(r"\d+", self.version).group())  # type: ignore[union-attr]
+
+
+def read_installation(bindir: Path) -> Installation | None:
+    """Return the installation in a directory, or None where ``initdb`` or ``postgres`` is missing or does not run."""
+    if not all((bindir / program).is_file() for program in ("initdb", "postgres")):
+        return None
+    try:
+        done = subprocess.run(
+            [bindir / "postgres", "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except OSError:
+        return None
+    found = re.search(r"(\d+(?:\.\d+|beta\d+|rc\d+|devel)?)", done.stdout)
+    return Installation(bindir, found.group(1)) if done.returncode == 0 and found else None
+
+
+def _candidates() -> Iterator[Path]:
+    on_path = shutil.which("postgres")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    pg_config = shutil.which("pg_config")
+    if pg_config:
+        done = subprocess.run(
+            [pg_config, "--bindir"], capture_output=True, text=True, timeout=30, check=False
+        )
+        if done.returncode == 0:
+            yield Path(done.stdout.strip())
+    numbered = [path for path in DEBIAN_ROOT.glob("*/bin") if path.parent.name.isdigit()]
+    yield from sorted(numbered, key=lambda path: int(path.parent.name), reverse=True)
+
+
+def find_installations() -> tuple[Installation, ...]:
+    """Return what PATH, ``pg_config`` and Debian's directories offer, in the order of preference."""
+    found: dict[Path, Installation] = {}
+    for bindir in _candidates():
+        resolved = bindir.resolve()
+        if resolved not in found and (installation := read_installation(resolved)):
+            found[resolved] = installation
+    return tuple(found.values())
+
+
+def choose_installation(pg_bindir: Path | None) -> Installation:
+    """Return the named installation, else the preferred one; UsageError or ServerError say what is missing."""
+    if pg_bindir is not None:
+        installation = read_installation(pg_bindir)
+        if installation is None:
+            raise UsageError(
+                f"--pg-bindir {pg_bindir} has no runnable initdb and postgres",
+                "name the directory that holds PostgreSQL's server programs, e.g. /usr/lib/postgresql/17/bin",
+            )
+        return installation
+    installations = find_installations()
+    if not installations:
+        raise ServerError(
+            "no PostgreSQL server programs were found on PATH, through pg_config or in /usr/lib/postgresql",
+            "install PostgreSQL's server package, or name its programs' directory with --pg-bindir",
+        )
+    return installations[0]

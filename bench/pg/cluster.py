@@ -1,0 +1,284 @@
+"""Clusters of our own: ``initdb`` and ``postgres`` in a private directory, reached through its Unix socket."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from bench.errors import ServerError
+from bench.pg.account import Account, server_account
+from bench.pg.binaries import Installation
+from bench.pg.endpoint import Endpoint
+from bench.pg.lease import Lease, leased, orphans, end_lease
+from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUTS_S = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
+"""Fast shutdown, then immediate shutdown; what still runs afterwards is killed."""
+SOCKET_PATH_BYTES = 107
+STAND_INS = Path(__file__).parent / "extension"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The directories of one cluster, all below ``root``, which is the server account's alone."""
+
+    root: Path
+    socket: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "server.log"
+
+    @property
+    def share(self) -> Path:
+        return self.root / "share"
+
+
+def data_root(account: Account) -> Path:
+    """Return where clusters' data goes: TMPDIR if set, else /var/tmp (a disk), else /tmp."""
+    for name in (os.environ.get("TMPDIR"), "/var/tmp", "/tmp"):
+        if name and Path(name).is_dir() and os.access(name, os.W_OK) and account.can_enter(Path(name)):
+            return Path(name).resolve()
+    raise ServerError(
+        f"account {account.name} can reach none of TMPDIR, /var/tmp and /tmp",
+        "set TMPDIR to a directory that it may enter",
+    )
+
+
+@contextmanager
+def running_cluster(
+    installation: Installation, *, durable: bool, settings: Mapping[str, str]
+) -> Iterator[Endpoint]:
+    """Run a new cluster, and stop and remove it at the end; ServerError shows its log if it does not start."""
+    account = server_account()
+    _require_runnable(installation, account)
+    layout = _new_layout(data_root(account))
+    with leased("cluster", {"root": str(layout.root), "socket": str(layout.socket)}):
+        try:
+            for directory in {layout.root, layout.socket}:
+                directory.mkdir(mode=0o700)
+                account.own(directory)
+            _initialise(installation, account, layout)
+            chosen = _configure(installation, account, layout, durable=durable, settings=settings)
+            endpoint = Endpoint(
+                {
+                    "host": str(layout.socket),
+                    "port": chosen.get("port", "5432"),
+                    "user": "postgres",
+                    "dbname": "postgres",
+                }
+            )
+            process = _start(installation, account, layout)
+            try:
+                _await_connection(process, endpoint, layout)
+                yield endpoint
+            finally:
+                _stop(process)
+        finally:
+            remove(layout)
+
+
+def _require_runnable(installation: Installation, account: Account) -> None:
+    if not account.can_run(installation.bindir / "postgres"):
+        raise ServerError(
+            f"account {account.name} cannot run {installation.bindir / 'postgres'}",
+            "make the directory readable for it, or name another one with --pg-bindir",
+        )
+
+
+def _new_layout(parent: Path) -> Layout:
+    """Choose fresh names; the socket goes to /tmp where its path would pass the limit of a socket's address."""
+    name = f"pgrehearse-{secrets.token_hex(6)}"
+    fits = len(os.fsencode(parent / name / ".s.PGSQL.65535")) <= SOCKET_PATH_BYTES
+    return Layout(parent / name, parent / name if fits else Path("/tmp") / name)
+
+
+def _initialise(installation: Installation, account: Account, layout: Layout) -> None:
+    locale = ["--locale=C"]
+    if installation.major >= 17:
+        locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    done = subprocess.run(
+        [
+            installation.bindir / "initdb",
+            "--pgdata", layout.data,
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-sync",
+            *locale,
+        ],  # fmt: skip
+        cwd="/",
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        **account.process(),
+    )
+    if done.returncode != 0:
+        raise ServerError(
+            f"initdb of {installation.bindir} failed: {_last_lines(done.stderr)}",
+            f"check that {layout.root.parent} has room and that account {account.name} may write there",
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without libpq's variables, which would steer the server's programs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _configure(
+    installation: Installation, account: Account, layout: Layout, *, durable: bool, settings: Mapping[str, str]
+) -> dict[str, str]:
+    chosen = {"listen_addresses": "", "unix_socket_directories": str(layout.socket)}
+    chosen["unix_socket_permissions"] = "0700"
+    if installation.major >= 18:
+        extensions = layout.share / "extension"
+        shutil.copytree(STAND_INS, extensions, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in (layout.share, extensions, *extensions.iterdir()):
+            account.own(path)
+        chosen["extension_control_path"] = f"$system:{layout.share}"
+    chosen |= managed_settings(
+        memory_bytes=machine_memory_bytes(),
+        durable=durable,
+        statements_library=_has_statements_library(installation),
+        extra=settings,
+    )
+    with (layout.data / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(format_settings(chosen))
+    return chosen
+
+
+def _has_statements_library(installation: Installation) -> bool:
+    names = ("pg_stat_statements.so", "pg_stat_statements.dylib")
+    return any((directory / name).exists() for directory in _library_directories(installation) for name in names)
+
+
+def _library_directories(installation: Installation) -> Iterator[Path]:
+    home = installation.bindir.parent
+    yield from (home / "lib", home / "lib" / "postgresql", home / "lib64" / "pgsql")
+    pg_config = installation.bindir / "pg_config"
+    if pg_config.exists():
+        done = subprocess.run([pg_config, "--pkglibdir"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            yield Path(done.stdout.strip())
+
+
+def _start(installation: Installation, account: Account, layout: Layout) -> subprocess.Popen[bytes]:
+    """Start the postmaster in a session of its own, so that Ctrl-C in the terminal does not reach it."""
+    with layout.log.open("ab") as log:
+        return subprocess.Popen(
+            [installation.bindir / "postgres", "-D", layout.data],
+            cwd="/",
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **account.process(),
+        )
+
+
+def _await_connection(process: subprocess.Popen[bytes], endpoint: Endpoint, layout: Layout) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            psycopg.connect(endpoint.conninfo()).close()
+            return
+        except psycopg.OperationalError:
+            pass
+        try:
+            process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    state = f"ended with code {process.returncode}" if process.poll() is not None else "accepts no connection"
+    raise ServerError(
+        f"the server did not start: it {state} after {START_TIMEOUT_S:.0f} s at most. Its log ends: "
+        + _last_lines(layout.log.read_text(encoding="utf-8", errors="replace")),
+        "check memory, disk space and the settings that were asked for",
+    )
+
+
+def _last_lines(text: str, count: int = 5) -> str:
+    return " | ".join(line.strip() for line in text.strip().splitlines()[-count:]) or "(empty)"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop our own postmaster: fast, then immediately, then by force; returns when it is gone."""
+    stop_postmaster(psutil.Process(process.pid) if process.poll() is None else None)
+    process.wait()
+
+
+def stop_postmaster(postmaster: psutil.Process | None) -> None:
+    """Stop a postmaster, with the backends that a kill leaves; None, or one that is gone, is nothing to do."""
+    if postmaster is None:
+        return
+    try:
+        for signum, timeout_s in STOP_TIMEOUTS_S:
+            postmaster.send_signal(signum)
+            if _ended(postmaster, timeout_s):
+                return
+        for process in (postmaster, *postmaster.children(recursive=True)):
+            process.kill()
+            _ended(process, 10.0)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _ended(process: psutil.Process, timeout_s: float) -> bool:
+    """Wait until a process is gone, or a zombie that its parent has not collected yet."""
+    deadline = time.monotonic() + timeout_s
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def remove(layout: Layout) -> None:
+    """Remove the cluster's directories."""
+    for directory in {layout.root, layout.socket}:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def sweep_clusters() -> list[str]:
+    """Stop and remove the clusters of dead owners; return one sentence for each."""
+    return [_sweep(lease) for lease in orphans("cluster")]
+
+
+def _sweep(lease: Lease) -> str:
+    layout = Layout(Path(lease.details["root"]), Path(lease.details["socket"]))
+    postmaster = find_postmaster(layout.data)
+    stop_postmaster(postmaster)
+    existed = layout.root.exists()
+    remove(layout)
+    end_lease(lease)
+    what = "a server" if postmaster else "a server's directory" if existed else "the lease of a server"
+    return f"removed {what} left by {lease.owner.described} ({layout.root})"
+
+
+def find_postmaster(data: Path) -> psutil.Process | None:
+    """Return the postmaster that runs on a data directory, or None; a reused process number is not taken for it."""
+    try:
+        process = psutil.Process(int((data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0]))
+        arguments = process.cmdline()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if str(data) in arguments else None

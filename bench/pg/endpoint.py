@@ -1,0 +1,85 @@
+"""Where a server listens and who we are there: connection strings, environment, errors without passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+
+from bench.errors import ServerError, UsageError
+
+CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server's address as libpq parameters; the password never shows in ``repr``."""
+
+    parameters: Mapping[str, str] = field(repr=False)
+    """libpq keywords: host, port, user, password, dbname, sslmode …"""
+
+    def conninfo(self, dbname: str | None = None) -> str:
+        """Return the libpq connection string. It holds the password: never print it."""
+        chosen = dict(self.parameters)
+        chosen.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+        if dbname is not None:
+            chosen["dbname"] = dbname
+        return make_conninfo("", **chosen)
+
+    def environ(self, dbname: str | None = None) -> dict[str, str]:
+        """Return the same as libpq's environment variables, for psql and pg_dump."""
+        names = {
+            option.keyword.decode(): option.envvar.decode()
+            for option in pq.Conninfo.get_defaults()
+            if option.envvar
+        }
+        chosen = dict(self.parameters)
+        if dbname is not None:
+            chosen["dbname"] = dbname
+        return {names[keyword]: value for keyword, value in chosen.items() if keyword in names}
+
+    def describe(self, dbname: str | None = None) -> str:
+        """Return host, port, user and database as a reader may see them."""
+        get = self.parameters.get
+        host = get("host") or get("hostaddr") or "the default host"
+        return (
+            f"{host}, port {get('port') or '5432'}, user {get('user') or 'of the environment'}, "
+            f"database {dbname or get('dbname') or 'of the environment'}"
+        )
+
+    def scrub(self, text: str) -> str:
+        """Return the text without the password, should it stand in it."""
+        password = self.parameters.get("password")
+        return text.replace(password, "***") if password else text
+
+    def connect(
+        self, dbname: str | None = None, *, application_name: str = "pgrehearse"
+    ) -> psycopg.Connection[TupleRow]:
+        """Open an autocommit connection; ServerError names host, port, user and database."""
+        try:
+            return psycopg.connect(
+                self.conninfo(dbname), autocommit=True, application_name=application_name
+            )
+        except psycopg.OperationalError as error:
+            reason = " ".join(self.scrub(str(error)).split())
+            raise ServerError(
+                f"cannot connect to {self.describe(dbname)}: {reason}",
+                "check that the server runs, that its address is right and that the role may log in",
+            ) from None
+
+
+def parse_dsn(dsn: str) -> Endpoint:
+    """Return the endpoint that a libpq URL or string names; UsageError, without its text, if it is malformed."""
+    try:
+        parsed = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # libpq's message quotes the part that it cannot read, which may be the password.
+        raise UsageError(
+            "the connection string of --server cannot be read",
+            "write postgresql://user@host:5432/database, with reserved characters percent-encoded",
+        ) from None
+    return Endpoint({key: str(value) for key, value in parsed.items() if value is not None})

@@ -1,0 +1,143 @@
+"""Leases: what this process has started, written down so that a later run can remove it if we are killed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.errors import ServerError
+
+CLOCK_TOLERANCE_S = 5.0
+"""A process' start is computed from the boot time, which an adjusted clock moves a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, told apart from a later one with the same number."""
+
+    pid: int
+    started: float
+    """Start of the process, seconds since 1970."""
+    machine: str
+    """Host and process-number space: in another one the number says nothing."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; True as well where it cannot be told."""
+        if self.machine != _machine():
+            return True
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < CLOCK_TOLERANCE_S
+        except psutil.NoSuchProcess:
+            return False
+
+    @property
+    def described(self) -> str:
+        started = datetime.datetime.fromtimestamp(self.started, tz=datetime.UTC)
+        return f"process {self.pid} of {started:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One thing that a process has started: a cluster, a container or a database."""
+
+    kind: str
+    owner: Owner
+    details: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    """The file that holds the lease."""
+
+
+def _machine() -> str:
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{platform.node()} {space}".strip()
+
+
+def this_process() -> Owner:
+    return Owner(os.getpid(), psutil.Process().create_time(), _machine())
+
+
+def private_directory(path: Path, mode: int = 0o700) -> Path:
+    """Create a directory, or accept one that is ours and that nobody else can write; ServerError otherwise."""
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise ServerError(
+            f"{path} is not a directory of ours alone (owner {found.st_uid}, mode {found.st_mode & 0o7777:o})",
+            "look who made it, then remove it",
+        )
+    path.chmod(mode)
+    return path
+
+
+def shared_root() -> Path:
+    """Return ``/var/tmp/pgrehearse-<uid>``: ours, readable by the account that runs servers."""
+    return private_directory(Path("/var/tmp") / f"pgrehearse-{os.geteuid()}", 0o755)
+
+
+def lease_directory() -> Path:
+    """Return where leases are kept: below XDG_STATE_HOME or the home, as root (or without a home) /var/tmp."""
+    if os.geteuid() != 0:
+        state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+        try:
+            return private_directory(Path(state) / "pgrehearse" / "leases")
+        except (OSError, RuntimeError):
+            pass
+    return private_directory(shared_root() / "leases")
+
+
+def write_lease(kind: str, details: Mapping[str, Any]) -> Lease:
+    """Write a lease of this process; it stands on disk, whole, before the thing is started."""
+    path = lease_directory() / f"{kind}-{secrets.token_hex(8)}.json"
+    lease = Lease(kind, this_process(), dict(details), path)
+    body = {"kind": kind, "owner": asdict(lease.owner), "details": lease.details}
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(body), encoding="utf-8")
+    partial.replace(path)
+    return lease
+
+
+def end_lease(lease: Lease) -> None:
+    if lease.path is not None:
+        lease.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def leased(kind: str, details: Mapping[str, Any]) -> Iterator[Lease]:
+    """Hold a lease around the life of what it describes; it is kept where the cleaning up failed."""
+    lease = write_lease(kind, details)
+    yield lease
+    end_lease(lease)
+
+
+def read_leases(kind: str | None = None) -> tuple[Lease, ...]:
+    """Return the leases on this machine, oldest name first; unreadable files are left out."""
+    found = []
+    for path in sorted(lease_directory().glob("*.json")):
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            lease = Lease(body["kind"], Owner(**body["owner"]), body["details"], path)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            continue
+        if kind in (None, lease.kind):
+            found.append(lease)
+    return tuple(found)
+
+
+def orphans(kind: str | None = None) -> tuple[Lease, ...]:
+    """Return the leases whose owner is dead."""
+    return tuple(lease for lease in read_leases(kind) if not lease.owner.alive)

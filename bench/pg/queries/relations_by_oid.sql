@@ -1,0 +1,12 @@
+-- The same as relations.sql for the oids that a transaction made.
+SELECT c.oid,
+       n.nspname AS schema,
+       c.relname AS name,
+       c.relkind::text AS relkind,
+       coalesce(i.indrelid, t.oid, 0) AS table_oid,
+       c.relfilenode AS filenode
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index i ON i.indexrelid = c.oid
+  LEFT JOIN pg_class t ON t.reltoastrelid = c.oid AND c.relkind = 't'
+ WHERE c.oid = ANY(%(oids)s::oid[])
