@@ -46,7 +46,12 @@ class Account:
         """Tell whether this account can execute ``program --version``, shared libraries included."""
         try:
             done = subprocess.run(
-                [program, "--version"], cwd="/", capture_output=True, timeout=30, check=False, **self.process()
+                [program, "--version"],
+                cwd="/",
+                capture_output=True,
+                timeout=30,
+                check=False,
+                **self.process(),
             )
         except (PermissionError, FileNotFoundError, NotADirectoryError):
             return False

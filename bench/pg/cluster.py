@@ -116,7 +116,8 @@ def _initialise(installation: Installation, account: Account, layout: Layout) ->
     done = subprocess.run(
         [
             installation.bindir / "initdb",
-            "--pgdata", layout.data,
+            "--pgdata",
+            layout.data,
             "--username=postgres",
             "--auth=trust",
             "--encoding=UTF8",
@@ -144,7 +145,12 @@ def _environment() -> dict[str, str]:
 
 
 def _configure(
-    installation: Installation, account: Account, layout: Layout, *, durable: bool, settings: Mapping[str, str]
+    installation: Installation,
+    account: Account,
+    layout: Layout,
+    *,
+    durable: bool,
+    settings: Mapping[str, str],
 ) -> dict[str, str]:
     chosen = {"listen_addresses": "", "unix_socket_directories": str(layout.socket)}
     chosen["unix_socket_permissions"] = "0700"
@@ -167,7 +173,9 @@ def _configure(
 
 def _has_statements_library(installation: Installation) -> bool:
     names = ("pg_stat_statements.so", "pg_stat_statements.dylib")
-    return any((directory / name).exists() for directory in _library_directories(installation) for name in names)
+    return any(
+        (directory / name).exists() for directory in _library_directories(installation) for name in names
+    )
 
 
 def _library_directories(installation: Installation) -> Iterator[Path]:

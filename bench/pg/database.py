@@ -44,7 +44,9 @@ def seal_template(server: Server, name: str) -> None:
     with server.connect() as conn:
         _require_unused(server, conn, name, "sealed as a template")
         conn.execute(
-            sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true").format(sql.Identifier(name))
+            sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true").format(
+                sql.Identifier(name)
+            )
         )
 
 
@@ -65,7 +67,10 @@ def sweep_databases(server: Server, say: Say = quiet) -> None:
     A run lives while its owner's advisory lock is held, from whatever host; unmarked databases are never touched.
     """
     with server.connect() as conn:
-        for name, comment, in conn.execute(load_query("marked_databases", server.info.version_num)).fetchall():
+        for (
+            name,
+            comment,
+        ) in conn.execute(load_query("marked_databases", server.info.version_num)).fetchall():
             mark = read_mark(comment)
             if mark is None or _owner_lives(conn, mark["owner"]):
                 continue
@@ -82,7 +87,9 @@ def read_mark(comment: str | None) -> dict[str, str] | None:
     if not isinstance(mark, dict) or mark.get("tool") != TOOL:
         return None
     owner, purpose = mark.get("owner"), mark.get("purpose")
-    return {"owner": owner, "purpose": purpose} if isinstance(owner, str) and isinstance(purpose, str) else None
+    return (
+        {"owner": owner, "purpose": purpose} if isinstance(owner, str) and isinstance(purpose, str) else None
+    )
 
 
 def _owner_lives(conn: psycopg.Connection[Any], token: str) -> bool:

@@ -60,7 +60,9 @@ def _readable_copy(package: Path, account: Account) -> Path:
     They keep their places relative to each other, as the programs look for the libraries from there. A copy
     belongs to one version of one installation.
     """
-    identity = hashlib.sha256(f"{wheel_version()} {package} {package.stat().st_mtime_ns}".encode()).hexdigest()
+    identity = hashlib.sha256(
+        f"{wheel_version()} {package} {package.stat().st_mtime_ns}".encode()
+    ).hexdigest()
     copies = private_directory(shared_root() / "embedded", 0o755)
     target = copies / identity[:16]
     if target.is_dir():
@@ -73,7 +75,9 @@ def _readable_copy(package: Path, account: Account) -> Path:
         shutil.copytree(package / "pginstall", partial / MODULE / "pginstall", symlinks=True)
         for path in (partial, *partial.rglob("*")):
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
+                path.chmod(
+                    path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444)
+                )
         try:
             partial.rename(target)
         except OSError:

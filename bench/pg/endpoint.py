@@ -61,9 +61,7 @@ class Endpoint:
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection; ServerError names host, port, user and database."""
         try:
-            return psycopg.connect(
-                self.conninfo(dbname), autocommit=True, application_name=application_name
-            )
+            return psycopg.connect(self.conninfo(dbname), autocommit=True, application_name=application_name)
         except psycopg.OperationalError as error:
             reason = " ".join(self.scrub(str(error)).split())
             raise ServerError(

@@ -151,7 +151,9 @@ def _hold_ownership(conn: psycopg.Connection[TupleRow], token: str) -> None:
     conn.execute("SELECT pg_advisory_lock(%s)", [owner_key(token)])
 
 
-def _describe(conn: psycopg.Connection[TupleRow], kind: ManagedKind, endpoint: Endpoint, token: str) -> Server:
+def _describe(
+    conn: psycopg.Connection[TupleRow], kind: ManagedKind, endpoint: Endpoint, token: str
+) -> Server:
     capabilities = facts.read_capabilities(conn)
     facts.require_create_database(conn, capabilities)
     return Server(
