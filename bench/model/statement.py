@@ -27,6 +27,17 @@ class Statement:
     """Command in words, for example ``ALTER TABLE`` or ``CREATE INDEX CONCURRENTLY``."""
     copy_data: str | None = None
     """The rows after ``COPY … FROM stdin``, up to but without the line ``\\.``."""
+    first_line: int | None = None
+    """Line of the first character of ``text``, which may be a comment; None: the same as ``line``."""
+    first_column: int = 1
+    """Column of that character, from 1."""
+
+    def locate(self, position: int) -> tuple[int, int]:
+        """Line and column in the file of the character at ``position`` of the text, all from 1."""
+        before = self.text[: position - 1]
+        lines = before.count("\n")
+        column = len(before) - before.rfind("\n") if lines else self.first_column + len(before)
+        return (self.first_line or self.line) + lines, column
 
 
 @dataclass(frozen=True, slots=True)

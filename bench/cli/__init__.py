@@ -1,0 +1,77 @@
+"""The command line: ``bench COMMAND …``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from bench import __version__
+from bench.cli import doctor, report, run
+from bench.errors import BenchError, Interrupted
+
+DESCRIPTION = """\
+Rehearse a PostgreSQL deploy: apply its migrations to production-sized data, and measure how long it takes,
+which locks it holds on which tables, and what its queries cost before and after."""
+
+EPILOG = """\
+examples:
+  bench run                             the CRM suite on the server that `bench doctor` picks
+  bench run db/migrations --base schema.sql
+  bench run crm --server postgresql://me@staging/postgres --scale 0.1
+  bench report latest                   draw the report of the last run again
+  bench doctor                          what this machine can do
+
+exit codes: 0 ready, 1 regression or broken budget, 2 usage, configuration or unreadable input,
+3 not comparable, 4 a migration failed, 5 server trouble, 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (run, report, doctor):
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. SystemExit for ``--help`` and wrong options."""
+    arguments = vars(build_parser().parse_args(argv))
+    command = arguments.pop("command")
+    debug = arguments.pop("debug", False)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        code: int = command(**arguments)
+        return code
+    except BenchError as error:
+        if debug:
+            raise
+        return _tell(error)
+    except KeyboardInterrupt:
+        return _tell(Interrupted("interrupted"))
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End as on Ctrl-C: every context on the way out stops what it started."""
+    raise KeyboardInterrupt
+
+
+def _tell(error: BenchError) -> int:
+    print(f"bench: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  try: {error.hint}", file=sys.stderr)
+    return error.exit_code

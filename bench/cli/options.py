@@ -1,0 +1,108 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+_SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """``--server``, ``--image``, ``--pg-bindir``."""
+    group = parser.add_argument_group("server")
+    group.add_argument(
+        "--server",
+        default="auto",
+        metavar="KIND|DSN",
+        help="auto, container, embedded, cluster, or postgresql://… of a server where databases named "
+        "bench_… may be created (default: auto)",
+    )
+    group.add_argument(
+        "--image", default=None, help="image of the container (default: postgres:17)", metavar="IMAGE"
+    )
+    group.add_argument(
+        "--pg-bindir", type=Path, default=None, metavar="DIR", help="directory of initdb and postgres"
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """``--scale``, ``--rows``, ``--seed``, ``--dirt``, ``--workers``."""
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--scale", type=positive_number, default=1.0, metavar="X", help="1 = 100 k deals (default: 1)"
+    )
+    group.add_argument(
+        "--rows",
+        type=table_rows,
+        action="append",
+        default=[],
+        metavar="TABLE=N",
+        help="rows of one table, over the scale's, for example deals=5M; may be repeated",
+    )
+    group.add_argument("--seed", type=int, default=1, help="same seed, same rows (default: 1)")
+    group.add_argument(
+        "--dirt",
+        type=share,
+        default=None,
+        metavar="0…1",
+        help="share of dirty rows (default: the generator's)",
+    )
+    group.add_argument(
+        "--workers",
+        type=positive_count,
+        default=None,
+        metavar="N",
+        help="loading streams (default: by cores)",
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """``--json``, ``--quiet``, ``--debug``."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json",
+        default=None,
+        metavar="FILE|-",
+        help="write the result as JSON to a file, or to standard output",
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress")
+    group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def positive_count(text: str) -> int:
+    """A whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
+    return value
+
+
+def table_rows(text: str) -> tuple[str, int]:
+    """``deals=5M`` as (table, rows)."""
+    table, equals, count = text.partition("=")
+    factor = _SUFFIXES.get(count[-1:], 1)
+    digits = count[:-1] if factor > 1 else count
+    try:
+        rows = round(float(digits) * factor)
+    except ValueError:
+        rows = -1
+    if not equals or not table or rows < 0:
+        raise argparse.ArgumentTypeError(f'"{text}" is not TABLE=N, for example deals=5M')
+    return table, rows

@@ -1,0 +1,134 @@
+"""``bench run``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli.options import add_data_options, add_output_options, add_server_options, positive_count
+
+if TYPE_CHECKING:
+    from bench.model.run import Run
+
+EPILOG = """\
+SUITE is the name of a directory under migrations/, or any directory of .sql files in version order. Files
+of rollbacks (rollback/, *_rollback*, *.down.sql) are listed and never applied.
+
+examples:
+  bench run                                          the CRM suite at scale 1
+  bench run crm_as_reviewed --scale 0.05             another suite, 5 k deals
+  bench run db/migrations --base schema.sql          your own migrations, on an empty schema
+  bench run crm --server cluster --repeats 5
+  bench run crm --server postgresql://me@staging/postgres
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "run",
+        help="seed, apply the migrations under watch, explain, report",
+        description="Seed a server, apply each migration to a fresh clone while its locks and the clock are "
+        "watched, cost the queries before and after, and write the report.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
+    parser.add_argument(
+        "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=positive_count,
+        default=3,
+        metavar="N",
+        help="times, each on a fresh clone (default: 3)",
+    )
+    parser.add_argument("--no-explain", action="store_true", help="do not cost views, functions and queries")
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
+    )
+    add_data_options(parser)
+    add_server_options(parser)
+    add_output_options(parser)
+    parser.set_defaults(command=run)
+
+
+def run(
+    *,
+    suite: str,
+    base: Path | None,
+    repeats: int,
+    no_explain: bool,
+    out: Path | None,
+    scale: float,
+    rows: Sequence[tuple[str, int]],
+    seed: int,
+    dirt: float | None,
+    workers: int | None,
+    server: str,
+    image: str | None,
+    pg_bindir: Path | None,
+    json: str | None,
+    quiet: bool,
+) -> int:
+    """Rehearse a suite; returns the exit code."""
+    from datetime import UTC, datetime
+
+    from bench.cli.live import live
+    from bench.migrate.suite import find_suite
+    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.run.prepare import DataOptions
+    from bench.run.progress import Said
+    from bench.run.session import RunOptions, rehearse
+    from bench.store.results import RUNS, create_directory, new_run_id
+
+    found = find_suite(suite, base=base)
+    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    run_id = new_run_id(found.name, datetime.now(UTC))
+    options = RunOptions(
+        repeats=repeats,
+        explain=not no_explain,
+        data=DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers),
+    )
+    with live(quiet=quiet) as progress:
+        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
+        with open_server(spec, lambda text: progress(Said(text))) as opened:
+            rehearsed = rehearse(
+                opened, found, options, run_id=run_id, save=directory.save, progress=progress
+            )
+    concluded = conclude(rehearsed)
+    directory.save(concluded)
+    return present(concluded, directory.path, json)
+
+
+def conclude(run: Run) -> Run:
+    """The run with its findings and verdict."""
+    from dataclasses import replace
+
+    from bench.analyse.findings import find_dangers
+    from bench.analyse.verdict import judge
+
+    with_findings = replace(run, findings=find_dangers(run))
+    return replace(with_findings, verdict=judge(with_findings))
+
+
+def present(run: Run, directory: Path, json: str | None) -> int:
+    """Write the report, print the summary, and return the exit code: 4 where a migration failed."""
+    from rich.console import Console
+
+    from bench.analyse.summary import summarise
+    from bench.report.console import print_summary
+    from bench.report.write import write_report
+    from bench.store.codec import encode
+
+    paths = write_report(run, directory)
+    if json == "-":
+        sys.stdout.buffer.write(encode(run))
+    elif json is not None:
+        Path(json).write_bytes(encode(run))
+    print_summary(run, paths.html, Console(stderr=json == "-"))
+    return 4 if summarise(run).failed else 0

@@ -1,0 +1,107 @@
+"""Which relations exist, under which name, in which file: the meaning of the oids in pg_locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import TupleRow, class_row
+
+from bench.model.lock import LockMode
+from bench.pg.catalog import load_query
+
+TARGETS: Mapping[str, str] = {
+    "r": "table",
+    "p": "partitioned table",
+    "i": "index",
+    "I": "partitioned index",
+    "S": "sequence",
+    "v": "view",
+    "m": "materialized view",
+    "t": "toast",
+    "f": "foreign table",
+    "c": "composite type",
+}
+"""pg_class.relkind in words. https://www.postgresql.org/docs/current/catalog-pg-class.html"""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One row of pg_class."""
+
+    oid: int
+    schema: str
+    name: str
+    relkind: str
+    table_oid: int
+    """For an index or a TOAST table, the table that it belongs to; else 0."""
+    filenode: int
+    """pg_class.relfilenode: changes when the relation is written anew; 0 where it has no file."""
+
+    @property
+    def full_name(self) -> str:
+        """Schema and name, as a reader knows the relation; not quoted."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def target(self) -> str:
+        return TARGETS.get(self.relkind, self.relkind)
+
+
+class RelationCatalog:
+    """Relations before a migration, and those that it made, by oid.
+
+    A name is what the relation was called before the migration, so that renaming hides nothing.
+    """
+
+    def __init__(self, before: Iterable[Relation]) -> None:
+        self._before = {relation.oid: relation for relation in before}
+        self._made: dict[int, Relation] = {}
+
+    @classmethod
+    def read(cls, conn: psycopg.Connection[TupleRow]) -> RelationCatalog:
+        """The relations that exist now, read from pg_class."""
+        with conn.cursor(row_factory=class_row(Relation)) as cursor:
+            return cls(cursor.execute(_sql("relations", conn)).fetchall())
+
+    def learn(self, conn: psycopg.Connection[TupleRow], oids: Iterable[int]) -> None:
+        """Look up the oids that are not known yet; those already gone stay unknown."""
+        unknown = sorted(set(oids) - self._before.keys() - self._made.keys())
+        if not unknown:
+            return
+        with conn.cursor(row_factory=class_row(Relation)) as cursor:
+            rows = cursor.execute(_sql("relations_by_oid", conn), {"oids": unknown}).fetchall()
+        self._made.update({relation.oid: relation for relation in rows})
+
+    def existed(self, oid: int) -> bool:
+        """Whether the relation was there before the migration."""
+        return oid in self._before
+
+    def existing(self) -> Iterable[Relation]:
+        """The relations from before the migration."""
+        return self._before.values()
+
+    def find(self, oid: int) -> Relation | None:
+        return self._before.get(oid) or self._made.get(oid)
+
+    def name(self, oid: int) -> str:
+        """Full name, or the oid in words where the relation was gone before it could be looked up."""
+        relation = self.find(oid)
+        return relation.full_name if relation else f"(dropped relation {oid})"
+
+    def table_of(self, oid: int) -> str | None:
+        """Full name of the table that an index or TOAST table belongs to."""
+        relation = self.find(oid)
+        if relation is None or not relation.table_oid:
+            return None
+        return self.name(relation.table_oid)
+
+    def describe_held(self, held: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+        """Locks on relations from before the migration in words, strongest first: ``public.t ShareLock``."""
+        known = [(LockMode(mode), self.name(oid)) for oid, mode in held if self.existed(oid)]
+        return tuple(f"{name} {mode}" for mode, name in sorted(known, key=lambda k: (-k[0].strength, k[1])))
+
+
+def _sql(name: str, conn: psycopg.Connection[TupleRow]) -> str:
+    return load_query(name, conn.info.server_version)

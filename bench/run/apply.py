@@ -1,0 +1,245 @@
+"""One migration applied, statement by statement, as psql with ON_ERROR_STOP would, under watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+
+from bench.migrate.kinds import StatementFacts, classify
+from bench.model.run import MigrationOutcome, MigrationRun
+from bench.model.statement import Statement, StatementError, StatementOutcome
+from bench.observe.clock import DeployClock
+from bench.observe.counters import CounterReading, difference
+from bench.observe.holds import HoldTracker, as_locks, refine
+from bench.observe.inside import InsideReader
+from bench.observe.sampler import LockSampler
+from bench.run.execute import describe_error, execute
+from bench.run.measured import Measured, skipped
+from bench.run.progress import Progress, StatementBegan, StatementEnded
+from bench.run.watch import Watch
+
+REFUSES_TRANSACTION = frozenset({"25001", "2D000"})
+"""active_sql_transaction: cannot run inside a transaction block; invalid_transaction_termination: COMMIT
+inside DO or CALL. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+class MigrationApplier:
+    """Applies the statements of one file on ``conn``, a fresh session as psql would open.
+
+    :meth:`run` may be cut off by an exception; :meth:`result` gives what was measured until then.
+    """
+
+    def __init__(
+        self,
+        migration: str,
+        statements: Sequence[Statement],
+        conn: psycopg.Connection[TupleRow],
+        watch: Watch,
+        *,
+        repeat: int,
+        progress: Progress,
+    ) -> None:
+        self._migration = migration
+        self._statements = statements
+        self._conn = conn
+        self._watch = watch
+        self._repeat = repeat
+        self._progress = progress
+        self._catalog = watch.catalog()
+        self._tracker = HoldTracker()
+        self._inside = InsideReader(conn, self._catalog)
+        self._measured: list[Measured] = []
+        self._unfinished: StatementError | None = None
+        self._totals: CounterReading | None = None
+        self._size_bytes = watch.counters.size_bytes()
+        self._traces_before = len(watch.traces)
+        self._clock = DeployClock()
+
+    def run(self) -> None:
+        """Apply statement after statement; stop after the first that fails."""
+        with self._watch.sampler(self._conn.info.backend_pid) as sampler:
+            self._clock = DeployClock()
+            for statement in self._statements:
+                self._apply(statement, sampler)
+                if self._measured[-1].outcome == "failed":
+                    break
+            self._end_session()
+        self._catalog.learn(self._watch.observer, {seen.oid for seen in self._watch.traces[-1].intervals})
+
+    def result(self) -> MigrationRun:
+        """The migration as far as it ran; statements that were not reached are ``skipped``."""
+        intervals = [seen for trace in self._watch.traces[self._traces_before :] for seen in trace.intervals]
+        spans = {position: measured.span for position, measured in enumerate(self._measured)}
+        locks = as_locks(refine(self._tracker.holds, intervals, spans), self._catalog, self._clock)
+        reached = len(self._measured)
+        runs = [
+            measured.as_run(statement, self._clock, locks.get(position, ()))
+            for position, (statement, measured) in enumerate(
+                zip(self._statements, self._measured, strict=False)
+            )
+        ]
+        error = next((m.error for m in self._measured if m.error), self._unfinished)
+        complete = error is None and reached == len(self._statements)
+        outcome: MigrationOutcome = "applied" if complete else "failed"
+        return MigrationRun(
+            id=self._migration,
+            outcome=outcome,
+            duration_s=sum(measured.duration_s for measured in self._measured),
+            error=error,
+            statements=(*runs, *(skipped(statement) for statement in self._statements[reached:])),
+            wall_s=self._measured[-1].span[1] - self._clock.started if self._measured else 0.0,
+        )
+
+    def _apply(self, statement: Statement, sampler: LockSampler) -> None:
+        position = len(self._measured)
+        facts = classify(statement.text)
+        with self._clock.paused():
+            calibration_s = self._watch.calibrator.reading_s()
+            self._totals = self._watch.counters.read()
+            self._tell_start(statement, sampler)
+            sampler.begin_statement(position)
+        if self._in_transaction() or not _may_wrap(facts):
+            measured = self._run_plain(statement, calibration_s)
+        else:
+            measured = self._run_wrapped(statement, calibration_s)
+        self._measured.append(measured)
+        with self._clock.paused():
+            ended = measured.as_run(statement, self._clock)
+            self._progress(StatementEnded(self._migration, self._repeat, ended))
+
+    def _run_plain(self, statement: Statement, calibration_s: float) -> Measured:
+        """As the file has it: inside its own transaction, or where none can be had."""
+        was_inside = self._in_transaction()
+        measured = self._timed(statement, calibration_s)
+        with self._clock.paused():
+            measured.transaction = "file" if was_inside or self._in_transaction() else "none"
+            if self._conn.info.transaction_status == TransactionStatus.INTRANS:
+                self._snapshot(measured)
+            else:
+                self._tracker.release_all(measured.span)
+            self._read_inside(statement, measured)
+            self._settle(measured)
+        return measured
+
+    def _run_wrapped(self, statement: Statement, calibration_s: float) -> Measured:
+        """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
+        with self._clock.paused():
+            self._conn.execute("BEGIN")
+        measured = self._timed(statement, calibration_s)
+        measured.transaction = "own"
+        if measured.error is not None:
+            with self._clock.paused():
+                if not self._conn.closed:
+                    self._conn.execute("ROLLBACK")
+                if measured.error.sqlstate not in REFUSES_TRANSACTION:
+                    self._settle(measured)
+                    return measured
+            return self._run_plain(statement, calibration_s)
+        with self._clock.paused():
+            begin = self._clock.source()
+            self._snapshot(measured)
+            self._read_inside(statement, measured)
+            measured.observed_s = self._clock.source() - begin
+        self._commit(statement, measured)
+        with self._clock.paused():
+            self._settle(measured)
+        return measured
+
+    def _timed(self, statement: Statement, calibration_s: float) -> Measured:
+        """Clock, execute, clock: nothing else comes between."""
+        rows: int | None = None
+        outcome: StatementOutcome = "failed"
+        error: StatementError | None = StatementError(None, "interrupted", line=statement.line)
+        begin = self._clock.source()
+        try:
+            rows = execute(self._conn, statement)
+            outcome, error = "applied", None
+        except psycopg.Error as raised:
+            error = describe_error(raised, statement)
+        except KeyboardInterrupt:
+            end = self._clock.source()
+            self._measured.append(Measured(outcome, (begin, end), end - begin, calibration_s, rows, error))
+            raise
+        end = self._clock.source()
+        return Measured(outcome, (begin, end), end - begin, calibration_s, rows, error)
+
+    def _commit(self, statement: Statement, measured: Measured) -> None:
+        """End our own transaction; a deferred constraint may fail here, as it would in autocommit."""
+        begin = self._clock.source()
+        try:
+            self._conn.execute("COMMIT")
+        except psycopg.Error as raised:
+            measured.outcome, measured.error = "failed", describe_error(raised, statement)
+        end = self._clock.source()
+        measured.commit_s = end - begin
+        measured.duration_s += end - begin
+        self._tracker.release_all((begin, end))
+
+    def _snapshot(self, measured: Measured) -> None:
+        rows = self._watch.locks_of(self._conn.info.backend_pid)
+        present = [(row.oid, row.mode) for row in rows if row.granted]
+        self._tracker.snapshot(len(self._measured), present, measured.span)
+
+    def _read_inside(self, statement: Statement, measured: Measured) -> None:
+        """Rewrites and scans, from within; never where SET TRANSACTION may still have to come first."""
+        if measured.outcome != "applied" or statement.kind in _TELL_NOTHING:
+            return
+        measured.rewrites, measured.validations = self._inside.read(statement.kind)
+
+    def _settle(self, measured: Measured) -> None:
+        """Read what can wait until the statement's own transaction, if any, has ended.
+
+        The server does not count a statement that failed.
+        """
+        if self._conn.closed:
+            return
+        size_bytes = self._watch.counters.size_bytes()
+        totals = self._watch.counters.read() if measured.outcome == "applied" else None
+        measured.counters = difference(self._totals, totals, size_bytes - self._size_bytes)
+        self._size_bytes = size_bytes
+        if not self._in_transaction():
+            self._inside.end_transaction()
+            self._catalog.learn(self._watch.observer, {hold.oid for hold in self._tracker.holds})
+
+    def _end_session(self) -> None:
+        """The end of psql's input: a transaction that is still open is rolled back, and its work is lost."""
+        if self._conn.closed or not self._in_transaction():
+            return
+        with self._clock.paused():
+            begin = self._clock.source()
+            self._conn.execute("ROLLBACK")
+            self._tracker.release_all((begin, self._clock.source()))
+        self._unfinished = StatementError(
+            None,
+            "the file ends inside a transaction, so the server rolled its work back",
+            hint="End the file with COMMIT.",
+            line=self._statements[-1].line,
+        )
+
+    def _in_transaction(self) -> bool:
+        return self._conn.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+    def _tell_start(self, statement: Statement, sampler: LockSampler) -> None:
+        position, count = len(self._measured), len(self._statements)
+        self._progress(
+            StatementBegan(
+                self._migration,
+                self._repeat,
+                position,
+                count,
+                statement,
+                lambda: self._catalog.describe_held(sampler.held),
+            )
+        )
+
+
+_TELL_NOTHING = frozenset(
+    {"BEGIN", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "SET", "RESET", "SAVEPOINT", "RELEASE"}
+)
+
+
+def _may_wrap(facts: StatementFacts) -> bool:
+    return not (facts.transaction_control or facts.refuses_transaction or facts.needs_transaction)

@@ -1,0 +1,63 @@
+"""The run while it grows: every change is saved at once, so that nothing measured is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.model.run import MigrationRun, Note, Pass, Repeat, Run
+
+Save = Callable[[Run], None]
+
+
+class RunDraft:
+    """Holds the newest state of a run and hands each to ``save``."""
+
+    def __init__(self, run: Run, save: Save) -> None:
+        self.run = run
+        self._save = save
+
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the run, and save it."""
+        self.run = replace(self.run, **changes)
+        self._save(self.run)
+
+    def note(self, *notes: Note) -> None:
+        """Add notes that are not there yet, and save the run."""
+        fresh = tuple(note for note in notes if note not in self.run.notes)
+        if fresh:
+            self.update(notes=self.run.notes + fresh)
+
+    def put_repeat(self, repeat: Repeat) -> None:
+        """Add a repeat to the solo pass, or replace the one with its index, and save the run."""
+        solo = next((p for p in self.run.passes if p.kind == "solo"), Pass("solo", None, ()))
+        others = tuple(p for p in self.run.passes if p.kind != "solo")
+        repeats = tuple(r for r in solo.repeats if r.index != repeat.index)
+        ordered = tuple(sorted((*repeats, repeat), key=lambda r: r.index))
+        self.update(passes=(replace(solo, repeats=ordered), *others))
+
+    def finish(self) -> Run:
+        """The run as it stands, with the time of its end; saved."""
+        self.update(finished_at=now())
+        return self.run
+
+    @property
+    def failed(self) -> MigrationRun | None:
+        """The first migration that failed, if one did."""
+        return next(
+            (
+                migration
+                for each in self.run.passes
+                for repeat in each.repeats
+                for migration in repeat.migrations
+                if migration.outcome == "failed"
+            ),
+            None,
+        )
+
+
+def now() -> str:
+    """The present time, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

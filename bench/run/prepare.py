@@ -1,0 +1,98 @@
+"""The state before the deploy: base schema and data in a sealed template that every repeat is cloned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datagen.load
+import datagen.spec
+import psycopg
+
+from bench.errors import UsageError
+from bench.migrate.script import read_statements
+from bench.migrate.suite import Suite
+from bench.model.run import Dataset, TableSize
+from bench.pg.database import create_database, drop_database, new_name, seal_template
+from bench.pg.server import Server
+from bench.run.execute import describe_error, execute
+from bench.run.progress import Loading, Progress, Step
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """What to fill the base schema with."""
+
+    scale: float = 1.0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Table → rows, over the scale's."""
+    seed: int = 1
+    dirt: float | None = None
+    """Share of dirty rows, 0 to 1; None for the generator's default."""
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A sealed database to clone from."""
+
+    dbname: str
+    dataset: Dataset | None
+
+
+@contextmanager
+def template(server: Server, suite: Suite, options: DataOptions, progress: Progress) -> Iterator[Template]:
+    """Build the template of a suite, and drop it at the end."""
+    dbname = new_name("template")
+    try:
+        create_database(server, dbname)
+        if suite.base is not None:
+            progress(Step(f"base schema from {suite.base}"))
+            apply_file(server, dbname, suite.base)
+        dataset = _load(server, dbname, suite.data, options, progress) if suite.data else None
+        seal_template(server, dbname)
+        yield Template(dbname, dataset)
+    finally:
+        drop_database(server, dbname)
+
+
+def apply_file(server: Server, dbname: str, path: Path) -> None:
+    """Run a file as psql would, unwatched.
+
+    Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
+    """
+    with server.connect(dbname, application_name="pgrehearse base") as conn:
+        for statement in read_statements(path):
+            try:
+                execute(conn, statement)
+            except psycopg.Error as raised:
+                error = describe_error(raised, statement)
+                raise UsageError(
+                    f"{path}:{error.line}: {error.message} ({error.sqlstate})",
+                    hint=error.hint or error.detail or "the state before the suite must apply without errors",
+                ) from raised
+
+
+def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:
+    chosen = {} if options.dirt is None else {"dirt": options.dirt}
+    plan = datagen.spec.make_plan(data, scale=options.scale, rows=options.rows, seed=options.seed, **chosen)
+    progress(Step(f"data at scale {options.scale:g}, seed {options.seed}"))
+    loaded = datagen.load.load(
+        server.conninfo(dbname),
+        plan,
+        workers=options.workers,
+        progress=lambda done: progress(Loading(done.table, done.rows_done, done.rows_total, done.bytes_done)),
+    )
+    return Dataset(
+        seed=loaded.seed,
+        scale=loaded.scale,
+        generator_version=loaded.generator_version,
+        load_s=loaded.load_s,
+        from_template=False,
+        tables=tuple(TableSize(*table) for table in loaded.tables),
+        dirt=dict(loaded.dirt),
+        pools_sha256=loaded.pools_sha256,
+        faker_version=loaded.faker_version,
+    )

@@ -1,0 +1,204 @@
+"""The rehearsal: a template, the solo pass on clones of it, the costs of queries before and after."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from bench import __version__
+from bench.errors import Interrupted, ServerError
+from bench.migrate.script import read_statements
+from bench.migrate.suite import Migration, Suite
+from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
+from bench.model.statement import Statement
+from bench.observe.sampler import describe_sampling
+from bench.pg.database import clone_database, create_database, drop_database, new_name, sweep_databases
+from bench.pg.server import Server
+from bench.run.apply import MigrationApplier
+from bench.run.costs import cost_queries
+from bench.run.draft import RunDraft, Save, now
+from bench.run.host import read_host
+from bench.run.measured import skipped
+from bench.run.prepare import DataOptions, template
+from bench.run.progress import Progress, Said, Step
+from bench.run.watch import Watch, watch
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What to rehearse, and how often."""
+
+    repeats: int = 3
+    explain: bool = True
+    data: DataOptions = field(default_factory=DataOptions)
+
+
+def new_run(run_id: str, server: Server, suite: Suite) -> Run:
+    """A run with nothing measured yet."""
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        tool_version=__version__,
+        run_id=run_id,
+        started_at=now(),
+        finished_at=None,
+        environment=Environment(server.info, read_host()),
+        suite=suite.info,
+        dataset=None,
+        notes=server.notes,
+    )
+
+
+def rehearse(
+    server: Server, suite: Suite, options: RunOptions, *, run_id: str, save: Save, progress: Progress
+) -> Run:
+    """Rehearse a suite on a server and return the run; ``save`` gets every state of it.
+
+    Raises UsageError for a file that cannot be used, ServerError where the server goes away, Interrupted on
+    Ctrl-C; what was measured until then has been saved. A migration that fails is no error here: the run
+    holds it.
+    """
+    scripts = tuple((migration, read_statements(migration.path)) for migration in suite.migrations)
+    draft = RunDraft(new_run(run_id, server, suite), save)
+    draft.update()
+    try:
+        sweep_databases(server, lambda text: progress(Said(text)))
+        _Rehearsal(server, suite, scripts, options, draft, progress).run()
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; what was measured until then is kept", hint="the run file says how far it came"
+        ) from None
+    except psycopg.OperationalError as error:
+        raise ServerError(
+            f"the server went away: {str(error).strip().splitlines()[0]}",
+            hint="what was measured until then is kept; look at the server's log, then run again",
+        ) from error
+    return draft.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rehearsal:
+    """What every step of one rehearsal needs."""
+
+    server: Server
+    suite: Suite
+    scripts: tuple[tuple[Migration, tuple[Statement, ...]], ...]
+    options: RunOptions
+    draft: RunDraft
+    progress: Progress
+
+    def run(self) -> None:
+        with (
+            _counters_database(self.server) as counters,
+            template(self.server, self.suite, self.options.data, self.progress) as prepared,
+        ):
+            self._note_stand_ins(prepared.dbname)
+            self.draft.update(dataset=prepared.dataset)
+            self._solo_pass(prepared.dbname, counters)
+
+    def _solo_pass(self, prepared: str, counters: str | None) -> None:
+        """Apply everything on a fresh clone, again and again; cost the queries on the last one."""
+        repeats = self.options.repeats
+        for index in range(repeats):
+            self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
+            with self._clone(prepared, "solo") as clone:
+                self._repeat(index, clone, counters)
+                if self.draft.failed is not None:
+                    return
+                if index == repeats - 1 and self.options.explain:
+                    self._explain(prepared, clone)
+
+    def _repeat(self, index: int, clone: str, counters: str | None) -> None:
+        """Apply the migrations in order; after one that failed the others are not reached."""
+        done: list[MigrationRun] = []
+        with watch(self.server, clone, counters) as watching:
+            for position, (migration, statements) in enumerate(self.scripts):
+                with self.server.connect(clone, application_name="pgrehearse migration") as conn:
+                    applier = MigrationApplier(
+                        migration.id, statements, conn, watching, repeat=index, progress=self.progress
+                    )
+                    try:
+                        applier.run()
+                    finally:
+                        done.append(applier.result())
+                        rest = [_not_reached(*script) for script in self.scripts[position + 1 :]]
+                        self.draft.put_repeat(_repeat_of(index, [*done, *rest], watching))
+                if done[-1].outcome == "failed":
+                    return
+
+    def _explain(self, prepared: str, after: str) -> None:
+        """Cost the queries on the state before and on the migrated clone, with fresh statistics on both."""
+        self.progress(Step("views, functions and queries, before and after"))
+        with self._clone(prepared, "before") as before:
+            with self.server.connect(after, application_name="pgrehearse analyze") as conn:
+                conn.execute("VACUUM (ANALYZE)")
+            queries = cost_queries(self.server, before, after, self.suite.queries, self.progress)
+        self.draft.update(queries=queries)
+        self.draft.note(
+            Note(
+                "queries",
+                "Costed warm, as the migrating role, after VACUUM (ANALYZE) of the migrated database; times "
+                "without per-node timing.",
+            )
+        )
+
+    @contextmanager
+    def _clone(self, prepared: str, purpose: str) -> Iterator[str]:
+        """A copy of the template: its files are in the operating system's cache, none in shared buffers."""
+        dbname = new_name(purpose)
+        try:
+            clone_database(self.server, prepared, dbname)
+            if self.server.capabilities.checkpoint:
+                with self.server.connect() as conn:
+                    conn.execute("CHECKPOINT")
+            yield dbname
+        finally:
+            drop_database(self.server, dbname)
+
+    def _note_stand_ins(self, dbname: str) -> None:
+        for name in self.server.stand_ins:
+            self.draft.note(
+                Note(
+                    f"extension {name}",
+                    "This server's installation lacks it; a stand-in of ours takes its place.",
+                )
+            )
+
+
+@contextmanager
+def _counters_database(server: Server) -> Iterator[str | None]:
+    """A database of our own with pg_stat_statements, which counts for the whole server; None without it."""
+    if not server.capabilities.statement_counters:
+        yield None
+        return
+    dbname = new_name("counters")
+    try:
+        create_database(server, dbname)
+        with server.connect(dbname) as conn:
+            conn.execute("CREATE EXTENSION pg_stat_statements")
+        yield dbname
+    finally:
+        drop_database(server, dbname)
+
+
+def _repeat_of(index: int, migrations: list[MigrationRun], watching: Watch) -> Repeat:
+    readings = watching.calibrator.readings
+    return Repeat(
+        index=index,
+        calibration_s=statistics.median(readings) if readings else None,
+        migrations=tuple(migrations),
+        sampler=describe_sampling(watching.traces),
+    )
+
+
+def _not_reached(migration: Migration, statements: tuple[Statement, ...]) -> MigrationRun:
+    return MigrationRun(
+        id=migration.id,
+        outcome="skipped",
+        duration_s=None,
+        error=None,
+        statements=tuple(skipped(statement) for statement in statements),
+    )
