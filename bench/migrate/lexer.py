@@ -1,0 +1,177 @@
+"""Where a statement ends: PostgreSQL's lexical rules as psql applies them, on the exact source text.
+
+Source of the rules: ``src/fe_utils/psqlscan.l`` and ``src/backend/parser/scan.l``. One difference from
+psql, which reads line by line: ``E'a'`` continued by ``'b\\''`` on the next line stays an escape string, as
+the server has it. Time is linear in the text: every pattern is possessive and starts where the last ended.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+WHITE_SPACE = " \t\n\r\f\v"
+
+# Every character beyond ASCII is a letter to PostgreSQL, white space of Unicode included.
+_LETTER = r"A-Za-z_\x80-\U0010ffff"
+_WORD_END = rf"(?![{_LETTER}0-9$])"
+_WORD = re.compile(rf"[{_LETTER}][{_LETTER}0-9$]*+")
+_SPACE = re.compile(rf"(?:[{WHITE_SPACE}]++|--[^\n\r]*+)*+")
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+_ESCAPE_STRING = re.compile(r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'", re.DOTALL)
+_CONTINUATION = re.compile(r"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+'")
+_DOLLAR_QUOTE = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$")
+_VARIABLE = re.compile(
+    rf""":(?:([{_LETTER}0-9]++)|'([{_LETTER}0-9]++)'|"([{_LETTER}0-9]++)"|\{{\?([{_LETTER}0-9]++)\}})"""
+)
+
+
+def _uneventful(*watched: str) -> re.Pattern[str]:
+    """Text that neither opens nor closes anything, up to a character that may, or a watched word."""
+    stop = rf"(?i:{'|'.join(watched)}){_WORD_END}|" if watched else ""
+    return re.compile(
+        rf"""(?:[^{_LETTER}0-9'"$\-/();\\:]++"""
+        rf"""|(?!{stop}[eE]')[{_LETTER}][{_LETTER}0-9$]*+"""
+        rf"""|[0-9][{_LETTER}0-9.]*+|::|:=|--[^\n\r]*+|-(?!-)|/(?!\*))*+"""
+    )
+
+
+_PLAIN = _uneventful()
+_ROUTINE = _uneventful("begin", "case", "end")
+_COPY = _uneventful("from")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Where a statement ends, and what stands in it that only psql understands."""
+
+    position: int
+    """Offset after the semicolon, of the backslash, or of the end of the text."""
+    by: Literal["semicolon", "backslash", "end"]
+    copies_stdin: bool
+    """``COPY … FROM stdin``: its rows follow in the file."""
+    variables: tuple[tuple[int, str], ...]
+    """(offset, name) of each ``:name``, ``:'name'``, ``:"name"`` that psql would replace if it is set."""
+
+
+def skip_space(text: str, position: int) -> int:
+    """Offset of the first character that is neither white space nor comment.
+
+    A block comment that nothing closes is not skipped: the server refuses it.
+    """
+    while True:
+        position = _end(_SPACE, text, position)
+        if not text.startswith("/*", position):
+            return position
+        end = _after_comment(text, position)
+        if end is None:
+            return position
+        position = end
+
+
+def find_end(text: str, start: int) -> Ending:
+    """Find the end of the statement whose first character of code is at ``start``."""
+    words = _first_words(text, start)
+    copy = words[:1] == ["copy"]
+    pattern = _COPY if copy else _ROUTINE if _defines_routine(words) else _PLAIN
+    length = len(text)
+    variables: list[tuple[int, str]] = []
+    copies_stdin = False
+    parentheses = blocks = 0
+    position = start
+    while (position := _end(pattern, text, position)) < length:
+        char = text[position]
+        if char == ";" and parentheses == 0 and blocks == 0:
+            return Ending(position + 1, "semicolon", copies_stdin, tuple(variables))
+        if char == "\\":
+            return Ending(position, "backslash", copies_stdin, tuple(variables))
+        if char == "(":
+            parentheses += 1
+        elif char == ")":
+            parentheses = max(parentheses - 1, 0)
+        token_end = _token_end(text, position, char)
+        if char == ":" and (variable := _VARIABLE.match(text, position)):
+            variables.append((position, variable[variable.lastindex or 0]))
+        elif char.isalpha() and text[token_end - 1] != "'" and parentheses == 0:
+            if copy:
+                copies_stdin = copies_stdin or _names_stdin(text, token_end)
+            else:
+                blocks = _nesting(blocks, text[position:token_end].lower())
+        position = token_end
+    return Ending(length, "end", copies_stdin, tuple(variables))
+
+
+def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position
+
+
+def _first_words(text: str, position: int) -> list[str]:
+    words: list[str] = []
+    while len(words) < 4 and (word := _WORD.match(text, position)):
+        words.append(word[0].lower())
+        position = skip_space(text, word.end())
+    return words
+
+
+def _defines_routine(words: list[str]) -> bool:
+    head = (
+        [word for word in words if word not in ("or", "replace")]
+        if words[1:3] == ["or", "replace"]
+        else words
+    )
+    return head[:1] == ["create"] and head[1:2] in (["function"], ["procedure"])
+
+
+def _nesting(blocks: int, word: str) -> int:
+    """Depth of ``BEGIN ATOMIC … END``; a CASE also ends with END, and counts only inside."""
+    if word == "begin" or (word == "case" and blocks):
+        return blocks + 1
+    if word == "end" and blocks:
+        return blocks - 1
+    return blocks
+
+
+def _names_stdin(text: str, position: int) -> bool:
+    """Whether the word after FROM reads the client's input; STDOUT does too after FROM (gram.y)."""
+    word = _WORD.match(text, skip_space(text, position))
+    return word is not None and word[0].lower() in ("stdin", "stdout")
+
+
+def _token_end(text: str, position: int, char: str) -> int:
+    """Offset after the quoted text, comment, variable, word or single character at ``position``."""
+    if char in "'\"":
+        # A doubled quote closes and opens again, which comes to the same.
+        return _after(text, char, position + 1)
+    if char in "eE" and text.startswith("'", position + 1):
+        return _after_escape_string(text, position + 2)
+    if char == "$" and (tag := _DOLLAR_QUOTE.match(text, position)):
+        return _after(text, tag[0], tag.end())
+    if char == "/":
+        return _after_comment(text, position) or len(text)
+    return max(_end(_VARIABLE, text, position), _end(_WORD, text, position), position + 1)
+
+
+def _after(text: str, closing: str, position: int) -> int:
+    found = text.find(closing, position)
+    return len(text) if found < 0 else found + len(closing)
+
+
+def _after_escape_string(text: str, position: int) -> int:
+    while match := _ESCAPE_STRING.match(text, position):
+        continuation = _CONTINUATION.match(text, match.end())
+        if not continuation:
+            return match.end()
+        position = continuation.end()
+    return len(text)
+
+
+def _after_comment(text: str, position: int) -> int | None:
+    """Offset after the block comment, those inside it included; None where nothing closes it."""
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(text, position):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return None
