@@ -1,0 +1,33 @@
+"""Pictures of a run. Only the modules of this package use matplotlib, and load it when they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.analyse.summary import RunSummary
+from bench.model.run import Run
+from bench.report.figures.costs import draw_costs
+from bench.report.figures.durations import draw_durations
+from bench.report.figures.locks import draw_timeline
+from bench.report.figures.sheet import Picture
+from bench.report.figures.volume import draw_volume
+from bench.report.timeline import migration_timeline, suite_timeline
+
+__all__ = ["Picture", "draw_figures", "timeline_name"]
+
+
+def draw_figures(run: Run, summary: RunSummary) -> Iterator[Picture]:
+    """Every figure of a run, one after another; what has no data says so in its figure."""
+    yield draw_durations(summary)
+    if (suite := suite_timeline(run, summary)) is not None:
+        yield draw_timeline(suite, "locks")
+    for position, migration in enumerate(summary.migrations, start=1):
+        if (timeline := migration_timeline(run, summary, migration.id)) is not None:
+            yield draw_timeline(timeline, timeline_name(position))
+    yield draw_costs(summary)
+    yield draw_volume(summary)
+
+
+def timeline_name(position: int) -> str:
+    """File name of the lock timeline of the suite's nth migration, from 1."""
+    return f"locks-{position:02d}"
