@@ -95,7 +95,11 @@ class MigrationSummary:
     file: str
     rollback_file: str | None
     outcome: MigrationOutcome | None
-    """The worst over the repeats; None where no repeat reached it."""
+    """The worst over the repeats; None where no repeat has it."""
+    n: int
+    """Repeats that have it, whatever its outcome."""
+    failures: int
+    """Repeats in which it failed."""
     duration_s: Spread | None
     """What the deploy needs, without the harness's own reads."""
     wall_s: Spread | None
@@ -211,6 +215,8 @@ def _migration(file: MigrationFile, repeats: Sequence[Repeat]) -> MigrationSumma
         file=file.file,
         rollback_file=file.rollback_file,
         outcome=_worst([each.outcome for each in runs]),
+        n=len(runs),
+        failures=sum(each.outcome == "failed" for each in runs),
         duration_s=Spread.of(each.duration_s for each in runs),
         wall_s=Spread.of(each.wall_s for each in runs),
         wal_bytes=Spread.of(_written(each, "wal_bytes") for each in runs),

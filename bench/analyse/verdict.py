@@ -1,0 +1,149 @@
+"""Whether a suite can be deployed, as far as one rehearsal measured it.
+
+A hold of the solo pass is what another session would have waited at most for the lock, once the migration
+had it. How long the migration itself queues behind long transactions, and everybody else behind it, is
+another measurement and no part of this verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.analyse.locks import LockSummary
+from bench.analyse.quantity import seconds, spread_seconds
+from bench.analyse.summary import MigrationSummary, RunSummary, summarise
+from bench.model.finding import Verdict
+from bench.model.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long reads or writes on an existing relation may be blocked by one lock."""
+
+    conditional_s: float = 1.0
+    """Above this somebody has to agree: users notice a pause of a second."""
+    not_ready_s: float = 10.0
+    """Above this it is an outage: request timeouts and connection pools run out."""
+
+
+DEFAULT_LIMITS = Limits()
+CAVEAT = "on an idle server; queueing behind long transactions comes on top"
+
+
+def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
+    """The verdict over the run's solo pass.
+
+    ``not_ready``: a migration failed in any repeat, nothing was measured, or an existing relation is
+    blocked longer than ``limits.not_ready_s``. ``conditional``: blocked longer than
+    ``limits.conditional_s``, or a blocking hold or a migration could not be measured. Else ``ready``.
+    """
+    summary = summarise(run)
+    if summary.failed is not None:
+        return _failed(summary)
+    if not any(each.outcome == "applied" for each in summary.migrations):
+        sentence = f"{summary.suite} is not ready: no migration was measured."
+        return Verdict("not_ready", sentence, tuple(_unmeasured(summary)))
+    blocks = _long_blocks(summary, limits)
+    conditions = (*map(describe_block, blocks), *_unmeasured(summary))
+    if blocks and (blocks[0].longest_s or 0.0) > limits.not_ready_s:
+        sentence = _blocked(summary, blocks[0], "is not ready", limits.not_ready_s)
+        return Verdict("not_ready", sentence, conditions)
+    if blocks:
+        sentence = _blocked(summary, blocks[0], "is ready on conditions", limits.conditional_s)
+        return Verdict("conditional", sentence, conditions)
+    if conditions:
+        sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
+        return Verdict("conditional", sentence, conditions)
+    return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(summary)} {CAVEAT}.")
+
+
+def describe_block(lock: LockSummary) -> str:
+    """One blocking lock in words: place, mode, relation, seconds, and the commands that wait."""
+    commands = [each for each in lock.mode.blocks if each in ("SELECT", "INSERT", "UPDATE", "DELETE")]
+    return (
+        f"{lock.where} holds {lock.mode.sql_name} on {lock.subject} for up to {seconds(lock.longest_s)}: "
+        f"{_listed(commands)} wait"
+    )
+
+
+def describe_failure(migration: MigrationSummary) -> str:
+    """A failed migration in words: ``file:line: message (sqlstate)``, and how often where not always."""
+    error, statement = migration.error, migration.failed_statement
+    if error is None:
+        return f"{migration.file}: was not applied to its end"
+    line = error.line or (statement.line if statement else None)
+    where = migration.file if line is None else f"{migration.file}:{line}"
+    code = f" ({error.sqlstate})" if error.sqlstate else ""
+    often = f", in {migration.failures} of {migration.n} repeats" if migration.failures < migration.n else ""
+    return f"{where}: {error.message}{code}{often}"
+
+
+def _failed(summary: RunSummary) -> Verdict:
+    failed = [each for each in summary.migrations if each.outcome == "failed"]
+    failures = [describe_failure(each) for each in failed]
+    unreached = [each.file for each in summary.migrations if each.outcome in (None, "skipped")]
+    if unreached:
+        failures.append(f"not reached, so not measured: {', '.join(unreached)}")
+    return Verdict("not_ready", f"{summary.suite} is not ready: {failures[0]}.", tuple(failures))
+
+
+def _long_blocks(summary: RunSummary, limits: Limits) -> list[LockSummary]:
+    """The longest blocking lock of each migration on each relation, where it is too long; longest first."""
+    worst: dict[tuple[str, str], LockSummary] = {}
+    for lock in _blocking(summary):
+        key = (lock.migration, lock.subject)
+        if (lock.longest_s or 0.0) > limits.conditional_s and (
+            key not in worst or (lock.longest_s or 0.0) > (worst[key].longest_s or 0.0)
+        ):
+            worst[key] = lock
+    return sorted(worst.values(), key=lambda lock: -(lock.longest_s or 0.0))
+
+
+def _blocking(summary: RunSummary) -> Iterable[LockSummary]:
+    return (lock for lock in summary.locks if lock.blocks_reads or lock.blocks_writes)
+
+
+def _unmeasured(summary: RunSummary) -> Iterable[str]:
+    for migration in summary.migrations:
+        if migration.outcome != "applied":
+            yield f"{migration.file} did not run"
+        elif migration.duration_s is None:
+            yield f"{migration.file}: its duration is not known"
+    for lock in _blocking(summary):
+        if lock.longest_s is None:
+            yield f"{lock.where}: how long it holds {lock.mode.sql_name} on {lock.subject} is not known"
+
+
+def _applied(summary: RunSummary, state: str) -> str:
+    applied = [each for each in summary.migrations if each.outcome == "applied"]
+    many = "1 migration applies" if len(applied) == 1 else f"{len(applied)} migrations apply"
+    return f"{summary.suite} {state}: {many} in {spread_seconds(summary.duration_s)}"
+
+
+def _blocked(summary: RunSummary, worst: LockSummary, state: str, limit_s: float) -> str:
+    who = "reads and writes" if worst.blocks_reads else "writes"
+    return (
+        f"{_applied(summary, state)}, and {worst.where} blocks {who} on {worst.subject} for up to "
+        f"{seconds(worst.longest_s)} ({worst.mode.sql_name}; limit {seconds(limit_s)}) {CAVEAT}."
+    )
+
+
+def _waits(summary: RunSummary) -> str:
+    read, write = summary.worst_read_block, summary.worst_write_block
+    if write is None:
+        return "it takes no lock that reads or writes on existing tables would wait for"
+    if read is None:
+        return f"nobody's writes would wait longer than {_hold(write)}, reads would not wait"
+    if read == write:
+        return f"nobody's reads or writes would wait longer than {_hold(write)}"
+    return f"nobody's writes would wait longer than {_hold(write)}, nobody's reads longer than {_hold(read)}"
+
+
+def _hold(lock: LockSummary) -> str:
+    return f"{seconds(lock.longest_s)} ({lock.subject}, {lock.mode.sql_name})"
+
+
+def _listed(words: list[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

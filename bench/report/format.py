@@ -1,0 +1,43 @@
+"""Numbers as text for the reports: the only door through which they reach a page or a terminal."""
+
+from __future__ import annotations
+
+from bench.analyse.quantity import (
+    UNKNOWN,
+    bounds_seconds,
+    count,
+    ratio,
+    seconds,
+    seconds_column,
+    size,
+    size_column,
+    spread_seconds,
+)
+from bench.analyse.stats import Spread
+
+__all__ = [
+    "UNKNOWN",
+    "bounds_seconds",
+    "count",
+    "ratio",
+    "seconds",
+    "seconds_column",
+    "shortened",
+    "size",
+    "size_column",
+    "spread_seconds",
+    "spread_size",
+]
+
+
+def spread_size(spread: Spread | None) -> str:
+    """Bytes: the median, and the extremes where the repeats differ."""
+    if spread is None or spread.equal:
+        return size(spread.median if spread else None)
+    return f"{size(spread.median)} ({size(spread.low)}–{size(spread.high)})"
+
+
+def shortened(text: str, width: int) -> str:
+    """The text on one line of at most ``width`` characters (2 or more), cut with an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
