@@ -70,9 +70,19 @@ def skip_space(text: str, position: int) -> int:
         position = end
 
 
+def leading_words(text: str, count: int, position: int = 0) -> list[str]:
+    """Up to ``count`` words from ``position`` on, as written, until anything else than space comes."""
+    words: list[str] = []
+    position = skip_space(text, position)
+    while len(words) < count and (word := _WORD.match(text, position)):
+        words.append(word[0])
+        position = skip_space(text, word.end())
+    return words
+
+
 def find_end(text: str, start: int) -> Ending:
     """Find the end of the statement whose first character of code is at ``start``."""
-    words = _first_words(text, start)
+    words = [word.lower() for word in leading_words(text, 4, start)]
     copy = words[:1] == ["copy"]
     pattern = _COPY if copy else _ROUTINE if _defines_routine(words) else _PLAIN
     length = len(text)
@@ -105,14 +115,6 @@ def find_end(text: str, start: int) -> Ending:
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
     match = pattern.match(text, position)
     return match.end() if match else position
-
-
-def _first_words(text: str, position: int) -> list[str]:
-    words: list[str] = []
-    while len(words) < 4 and (word := _WORD.match(text, position)):
-        words.append(word[0].lower())
-        position = skip_space(text, word.end())
-    return words
 
 
 def _defines_routine(words: list[str]) -> bool:

@@ -31,6 +31,8 @@ class Piece:
     """A statement's begins with the comments before it and ends with its semicolon."""
     line: int
     """Line of its first character, from 1."""
+    column: int
+    """Column of its first character, from 1."""
     code: int = 0
     """For a statement, offset of the first character that is neither white space nor comment."""
     closed: bool = True
@@ -49,11 +51,12 @@ class _Cutter:
         self.position = 0
         self.pieces: list[Piece] = []
         self._line = 1
+        self._column = 1
 
     def cut(self, kind: Literal["rows", "command", "space"], end: int) -> None:
         """Cut off what lies before ``end``; rows are kept where they are none, too."""
         if end > self.position or kind == "rows":
-            self._append(Piece(kind, self.text[self.position : end], self._line))
+            self._append(Piece(kind, self.text[self.position : end], self._line, self._column))
 
     def cut_statement(self, code: int, ending: Ending) -> None:
         """Cut off the statement whose first character of code is at ``code``."""
@@ -63,6 +66,7 @@ class _Cutter:
                 "statement",
                 self.text[start : ending.position],
                 self._line,
+                self._column,
                 code=code - start,
                 closed=ending.by == "semicolon",
                 copies_stdin=ending.copies_stdin,
@@ -73,7 +77,9 @@ class _Cutter:
     def _append(self, piece: Piece) -> None:
         self.pieces.append(piece)
         self.position += len(piece.text)
-        self._line += piece.text.count("\n")
+        lines = piece.text.count("\n")
+        self._line += lines
+        self._column = len(piece.text) - piece.text.rfind("\n") + (0 if lines else self._column - 1)
 
 
 def split_script(text: str) -> list[Piece]:
@@ -152,8 +158,15 @@ def read_text(path: Path) -> str:
 
 def _as_statement(index: int, piece: Piece, rows: str | None) -> Statement:
     text = statement_text(piece)
-    line = piece.line + piece.text.count("\n", 0, piece.code)
-    return Statement(index, line, text, classify(text).kind, rows)
+    return Statement(
+        index=index,
+        line=piece.line + piece.text.count("\n", 0, piece.code),
+        text=text,
+        kind=classify(text).kind,
+        copy_data=rows,
+        first_line=piece.line,
+        first_column=piece.column,
+    )
 
 
 def statement_text(piece: Piece) -> str:
