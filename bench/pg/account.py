@@ -71,7 +71,7 @@ class Account:
 
 
 def server_account() -> Account:
-    """Return the account for server processes: ourselves, or ``postgres``, else ``nobody`` where we are root."""
+    """Return the account for server processes: ourselves; where we are root ``postgres``, else ``nobody``."""
     if os.geteuid() != 0:
         return Account(str(os.geteuid()), os.geteuid(), os.getegid(), switch=False)
     for name in CANDIDATES:

@@ -28,7 +28,7 @@ class Installation:
 
 
 def read_installation(bindir: Path) -> Installation | None:
-    """Return the installation in a directory, or None where ``initdb`` or ``postgres`` is missing or does not run."""
+    """Return the installation in a directory, or None where ``initdb`` or ``postgres`` does not run."""
     if not all((bindir / program).is_file() for program in ("initdb", "postgres")):
         return None
     try:
@@ -67,7 +67,7 @@ def find_installations() -> tuple[Installation, ...]:
 
 
 def choose_installation(pg_bindir: Path | None) -> Installation:
-    """Return the named installation, else the preferred one; UsageError or ServerError say what is missing."""
+    """Return the named installation, else the preferred one; UsageError or ServerError if there is none."""
     if pg_bindir is not None:
         installation = read_installation(pg_bindir)
         if installation is None:

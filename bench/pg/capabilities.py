@@ -59,7 +59,7 @@ def read_capabilities(conn: psycopg.Connection[Any]) -> Capabilities:
 
 
 def _can_use_statements(conn: psycopg.Connection[Any]) -> bool:
-    """Try it, as no catalog says who may create an untrusted extension on a managed server; nothing is kept."""
+    """Try it and keep nothing: no catalog says who may create an untrusted extension on a managed server."""
     try:
         with conn.transaction(force_rollback=True):
             conn.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
@@ -113,20 +113,20 @@ def privilege_notes(capabilities: Capabilities) -> tuple[Note, ...]:
         (
             capabilities.statement_counters,
             "pg_stat_statements",
-            "pg_stat_statements is not in shared_preload_libraries, or the role may not create the extension: "
-            "WAL, block and temporary-file counters of statements are null.",
+            "pg_stat_statements is not in shared_preload_libraries, or the role may not create the extension:"
+            " WAL, block and temporary-file counters of statements are null.",
         ),
         (
             capabilities.read_all_stats,
             "pg_read_all_stats",
-            "The role is not a member of pg_read_all_stats (or pg_monitor): queries of other roles that hold or "
-            "await locks are null.",
+            "The role is not a member of pg_read_all_stats (or pg_monitor): queries of other roles that hold"
+            " or await locks are null.",
         ),
         (
             capabilities.checkpoint,
             "CHECKPOINT",
-            "The role may not CHECKPOINT (superuser, or pg_checkpoint on 15 and newer): WAL volume depends on when "
-            "the server's last checkpoint was, and full-page images are not comparable.",
+            "The role may not CHECKPOINT (superuser, or pg_checkpoint on 15 and newer): WAL volume depends on"
+            " when the server's last checkpoint was, and full-page images are not comparable.",
         ),
         (
             capabilities.create_role,

@@ -1,4 +1,4 @@
-"""Clusters of our own: ``initdb`` and ``postgres`` in a private directory, reached through its Unix socket."""
+"""Clusters of our own: ``initdb`` and ``postgres`` in a private directory, reached by its Unix socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.errors import ServerError
 from bench.pg.account import Account, server_account
 from bench.pg.binaries import Installation
 from bench.pg.endpoint import Endpoint
-from bench.pg.lease import Lease, leased, orphans, end_lease
+from bench.pg.lease import Lease, end_lease, leased, orphans
 from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
 
 START_TIMEOUT_S = 60.0
@@ -65,7 +65,7 @@ def data_root(account: Account) -> Path:
 def running_cluster(
     installation: Installation, *, durable: bool, settings: Mapping[str, str]
 ) -> Iterator[Endpoint]:
-    """Run a new cluster, and stop and remove it at the end; ServerError shows its log if it does not start."""
+    """Run a new cluster, and stop and remove it at the end; ServerError shows the log of one that fails."""
     account = server_account()
     _require_runnable(installation, account)
     layout = _new_layout(data_root(account))
@@ -103,7 +103,7 @@ def _require_runnable(installation: Installation, account: Account) -> None:
 
 
 def _new_layout(parent: Path) -> Layout:
-    """Choose fresh names; the socket goes to /tmp where its path would pass the limit of a socket's address."""
+    """Choose fresh names; the socket goes to /tmp where its path would be too long for an address."""
     name = f"pgrehearse-{secrets.token_hex(6)}"
     fits = len(os.fsencode(parent / name / ".s.PGSQL.65535")) <= SOCKET_PATH_BYTES
     return Layout(parent / name, parent / name if fits else Path("/tmp") / name)
@@ -123,7 +123,7 @@ def _initialise(installation: Installation, account: Account, layout: Layout) ->
             "--encoding=UTF8",
             "--no-sync",
             *locale,
-        ],  # fmt: skip
+        ],
         cwd="/",
         env=_environment(),
         capture_output=True,
@@ -235,7 +235,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def stop_postmaster(postmaster: psutil.Process | None) -> None:
-    """Stop a postmaster, with the backends that a kill leaves; None, or one that is gone, is nothing to do."""
+    """Stop a postmaster, and the backends that a kill leaves; None, or one that is gone, is nothing to do."""
     if postmaster is None:
         return
     try:
@@ -283,7 +283,7 @@ def _sweep(lease: Lease) -> str:
 
 
 def find_postmaster(data: Path) -> psutil.Process | None:
-    """Return the postmaster that runs on a data directory, or None; a reused process number is not taken for it."""
+    """Return the postmaster that runs on a data directory, or None; a reused number is not taken for it."""
     try:
         process = psutil.Process(int((data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0]))
         arguments = process.cmdline()

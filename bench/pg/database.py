@@ -1,21 +1,31 @@
-"""Databases of our own on a server: made, cloned, sealed as templates, dropped. No other one is ever touched."""
+"""Databases of our own on a server: made, cloned, sealed as templates, dropped. No other is ever touched."""
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors, sql
 
 from bench.errors import ServerError, UsageError
 from bench.pg.catalog import load_query
-from bench.pg.server import Say, Server, owner_key, quiet
+from bench.pg.lease import end_lease, orphans, write_lease
+from bench.pg.ownership import TOOL, Mark, owner_lives, read_mark
+
+if TYPE_CHECKING:
+    from bench.pg.server import Server
 
 PREFIX = "bench_"
-TOOL = "pgrehearse"
+NAME_BYTES = 63
+
+Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
 
 
 def new_name(purpose: str) -> str:
@@ -25,24 +35,22 @@ def new_name(purpose: str) -> str:
 
 
 def create_database(server: Server, name: str) -> None:
-    """Create an empty database that is marked as this run's."""
-    _create(server, name, sql.SQL(""))
+    """Create an empty database that is marked as this run's; ServerError if the name is taken."""
+    _create(server, name, template=None)
 
 
 def clone_database(server: Server, template: str, name: str) -> None:
-    """Copy a database file by file (STRATEGY FILE_COPY on 15 and newer); ServerError if the template is in use."""
+    """Copy a database, file by file on 15 and newer; ServerError if it is in use or the name is taken."""
     _require_ours(template)
-    options = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    if server.capabilities.file_copy:
-        options += sql.SQL(" STRATEGY FILE_COPY")
-    _create(server, name, options, template=template)
+    _create(server, name, template=template)
 
 
 def seal_template(server: Server, name: str) -> None:
-    """Close a finished database to connections and make it a template, so that clones never wait for it."""
+    """Close a finished database to connections and make it a template, so that no clone waits for it."""
     _require_ours(name)
     with server.connect() as conn:
-        _require_unused(server, conn, name, "sealed as a template")
+        if not server.managed:
+            _require_unused(conn, name, "sealed as a template")
         conn.execute(
             sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true").format(
                 sql.Identifier(name)
@@ -53,7 +61,7 @@ def seal_template(server: Server, name: str) -> None:
 def drop_database(server: Server, name: str) -> None:
     """Drop a database, sealed or not; one that is gone already is no error.
 
-    On a server that we started every session in it ends. On any other server sessions of this tool end, and
+    On a server that we started, every session in it ends. On any other server sessions of this tool end, and
     somebody else's are named in a ServerError.
     """
     _require_ours(name)
@@ -64,104 +72,110 @@ def drop_database(server: Server, name: str) -> None:
 def sweep_databases(server: Server, say: Say = quiet) -> None:
     """Drop the databases that dead runs of this tool left on the server, and say so.
 
-    A run lives while its owner's advisory lock is held, from whatever host; unmarked databases are never touched.
+    A run lives while its owner's lock is held, from whatever host. A database without our mark is touched
+    only if a lease on this machine says that a dead process was just making it.
     """
     with server.connect() as conn:
-        for (
-            name,
-            comment,
-        ) in conn.execute(load_query("marked_databases", server.info.version_num)).fetchall():
+        unmarked = {}
+        for name, comment in conn.execute(load_query("our_databases", server.info.version_num)).fetchall():
             mark = read_mark(comment)
-            if mark is None or _owner_lives(conn, mark["owner"]):
+            if mark is None:
+                unmarked[name] = comment
+            elif not owner_lives(conn, mark.owner):
+                _sweep(server, conn, name, say)
+        for lease in orphans("database"):
+            if lease.details["server"] != _address(server):
                 continue
-            _drop(server, conn, name)
-            say(f"dropped database {name} ({mark['purpose']}) left by a run that is gone")
+            name = lease.details["name"]
+            if name in unmarked and unmarked[name] is None:
+                _sweep(server, conn, name, say)
+            end_lease(lease)
 
 
-def read_mark(comment: str | None) -> dict[str, str] | None:
-    """Return owner and purpose from a database's comment, or None where it is not our mark."""
+def _sweep(server: Server, conn: psycopg.Connection[Any], name: str, say: Say) -> None:
     try:
-        mark = json.loads(comment or "")
-    except ValueError:
-        return None
-    if not isinstance(mark, dict) or mark.get("tool") != TOOL:
-        return None
-    owner, purpose = mark.get("owner"), mark.get("purpose")
-    return (
-        {"owner": owner, "purpose": purpose} if isinstance(owner, str) and isinstance(purpose, str) else None
-    )
-
-
-def _owner_lives(conn: psycopg.Connection[Any], token: str) -> bool:
-    key = owner_key(token) % 2**64
-    row = conn.execute(
-        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
-        " AND classid::bigint = %s AND objid::bigint = %s)",
-        [key >> 32, key & 0xFFFFFFFF],
-    ).fetchone()
-    return bool(row and row[0])
+        _drop(server, conn, name)
+    except (ServerError, errors.InsufficientPrivilege) as error:
+        say(f"database {name}, left by a run that is gone, stays: {error}")
+    else:
+        say(f"dropped database {name} left by a run that is gone")
 
 
 def _require_ours(name: str) -> None:
-    if not name.startswith(PREFIX) or len(name.encode()) > 63:
+    if not name.startswith(PREFIX) or len(name.encode()) > NAME_BYTES:
         raise UsageError(
             f"database {name!r} is not one of ours",
-            f"only databases named {PREFIX}…, of 63 bytes at most, are made or dropped",
+            f"only databases named {PREFIX}…, of {NAME_BYTES} bytes at most, are made or dropped",
         )
 
 
-def _create(server: Server, name: str, options: sql.Composable, template: str | None = None) -> None:
+def _address(server: Server) -> str:
+    parameters = server.endpoint.parameters
+    return f"{parameters.get('host', '')}:{parameters.get('port', '5432')}"
+
+
+def _create(server: Server, name: str, *, template: str | None) -> None:
+    """Create and mark a database, under a lease, as the two cannot be one transaction."""
     _require_ours(name)
-    identifier = sql.Identifier(name)
-    purpose = name.removeprefix(PREFIX).rsplit("_", 1)[0]
-    mark = json.dumps({"tool": TOOL, "purpose": purpose, "owner": server.owner})
+    mark = Mark(name.removeprefix(PREFIX).rsplit("_", 1)[0], server.owner)
     with server.connect() as conn:
+        if conn.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None:
+            raise ServerError(f"database {name} exists already", "choose another name, or drop it")
+        lease = write_lease("database", {"name": name, "server": _address(server)})
         try:
-            conn.execute(sql.SQL("CREATE DATABASE {}{}").format(identifier, options))
-        except errors.DuplicateDatabase:
-            raise ServerError(f"database {name} exists already", "choose another name") from None
+            conn.execute(_create_statement(server, name, template))
         except errors.ObjectInUse:
+            end_lease(lease)
             raise _in_use(conn, template or "template1", "cloned") from None
-        conn.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, sql.Literal(mark)))
+        except psycopg.Error as error:
+            if error.sqlstate is not None:  # the server refused; otherwise it may still be making it
+                end_lease(lease)
+            raise ServerError(
+                f"database {name} cannot be created: {server.endpoint.scrub(str(error)).strip()}",
+                "check disk space, connection limits and the role's privileges",
+            ) from None
+        conn.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(mark.encode()))
+        )
+        end_lease(lease)
+
+
+def _create_statement(server: Server, name: str, template: str | None) -> sql.Composed:
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template is not None:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        if server.capabilities.file_copy:
+            statement += sql.SQL(" STRATEGY FILE_COPY")
+    return statement
 
 
 def _drop(server: Server, conn: psycopg.Connection[Any], name: str) -> None:
     identifier = sql.Identifier(name)
-    sealed = conn.execute(
-        "SELECT datistemplate OR NOT datallowconn FROM pg_database WHERE datname = %s", [name]
-    ).fetchone()
-    if sealed is None:
+    found = conn.execute("SELECT datistemplate FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if found is None:
         return
-    if sealed[0]:
-        conn.execute(sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE false").format(identifier))
     if not server.managed:
-        _require_unused(server, conn, name, "dropped")
+        _require_unused(conn, name, "dropped")
+    if found[0]:
+        conn.execute(sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE false").format(identifier))
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
 
-def _require_unused(server: Server, conn: psycopg.Connection[Any], name: str, action: str) -> None:
-    """Raise where sessions that are not this tool's are in a database."""
-    if _strangers(conn, name):
+def _sessions(conn: psycopg.Connection[Any], name: str) -> list[tuple[int, str, str]]:
+    query = load_query("sessions", conn.info.server_version)
+    return conn.execute(query, {"database": name}).fetchall()
+
+
+def _require_unused(conn: psycopg.Connection[Any], name: str, action: str) -> None:
+    """Raise where a session in the database is neither this tool's nor one of the server's own workers."""
+    ours = (TOOL, "autovacuum")
+    if any(not application.startswith(ours) for _, application, _ in _sessions(conn, name)):
         raise _in_use(conn, name, action)
 
 
-def _strangers(conn: psycopg.Connection[Any], name: str) -> list[tuple[int, str, str]]:
-    return conn.execute(
-        "SELECT pid, application_name, coalesce(usename, '') FROM pg_stat_activity"
-        " WHERE datname = %s AND backend_type = 'client backend' AND application_name NOT LIKE 'pgrehearse%%'"
-        " ORDER BY pid",
-        [name],
-    ).fetchall()
-
-
 def _in_use(conn: psycopg.Connection[Any], name: str, action: str) -> ServerError:
-    rows = conn.execute(
-        "SELECT pid, coalesce(nullif(application_name, ''), backend_type), coalesce(usename, '') FROM pg_stat_activity"
-        " WHERE datname = %s ORDER BY pid",
-        [name],
-    ).fetchall()
-    who = ", ".join(f"{application} (pid {pid}, role {role})" for pid, application, role in rows)
+    who = ", ".join(f"{who} (pid {pid}, role {role})" for pid, who, role in _sessions(conn, name))
     return ServerError(
-        f"database {name} cannot be {action}: it is in use by {who or 'a session that has just left'}",
+        f"database {name} cannot be {action}: it is in use by {who or 'a session that has left since'}",
         "end these sessions and try again",
     )

@@ -37,7 +37,7 @@ def wheel_directory() -> Path | None:
 
 
 def embedded_installation() -> Installation:
-    """Return the wheel's programs, at a place where the account of the server can run them; else ServerError."""
+    """Return the wheel's programs, where the account of the server can run them; else ServerError."""
     package = wheel_directory()
     if package is None:
         raise ServerError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from psycopg.rows import TupleRow
 from bench.errors import ServerError, UsageError
 
 CONNECT_TIMEOUT_S = 10
+MAINTENANCE_DATABASE = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Endpoint:
 
 
 def parse_dsn(dsn: str) -> Endpoint:
-    """Return the endpoint that a libpq URL or string names; UsageError, without its text, if it is malformed."""
+    """Return the endpoint that a libpq URL names; UsageError, without the URL, if it is malformed."""
     try:
         parsed = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
@@ -80,4 +82,7 @@ def parse_dsn(dsn: str) -> Endpoint:
             "the connection string of --server cannot be read",
             "write postgresql://user@host:5432/database, with reserved characters percent-encoded",
         ) from None
-    return Endpoint({key: str(value) for key, value in parsed.items() if value is not None})
+    parameters = {key: str(value) for key, value in parsed.items() if value is not None}
+    if "service" not in parameters and "PGDATABASE" not in os.environ:
+        parameters.setdefault("dbname", MAINTENANCE_DATABASE)
+    return Endpoint(parameters)

@@ -61,7 +61,7 @@ class Lease:
 
 def _machine() -> str:
     try:
-        space = os.readlink("/proc/self/ns/pid")
+        space = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         space = ""
     return f"{platform.node()} {space}".strip()
@@ -72,12 +72,12 @@ def this_process() -> Owner:
 
 
 def private_directory(path: Path, mode: int = 0o700) -> Path:
-    """Create a directory, or accept one that is ours and that nobody else can write; ServerError otherwise."""
+    """Create a directory, or accept one that is ours and nobody else can write; else ServerError."""
     path.mkdir(mode=mode, parents=True, exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise ServerError(
-            f"{path} is not a directory of ours alone (owner {found.st_uid}, mode {found.st_mode & 0o7777:o})",
+            f"{path} is not a directory of ours alone: owner {found.st_uid}, mode {found.st_mode & 0o7777:o}",
             "look who made it, then remove it",
         )
     path.chmod(mode)
@@ -90,7 +90,7 @@ def shared_root() -> Path:
 
 
 def lease_directory() -> Path:
-    """Return where leases are kept: below XDG_STATE_HOME or the home, as root (or without a home) /var/tmp."""
+    """Return where leases are kept: below XDG_STATE_HOME or the home; for root or without a home, /var/tmp."""
     if os.geteuid() != 0:
         state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
         try:

@@ -1,12 +1,11 @@
-"""The server of a run: what to open, and one class for all kinds, which differ only in how they start and stop."""
+"""The server of a run: one class for all kinds, which differ only in how they are started and stopped."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,19 +18,17 @@ from bench.model.run import Note, ServerInfo
 from bench.pg import capabilities as facts
 from bench.pg.binaries import choose_installation
 from bench.pg.capabilities import Capabilities, ManagedKind
+from bench.pg.choice import StartedKind, choose
 from bench.pg.cluster import running_cluster, sweep_clusters
+from bench.pg.container import running_container, sweep_containers
+from bench.pg.database import Say, quiet, sweep_databases
 from bench.pg.embedded import embedded_installation
 from bench.pg.endpoint import Endpoint, parse_dsn
+from bench.pg.ownership import hold_ownership
 
 ServerKind = Literal["auto", "container", "embedded", "cluster", "dsn"]
 DEFAULT_IMAGE = "postgres:17"
 DSN_SCHEMES = ("postgresql://", "postgres://")
-
-Say = Callable[[str], None]
-
-
-def quiet(_: str) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +99,9 @@ class Server:
         return self.endpoint.environ(dbname)
 
 
-def owner_key(token: str) -> int:
-    """Return the key of the advisory lock that the owner of a token holds while it lives."""
-    return int.from_bytes(hashlib.sha256(token.encode()).digest()[:8], "big", signed=True)
-
-
 @contextmanager
 def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
-    """Remove what dead runs left behind, then open the server; managed kinds are stopped and removed at the end.
+    """Remove what dead runs left, then open the server; a kind that we start is removed at the end.
 
     UsageError and ServerError say what is missing. A server of the DSN kind is left running.
     """
@@ -117,38 +109,36 @@ def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
     kind, started = _start(spec, say)
     with started as endpoint:
         token = secrets.token_hex(16)
-        with endpoint.connect(application_name="pgrehearse owner") as conn:
-            _hold_ownership(conn, token)
+        with closing(endpoint.connect(application_name="pgrehearse owner")) as conn:
+            hold_ownership(conn, token)
             server = _describe(conn, kind, endpoint, token)
+            if not server.managed:
+                sweep_databases(server, say)
             yield server
 
 
 def sweep_leases(say: Say) -> None:
     """Stop and remove the servers whose owners are dead, and say so."""
-    for sentence in sweep_clusters():
+    for sentence in (*sweep_clusters(), *sweep_containers()):
         say(sentence)
 
 
 def _start(spec: ServerSpec, say: Say) -> tuple[ManagedKind, AbstractContextManager[Endpoint]]:
     if spec.kind == "dsn":
-        return "dsn", _external(spec)
-    if spec.kind == "cluster":
-        installation = choose_installation(spec.pg_bindir)
-        return "cluster", running_cluster(installation, durable=spec.durable, settings=spec.settings)
-    installation = embedded_installation()
-    return "embedded", running_cluster(installation, durable=spec.durable, settings=spec.settings)
-
-
-@contextmanager
-def _external(spec: ServerSpec) -> Iterator[Endpoint]:
-    yield parse_dsn(spec.dsn or "")
-
-
-def _hold_ownership(conn: psycopg.Connection[TupleRow], token: str) -> None:
-    """Take the lock that says this run lives, for as long as the connection stands."""
-    if conn.info.server_version >= 140000:
-        conn.execute("SET idle_session_timeout = 0")
-    conn.execute("SELECT pg_advisory_lock(%s)", [owner_key(token)])
+        return "dsn", nullcontext(parse_dsn(spec.dsn or ""))
+    kind: StartedKind
+    if spec.kind == "auto":
+        choice = choose(spec.image, spec.pg_bindir)
+        kind = choice.require()
+        for sentence in choice.engine.removed:
+            say(sentence)
+        say(f"server: {kind} ({choice.reason})")
+    else:
+        kind = spec.kind
+    if kind == "container":
+        return kind, running_container(spec.image, durable=spec.durable, settings=spec.settings, say=say)
+    installation = embedded_installation() if kind == "embedded" else choose_installation(spec.pg_bindir)
+    return kind, running_cluster(installation, durable=spec.durable, settings=spec.settings)
 
 
 def _describe(

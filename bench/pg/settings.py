@@ -10,24 +10,6 @@ import psutil
 MIB = 1024**2
 GIB = 1024**3
 
-NEED_RESTART = frozenset(
-    {
-        "huge_pages",
-        "listen_addresses",
-        "max_connections",
-        "max_locks_per_transaction",
-        "max_prepared_transactions",
-        "max_wal_senders",
-        "max_worker_processes",
-        "port",
-        "shared_buffers",
-        "shared_preload_libraries",
-        "unix_socket_directories",
-        "wal_level",
-    }
-)
-"""Settings that are given at start; every other one stays changeable by ALTER SYSTEM and a reload."""
-
 RECORDED = (
     "autovacuum",
     "checkpoint_timeout",
@@ -105,7 +87,6 @@ def managed_settings(
     if statements_library:
         settings |= {
             "compute_query_id": "on",
-            "pg_stat_statements.track_utility": "on",
             "shared_preload_libraries": "pg_stat_statements",
         }
     if not durable:
