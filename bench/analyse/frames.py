@@ -96,7 +96,7 @@ def statements(run: Run) -> DataFrame:
 
     Times in seconds (``started_at_s`` after the start of the migration), block counters in pages of
     8 KiB, ``rewritten_bytes`` and ``scanned_rows`` summed over the statement's relations: 0 where it
-    ran and rewrote or scanned none.
+    ran and rewrote or scanned none, missing where that could not be seen.
     """
     return _frame(_statement_rows(run), STATEMENT_COLUMNS)
 
@@ -158,6 +158,7 @@ def _statement_rows(run: Run) -> Iterator[dict[str, object]]:
 
 def _statement_row(statement: StatementRun) -> dict[str, object]:
     ran = statement.outcome != "skipped"
+    counted = bool(statement.validations) or statement.transaction != "none"
     sizes = [rewrite.bytes for rewrite in statement.rewrites]
     return {
         "statement": statement.index,
@@ -174,7 +175,7 @@ def _statement_row(statement: StatementRun) -> dict[str, object]:
         "rows": statement.rows,
         **asdict(statement.counters),
         "rewritten_bytes": sum(size or 0 for size in sizes) if ran and None not in sizes else None,
-        "scanned_rows": sum(scan.rows for scan in statement.validations) if ran else None,
+        "scanned_rows": sum(scan.rows for scan in statement.validations) if ran and counted else None,
         "sqlstate": statement.error.sqlstate if statement.error else None,
         "error": statement.error.message if statement.error else None,
     }

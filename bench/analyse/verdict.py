@@ -124,7 +124,7 @@ def _applied(summary: RunSummary, state: str) -> str:
 def _blocked(summary: RunSummary, worst: LockSummary, state: str, limit_s: float) -> str:
     who = "reads and writes" if worst.blocks_reads else "writes"
     return (
-        f"{_applied(summary, state)}, and {worst.where} blocks {who} on {worst.subject} for up to "
+        f"{_applied(summary, state)}, and {worst.where} blocks {who} on {_name(worst)} for up to "
         f"{seconds(worst.longest_s)} ({worst.mode.sql_name}; limit {seconds(limit_s)}) {CAVEAT}."
     )
 
@@ -141,7 +141,12 @@ def _waits(summary: RunSummary) -> str:
 
 
 def _hold(lock: LockSummary) -> str:
-    return f"{seconds(lock.longest_s)} ({lock.subject}, {lock.mode.sql_name})"
+    return f"{seconds(lock.longest_s)} ({_name(lock)}, {lock.mode.sql_name})"
+
+
+def _name(lock: LockSummary) -> str:
+    """The relation as people say it: without the schema that everybody has."""
+    return lock.subject.removeprefix("public.")
 
 
 def _listed(words: list[str]) -> str:

@@ -1,0 +1,178 @@
+"""The report as Markdown: the sections of a migration validation report, each filled by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.analyse.findings import find_dangers
+from bench.analyse.locks import LockSummary
+from bench.analyse.queries import QuerySummary
+from bench.analyse.summary import RunSummary, summarise
+from bench.analyse.verdict import judge
+from bench.model.finding import Finding, Verdict
+from bench.model.run import Run
+from bench.report.format import (
+    UNKNOWN,
+    count,
+    ratio,
+    seconds,
+    size,
+    spread_seconds,
+    spread_size,
+)
+from bench.report.markdown_migration import migration_section
+from bench.report.markup import bullets, code, plain, table
+
+STATUS = {
+    "ready": "✅ **Ready**",
+    "conditional": "🟡 **Ready on conditions**",
+    "not_ready": "🔴 **Not ready**",
+}
+_SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}
+
+HOW_TO_READ = (
+    "Times are medians over the repeats with the smallest and the largest. A hold is the time from grant to "
+    "release of a lock, given as the bounds that agree with what was seen: another session would have waited "
+    "that long at most for it, on an idle server. How long the migration itself queues behind long "
+    "transactions, and others behind it, is not part of these figures. Locks on relations that the same "
+    "migration created are left out: nobody else can know them yet."
+)
+
+
+def render_markdown(run: Run) -> str:
+    """The whole report of a run; ends with a newline. Verdict and findings are worked out where missing."""
+    summary = summarise(run)
+    verdict = run.verdict or judge(run)
+    findings = run.findings or find_dangers(run)
+    parts = [
+        f"# Rehearsal of {plain(summary.suite)}",
+        f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
+        *_executive_summary(run, summary, verdict, findings),
+        "## Migration by migration",
+        HOW_TO_READ,
+        *(
+            part
+            for number, each in enumerate(summary.migrations, 1)
+            for part in migration_section(number, each)
+        ),
+        *_queries(summary.queries),
+        *_environment(run),
+        *_notes(run),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _executive_summary(
+    run: Run, summary: RunSummary, verdict: Verdict, findings: Sequence[Finding]
+) -> Iterator[str]:
+    yield "## Executive summary"
+    applied = sum(each.outcome == "applied" for each in summary.migrations)
+    yield table(
+        ("What", "Measured"),
+        (
+            ("Run", f"{code(run.run_id)}, started {plain(run.started_at)}"),
+            ("Scope", f"{applied} of {_many(len(summary.migrations), 'migration')} applied, "
+             f"{_many(len(summary.statements), 'statement')}, {_many(summary.n, 'repeat')}"),
+            ("Duration of all migrations", spread_seconds(summary.duration_s)),
+            ("Longest block of reads", _block(summary.worst_read_block, summary)),
+            ("Longest block of writes", _block(summary.worst_write_block, summary)),
+            ("WAL written", spread_size(summary.wal_bytes)),
+            ("Growth on disk", spread_size(summary.size_delta_bytes)),
+        ),
+    )  # fmt: skip
+    if verdict.conditions:
+        yield "### Conditions"
+        yield bullets(plain(each) for each in verdict.conditions)
+    if findings:
+        yield "### Findings"
+        yield table(
+            ("Severity", "Code", "What was measured", "Way out"),
+            ((_SEVERITY[f.severity], code(f.code), plain(f.message), plain(f.fix or "")) for f in findings),
+        )
+
+
+def _migrations(summary: RunSummary) -> Iterator[str]:
+    for number, migration in enumerate(summary.migrations, start=1):
+        yield from migration_section(number, migration)
+
+
+def _queries(queries: Sequence[QuerySummary]) -> Iterator[str]:
+    if not queries:
+        return
+    yield "## Queries before and after"
+    yield table(
+        ("Query", "Kind", "Before", "After", ">Ratio", "Blocks", "Plan"),
+        (
+            (
+                code(each.name),
+                each.kind,
+                _cost(each, "before"),
+                _cost(each, "after"),
+                ratio(each.ratio),
+                f"{_blocks(each, 'before')} → {_blocks(each, 'after')}",
+                {True: "changed", False: "same", None: UNKNOWN}[each.plan_changed],
+            )
+            for each in queries
+        ),
+    )
+
+
+def _cost(query: QuerySummary, state: str) -> str:
+    cost, times = (query.before, query.before_s) if state == "before" else (query.after, query.after_s)
+    if cost is None:
+        return "did not exist" if state == "before" and query.added else UNKNOWN
+    return f"🔴 {plain(cost.error)}" if cost.error else spread_seconds(times)
+
+
+def _blocks(query: QuerySummary, state: str) -> str:
+    cost = query.before if state == "before" else query.after
+    return count(cost.blocks if cost else None)
+
+
+def _environment(run: Run) -> Iterator[str]:
+    server, host, dataset = run.environment.server, run.environment.host, run.dataset
+    yield "## Environment"
+    rows = [
+        ("Server", f"PostgreSQL {plain(server.version)} ({server.kind})"),
+        ("Host", f"{plain(host.os)}, {plain(host.cpu)}, {host.cores} cores, {size(host.memory_bytes)}"),
+        ("Settings", ", ".join(code(f"{name} = {value}") for name, value in sorted(server.settings.items()))),
+        ("Tool", f"pgrehearse {plain(run.tool_version)}, run file schema {run.schema_version}"),
+        ("Suite", f"{code(run.suite.path)}, base SHA-256 {code((run.suite.base_sha256 or UNKNOWN)[:12])}"),
+    ]
+    if dataset is None:
+        rows.append(("Data", "none was generated"))
+    else:
+        rows.append(
+            (
+                "Data",
+                f"{count(sum(each.rows for each in dataset.tables))} rows, "
+                f"{size(sum(each.bytes for each in dataset.tables))}, scale {dataset.scale:g}, "
+                f"seed {dataset.seed}, generator {plain(dataset.generator_version)}",
+            )
+        )
+    yield table(("What", "Value"), rows)
+    if dataset is not None and dataset.tables:
+        yield table(
+            ("Table", ">Rows", ">Size"),
+            ((code(each.name), count(each.rows), size(each.bytes)) for each in dataset.tables),
+        )
+    if dataset is not None and dataset.dirt:
+        planted = ", ".join(f"{plain(kind)} ({count(rows)})" for kind, rows in dataset.dirt.items())
+        yield f"Dirty rows, planted: {planted}."
+
+
+def _notes(run: Run) -> Iterator[str]:
+    if run.notes:
+        yield "## What was not measured, and why"
+        yield bullets(f"**{plain(note.subject)}**: {plain(note.text)}" for note in run.notes)
+
+
+def _block(lock: LockSummary | None, summary: RunSummary) -> str:
+    if lock is None:
+        return "none" if summary.n else UNKNOWN
+    taken = f"{lock.mode.sql_name} on {code(lock.subject)}, taken in {code(lock.where)}"
+    return f"{seconds(lock.longest_s)}: {taken}"
+
+
+def _many(n: int, thing: str) -> str:
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
