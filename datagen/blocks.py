@@ -1,0 +1,57 @@
+"""Shards, the unit of work: a stretch of one table's rows, generated block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from datagen.columns import Block, dirt
+from datagen.encode import encode_rows
+from datagen.pools import build_pools
+from datagen.spec import DIRT_KINDS, Plan
+from datagen.tables import TABLES
+
+BLOCK_ROWS = 8192
+SHARD_ROWS = 32 * BLOCK_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Rows ``first`` to ``first + count - 1`` of a table."""
+
+    table: str
+    first: int
+    count: int
+
+
+def shards(plan: Plan, rows: int = SHARD_ROWS) -> list[Shard]:
+    """The whole plan in shards of at most ``rows`` rows, those with most columns to fill first."""
+    parts = [
+        Shard(table, first, min(rows, count - first))
+        for table, count in plan.rows.items()
+        for first in range(0, count, rows)
+    ]
+    return sorted(parts, key=lambda shard: -shard.count * len(TABLES[shard.table].columns))
+
+
+def blocks(plan: Plan, shard: Shard, rows: int = BLOCK_ROWS) -> Iterator[Block]:
+    """The shard's rows, at most ``rows`` at a time."""
+    pools = build_pools(plan.seed)
+    for first in range(shard.first, shard.first + shard.count, rows):
+        last = min(first + rows, shard.first + shard.count)
+        yield Block(plan, pools, shard.table, np.arange(first, last, dtype=np.int64))
+
+
+def binary_block(block: Block) -> memoryview:
+    """The block's rows in COPY's binary format, without header and trailer."""
+    return encode_rows([column.values(block) for column in TABLES[block.table].columns])
+
+
+def count_dirt(block: Block) -> dict[str, int]:
+    """Dirty rows of the block by ``table.kind``."""
+    kinds = DIRT_KINDS.get(block.table, ())
+    counts = np.bincount(dirt(block) + 1, minlength=len(kinds) + 1)[1:]
+    name = block.table.removeprefix("public.")
+    return {f"{name}.{kind}": int(count) for kind, count in zip(kinds, counts, strict=True) if count}

@@ -1,0 +1,148 @@
+"""What a table is made of: columns as functions of a block of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+from datagen.pools import Pools
+from datagen.spec import DIRT_KINDS, Plan
+from datagen.streams import (
+    Hashes,
+    Ints,
+    Mask,
+    below,
+    chance,
+    hash_rows,
+    permute,
+    pick,
+    stream_key,
+    zipf_ranks,
+)
+from datagen.values import Ascii, Booleans, Pool, Texts, Uuids, Values, Words
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of one table, not necessarily neighbours: all that a value may depend on."""
+
+    plan: Plan
+    pools: Pools
+    table: str
+    rows: Ints
+    memo: dict[Callable[..., Any], Any] = field(default_factory=dict)
+
+    def hash(self, column: str) -> Hashes:
+        """The column's 64 random bits of each row."""
+        return hash_rows(stream_key(self.plan.seed, self.table, column), self.rows.astype(np.uint64))
+
+    def at(self, table: str, rows: Ints) -> Block:
+        """The same plan's rows of another table: parents are computed, never read."""
+        return Block(self.plan, self.pools, table, rows)
+
+    def count(self, table: str) -> int:
+        """Rows of a table."""
+        return self.plan.rows[table]
+
+    def zipf(self, column: str, table: str, exponent_percent: int = 80) -> Ints:
+        """A skewed choice of parents: few rows, spread over ``table``, get most of the references."""
+        n = self.count(table)
+        ranks = zipf_ranks(self.hash(column), n, exponent_percent)
+        return permute(ranks, n, stream_key(self.plan.seed, table, "ranks"))
+
+    def constant(self, value: int) -> Ints:
+        """The same number in every row."""
+        return np.full(len(self.rows), value, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    values: Callable[[Block], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns in the order of sending: those of fixed width side by side, so that they become one matrix."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+
+def feature(function: Callable[[Block], T]) -> Callable[[Block], T]:
+    """Remember what a function made of a block: several columns share it."""
+
+    @wraps(function)
+    def remembered(block: Block) -> T:
+        if function not in block.memo:
+            block.memo[function] = function(block)
+        value: T = block.memo[function]
+        return value
+
+    return remembered
+
+
+@feature
+def dirt(block: Block) -> Ints:
+    """Position of each row's kind of dirt in the table's list, -1 where the row is clean."""
+    hashes = block.hash("dirt")
+    kinds = DIRT_KINDS.get(block.table, ())
+    if not kinds or not block.plan.dirt:
+        return block.constant(-1)
+    return np.where(chance(hashes, block.plan.dirt), below(hashes, len(kinds)), -1)
+
+
+def is_dirty(block: Block, kind: str) -> Mask:
+    """Rows with this kind of dirt."""
+    return dirt(block) == DIRT_KINDS[block.table].index(kind)
+
+
+def ids(table: str, block: Block, rows: Ints, null: Mask | None = None) -> Uuids:
+    """Keys of the given rows of ``table``: version 4 UUIDs."""
+    numbers = rows.astype(np.uint64)
+    high = hash_rows(stream_key(block.plan.seed, table, "id/high"), numbers)
+    low = hash_rows(stream_key(block.plan.seed, table, "id/low"), numbers)
+    high = (high & np.uint64(0xFFFFFFFFFFFF0FFF)) | np.uint64(0x4000)
+    low = (low & np.uint64(0x3FFFFFFFFFFFFFFF)) | np.uint64(0x8000000000000000)
+    return Uuids(high, low, null)
+
+
+def own_id(block: Block) -> Uuids:
+    """The rows' own keys."""
+    return ids(block.table, block, block.rows)
+
+
+@cache
+def fixed_pool(*texts: str) -> Pool:
+    """A small pool of given texts."""
+    return Pool(texts)
+
+
+def choice(name: str, **weights: int) -> Callable[[Block], Texts]:
+    """One of a few texts, each in proportion to its weight; ``NULL`` stands for no value."""
+    pool = fixed_pool(*weights)
+
+    def values(block: Block) -> Texts:
+        index = pick(block.hash(name), tuple(weights.values()))
+        if "NULL" not in weights:
+            return Texts((Words(pool, index),))
+        return Texts((Words(pool, index),), index == list(weights).index("NULL"))
+
+    return values
+
+
+def flag(name: str, share: float) -> Callable[[Block], Booleans]:
+    """True in a share of the rows."""
+    return lambda block: Booleans(chance(block.hash(name), share))
+
+
+def literal(text: str, count: int) -> Ascii:
+    """The same ASCII text in every row."""
+    letters = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    return Ascii(np.broadcast_to(letters, (count, len(letters))))

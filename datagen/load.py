@@ -1,0 +1,233 @@
+"""Load a plan into a database: rows in parallel streams, then keys, indexes, foreign keys and statistics."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import psycopg
+from psycopg import sql
+
+from bench.errors import ServerError
+from datagen import GENERATOR_VERSION
+from datagen.blocks import BLOCK_ROWS, Shard, shards
+from datagen.catalog import Connection, Key, Trigger, check_tables, qualified, read_keys, read_triggers
+from datagen.keys import (
+    Job,
+    drop_keys,
+    foreign_key_statements,
+    index_jobs,
+    trigger_statements,
+    validation_jobs,
+)
+from datagen.parallel import connect, run_jobs
+from datagen.pools import build_pools, faker_version
+from datagen.send import ShardResult, send_shard, server_error
+from datagen.spec import Plan
+from datagen.tables import TABLES
+
+Phase = Literal["copy", "index", "foreign key", "vacuum"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load has come; units are rows while copying, statements or tables afterwards."""
+
+    phase: Phase
+    done: int
+    total: int
+    bytes: int
+    """Bytes sent to the server."""
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What was loaded, and how long it took."""
+
+    seed: int
+    scale: float
+    generator_version: str
+    load_s: float
+    tables: tuple[tuple[str, int, int], ...]
+    """Schema-qualified name, rows, bytes on disk with indexes and TOAST."""
+    dirt: dict[str, int]
+    """Planted dirty rows by ``table.kind``."""
+    pools_sha256: str
+    faker_version: str
+    phases_s: dict[str, float] = field(default_factory=dict)
+    sent_bytes: int = 0
+    workers: int = 1
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Counts what the workers report, and passes it on."""
+
+    tell: Callable[[Progress], None] | None
+    started: float
+    phase: Phase = "copy"
+    done: int = 0
+    total: int = 0
+    bytes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, phase: Phase, total: int) -> None:
+        self.phase, self.done, self.total = phase, 0, total
+        self.add(0, 0)
+
+    def add(self, done: int, sent: int) -> None:
+        with self.lock:
+            self.done += done
+            self.bytes += sent
+            if self.tell:
+                elapsed = time.perf_counter() - self.started
+                self.tell(Progress(self.phase, self.done, self.total, self.bytes, elapsed))
+
+
+def load(
+    conninfo: str,
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> LoadResult:
+    """Fill the plan's tables, which must exist and be empty, over ``workers`` connections (default: cores).
+
+    On any failure the tables are emptied and their keys put back. Raises UsageError where the tables do not
+    fit, ServerError where the server refuses, runs out of disk or goes away.
+    """
+    streams = workers or os.cpu_count() or 1
+    meter = _Meter(progress, time.perf_counter())
+    names = list(plan.rows)
+    phases: dict[str, float] = {}
+    with connect(conninfo) as conn:
+        check_tables(conn, [TABLES[name] for name in names])
+        keys, triggers = read_keys(conn, names), read_triggers(conn, names)
+        with _restored_on_failure(conn, names, keys, triggers):
+            drop_keys(conn, keys, triggers)
+            with _timed(phases, "copy"):
+                results = _copy(conninfo, plan, meter, streams)
+            with _timed(phases, "index"):
+                _run(conninfo, streams, index_jobs(_largest_first(keys, plan)), "index", meter)
+            with _timed(phases, "foreign_key"):
+                _execute(conn, ("adding foreign keys", foreign_key_statements(keys)))
+                _run(conninfo, streams, validation_jobs(_largest_first(keys, plan)), "foreign key", meter)
+                _execute(conn, ("enabling triggers", trigger_statements(triggers)))
+            with _timed(phases, "vacuum"):
+                _run(conninfo, streams, _vacuum_jobs(plan), "vacuum", meter)
+        sizes = _sizes(conn, names)
+    return _result(plan, meter, results, sizes, phases, streams)
+
+
+def _result(
+    plan: Plan,
+    meter: _Meter,
+    results: Sequence[ShardResult],
+    sizes: dict[str, int],
+    phases: dict[str, float],
+    streams: int,
+) -> LoadResult:
+    rows: Counter[str] = Counter()
+    dirt: Counter[str] = Counter()
+    for result in results:
+        rows[result.shard.table] += result.rows
+        dirt.update(result.dirt)
+    return LoadResult(
+        seed=plan.seed,
+        scale=plan.scale,
+        generator_version=GENERATOR_VERSION,
+        load_s=time.perf_counter() - meter.started,
+        tables=tuple((name, rows[name], sizes[name]) for name in plan.rows),
+        dirt=dict(sorted(dirt.items())),
+        pools_sha256=build_pools(plan.seed).sha256(),
+        faker_version=faker_version(),
+        phases_s=phases,
+        sent_bytes=meter.bytes,
+        workers=streams,
+    )
+
+
+def _copy(conninfo: str, plan: Plan, meter: _Meter, streams: int) -> list[ShardResult]:
+    meter.begin("copy", plan.total_rows)
+    build_pools(plan.seed)
+
+    def send(conn: Connection, shard: Shard, stop: threading.Event) -> ShardResult:
+        return send_shard(conn, plan, shard, meter.add, stop)
+
+    # Enough shards that the streams end together.
+    size = max(plan.total_rows // (streams * 12), BLOCK_ROWS)
+    return run_jobs(conninfo, streams, shards(plan, size), send)
+
+
+def _run(conninfo: str, streams: int, jobs: Sequence[Job], phase: Phase, meter: _Meter) -> None:
+    meter.begin(phase, len(jobs))
+
+    def work(conn: Connection, job: Job, stop: threading.Event) -> None:
+        _execute(conn, job)
+        meter.add(1, 0)
+
+    run_jobs(conninfo, streams, jobs, work)
+
+
+def _execute(conn: Connection, job: Job) -> None:
+    doing, statements = job
+    try:
+        for statement in statements:
+            conn.execute(statement)
+    except psycopg.Error as error:
+        raise server_error(error, doing) from error
+
+
+def _largest_first(keys: Sequence[Key], plan: Plan) -> list[Key]:
+    return sorted(keys, key=lambda key: -plan.rows.get(key.table, 0))
+
+
+def _vacuum_jobs(plan: Plan) -> list[Job]:
+    return [
+        (f"vacuum of {name}", [sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(qualified(name))])
+        for name in sorted(plan.rows, key=lambda name: -plan.rows[name])
+    ]
+
+
+def _sizes(conn: Connection, names: Sequence[str]) -> dict[str, int]:
+    query = "SELECT name, pg_total_relation_size(name::regclass) FROM unnest(%s::text[]) AS name"
+    return dict(conn.execute(query, [list(names)]).fetchall())
+
+
+@contextmanager
+def _timed(phases: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    phases[phase] = time.perf_counter() - started
+
+
+@contextmanager
+def _restored_on_failure(
+    conn: Connection, names: Sequence[str], keys: Sequence[Key], triggers: Sequence[Trigger]
+) -> Iterator[None]:
+    """Leave the tables as they were found, empty and with all their keys, whatever goes wrong."""
+    try:
+        yield
+    except BaseException as failure:
+        try:
+            drop_keys(conn, read_keys(conn, names), ())
+            conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(qualified, names))))
+            for _, statements in index_jobs(keys):
+                _execute(conn, ("putting keys back", statements))
+            _execute(conn, ("putting foreign keys back", foreign_key_statements(keys)))
+            for _, statements in validation_jobs(keys):
+                _execute(conn, ("putting foreign keys back", statements))
+            _execute(conn, ("enabling triggers", trigger_statements(triggers)))
+        except (psycopg.Error, ServerError) as error:
+            raise ServerError(
+                f"{failure}; afterwards the keys of the tables could not be put back: {error}",
+                "create the schema again before the next load",
+            ) from failure
+        raise

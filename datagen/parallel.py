@@ -1,0 +1,110 @@
+"""Jobs over several connections: each connection takes the next job as soon as it has done its last."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from bench.errors import ServerError
+
+Connection = psycopg.Connection[TupleRow]
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Work = Callable[[Connection, Job, threading.Event], Result]
+"""What is done with one job; the event is set when everybody is to stop."""
+
+APPLICATION = "pgrehearse datagen"
+
+_SESSION = (
+    "SET synchronous_commit = off",
+    "SET statement_timeout = 0",
+    "SET lock_timeout = '60s'",
+    "SET client_min_messages = warning",
+    "SET search_path = pg_catalog",
+    "SET maintenance_work_mem = '256MB'",
+    # The jobs themselves run side by side.
+    "SET max_parallel_maintenance_workers = 0",
+)
+
+
+@contextmanager
+def connect(conninfo: str) -> Iterator[Connection]:
+    """An autocommit connection with the loader's settings; ServerError where there is none."""
+    try:
+        conn = psycopg.connect(conninfo, autocommit=True, application_name=APPLICATION, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise ServerError(
+            f"cannot connect: {str(error).strip()}", "is the server running, and is the DSN right?"
+        ) from error
+    with conn:
+        for statement in _SESSION:
+            conn.execute(statement)
+        yield conn
+
+
+class _Crew(Generic[Job, Result]):
+    """The threads' common state: jobs left, results, the first failure."""
+
+    def __init__(
+        self, jobs: Sequence[Job], work: Callable[[Connection, Job, threading.Event], Result]
+    ) -> None:
+        self.jobs = deque(jobs)
+        self.work = work
+        self.stop = threading.Event()
+        self.results: list[Result] = []
+        self.failures: list[BaseException] = []
+        self.connections: list[Connection] = []
+
+    def run(self, conninfo: str) -> None:
+        try:
+            with connect(conninfo) as conn:
+                self.connections.append(conn)
+                while not self.stop.is_set():
+                    try:
+                        job = self.jobs.popleft()
+                    except IndexError:
+                        return
+                    self.results.append(self.work(conn, job, self.stop))
+        except BaseException as error:  # raised again by run_jobs
+            self.failures.append(error)
+            self.halt()
+
+    def halt(self) -> None:
+        """Let nobody take another job, and end what the server is doing."""
+        self.stop.set()
+        for conn in self.connections:
+            with suppress(psycopg.Error):
+                conn.cancel()
+
+
+def run_jobs(
+    conninfo: str,
+    streams: int,
+    jobs: Sequence[Job],
+    work: Work[Job, Result],
+) -> list[Result]:
+    """Do all jobs over at most ``streams`` connections, in any order; the first failure stops all."""
+    crew = _Crew(jobs, work)
+    threads = [
+        threading.Thread(target=crew.run, args=(conninfo,), daemon=True)
+        for _ in range(min(streams, len(jobs)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        crew.halt()
+        for thread in threads:
+            thread.join()
+        raise
+    if crew.failures:
+        raise crew.failures[0]
+    return crew.results

@@ -1,0 +1,239 @@
+"""Pools: every string that a row can hold, filled once and kept as bytes of the wire.
+
+Rows differ by combination: 2,000 last names times 64 business words give 130,000 companies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+
+import numpy as np
+
+from datagen.streams import Hashes, Ints, below, hash_rows, long_tailed, stream_key
+from datagen.values import Pool
+from datagen.words import BUSINESS_WORDS, Vocabulary, ascii_slug, read_vocabularies
+
+NORMAL, UPPER, LOWER, SPACED = range(4)
+"""Spellings of a company's name: a pool of names holds each of its elements four times, in this order."""
+
+_FREE_MAIL = (
+    "gmail.com",
+    "yahoo.com",
+    "hotmail.com",
+    "gmx.de",
+    "mail.ru",
+    "web.de",
+    "outlook.com",
+    "aol.com",
+)
+_ODD_TAILS = {
+    "wildcard_text": (" 100%", "_old", " \\", "%", " 50%_off"),
+    "emoji_text": (" 🚀", " ✅ hot lead 🔥", "👩‍💻"),
+    "rtl_text": (" \u202eמגרבולג\u202c", " شركة", " (\u200fחברה)"),
+    "long_text": tuple(" " + (word * 60)[:199] for word in ("holding ", "Unternehmensgruppe ", "группа ")),
+}
+"""What dirty company texts end with, by kind of dirt."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPool:
+    """A pool of which every locale has one stretch."""
+
+    pool: Pool
+    starts: Ints
+    counts: Ints
+
+    def draw(self, locales: Ints, hashes: Hashes) -> Ints:
+        """Index of one element of each row's locale."""
+        return self.starts[locales] + below(hashes, self.counts[locales].astype(np.uint64))
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """All pools of the CRM."""
+
+    first_names: LocalPool
+    first_slugs: Pool
+    """ASCII form of each first name, for addresses; a second time in capitals, like ``last_slugs``."""
+    last_names: LocalPool
+    """In four spellings, see :data:`NORMAL`; also the first part of a company's name."""
+    last_locales: Ints
+    """Locale of each last name."""
+    last_slugs: Pool
+    business_words: LocalPool
+    business_slugs: Pool
+    company_suffixes: LocalPool
+    spaces: Pool
+    """What stands between two words, by locale."""
+    tlds: Pool
+    calling_codes: Pool
+    jobs: LocalPool
+    cities: LocalPool
+    sentences: LocalPool
+    descriptions: LocalPool
+    """Half below 160 bytes, three in a hundred above 2 kB."""
+    summaries: LocalPool
+    products: Pool
+    free_mail: Pool
+    generations: Pool
+    """What tells companies apart once all combinations are used up: nothing, then 2, 3, …"""
+    numbers: Pool
+    """The same for their domains."""
+    blank: Pool
+    at_signs: Pool
+    """A right one, then those of addresses that no mail server takes; ``leads`` is what goes before them."""
+    leads: Pool
+    odd_tail_kinds: tuple[str, ...]
+    odd_tails: LocalPool
+    """Endings of dirty texts; the stretches are kinds of dirt, not locales."""
+
+    @property
+    def last_count(self) -> int:
+        """Last names, each counted once."""
+        return len(self.last_locales)
+
+    @property
+    def company_capacity(self) -> int:
+        """Distinct names of companies before generations are needed."""
+        return self.last_count * BUSINESS_WORDS
+
+    def sha256(self) -> str:
+        """Hash of every element of every pool."""
+        digest = sha256()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            pool = value.pool if isinstance(value, LocalPool) else value
+            if isinstance(pool, Pool):
+                digest.update(f"{field.name}\0".encode())
+                digest.update("\0".join(pool.texts).encode())
+        return digest.hexdigest()
+
+
+def faker_version() -> str:
+    """Version of the Faker that the word lists come from."""
+    return version("faker")
+
+
+@cache
+def build_pools(seed: int) -> Pools:
+    """Fill the pools, in well under a second; the same for one seed and one version of Faker."""
+    vocabularies = read_vocabularies()
+    names = [_distinct_names(v) for v in vocabularies]
+    slugs = _distinct_slugs([name for group in names for name in group])
+    firsts = [v.first_names for v in vocabularies]
+    english_words = [ascii_slug(word) for word in vocabularies[0].business_words]
+    return Pools(
+        first_names=_local(firsts),
+        first_slugs=_shoutable([_slug_or_alias(n, firsts[0], i) for i, n in enumerate(_chain(firsts))]),
+        last_names=_spelled(names),
+        last_locales=np.repeat(np.arange(len(names)), [len(group) for group in names]).astype(np.int64),
+        last_slugs=_shoutable(slugs),
+        business_words=_spelled([[v.space + word for word in v.business_words] for v in vocabularies], "  "),
+        business_slugs=Pool(tuple("-" + word for word in english_words)),
+        company_suffixes=_spelled(
+            [[v.space + s for s in v.company_suffixes] for v in vocabularies], after=" "
+        ),
+        spaces=Pool(tuple(v.space for v in vocabularies)),
+        tlds=Pool(tuple("." + v.tld for v in vocabularies)),
+        calling_codes=Pool(tuple(v.calling_code + " " for v in vocabularies)),
+        jobs=_local([v.jobs for v in vocabularies]),
+        cities=_local([v.cities for v in vocabularies]),
+        sentences=_prose(seed, "sentences", vocabularies, 45, 30, 400),
+        descriptions=_prose(seed, "descriptions", vocabularies, 160, 75, 9000),
+        summaries=_prose(seed, "summaries", vocabularies, 600, 60, 12000),
+        products=Pool(_products(vocabularies[0])),
+        free_mail=Pool(tuple("@" + domain for domain in _FREE_MAIL)),
+        generations=Pool(("", *(f" {n}" for n in range(2, 4097)))),
+        numbers=Pool(("", *(f"{n}" for n in range(2, 4097)))),
+        blank=Pool((" ",)),
+        at_signs=Pool(("@", "@", "@@", "@", " at ")),
+        leads=Pool(("", "", "", "  ", "")),
+        odd_tail_kinds=tuple(_ODD_TAILS),
+        odd_tails=_local(list(_ODD_TAILS.values())),
+    )
+
+
+def _chain(groups: Iterable[Sequence[str]]) -> list[str]:
+    return [text for group in groups for text in group]
+
+
+def _local(groups: Sequence[Sequence[str]], pool: Pool | None = None) -> LocalPool:
+    counts = np.array([len(group) for group in groups], dtype=np.int64)
+    return LocalPool(pool or Pool(tuple(_chain(groups))), np.cumsum(counts) - counts, counts)
+
+
+def _spelled(groups: Sequence[Sequence[str]], before: str = "", after: str = "") -> LocalPool:
+    """The four spellings one after another; ``before`` replaces the leading blank of the spaced one."""
+    texts = _chain(groups)
+    spaced = [(before + text[1:] if before and text.startswith(" ") else text) + after for text in texts]
+    spellings = (*texts, *(text.upper() for text in texts), *(text.lower() for text in texts), *spaced)
+    return _local(groups, Pool(spellings))
+
+
+def _shoutable(texts: Sequence[str]) -> Pool:
+    return Pool((*texts, *(text.upper() for text in texts)))
+
+
+def _distinct_names(vocabulary: Vocabulary) -> list[str]:
+    """No two differ by case alone; where no blank follows, none is the beginning of another."""
+    names = list({name.lower(): name for name in reversed(vocabulary.last_names)}.values())[::-1]
+    if vocabulary.space:
+        return names
+    return [name for name in names if not any(name != n and name.startswith(n) for n in names)]
+
+
+def _distinct_slugs(names: Sequence[str]) -> tuple[str, ...]:
+    """An ASCII label per name, all different; a name in another script, or taken, gets a numbered one."""
+    taken: dict[str, None] = {}
+    for number, name in enumerate(names):
+        slug = ascii_slug(name)
+        taken[slug if len(slug) > 1 and slug not in taken else f"{slug[:1] or 'x'}{number}"] = None
+    return tuple(taken)
+
+
+def _slug_or_alias(name: str, aliases: Sequence[str], number: int) -> str:
+    """ASCII form of a first name; people whose script has none use an English one in addresses."""
+    return ascii_slug(name) or ascii_slug(aliases[number % len(aliases)])
+
+
+def _prose(
+    seed: int,
+    purpose: str,
+    vocabularies: Sequence[Vocabulary],
+    median: int,
+    spread_percent: int,
+    longest: int,
+) -> LocalPool:
+    """256 texts per locale of long-tailed length in bytes."""
+    sizes = long_tailed(median, spread_percent, 12, longest).knots[8::16]
+    groups = []
+    for vocabulary in vocabularies:
+        key = stream_key(seed, "pools", f"{purpose}/{vocabulary.locale}")
+        picks = below(
+            hash_rows(key, np.arange(int(sizes.sum()) // 2, dtype=np.uint64)), len(vocabulary.prose)
+        )
+        groups.append(_texts(vocabulary, [int(size) for size in sizes], picks.tolist()))
+    return _local(groups)
+
+
+def _texts(vocabulary: Vocabulary, sizes: Sequence[int], picks: Sequence[int]) -> list[str]:
+    texts, position = [], 0
+    for size in sizes:
+        words, length = [], 0
+        while length < size:
+            word = vocabulary.prose[picks[position % len(picks)]]
+            position += 1
+            words.append(word)
+            length += len(word.encode()) + len(vocabulary.space)
+        text = vocabulary.space.join(words)
+        texts.append(text[:1].upper() + text[1:] + ".")
+    return texts
+
+
+def _products(english: Vocabulary) -> tuple[str, ...]:
+    kinds = ("rollout", "renewal", "licence", "pilot", "migration", "support plan", "audit", "expansion")
+    return tuple(f" – {word} {kind}" for word in english.business_words for kind in kinds)

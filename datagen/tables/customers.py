@@ -1,0 +1,209 @@
+"""Companies and contacts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datagen.columns import (
+    Block,
+    Column,
+    Table,
+    choice,
+    feature,
+    fixed_pool,
+    flag,
+    ids,
+    is_dirty,
+    own_id,
+)
+from datagen.pools import LOWER, NORMAL, UPPER
+from datagen.streams import Ints, Mask, chance, permute, stream_key
+from datagen.tables.identity import (
+    COMPANIES,
+    CONTACTS,
+    USERS,
+    company_domain,
+    company_locale,
+    company_name,
+    email,
+    employer,
+    odd_tail,
+    person,
+)
+from datagen.tables.people import TIMES
+from datagen.values import Booleans, Piece, Texts, Uuids, Words, digits
+
+
+def phone(block: Block, locales: Ints) -> tuple[Piece, ...]:
+    """Country code and eleven digits."""
+    number = (block.hash("phone") >> np.uint64(16)).astype(np.int64)
+    return (
+        Words(block.pools.calling_codes, locales),
+        digits(number, 3),
+        Words(block.pools.blank, block.constant(0)),
+        digits(number // 1000, 7),
+    )
+
+
+@feature
+def _named_after(block: Block) -> Block:
+    """Whose name a company bears: its own, or another's where the same one was entered twice."""
+    twin = is_dirty(block, "two_owners") | is_dirty(block, "case_twin")
+    other = (block.rows + 1) % block.count(COMPANIES)
+    return block.at(COMPANIES, np.where(twin, other, block.rows))
+
+
+def _company_name(block: Block) -> Texts:
+    spelled = np.where(is_dirty(block, "case_twin"), np.where(block.rows & 1, UPPER, LOWER), NORMAL)
+    return Texts((*company_name(_named_after(block), spelled), *odd_tail(block)))
+
+
+def _company_domain(block: Block) -> Texts:
+    twin = is_dirty(block, "two_owners") | is_dirty(block, "case_twin")
+    return Texts(company_domain(block), twin | chance(block.hash("domain"), 0.15))
+
+
+def _website(block: Block) -> Texts:
+    prefix = Words(fixed_pool("https://www."), block.constant(0))
+    return Texts((prefix, *company_domain(block)), chance(block.hash("website"), 0.4))
+
+
+def _address(block: Block) -> Texts:
+    pools, locale, hashes = block.pools, company_locale(block), block.hash("address")
+    number = (hashes >> np.uint64(40)).astype(np.int64)
+    pieces = (
+        digits(10 + number % 90, 2),
+        Words(pools.blank, block.constant(0)),
+        Words(pools.last_names.pool, pools.last_names.draw(locale, block.hash("street"))),
+        Words(fixed_pool(" 1", " 2", " 3"), number % 3),
+        digits(number, 4),
+        Words(pools.blank, block.constant(0)),
+        Words(pools.cities.pool, pools.cities.draw(locale, hashes)),
+    )
+    return Texts(pieces, chance(hashes, 0.3))
+
+
+def _description(block: Block) -> Texts:
+    hashes = block.hash("description")
+    texts = block.pools.descriptions
+    return Texts((Words(texts.pool, texts.draw(company_locale(block), hashes)),), chance(hashes, 0.45))
+
+
+def _merged(block: Block) -> Mask:
+    return chance(block.hash("merged"), 0.01)
+
+
+def _merged_into(block: Block) -> Uuids:
+    count = block.count(COMPANIES)
+    target = permute(block.rows, count, stream_key(block.plan.seed, COMPANIES, "merged_into"))
+    return ids(COMPANIES, block, target, ~_merged(block))
+
+
+def _linkedin(kind: str, share: float) -> Column:
+    def values(block: Block) -> Texts:
+        prefix = Words(fixed_pool(f"https://linkedin.example/{kind}/"), block.constant(0))
+        return Texts((prefix, digits(block.rows, 9)), chance(block.hash("linkedin"), share))
+
+    return Column("linkedin_url", values)
+
+
+def _employer_name(block: Block) -> Texts:
+    return Texts(company_name(employer(block)), chance(block.hash("company"), 0.2))
+
+
+def _employer_id(block: Block) -> Uuids:
+    nobody = employer(block).rows >= block.count(COMPANIES)
+    return ids(COMPANIES, block, employer(block).rows, nobody | chance(block.hash("company_id"), 0.15))
+
+
+def _contact_email(block: Block) -> Texts:
+    # Two neighbours swap addresses, so that each differs from an existing one by case alone.
+    twin = is_dirty(block, "email_case_twin")
+    owner = block.at(CONTACTS, np.where(twin, block.rows ^ 1, block.rows))
+    return Texts(
+        email(owner, free_mail=is_dirty(block, "free_mail"), bad=is_dirty(block, "bad_email"), shouted=twin)
+    )
+
+
+def _person_name(part: int) -> Column:
+    def values(block: Block) -> Texts:
+        pools = block.pools
+        pool = (pools.first_names, pools.last_names)[part].pool
+        index = np.where(is_dirty(block, "empty_name"), pool.end, person(block)[part])
+        return Texts(
+            (Words(pool, index), Words(fixed_pool(""), block.constant(0))), is_dirty(block, "no_name")
+        )
+
+    return Column(("first_name", "last_name")[part], values)
+
+
+def _title(block: Block) -> Texts:
+    hashes, jobs = block.hash("title"), block.pools.jobs
+    index = jobs.draw(company_locale(employer(block)), hashes)
+    return Texts((Words(jobs.pool, index),), chance(hashes, 0.25))
+
+
+TABLES = (
+    Table(
+        COMPANIES,
+        (
+            Column("id", own_id),
+            Column("owner_id", lambda block: ids(USERS, block, block.zipf("owner", "public.profiles"))),
+            Column("is_merged", lambda block: Booleans(_merged(block))),
+            *TIMES,
+            Column("name", _company_name),
+            Column("domain", _company_domain),
+            Column(
+                "industry",
+                choice(
+                    "industry",
+                    Software=9,
+                    Manufacturing=7,
+                    Retail=6,
+                    Finance=5,
+                    Health=4,
+                    Energy=2,
+                    Education=2,
+                    NULL=8,
+                ),
+            ),
+            Column("size", choice("size", startup=8, small=12, medium=8, large=3, enterprise=1, NULL=6)),
+            Column("website", _website),
+            Column("address", _address),
+            Column(
+                "phone",
+                lambda block: Texts(phone(block, company_locale(block)), chance(block.hash("phone"), 0.35)),
+            ),
+            Column("description", _description),
+            _linkedin("company", 0.6),
+            Column("merged_into_id", _merged_into),
+        ),
+    ),
+    Table(
+        CONTACTS,
+        (
+            Column("id", own_id),
+            Column("is_primary", flag("is_primary", 0.3)),
+            *TIMES,
+            Column("email", _contact_email),
+            _person_name(0),
+            _person_name(1),
+            Column("company", _employer_name),
+            Column(
+                "phone",
+                lambda block: Texts(
+                    phone(block, company_locale(employer(block))), chance(block.hash("phone"), 0.4)
+                ),
+            ),
+            Column("title", _title),
+            _linkedin("in", 0.55),
+            Column("company_id", _employer_id),
+            Column(
+                "owner_id",
+                lambda block: ids(
+                    USERS, block, block.zipf("owner", "public.profiles"), chance(block.hash("no_owner"), 0.1)
+                ),
+            ),
+        ),
+    ),
+)

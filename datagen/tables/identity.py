@@ -1,0 +1,208 @@
+"""Who companies, contacts and users are: names and addresses as functions of the row.
+
+Behind the last row of companies and contacts stand those that only legacy text mentions: they have a name, an
+address and an employer like any other, but no row, and are what a backfill has to extract.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datagen.columns import Block, feature, is_dirty, literal
+from datagen.pools import NORMAL
+from datagen.spec import DIRT_KINDS
+from datagen.streams import Ints, Mask, below, permute, stream_key, zipf_ranks
+from datagen.values import Piece, Words, digits
+
+COMPANIES = "public.companies"
+CONTACTS = "public.contacts"
+DEALS = "public.deals"
+PROFILES = "public.profiles"
+USERS = "auth.users"
+
+
+def unlisted(block: Block, table: str) -> int:
+    """How many companies or contacts exist in legacy text alone."""
+    return max(block.count(table if table == COMPANIES else DEALS) // 5, 10)
+
+
+@feature
+def _name_parts(company: Block) -> tuple[Ints, Ints, Ints]:
+    """Last name, business word and generation: a bijection, so that no two companies share a name."""
+    capacity = company.pools.company_capacity
+    generation, number = np.divmod(company.rows, capacity)
+    number = permute(number, capacity, stream_key(company.plan.seed, COMPANIES, "names"))
+    word, last = np.divmod(number, company.pools.last_count)
+    return last, word, generation
+
+
+@feature
+def company_locale(company: Block) -> Ints:
+    """The locale that a company's name is in."""
+    return company.pools.last_locales[_name_parts(company)[0]]
+
+
+def company_name(
+    company: Block, spelling: Ints | None = None, blank: Mask | None = None
+) -> tuple[Piece, ...]:
+    """A company's name in a spelling (see pools), nothing where ``blank``."""
+    pools = company.pools
+    last, word, generation = _name_parts(company)
+    locale = company_locale(company)
+    spelled = company.constant(NORMAL) if spelling is None else spelling
+    words, suffixes = pools.business_words, pools.company_suffixes
+    pieces = [
+        Words(pools.last_names.pool, spelled * pools.last_count + last),
+        Words(words.pool, spelled * int(words.counts.sum()) + words.starts[locale] + word),
+        *([Words(pools.generations, generation)] if generation.any() else []),
+        Words(
+            suffixes.pool,
+            spelled * int(suffixes.counts.sum()) + suffixes.draw(locale, company.hash("suffix")),
+        ),
+    ]
+    if blank is None:
+        return tuple(pieces)
+    return tuple(Words(piece.pool, np.where(blank, piece.pool.end, piece.index)) for piece in pieces)
+
+
+def company_domain(company: Block, blank: Mask | None = None) -> tuple[Piece, ...]:
+    """A company's own domain, different for every company; nothing where ``blank``."""
+    pools = company.pools
+    last, word, generation = _name_parts(company)
+    pieces = [
+        Words(pools.last_slugs, last),
+        Words(pools.business_slugs, word),
+        *([Words(pools.numbers, generation)] if generation.any() else []),
+        Words(pools.tlds, company_locale(company)),
+    ]
+    if blank is None:
+        return tuple(pieces)
+    return tuple(Words(piece.pool, np.where(blank, piece.pool.end, piece.index)) for piece in pieces)
+
+
+@feature
+def employer(contact: Block) -> Block:
+    """The company that a contact works for: large ones employ many."""
+    listed, count = contact.count(COMPANIES), contact.count(CONTACTS)
+    hashes = contact.hash("employer")
+    hidden = listed + below(hashes, unlisted(contact, COMPANIES))
+    if not listed:
+        return contact.at(COMPANIES, hidden)
+    ranks = zipf_ranks(hashes, listed, 60)
+    shown = permute(ranks, listed, stream_key(contact.plan.seed, COMPANIES, "ranks"))
+    return contact.at(COMPANIES, np.where(contact.rows < count, shown, hidden))
+
+
+@feature
+def person(contact: Block) -> tuple[Ints, Ints]:
+    """Indexes of a contact's first and last name, in the language of the employer."""
+    locale = company_locale(employer(contact))
+    pools = contact.pools
+    return pools.first_names.draw(locale, contact.hash("first")), pools.last_names.draw(
+        locale, contact.hash("last")
+    )
+
+
+def full_name(contact: Block) -> tuple[Piece, ...]:
+    """First and last name."""
+    first, last = person(contact)
+    pools = contact.pools
+    return (
+        Words(pools.first_names.pool, first),
+        Words(pools.blank, contact.constant(0)),
+        Words(pools.last_names.pool, last),
+    )
+
+
+def email(
+    contact: Block,
+    *,
+    free_mail: Mask | None = None,
+    bad: Mask | None = None,
+    shouted: Mask | None = None,
+) -> tuple[Piece, ...]:
+    """A contact's address, different for every contact.
+
+    ``free_mail``: at a public provider; ``bad``: in a form that no server takes; ``shouted``: in capitals.
+    """
+    pools = contact.pools
+    first, last = person(contact)
+    none = np.zeros(len(contact.rows), dtype=np.bool_)
+    public = none if free_mail is None else free_mail
+    flaw = np.where(
+        none if bad is None else bad, 1 + below(contact.hash("flaw"), len(pools.at_signs.texts) - 1), 0
+    )
+    capitals = np.where(none if shouted is None else shouted, 1, 0)
+    width = len(str(contact.count(CONTACTS) + unlisted(contact, CONTACTS)))
+    provider = np.where(
+        public, below(contact.hash("provider"), len(pools.free_mail.texts)), pools.free_mail.end
+    )
+    return (
+        *([Words(pools.leads, flaw)] if bad is not None else []),
+        Words(pools.first_slugs, first + capitals * (len(pools.first_slugs.texts) // 2)),
+        literal(".", len(contact.rows)),
+        Words(pools.last_slugs, last + capitals * pools.last_count),
+        digits(contact.rows, width),
+        Words(pools.at_signs, np.where(public, pools.at_signs.end, flaw)),
+        *company_domain(employer(contact), public | (flaw == DOMAINLESS)),
+        *([Words(pools.free_mail, provider)] if free_mail is not None else []),
+    )
+
+
+DOMAINLESS = 1
+"""The flaw of an address that ends with its at sign."""
+
+
+@feature
+def user_name(user: Block) -> tuple[Ints, Ints]:
+    """Indexes of a colleague's first and last name."""
+    pools = user.pools
+    locale = below(user.hash("locale"), 4)
+    return pools.first_names.draw(locale, user.hash("first")), pools.last_names.draw(
+        locale, user.hash("last")
+    )
+
+
+def user_full_name(user: Block) -> tuple[Piece, ...]:
+    """First and last name of a colleague; the same for a user and their profile."""
+    first, last = user_name(user)
+    pools = user.pools
+    return (
+        Words(pools.first_names.pool, first),
+        Words(pools.blank, user.constant(0)),
+        Words(pools.last_names.pool, last),
+    )
+
+
+def user_email(user: Block) -> tuple[Piece, ...]:
+    """A colleague's address at the CRM's own company."""
+    first, last = user_name(user)
+    pools = user.pools
+    return (
+        Words(pools.first_slugs, first),
+        literal(".", len(user.rows)),
+        Words(pools.last_slugs, last),
+        digits(user.rows, len(str(user.count(USERS)))),
+        literal("@sales.example", len(user.rows)),
+    )
+
+
+def spelling(block: Block) -> Ints:
+    """How a dirty row spells a company: see the pools' spellings."""
+    kinds = DIRT_KINDS[block.table]
+    result = block.constant(NORMAL)
+    for kind, spelled in (("company_case", 1 + (block.rows & 1)), ("company_spacing", block.constant(3))):
+        if kind in kinds:
+            result = np.where(is_dirty(block, kind), spelled, result)
+    return result
+
+
+def odd_tail(block: Block) -> tuple[Piece, ...]:
+    """What a dirty row appends to a company's name: wildcards, emoji, right-to-left text, 200 characters."""
+    pools = block.pools
+    index = block.constant(pools.odd_tails.pool.end)
+    for position, kind in enumerate(pools.odd_tail_kinds):
+        if kind in DIRT_KINDS[block.table]:
+            drawn = pools.odd_tails.draw(block.constant(position), block.hash("tail"))
+            index = np.where(is_dirty(block, kind), drawn, index)
+    return (Words(pools.odd_tails.pool, index),)

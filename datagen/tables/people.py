@@ -1,0 +1,99 @@
+"""Users, profiles, teams, and the times that every table has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datagen.calendar import NOW, moments
+from datagen.columns import Block, Column, Table, choice, feature, fixed_pool, flag, ids, own_id
+from datagen.streams import Ints, below, chance
+from datagen.tables.identity import PROFILES, USERS, user_email, user_name
+from datagen.values import Texts, Timestamps, Uuids, Words, digits
+
+
+@feature
+def created(block: Block) -> Ints:
+    """When the row came into being."""
+    return moments(block.rows, max(block.count(block.table), 1), block.hash("created_at"))
+
+
+def later(block: Block, since: Ints) -> Ints:
+    """Some moment between ``since`` and now."""
+    return since + below(block.hash("updated_at"), 1 << 16) * (np.maximum(NOW - since, 0) >> 16)
+
+
+def created_at(block: Block) -> Timestamps:
+    """The column of that name."""
+    return Timestamps(created(block))
+
+
+def updated_at(block: Block) -> Timestamps:
+    """The column of that name."""
+    return Timestamps(later(block, created(block)))
+
+
+TIMES = (Column("created_at", created_at), Column("updated_at", updated_at))
+
+
+def _team_name(block: Block) -> Texts:
+    return Texts((Words(fixed_pool("Team "), block.constant(0)), digits(block.rows + 1, 3)))
+
+
+def _member(block: Block) -> Ints:
+    return block.rows % block.count(PROFILES)
+
+
+def _team(block: Block) -> Ints:
+    # Every round over all profiles moves each of them on to another team.
+    teams = block.count("public.teams")
+    first = below(block.at(PROFILES, _member(block)).hash("team"), teams)
+    return (first + block.rows // block.count(PROFILES)) % teams
+
+
+def _profile_id(block: Block) -> Uuids:
+    return ids(USERS, block, block.rows)
+
+
+def _name(part: int) -> Column:
+    def values(block: Block) -> Texts:
+        pools = block.pools
+        pool = (pools.first_names, pools.last_names)[part].pool
+        return Texts((Words(pool, user_name(block.at(USERS, block.rows))[part]),))
+
+    return Column(("first_name", "last_name")[part], values)
+
+
+def _avatar(block: Block) -> Texts:
+    pieces = (Words(fixed_pool("https://avatars.example/"), block.constant(0)), digits(block.rows, 8))
+    return Texts(pieces, chance(block.hash("avatar"), 0.6))
+
+
+_ADDRESS = Column("email", lambda block: Texts(user_email(block.at(USERS, block.rows))))
+
+TABLES = (
+    Table("auth.users", (Column("id", own_id), *TIMES, _ADDRESS)),
+    Table(
+        PROFILES,
+        (
+            Column("id", _profile_id),
+            Column("is_admin", flag("is_admin", 0.04)),
+            *TIMES,
+            _name(0),
+            _name(1),
+            _ADDRESS,
+            Column("stage", choice("stage", junior=3, senior=4, lead=1, NULL=2)),
+            Column("avatar_url", _avatar),
+        ),
+    ),
+    Table("public.teams", (Column("id", own_id), *TIMES, Column("name", _team_name))),
+    Table(
+        "public.team_members",
+        (
+            Column("id", own_id),
+            Column("team_id", lambda block: ids("public.teams", block, _team(block))),
+            Column("user_id", lambda block: ids(USERS, block, _member(block))),
+            *TIMES,
+            Column("role", choice("role", member=16, leader=3, admin=1)),
+        ),
+    ),
+)
