@@ -31,13 +31,16 @@ class Capabilities:
     read_all_stats: bool
     """Sees other roles' queries in pg_stat_activity: superuser, or member of pg_read_all_stats."""
     statement_counters: bool
-    """pg_stat_statements is preloaded, and we may create or read it."""
+    """pg_stat_statements is preloaded, and our role may create its extension."""
     file_copy: bool
     """CREATE DATABASE … STRATEGY FILE_COPY: 15 and newer."""
 
 
 def read_capabilities(conn: psycopg.Connection[Any]) -> Capabilities:
-    """Ask the server what our role may do. ServerError for a server older than 13."""
+    """Ask the server what our role may do; ServerError for a server older than 13.
+
+    Whether it may create pg_stat_statements no catalog says on a managed server: that must be tried.
+    """
     version_num = conn.info.server_version
     if version_num < OLDEST_MAJOR * 10000:
         raise ServerError(
@@ -53,19 +56,9 @@ def read_capabilities(conn: psycopg.Connection[Any]) -> Capabilities:
         create_role=row["create_role"],
         checkpoint=row["checkpoint"],
         read_all_stats=row["read_all_stats"],
-        statement_counters=row["statements_preloaded"] and _can_use_statements(conn),
+        statement_counters=row["statements_preloaded"],
         file_copy=version_num >= 150000,
     )
-
-
-def _can_use_statements(conn: psycopg.Connection[Any]) -> bool:
-    """Try it and keep nothing: no catalog says who may create an untrusted extension on a managed server."""
-    try:
-        with conn.transaction(force_rollback=True):
-            conn.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    except psycopg.Error:
-        return False
-    return True
 
 
 def read_info(conn: psycopg.Connection[Any], kind: ManagedKind) -> ServerInfo:

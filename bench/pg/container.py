@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LABEL = "pgrehearse.owner"
 PORT = 5432
 ENGINE_TIMEOUT_S = 10.0
+SWEEP_TIMEOUT_S = 4.0
 START_TIMEOUT_S = 90.0
 SHARED_MEMORY = "1g"
 """Size of /dev/shm: Docker's 64 MB is too little for parallel queries and builds."""
@@ -196,7 +197,7 @@ def sweep_containers() -> tuple[str, ...]:
     left = orphans("container")
     if not left:
         return ()
-    report = ask_engine(None, timeout_s=ENGINE_TIMEOUT_S / 2)
+    report = ask_engine(None, timeout_s=SWEEP_TIMEOUT_S, sweep=True)
     if report.engine is not None and report.error is None and not report.timed_out:
         for lease in left:
             end_lease(lease)
@@ -227,11 +228,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}")
     parser.add_argument("image", nargs="?")
     parser.add_argument("--pull", action="store_true")
+    parser.add_argument("--sweep", action="store_true")
     args = parser.parse_args(arguments)
     try:
         client = DockerClient(timeout=int(ENGINE_TIMEOUT_S)).client
         _tell(engine=client.version()["Version"])
-        _remove_orphans(client)
+        if args.sweep:
+            _remove_orphans(client)
         tags = sorted({tag for image in client.images.list() for tag in image.tags})
         _tell(images=[tag for tag in tags if "postgres" in tag or tag == args.image])
         if args.image is None:

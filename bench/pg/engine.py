@@ -45,13 +45,16 @@ class EngineReport:
         return f"Docker engine {self.engine} answers, but the image {image} is not here and {why}"
 
 
-def ask_engine(image: str | None, *, timeout_s: float, pull: bool = False) -> EngineReport:
-    """Ask the engine for its version and an image, and have it remove what dead owners left.
+def ask_engine(
+    image: str | None, *, timeout_s: float, pull: bool = False, sweep: bool = False
+) -> EngineReport:
+    """Ask the engine for its version and an image; with ``sweep``, have it remove dead owners' containers.
 
     Takes ``timeout_s`` at most, the child's start included. With ``pull``, a missing image is fetched in that
     time. An engine that is absent or silent is an answer, not an error.
     """
-    command = [sys.executable, "-m", CHILD, *([image] if image else []), *(["--pull"] if pull else [])]
+    command = [sys.executable, "-m", CHILD, *([image] if image else [])]
+    command += [option for option, wanted in (("--pull", pull), ("--sweep", sweep)) if wanted]
     source = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     with subprocess.Popen(

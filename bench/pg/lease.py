@@ -90,7 +90,7 @@ def shared_root() -> Path:
 
 
 def lease_directory() -> Path:
-    """Return where leases are kept: below XDG_STATE_HOME or the home; for root or without a home, /var/tmp."""
+    """Return where leases are kept: below XDG_STATE_HOME or the home; for root or homeless, /var/tmp."""
     if os.geteuid() != 0:
         state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
         try:

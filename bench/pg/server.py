@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,10 +19,10 @@ from bench.model.run import Note, ServerInfo
 from bench.pg import capabilities as facts
 from bench.pg.binaries import choose_installation
 from bench.pg.capabilities import Capabilities, ManagedKind
-from bench.pg.choice import StartedKind, choose
+from bench.pg.choice import DECISION_S, StartedKind, choose
 from bench.pg.cluster import running_cluster, sweep_clusters
 from bench.pg.container import running_container, sweep_containers
-from bench.pg.database import Say, quiet, sweep_databases
+from bench.pg.database import Say, create_database, drop_database, new_name, quiet, sweep_databases
 from bench.pg.embedded import embedded_installation
 from bench.pg.endpoint import Endpoint, parse_dsn
 from bench.pg.ownership import hold_ownership
@@ -105,8 +106,9 @@ def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
 
     UsageError and ServerError say what is missing. A server of the DSN kind is left running.
     """
+    called = time.monotonic()
     sweep_leases(say)
-    kind, started = _start(spec, say)
+    kind, started = _start(spec, say, auto_s=DECISION_S - (time.monotonic() - called))
     with started as endpoint:
         token = secrets.token_hex(16)
         with closing(endpoint.connect(application_name="pgrehearse owner")) as conn:
@@ -123,15 +125,13 @@ def sweep_leases(say: Say) -> None:
         say(sentence)
 
 
-def _start(spec: ServerSpec, say: Say) -> tuple[ManagedKind, AbstractContextManager[Endpoint]]:
+def _start(spec: ServerSpec, say: Say, auto_s: float) -> tuple[ManagedKind, AbstractContextManager[Endpoint]]:
     if spec.kind == "dsn":
         return "dsn", nullcontext(parse_dsn(spec.dsn or ""))
     kind: StartedKind
     if spec.kind == "auto":
-        choice = choose(spec.image, spec.pg_bindir)
+        choice = choose(spec.image, spec.pg_bindir, timeout_s=auto_s)
         kind = choice.require()
-        for sentence in choice.engine.removed:
-            say(sentence)
         say(f"server: {kind} ({choice.reason})")
     else:
         kind = spec.kind
@@ -146,12 +146,28 @@ def _describe(
 ) -> Server:
     capabilities = facts.read_capabilities(conn)
     facts.require_create_database(conn, capabilities)
-    return Server(
+    server = Server(
         kind=kind,
         endpoint=endpoint,
         info=facts.read_info(conn, kind),
         capabilities=capabilities,
-        notes=facts.privilege_notes(capabilities),
         stand_ins=facts.read_stand_ins(conn),
         owner=token,
     )
+    if capabilities.statement_counters and not (capabilities.superuser or _may_create_statements(server)):
+        capabilities = replace(capabilities, statement_counters=False)
+    return replace(server, capabilities=capabilities, notes=facts.privilege_notes(capabilities))
+
+
+def _may_create_statements(server: Server) -> bool:
+    """Try it in a database of our own."""
+    name = new_name("probe")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    finally:
+        drop_database(server, name)
+    return True
