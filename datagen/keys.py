@@ -44,11 +44,6 @@ def index_jobs(keys: Sequence[Key]) -> list[Job]:
         if key.kind == "i":
             create = _with_comment(key, sql.Composed([_literal(key.definition)]))
             plain.append((f"building index {key.name} of {key.table}", create))
-                (
-                    f"building index {key.name} of {key.table}",
-                    _with_comment(key, sql.SQL("{}").format(_literal(key.definition))),
-                )
-            )
         elif not key.is_foreign:
             constraints[key.table] += _with_comment(key, _add(key))
     return [(f"building the keys of {table}", made) for table, made in constraints.items()] + plain
