@@ -1,0 +1,205 @@
+"""The end of a run on the terminal: what took long, who was blocked, the verdict, and where to go next.
+
+Colours come on a terminal only, and not where NO_COLOR is set: rich sees to both. No line is drawn, so
+the same text reads well in a log file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bench.analyse.locks import LockSummary
+from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary, summarise
+from bench.analyse.verdict import judge
+from bench.model.finding import VerdictStatus
+from bench.model.run import Run
+from bench.report.excerpt import excerpt
+from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
+
+_STATUS_STYLE: dict[VerdictStatus, str] = {
+    "ready": "bold green",
+    "conditional": "bold yellow",
+    "not_ready": "bold red",
+}
+_OUTCOME_STYLE = {"applied": "green", "failed": "bold red"}
+_TOP = 5
+_INDENT = 2
+_LABEL_WIDTH = 10
+
+
+def print_summary(run: Run, report: Path | None, console: Console) -> None:
+    """Print the summary of a run; ``report`` is the page to name, None where none was written."""
+    summary = summarise(run)
+    console.print()
+    console.print(Text(_headline(run, summary), style="bold"))
+    for title, part in _parts(summary):
+        console.print()
+        console.print(Text(title, style="bold"))
+        console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
+    console.print()
+    _print_conclusion(run, summary, report, console)
+
+
+def _headline(run: Run, summary: RunSummary) -> str:
+    server, dataset = run.environment.server, run.dataset
+    parts = [f"{summary.suite} on PostgreSQL {server.version} ({server.kind})"]
+    if dataset is not None:
+        parts.append(f"{count(sum(each.rows for each in dataset.tables))} rows")
+    parts.append("1 repeat" if summary.n == 1 else f"{summary.n} repeats")
+    return ", ".join(parts)
+
+
+def _parts(summary: RunSummary) -> Iterator[tuple[str, RenderableType]]:
+    if summary.migrations:
+        yield "Migrations", _migrations(summary)
+    numbers = {each.id: number for number, each in enumerate(summary.migrations, start=1)}
+    blocking = _blocking(summary)
+    worst = blocking[:_TOP]
+    if worst:
+        yield _title("Longest blocking locks", len(worst), len(blocking)), _locks(worst, numbers)
+    ran = [each for each in summary.statements if each.duration_s is not None]
+    slowest = sorted(ran, key=lambda each: -each.duration_s.median if each.duration_s else 0.0)[:_TOP]
+    if slowest:
+        yield _title("Slowest statements", len(slowest), len(ran)), _statements(slowest, numbers)
+    for migration in summary.migrations:
+        if migration.outcome == "failed":
+            yield "Failure", _failure(migration)
+
+
+def _blocking(summary: RunSummary) -> list[LockSummary]:
+    """The worst blocking lock of each statement on each table, longest first: indexes go with their table."""
+    locks = [lock for lock in summary.locks if lock.blocks_reads or lock.blocks_writes]
+    worst: dict[tuple[str, int, str], LockSummary] = {}
+    for lock in sorted(locks, key=lambda lock: -(lock.longest_s or 0.0)):
+        worst.setdefault((lock.migration, lock.statement, lock.subject), lock)
+    return list(worst.values())
+
+
+def _title(title: str, shown: int, all_of_them: int) -> str:
+    return title if shown == all_of_them else f"{title}, {shown} of {all_of_them}"
+
+
+def _migrations(summary: RunSummary) -> Table:
+    table = _table(">#", "…Migration", "Outcome", ">Median", ">Reads wait ≤", ">Writes wait ≤", ">WAL")
+    for number, each in enumerate(summary.migrations, start=1):
+        outcome = each.outcome or "not run"
+        table.add_row(
+            str(number),
+            _cut(each.id),
+            Text(outcome, style=_OUTCOME_STYLE.get(outcome, "dim")),
+            seconds(each.duration_s.median if each.duration_s else None),
+            _blocked(each, each.worst_read_block),
+            _blocked(each, each.worst_write_block),
+            size(each.wal_bytes.median if each.wal_bytes else None),
+        )
+    return table
+
+
+def _blocked(migration: MigrationSummary, lock: LockSummary | None) -> str:
+    if lock is not None:
+        return seconds(lock.longest_s)
+    return "never" if migration.outcome == "applied" else UNKNOWN
+
+
+def _locks(locks: Sequence[LockSummary], numbers: Mapping[str, int]) -> Table:
+    unit, times = seconds_column([lock.longest_s for lock in locks])
+    table = _table(f">≤ {unit}", "#:line", "Mode", "…Relation", "Waiting")
+    for lock, time in zip(locks, times, strict=True):
+        mode = Text(lock.mode.sql_name, style="red" if lock.blocks_reads else "yellow")
+        waiting = "reads, writes" if lock.blocks_reads else "writes"
+        table.add_row(time, f"{numbers[lock.migration]}:{lock.line}", mode, _cut(lock.subject), waiting)
+    return table
+
+
+def _statements(statements: Sequence[StatementSummary], numbers: Mapping[str, int]) -> Table:
+    unit, times = seconds_column([each.duration_s.median if each.duration_s else None for each in statements])
+    table = _table(f">{unit}", "#:line", "…Statement")
+    for each, time in zip(statements, times, strict=True):
+        table.add_row(time, f"{numbers[each.migration]}:{each.line}", _cut(excerpt(each.text, 200)))
+    return table
+
+
+def _failure(migration: MigrationSummary) -> Text:
+    error, statement = migration.error, migration.failed_statement
+    text = Text(overflow="fold")
+    if error is None:
+        return text.append(f"{migration.file}: was not applied to its end")
+    line = error.line or (statement.line if statement else None)
+    place = [migration.file, *(str(each) for each in (line, error.column if line else None) if each)]
+    text.append(":".join(place), style="bold")
+    if statement:
+        text.append(f"\n{excerpt(statement.text, 200)}", style="dim")
+    text.append(f"\n{error.sqlstate or 'error'}: {error.message}", style="red")
+    for name, value in (("detail", error.detail), ("hint", error.hint)):
+        if value:
+            text.append(f"\n{name}: {value}")
+    return text
+
+
+def _print_conclusion(run: Run, summary: RunSummary, report: Path | None, console: Console) -> None:
+    """The last lines: verdict with its conditions, worst block, duration, report, next command."""
+    verdict = run.verdict or judge(run)
+    grid = Table.grid(padding=0)
+    grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("Verdict", Text(verdict.sentence, style=_STATUS_STYLE[verdict.status]))
+    for condition in verdict.conditions:
+        if condition not in verdict.sentence:
+            grid.add_row("", Text(f"- {condition}"))
+    grid.add_row("Blocked", Text(_worst(summary)))
+    grid.add_row("Duration", Text(spread_seconds(summary.duration_s)))
+    console.print(grid)
+    if report is not None:
+        _print_line("Report", str(report), console)
+    _print_line("Next", _next_command(run, summary), console)
+
+
+def _print_line(label: str, value: str, console: Console) -> None:
+    """A line that is never broken, so that it can be copied."""
+    console.print(Text(f"{label:<{_LABEL_WIDTH}}{value}"), soft_wrap=True)
+
+
+def _worst(summary: RunSummary) -> str:
+    worst = max(
+        (lock for lock in (summary.worst_read_block, summary.worst_write_block) if lock is not None),
+        key=lambda lock: lock.longest_s or 0.0,
+        default=None,
+    )
+    if worst is None:
+        return "nobody" if summary.n else UNKNOWN
+    who = "reads and writes" if worst.blocks_reads else "writes"
+    lock = f"{worst.mode.sql_name}, {worst.where}"
+    return f"{who} on {worst.subject}, {seconds(worst.longest_s)} at most ({lock})"
+
+
+def _next_command(run: Run, summary: RunSummary) -> str:
+    path = Path(run.suite.path)
+    suite = run.suite.name if path.parent.name == "migrations" else str(path)
+    if summary.failed is not None:
+        return f"correct the file, then: bench run {suite}"
+    if run.dataset is not None and summary.n:
+        return f"see how it grows: bench run {suite} --scale {run.dataset.scale * 4:g}"
+    return f"bench run {suite}"
+
+
+def _table(*columns: str) -> Table:
+    """A table without lines: ``>`` aligns a column to the right, ``…`` marks the one that gives way."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(
+            column.lstrip(">…"),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=not column.startswith("…"),
+        )
+    return table
+
+
+def _cut(text: str) -> Text:
+    """Text for the column that gives way: cut with an ellipsis, never broken over lines."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
