@@ -12,6 +12,7 @@ from datagen.encode import encode_rows
 from datagen.pools import build_pools
 from datagen.spec import DIRT_KINDS, Plan
 from datagen.tables import TABLES
+from datagen.text import csv_rows
 
 BLOCK_ROWS = 8192
 SHARD_ROWS = 32 * BLOCK_ROWS
@@ -47,6 +48,11 @@ def blocks(plan: Plan, shard: Shard, rows: int = BLOCK_ROWS) -> Iterator[Block]:
 def binary_block(block: Block) -> memoryview:
     """The block's rows in COPY's binary format, without header and trailer."""
     return encode_rows([column.values(block) for column in TABLES[block.table].columns])
+
+
+def csv_block(block: Block) -> memoryview:
+    """The block's rows as CSV, without a header line."""
+    return csv_rows([column.values(block) for column in TABLES[block.table].columns])
 
 
 def count_dirt(block: Block) -> dict[str, int]:

@@ -42,18 +42,18 @@ def encode_rows(columns: Sequence[Values]) -> memoryview:
     fixed: list[Octets] = [_big_endian(np.full(_row_count(columns), len(columns), dtype=np.int64), 2)]
     for column in columns:
         if isinstance(column, Texts):
-            parts += [_binary(np.hstack(fixed))] if fixed else []
+            parts += [fixed_binary(np.hstack(fixed))] if fixed else []
             fixed = []
             parts += _text_fields(column)
         elif isinstance(column, Numerics) or column.null is not None:
-            parts += [_binary(np.hstack(fixed))] if fixed else []
+            parts += [fixed_binary(np.hstack(fixed))] if fixed else []
             fixed = []
             parts.append(
                 _numeric_fields(column) if isinstance(column, Numerics) else _nullable_fields(column)
             )
         else:
             fixed.append(_fixed_fields(column))
-    parts += [_binary(np.hstack(fixed))] if fixed else []
+    parts += [fixed_binary(np.hstack(fixed))] if fixed else []
     joined = pc.binary_join_element_wise(*parts, b"") if len(parts) > 1 else parts[0]
     offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32)
     return memoryview(joined.buffers()[2])[: int(offsets[len(joined)])]
@@ -123,7 +123,7 @@ def _fixed_fields(column: Uuids | Integers | Booleans | Timestamps | Dates) -> O
             return _with_length(_big_endian(column.data, 4))
 
 
-def _binary(matrix: Octets) -> Any:
+def fixed_binary(matrix: Octets) -> Any:
     """A byte matrix as an Arrow array with one element per row, without copying."""
     offsets = np.arange(len(matrix) + 1, dtype=np.int32) * np.int32(matrix.shape[1])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix))]
@@ -188,7 +188,10 @@ def _text_fields(column: Texts) -> list[Any]:
         length += _piece_lengths(piece)
     if column.null is not None:
         length[column.null] = -1
-    return [_binary(_big_endian(length, 4)), *(piece_bytes(piece, column.null, "raw") for piece in pieces)]
+    return [
+        fixed_binary(_big_endian(length, 4)),
+        *(piece_bytes(piece, column.null, "raw") for piece in pieces),
+    ]
 
 
 def piece_bytes(piece: Piece, null: Mask | None, form: Literal["raw", "quoted"]) -> Any:
@@ -196,7 +199,7 @@ def piece_bytes(piece: Piece, null: Mask | None, form: Literal["raw", "quoted"])
     if isinstance(piece, Words):
         return _take(piece, null, form)
     if null is None and piece.blank is None:
-        return _binary(piece.characters)
+        return fixed_binary(piece.characters)
     absent = np.zeros(len(piece.characters), dtype=np.bool_)
     for mask in (null, piece.blank):
         absent = absent if mask is None else absent | mask

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import psycopg
 from psycopg.rows import TupleRow
 
-from bench.errors import ServerError
+from bench.errors import ServerError, UsageError
 
 Connection = psycopg.Connection[TupleRow]
 Job = TypeVar("Job")
@@ -38,6 +38,10 @@ def connect(conninfo: str) -> Iterator[Connection]:
     """An autocommit connection with the loader's settings; ServerError where there is none."""
     try:
         conn = psycopg.connect(conninfo, autocommit=True, application_name=APPLICATION, connect_timeout=10)
+    except psycopg.ProgrammingError as error:
+        raise UsageError(
+            "the DSN cannot be read", "for example postgresql://user@host:5432/database"
+        ) from error
     except psycopg.OperationalError as error:
         raise ServerError(
             f"cannot connect: {str(error).strip()}", "is the server running, and is the DSN right?"

@@ -29,7 +29,7 @@ def deal(block: Block) -> Block:
     centre = block.rows * count // block.count(block.table)
     hashes = block.hash("deal")
     back = zipf_ranks(hashes, count // 20 + 1, 80)
-    row = np.maximum(centre - back, 0)
+    row = np.where(back > centre, centre, centre - back)
     step = np.array([1, 1, 2, 8, 32], dtype=np.int64)[pick(hashes << np.uint64(32), (1, 1, 1, 1, 1))]
     return block.at(DEALS, row - row % step)
 

@@ -1,0 +1,120 @@
+"""The command line: ``datagen load``, ``datagen write``, ``datagen plan``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench.errors import BenchError, UsageError
+from datagen.spec import DEFAULT_DIRT, Plan, make_plan
+
+_EXAMPLES = """\
+examples:
+  datagen load postgresql://localhost/crm --scale 1
+  datagen load postgresql://localhost/crm --rows deals=5M --rows contacts=1M --dirt 0
+  datagen write out --scale 0.1 --format csv
+  datagen plan --scale 100
+
+Scale 1 is 100,000 deals and about 0.8 million rows in all. The same seed gives the same bytes,
+whatever the number of workers. exit codes: 0 done, 2 unusable option or database, 5 server trouble
+"""
+_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; errors that a user can meet go to stderr in one sentence and a hint."""
+    args = _parser().parse_args(argv)
+    try:
+        plan = make_plan(scale=args.scale, rows=parse_rows(args.rows), seed=args.seed, dirt=args.dirt)
+        return _run(args, plan)
+    except BenchError as error:
+        print(f"datagen: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("datagen: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace, plan: Plan) -> int:
+    from datagen import commands
+
+    match args.command:
+        case "load":
+            return commands.load_command(
+                args.dsn, plan, workers=args.workers, json_to=args.json, quiet=args.quiet
+            )
+        case "write":
+            return commands.write_command(
+                args.directory, plan, form=args.format, json_to=args.json, quiet=args.quiet
+            )
+        case _:
+            return commands.plan_command(plan, json_to=args.json)
+
+
+def parse_rows(texts: Sequence[str]) -> dict[str, int]:
+    """``["deals=5M,contacts=200k"]`` → rows by table; UsageError for anything else."""
+    rows = {}
+    for item in (item for text in texts for item in text.split(",") if item.strip()):
+        table, _, count = (part.strip() for part in item.partition("="))
+        factor = _SUFFIXES.get(count[-1:].lower() if not count[-1:].isdigit() else "")
+        number = count if count[-1:].isdigit() else count[:-1]
+        if not table or factor is None or not (number.isascii() and number.isdigit()):
+            raise UsageError(
+                f"--rows {item.strip()!r} cannot be read",
+                "give table=number, such as deals=5M or contacts=200k",
+            )
+        rows[table] = int(number) * factor
+    return rows
+
+
+def _workers(text: str) -> int:
+    if not (text.isdigit() and 1 <= int(text) <= 256):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 256")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--scale", type=float, default=1.0, metavar="N", help="1 = 100 k deals (default 1)")
+    shared.add_argument(
+        "--rows",
+        action="append",
+        default=[],
+        metavar="TABLE=N",
+        help="rows of one table instead, such as deals=5M",
+    )
+    shared.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="another seed, other data (default 1)"
+    )
+    shared.add_argument(
+        "--dirt", type=float, default=DEFAULT_DIRT, metavar="SHARE",
+        help=f"share of dirty companies, contacts and deals, 0 to 1 (default {DEFAULT_DIRT})",
+    )  # fmt: skip
+    shared.add_argument(
+        "--json", metavar="FILE", help="write the result as JSON to FILE, or to stdout with -"
+    )
+    shared.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser = argparse.ArgumentParser(
+        prog="datagen",
+        description="Fill a CRM with production-sized, production-shaped data at the speed of COPY.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="load|write|plan")
+    load = commands.add_parser("load", parents=[shared], help="load into a database that has the schema")
+    load.add_argument("dsn", metavar="DSN", help="postgresql://… or a libpq connection string")
+    load.add_argument("--workers", type=_workers, metavar="N", help="connections (default: one per core)")
+    write = commands.add_parser(
+        "write", parents=[shared], help="write files and a psql script that loads them"
+    )
+    write.add_argument("directory", metavar="DIR", help="new or empty directory")
+    write.add_argument("--format", choices=("csv", "binary"), default="csv", help="default csv")
+    commands.add_parser("plan", parents=[shared], help="show rows, bytes and time; needs no server")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What the commands do and show: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.errors import UsageError
+from datagen.console import progress_display
+from datagen.estimate import estimate
+from datagen.load import LoadResult, load
+from datagen.spec import Plan
+from datagen.write import Format, write
+
+
+def load_command(dsn: str, plan: Plan, *, workers: int | None, json_to: str | None, quiet: bool) -> int:
+    """``datagen load``."""
+    with progress_display(quiet) as show:
+        result = load(dsn, plan, workers=workers, progress=show)
+    _deliver(_as_json(result), json_to, quiet, lambda: _show_load(result))
+    return 0
+
+
+def write_command(directory: str, plan: Plan, *, form: Format, json_to: str | None, quiet: bool) -> int:
+    """``datagen write``."""
+    files = write(Path(directory), plan, form=form)
+    document = {"files": [asdict(file) | {"path": str(file.path)} for file in files]}
+
+    def show() -> None:
+        rows = [(file.path.name, f"{file.rows:,}", _megabytes(file.bytes)) for file in files]
+        _table(("file", "rows", "size"), rows)
+        print(f"load them with: psql -v ON_ERROR_STOP=1 -f load.sql   (in {directory})")
+
+    _deliver(document, json_to, quiet, show)
+    return 0
+
+
+def plan_command(plan: Plan, *, json_to: str | None) -> int:
+    """``datagen plan``."""
+    tables = estimate(plan)
+    document = asdict(plan) | {"tables": [asdict(table) for table in tables]}
+
+    def show() -> None:
+        rows = [(t.name, f"{t.rows:,}", _megabytes(t.bytes), f"{t.encode_s:,.1f} s") for t in tables]
+        total_s = sum(t.encode_s for t in tables)
+        rows.append(
+            ("total", f"{plan.total_rows:,}", _megabytes(sum(t.bytes for t in tables)), f"{total_s:,.1f} s")
+        )
+        _table(("table", "rows", "to send", "to generate"), rows)
+        print(
+            "Time to generate is for one core, from a trial just now; keys and indexes are up to the server."
+        )
+
+    _deliver(document, json_to, False, show)
+    return 0
+
+
+def _as_json(result: LoadResult) -> dict[str, Any]:
+    tables = [dict(zip(("name", "rows", "bytes"), table, strict=True)) for table in result.tables]
+    return asdict(result) | {"tables": tables}
+
+
+def _show_load(result: LoadResult) -> None:
+    _table(
+        ("table", "rows", "on disk"),
+        [(name, f"{rows:,}", _megabytes(size)) for name, rows, size in result.tables],
+    )
+    total = sum(rows for _, rows, _ in result.tables)
+    copy_s = result.phases_s["copy"]
+    print(
+        f"{total:,} rows in {result.load_s:.1f} s: copied in {copy_s:.1f} s ({total / copy_s:,.0f} rows/s), "
+        f"indexes {result.phases_s['index']:.1f} s, foreign keys {result.phases_s['foreign_key']:.1f} s, "
+        f"vacuum {result.phases_s['vacuum']:.1f} s; {sum(result.dirt.values()):,} dirty rows"
+    )
+
+
+def _deliver(document: dict[str, Any], json_to: str | None, quiet: bool, show: Callable[[], None]) -> None:
+    """JSON to stdout stands alone; to a file, it accompanies the summary."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    if json_to == "-":
+        print(text)
+        return
+    if json_to is not None:
+        try:
+            Path(json_to).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {json_to}: {error.strerror}") from error
+    if not quiet:
+        show()
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for position, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if position else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console(file=sys.stdout).print(table)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

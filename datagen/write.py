@@ -1,0 +1,93 @@
+"""Write a plan to files: CSV or COPY's binary format, and a psql script that loads them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from bench.errors import BenchError, UsageError
+from datagen.blocks import Shard, binary_block, blocks, csv_block
+from datagen.encode import HEADER, TRAILER
+from datagen.spec import Plan
+from datagen.tables import TABLES
+
+Format = Literal["csv", "binary"]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """One table's file."""
+
+    table: str
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def write(
+    directory: Path,
+    plan: Plan,
+    *,
+    form: Format = "csv",
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[WrittenFile, ...]:
+    """One file per table and load.sql, into a new or empty directory.
+
+    ``progress`` gets rows and bytes of every block. Raises UsageError where the directory holds files, BenchError where they cannot be written.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} is not an empty directory", "give a new directory")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        files = tuple(_write_table(directory, plan, table, form, progress) for table in plan.rows)
+        (directory / "load.sql").write_text(
+            "".join(_copy_line(file, form) for file in files), encoding="utf-8"
+        )
+    except OSError as error:
+        hint = "free some space, or write less: --scale, --rows" if error.errno == errno.ENOSPC else None
+        raise BenchError(f"writing to {directory}: {error.strerror}", hint) from error
+    return files
+
+
+def digest(plan: Plan, shard: Shard, *, block_rows: int) -> str:
+    """SHA-256 of a shard's rows in COPY's binary format: the same for any block size."""
+    result = sha256()
+    for block in blocks(plan, shard, block_rows):
+        result.update(binary_block(block))
+    return result.hexdigest()
+
+
+def _write_table(
+    directory: Path, plan: Plan, table: str, form: Format, progress: Callable[[int, int], None] | None
+) -> WrittenFile:
+    path = directory / f"{table}.{'csv' if form == 'csv' else 'copy'}"
+    hashed = sha256()
+    size = 0
+    with path.open("wb") as file:
+        for rows, data in _chunks(plan, table, form):
+            file.write(data)
+            hashed.update(data)
+            size += len(data)
+            if progress:
+                progress(rows, len(data))
+    return WrittenFile(table, path, plan.rows[table], size, hashed.hexdigest())
+
+
+def _chunks(plan: Plan, table: str, form: Format) -> Iterator[tuple[int, bytes | memoryview]]:
+    names = ",".join(column.name for column in TABLES[table].columns)
+    yield 0, HEADER if form == "binary" else f"{names}\n".encode()
+    for block in blocks(plan, Shard(table, 0, plan.rows[table])):
+        yield len(block.rows), binary_block(block) if form == "binary" else csv_block(block)
+    if form == "binary":
+        yield 0, TRAILER
+
+
+def _copy_line(file: WrittenFile, form: Format) -> str:
+    names = ", ".join(column.name for column in TABLES[file.table].columns)
+    options = "FORMAT csv, HEADER" if form == "csv" else "FORMAT binary"
+    return f"\\copy {file.table} ({names}) FROM '{file.path.name}' WITH ({options})\n"
