@@ -1,4 +1,4 @@
-"""The deploy's own clock, which stands still while the harness reads between statements."""
+"""The deploy's own clock, which runs only while the server works for the migration."""
 
 from __future__ import annotations
 
@@ -9,41 +9,55 @@ from contextlib import contextmanager
 
 
 class DeployClock:
-    """Seconds since the start, without the pauses.
+    """Seconds that the deploy would have taken up to a moment, had nobody looked between its statements.
 
-    What the deploy would need in production is what remains when the harness's reads are taken out, so
-    every offset and every hold is given on this clock. Times of other threads come as wall-clock readings
-    of the same source and are mapped by :meth:`at`.
+    Every offset and every hold is given on this clock. Times of other threads come as wall-clock readings of
+    the same source and are mapped by :meth:`at`.
     """
 
     def __init__(self, source: Callable[[], float] = time.perf_counter) -> None:
         self.source = source
-        self.started = source()
-        self._pause_starts: list[float] = []
-        self._pause_ends: list[float] = []
-        self._paused_before: list[float] = [0.0]
+        self._starts: list[float] = []
+        self._ends: list[float] = []
+        self._total_before: list[float] = []
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stop the clock for the length of the block. Pauses must not nest."""
+    def running(self) -> Iterator[None]:
+        """Let the clock run for the length of the block, an error's end included. Blocks must not nest."""
+        self._total_before.append(self.total_s)
         begin = self.source()
         try:
             yield
         finally:
-            end = self.source()
-            self._paused_before.append(self._paused_before[-1] + end - begin)
-            self._pause_ends.append(end)
-            self._pause_starts.append(begin)
+            self._ends.append(self.source())
+            self._starts.append(begin)
+
+    def discard_last(self) -> None:
+        """Forget the last run: a try that the deploy would not have made."""
+        for times in (self._starts, self._ends, self._total_before):
+            times.pop()
 
     def at(self, wall: float) -> float:
-        """Deploy time of a wall-clock reading; a reading within a pause counts as the pause's start."""
-        done = bisect_right(self._pause_starts, wall)
-        paused = self._paused_before[done]
-        if done and wall < self._pause_ends[done - 1]:
-            paused -= self._pause_ends[done - 1] - wall
-        return wall - self.started - paused
+        """Deploy time of a wall-clock reading; between two runs it stands still."""
+        begun = bisect_right(self._starts, wall)
+        if not begun:
+            return 0.0
+        last = begun - 1
+        return self._total_before[last] + min(wall, self._ends[last]) - self._starts[last]
 
     @property
-    def paused_s(self) -> float:
-        """All pauses so far."""
-        return self._paused_before[-1]
+    def total_s(self) -> float:
+        """How long it has run in all."""
+        if not self._starts:
+            return 0.0
+        return self._total_before[len(self._starts) - 1] + self._ends[-1] - self._starts[-1]
+
+    @property
+    def last_span(self) -> tuple[float, float]:
+        """Wall-clock readings of the start and the end of the last run. IndexError before the first."""
+        return self._starts[-1], self._ends[-1]
+
+    @property
+    def wall_s(self) -> float:
+        """From the start of the first run to the end of the last, what came between included."""
+        return self._ends[-1] - self._starts[0] if self._starts else 0.0

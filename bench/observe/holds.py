@@ -78,7 +78,7 @@ def refine(
         for key, found in seen.items()
         if key not in kept_on
         for interval in found
-        if interval.epoch in ran
+        if interval.epoch in ran and interval.not_after > ran[interval.epoch][0]
     ]
     return tuple(
         replace(hold, waited_s=waits.get((hold.oid, hold.mode, hold.statement), 0.0)) for hold in refined

@@ -1,4 +1,4 @@
-"""What only the migration's own transaction can see: new files, and how much it has scanned."""
+"""What only the migration's own session can see: new files, and how much it has scanned."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from bench.pg.catalog import load_query
 
 @dataclass(frozen=True, slots=True)
 class InsideRow:
-    """One relation as the open transaction sees it."""
+    """One relation as the migration's session sees it."""
 
     oid: int
     schema: str
     name: str
     filenode: int
     scans: int
-    """Sequential scans that the open transaction began."""
+    """Scans that are not in the shared statistics yet."""
     tuples: int
     """Rows that those scans returned."""
+    scans_flushed: int
+    """Scans in the shared statistics."""
+    tuples_flushed: int
 
 
 class InsideReader:
@@ -42,20 +45,38 @@ class InsideReader:
         self._filenodes: dict[int, int] = {}
         self._scans: dict[int, tuple[int, int]] = {}
 
-    def end_transaction(self) -> None:
-        """Scan counts start at 0 in the next transaction."""
-        self._scans = {}
+    def flush(self) -> None:
+        """Outside a transaction: hand the scan counts over, so that the next transaction starts at 0.
 
-    def read(self, kind: str) -> tuple[tuple[Rewrite, ...], tuple[Validation, ...]]:
+        Before 15 a backend hands them over when it likes; scans of a transaction may then be counted with
+        those of the one before.
+        """
+        self._scans = {}
+        if self._conn.info.server_version >= 150000:
+            self._conn.execute("SELECT pg_stat_force_next_flush()")
+
+    def mark(self) -> None:
+        """Outside a transaction: the state before a statement that makes transactions of its own."""
+        self.flush()
+        rows = self._cursor.execute(self._sql).fetchall()
+        self._scans = {row.oid: (row.scans_flushed, row.tuples_flushed) for row in rows}
+
+    def read(self, kind: str, *, marked: bool = False) -> tuple[tuple[Rewrite, ...], tuple[Validation, ...]]:
         """Existing relations rewritten, and tables scanned, since the reading before.
 
-        TRUNCATE gives relations a new, empty file: that is no rewrite.
+        ``marked``: since :meth:`mark`. TRUNCATE gives relations a new, empty file: that is no rewrite.
         """
+        if marked and self._conn.info.server_version >= 150000:
+            self._conn.execute("SELECT pg_stat_force_next_flush()")
         rows = self._cursor.execute(self._sql).fetchall()
         rewritten = () if kind == "TRUNCATE" else tuple(self._rewritten(rows))
         self._filenodes.update({row.oid: row.filenode for row in rows})
-        scanned = tuple(self._scanned(rows))
-        self._scans = {row.oid: (row.scans, row.tuples) for row in rows if row.scans}
+        counts = {
+            row.oid: (row.scans_flushed, row.tuples_flushed) if marked else (row.scans, row.tuples)
+            for row in rows
+        }
+        scanned = tuple(self._scanned(counts))
+        self._scans = counts
         return rewritten, scanned
 
     def _rewritten(self, rows: list[InsideRow]) -> list[Rewrite]:
@@ -81,13 +102,17 @@ class InsideReader:
                 )
         return found
 
-    def _scanned(self, rows: list[InsideRow]) -> list[Validation]:
+    def _scanned(self, counts: Mapping[int, tuple[int, int]]) -> list[Validation]:
+        """Tables and materialized views alone: an index has scans of another kind."""
         found = []
-        for row in rows:
-            scans, tuples = self._scans.get(row.oid, (0, 0))
-            if self._catalog.existed(row.oid) and row.scans > scans and row.tuples > tuples:
+        for oid, (scans, tuples) in counts.items():
+            relation = self._catalog.before(oid)
+            scans_before, tuples_before = self._scans.get(oid, (0, 0))
+            if relation is None or relation.relkind not in ("r", "m"):
+                continue
+            if scans > scans_before and tuples > tuples_before:
                 found.append(
-                    Validation(self._catalog.name(row.oid), row.tuples - tuples, float(row.scans - scans))
+                    Validation(relation.full_name, tuples - tuples_before, float(scans - scans_before))
                 )
         return found
 

@@ -67,6 +67,8 @@ class IntervalBuilder:
         self._last_sent = started
         self._open: dict[_Key, _Open] = {}
         self.closed: list[SeenInterval] = []
+        self.oids: set[int] = set()
+        """Every relation seen so far."""
 
     def observe(self, sent: float, received: float, rows: Iterable[LockRow], epoch: int = 0) -> bool:
         """Add the sample that was asked for at ``sent`` and answered at ``received``.
@@ -78,6 +80,7 @@ class IntervalBuilder:
         for row in rows:
             key = (row.oid, row.mode, row.granted, epoch)
             present.add(key)
+            self.oids.add(row.oid)
             interval = self._open.get(key)
             if interval is None:
                 self._open[key] = _Open(self._last_sent, received, received, row.waiting_s)

@@ -85,10 +85,14 @@ class RelationCatalog:
     def find(self, oid: int) -> Relation | None:
         return self._before.get(oid) or self._made.get(oid)
 
+    def before(self, oid: int) -> Relation | None:
+        """The relation as it was before the migration, None if it was not there."""
+        return self._before.get(oid)
+
     def name(self, oid: int) -> str:
         """Full name, or the oid in words where the relation was gone before it could be looked up."""
         relation = self.find(oid)
-        return relation.full_name if relation else f"(dropped relation {oid})"
+        return relation.full_name if relation else f"(transient relation {oid})"
 
     def table_of(self, oid: int) -> str | None:
         """Full name of the table that an index or TOAST table belongs to."""

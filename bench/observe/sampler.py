@@ -69,6 +69,11 @@ class LockSampler:
         """(oid, mode) of the locks in the last sample."""
         return self._builder.held
 
+    @property
+    def oids(self) -> frozenset[int]:
+        """Every relation on which a lock was seen so far."""
+        return frozenset(self._builder.oids.copy())
+
     def stop(self) -> SamplerTrace:
         """End the thread and return what it saw. Calling it again returns the same."""
         self._stop.set()

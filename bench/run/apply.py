@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from bench.migrate.kinds import StatementFacts, classify
 from bench.model.run import MigrationOutcome, MigrationRun
-from bench.model.statement import Statement, StatementError, StatementOutcome
+from bench.model.statement import Statement, StatementError
 from bench.observe.clock import DeployClock
 from bench.observe.counters import CounterReading, difference
 from bench.observe.holds import HoldTracker, as_locks, refine
@@ -61,13 +61,11 @@ class MigrationApplier:
     def run(self) -> None:
         """Apply statement after statement; stop after the first that fails."""
         with self._watch.sampler(self._conn.info.backend_pid) as sampler:
-            self._clock = DeployClock()
             for statement in self._statements:
                 self._apply(statement, sampler)
                 if self._measured[-1].outcome == "failed":
                     break
             self._end_session()
-        self._catalog.learn(self._watch.observer, {seen.oid for seen in self._watch.traces[-1].intervals})
 
     def result(self) -> MigrationRun:
         """The migration as far as it ran; statements that were not reached are ``skipped``."""
@@ -87,93 +85,88 @@ class MigrationApplier:
         return MigrationRun(
             id=self._migration,
             outcome=outcome,
-            duration_s=sum(measured.duration_s for measured in self._measured),
+            duration_s=self._clock.total_s,
             error=error,
             statements=(*runs, *(skipped(statement) for statement in self._statements[reached:])),
-            wall_s=self._measured[-1].span[1] - self._clock.started if self._measured else 0.0,
+            wall_s=self._clock.wall_s,
         )
 
     def _apply(self, statement: Statement, sampler: LockSampler) -> None:
-        position = len(self._measured)
         facts = classify(statement.text)
-        with self._clock.paused():
-            calibration_s = self._watch.calibrator.reading_s()
-            self._totals = self._watch.counters.read()
-            self._tell_start(statement, sampler)
-            sampler.begin_statement(position)
+        calibration_s = self._watch.calibrator.reading_s()
+        self._totals = self._watch.counters.read()
+        self._tell_start(statement, sampler)
+        sampler.begin_statement(len(self._measured))
         if self._in_transaction() or not _may_wrap(facts):
             measured = self._run_plain(statement, calibration_s)
         else:
             measured = self._run_wrapped(statement, calibration_s)
         self._measured.append(measured)
-        with self._clock.paused():
-            ended = measured.as_run(statement, self._clock)
-            self._progress(StatementEnded(self._migration, self._repeat, ended))
+        self._learn_names(sampler)
+        self._progress(StatementEnded(self._migration, self._repeat, measured.as_run(statement, self._clock)))
 
     def _run_plain(self, statement: Statement, calibration_s: float) -> Measured:
         """As the file has it: inside its own transaction, or where none can be had."""
         was_inside = self._in_transaction()
+        if not was_inside and statement.kind not in _TELL_NOTHING:
+            self._inside.mark()
         measured = self._timed(statement, calibration_s)
-        with self._clock.paused():
-            measured.transaction = "file" if was_inside or self._in_transaction() else "none"
-            if self._conn.info.transaction_status == TransactionStatus.INTRANS:
-                self._snapshot(measured)
-            else:
-                self._tracker.release_all(measured.span)
-            self._read_inside(statement, measured)
-            self._settle(measured)
+        measured.transaction = "file" if was_inside or self._in_transaction() else "none"
+        if self._conn.info.transaction_status == TransactionStatus.INTRANS:
+            self._snapshot(measured)
+        else:
+            self._tracker.release_all(measured.span)
+        self._read_inside(statement, measured, marked=not was_inside)
+        self._settle(measured)
         return measured
 
     def _run_wrapped(self, statement: Statement, calibration_s: float) -> Measured:
         """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
-        with self._clock.paused():
-            self._conn.execute("BEGIN")
+        self._conn.execute("BEGIN")
         measured = self._timed(statement, calibration_s)
         measured.transaction = "own"
         if measured.error is not None:
-            with self._clock.paused():
-                if not self._conn.closed:
-                    self._conn.execute("ROLLBACK")
-                if measured.error.sqlstate not in REFUSES_TRANSACTION:
-                    self._settle(measured)
-                    return measured
-            return self._run_plain(statement, calibration_s)
-        with self._clock.paused():
-            begin = self._clock.source()
-            self._snapshot(measured)
-            self._read_inside(statement, measured)
-            measured.observed_s = self._clock.source() - begin
-        self._commit(statement, measured)
-        with self._clock.paused():
+            if not self._conn.closed:
+                self._conn.execute("ROLLBACK")
+            if measured.error.sqlstate in REFUSES_TRANSACTION:
+                self._clock.discard_last()
+                return self._run_plain(statement, calibration_s)
             self._settle(measured)
+            return measured
+        begin = self._clock.source()
+        self._snapshot(measured)
+        self._read_inside(statement, measured)
+        measured.observed_s = self._clock.source() - begin
+        self._commit(statement, measured)
+        self._settle(measured)
         return measured
 
     def _timed(self, statement: Statement, calibration_s: float) -> Measured:
         """Clock, execute, clock: nothing else comes between."""
-        rows: int | None = None
-        outcome: StatementOutcome = "failed"
-        error: StatementError | None = StatementError(None, "interrupted", line=statement.line)
-        begin = self._clock.source()
+        measured = Measured("failed", (0.0, 0.0), 0.0, calibration_s, None, None)
         try:
-            rows = execute(self._conn, statement)
-            outcome, error = "applied", None
+            with self._clock.running():
+                measured.rows = execute(self._conn, statement)
+            measured.outcome = "applied"
         except psycopg.Error as raised:
-            error = describe_error(raised, statement)
+            measured.error = describe_error(raised, statement)
         except KeyboardInterrupt:
-            end = self._clock.source()
-            self._measured.append(Measured(outcome, (begin, end), end - begin, calibration_s, rows, error))
+            measured.error = StatementError(None, "interrupted", line=statement.line)
+            self._measured.append(measured)
             raise
-        end = self._clock.source()
-        return Measured(outcome, (begin, end), end - begin, calibration_s, rows, error)
+        finally:
+            begin, end = measured.span = self._clock.last_span
+            measured.duration_s = end - begin
+        return measured
 
     def _commit(self, statement: Statement, measured: Measured) -> None:
         """End our own transaction; a deferred constraint may fail here, as it would in autocommit."""
-        begin = self._clock.source()
         try:
-            self._conn.execute("COMMIT")
+            with self._clock.running():
+                self._conn.execute("COMMIT")
         except psycopg.Error as raised:
             measured.outcome, measured.error = "failed", describe_error(raised, statement)
-        end = self._clock.source()
+        begin, end = self._clock.last_span
         measured.commit_s = end - begin
         measured.duration_s += end - begin
         self._tracker.release_all((begin, end))
@@ -183,11 +176,11 @@ class MigrationApplier:
         present = [(row.oid, row.mode) for row in rows if row.granted]
         self._tracker.snapshot(len(self._measured), present, measured.span)
 
-    def _read_inside(self, statement: Statement, measured: Measured) -> None:
-        """Rewrites and scans, from within; never where SET TRANSACTION may still have to come first."""
+    def _read_inside(self, statement: Statement, measured: Measured, *, marked: bool = False) -> None:
+        """Rewrites and scans; never where SET TRANSACTION may still have to come first."""
         if measured.outcome != "applied" or statement.kind in _TELL_NOTHING:
             return
-        measured.rewrites, measured.validations = self._inside.read(statement.kind)
+        measured.rewrites, measured.validations = self._inside.read(statement.kind, marked=marked)
 
     def _settle(self, measured: Measured) -> None:
         """Read what can wait until the statement's own transaction, if any, has ended.
@@ -201,17 +194,22 @@ class MigrationApplier:
         measured.counters = difference(self._totals, totals, size_bytes - self._size_bytes)
         self._size_bytes = size_bytes
         if not self._in_transaction():
-            self._inside.end_transaction()
-            self._catalog.learn(self._watch.observer, {hold.oid for hold in self._tracker.holds})
+            self._inside.flush()
+
+    def _learn_names(self, sampler: LockSampler) -> None:
+        """Relations that a transaction made can be named once it has committed."""
+        if not self._in_transaction():
+            self._catalog.learn(
+                self._watch.observer, sampler.oids.union(hold.oid for hold in self._tracker.holds)
+            )
 
     def _end_session(self) -> None:
         """The end of psql's input: a transaction that is still open is rolled back, and its work is lost."""
         if self._conn.closed or not self._in_transaction():
             return
-        with self._clock.paused():
-            begin = self._clock.source()
+        with self._clock.running():
             self._conn.execute("ROLLBACK")
-            self._tracker.release_all((begin, self._clock.source()))
+        self._tracker.release_all(self._clock.last_span)
         self._unfinished = StatementError(
             None,
             "the file ends inside a transaction, so the server rolled its work back",

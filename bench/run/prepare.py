@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import datagen.load
-import datagen.spec
 import psycopg
 
 from bench.errors import UsageError
@@ -76,10 +74,14 @@ def apply_file(server: Server, dbname: str, path: Path) -> None:
 
 
 def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:
+    # numpy, pyarrow and Faker take a second to load, which a suite without data need not pay.
+    from datagen.load import load
+    from datagen.spec import make_plan
+
     chosen = {} if options.dirt is None else {"dirt": options.dirt}
-    plan = datagen.spec.make_plan(data, scale=options.scale, rows=options.rows, seed=options.seed, **chosen)
+    plan = make_plan(data, scale=options.scale, rows=options.rows, seed=options.seed, **chosen)
     progress(Step(f"data at scale {options.scale:g}, seed {options.seed}"))
-    loaded = datagen.load.load(
+    loaded = load(
         server.conninfo(dbname),
         plan,
         workers=options.workers,

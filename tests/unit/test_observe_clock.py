@@ -1,4 +1,4 @@
-"""The deploy's clock stands still in pauses and never runs backwards."""
+"""The deploy's clock runs only while it is told to, and never backwards."""
 
 from __future__ import annotations
 
@@ -19,40 +19,54 @@ class Hand:
         return self.now
 
 
-def test_a_pause_does_not_count() -> None:
+def run(clock: DeployClock, hand: Hand, seconds: float) -> None:
+    with clock.running():
+        hand.now += seconds
+
+
+def test_only_runs_count() -> None:
     hand = Hand()
     clock = DeployClock(hand)
-    hand.now += 2
-    with clock.paused():
-        hand.now += 50
-    hand.now += 3
-    assert clock.at(hand.now) == pytest.approx(5)
-    assert clock.paused_s == pytest.approx(50)
+    run(clock, hand, 2)
+    hand.now += 50
+    run(clock, hand, 3)
+    assert clock.total_s == pytest.approx(5)
+    assert clock.wall_s == pytest.approx(55)
+    assert clock.last_span == (152, 155)
 
 
-def test_a_reading_within_a_pause_counts_as_its_start() -> None:
+def test_between_two_runs_it_stands_still() -> None:
     hand = Hand()
     clock = DeployClock(hand)
-    hand.now += 2
-    with clock.paused():
-        hand.now += 10
-    assert clock.at(103) == pytest.approx(2)
-    assert clock.at(111.5) == pytest.approx(2)
-    assert clock.at(113) == pytest.approx(3)
+    run(clock, hand, 2)
+    hand.now += 10
+    run(clock, hand, 3)
+    assert [clock.at(wall) for wall in (99, 101, 102, 111.5, 113, 120)] == [0, 1, 2, 2, 3, 5]
 
 
-def test_a_pause_ended_by_an_error_is_still_one() -> None:
+def test_a_discarded_run_never_was() -> None:
+    hand = Hand()
+    clock = DeployClock(hand)
+    run(clock, hand, 2)
+    run(clock, hand, 30)
+    clock.discard_last()
+    run(clock, hand, 3)
+    assert clock.total_s == pytest.approx(5)
+    assert clock.at(133) == pytest.approx(3)
+
+
+def test_a_run_ended_by_an_error_counts() -> None:
     hand = Hand()
     clock = DeployClock(hand)
 
     def broken() -> None:
-        with clock.paused():
+        with clock.running():
             hand.now += 7
-            raise ValueError
+            raise LookupError
 
-    with pytest.raises(ValueError):  # noqa: PT011 - raised three lines above
+    with pytest.raises(LookupError):
         broken()
-    assert clock.at(hand.now) == pytest.approx(0)
+    assert clock.total_s == pytest.approx(7)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=20), st.data())
@@ -61,12 +75,12 @@ def test_deploy_time_is_monotone_and_never_faster_than_the_wall(
 ) -> None:
     hand = Hand()
     clock = DeployClock(hand)
-    for run, pause in steps:
-        hand.now += run
-        with clock.paused():
-            hand.now += pause
+    for seconds, pause in steps:
+        run(clock, hand, seconds)
+        hand.now += pause
     moments = sorted(data.draw(st.lists(st.floats(100, hand.now), min_size=2, max_size=10)))
     times = [clock.at(moment) for moment in moments]
     for earlier, later, begin, end in zip(times, times[1:], moments, moments[1:], strict=False):
         assert -1e-6 <= later - earlier <= end - begin + 1e-6
-    assert clock.at(hand.now) == pytest.approx(sum(run for run, _ in steps))
+    assert clock.at(hand.now) == pytest.approx(clock.total_s)
+    assert clock.total_s == pytest.approx(sum(seconds for seconds, _ in steps))

@@ -58,6 +58,11 @@ def test_a_lock_that_no_snapshot_shows_is_sampled_and_stays_inside_its_statement
     assert hold.released == (7.9, 8.0)
 
 
+def test_what_was_seen_before_the_statement_began_is_not_its_own() -> None:
+    """A first try inside a transaction was refused, and the statement began again outside."""
+    assert refine([], [seen(TABLE, SUEL, 0, (0.1, 0.2, 0.8, 0.9))], {0: (1.0, 8.0)}) == ()
+
+
 def test_samples_under_a_lock_held_from_an_earlier_statement_add_nothing() -> None:
     exact = Hold(TABLE, AEL, 0, (1.0, 2.0), (9.0, 9.1), "exact")
     holds = refine([exact], [seen(TABLE, AEL, 1, (3.0, 3.1, 7.0, 7.1))], {0: (1.0, 2.0), 1: (3.0, 8.0)})
@@ -73,9 +78,10 @@ def test_a_wait_is_told_with_its_lock() -> None:
 def test_locks_carry_names_from_before_and_the_reads_of_the_harness_are_taken_out() -> None:
     now = [0.0]
     clock = DeployClock(lambda: now[0])
-    now[0] = 2.0
-    with clock.paused():
-        now[0] = 12.0
+    for begin, end in ((0.0, 2.0), (12.0, 13.0)):
+        now[0] = begin
+        with clock.running():
+            now[0] = end
     catalog = RelationCatalog(
         [
             Relation(TABLE, "public", "deals", "r", 0, 1),
