@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_db"]
+import pytest
+
+pytest.register_assert_rewrite("contract")
+
+pytest_plugins = ["fix_db", "fix_tcp"]

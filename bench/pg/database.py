@@ -92,13 +92,22 @@ def sweep_databases(server: Server, say: Say = quiet) -> None:
             end_lease(lease)
 
 
-def _sweep(server: Server, conn: psycopg.Connection[Any], name: str, say: Say) -> None:
+def drop_own_databases(server: Server, say: Say = quiet) -> None:
+    """Drop what this run has made and not dropped, as after an error; what cannot go is said."""
+    with server.connect() as conn:
+        for name, comment in conn.execute(load_query("our_databases", server.info.version_num)).fetchall():
+            mark = read_mark(comment)
+            if mark is not None and mark.owner == server.owner:
+                _sweep(server, conn, name, say, own=True)
+
+
+def _sweep(server: Server, conn: psycopg.Connection[Any], name: str, say: Say, *, own: bool = False) -> None:
     try:
         _drop(server, conn, name)
     except (ServerError, errors.InsufficientPrivilege) as error:
-        say(f"database {name}, left by a run that is gone, stays: {error}")
+        say(f"database {name} stays: {error}")
     else:
-        say(f"dropped database {name} left by a run that is gone")
+        say(f"dropped database {name}, left by {'this run' if own else 'a run that is gone'}")
 
 
 def _require_ours(name: str) -> None:

@@ -32,16 +32,13 @@ class EngineReport:
 
     def describe(self, image: str, timeout_s: float) -> str:
         """Return in one line whether a container of the image can run, and why not."""
+        late = f"within {timeout_s:.0f} s"
         if self.engine is None:
-            why = (
-                f"none answered within {timeout_s:.0f} s" if self.timed_out else self.error or "none answers"
-            )
+            why = f"none answered {late}" if self.timed_out else self.error or "none answers"
             return f"no Docker engine: {why}"
         if self.image in ("present", "pulled"):
             return f"Docker engine {self.engine} answers and has the image {image}"
-        why = (
-            f"could not be pulled within {timeout_s:.0f} s" if self.timed_out else self.error or "is missing"
-        )
+        why = f"could not be pulled {late}" if self.timed_out else f"cannot be pulled: {self.error}"
         return f"Docker engine {self.engine} answers, but the image {image} is not here and {why}"
 
 

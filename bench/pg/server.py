@@ -22,7 +22,15 @@ from bench.pg.capabilities import Capabilities, ManagedKind
 from bench.pg.choice import DECISION_S, StartedKind, choose
 from bench.pg.cluster import running_cluster, sweep_clusters
 from bench.pg.container import running_container, sweep_containers
-from bench.pg.database import Say, create_database, drop_database, new_name, quiet, sweep_databases
+from bench.pg.database import (
+    Say,
+    create_database,
+    drop_database,
+    drop_own_databases,
+    new_name,
+    quiet,
+    sweep_databases,
+)
 from bench.pg.embedded import embedded_installation
 from bench.pg.endpoint import Endpoint, parse_dsn
 from bench.pg.ownership import hold_ownership
@@ -114,9 +122,14 @@ def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
         with closing(endpoint.connect(application_name="pgrehearse owner")) as conn:
             hold_ownership(conn, token)
             server = _describe(conn, kind, endpoint, token)
-            if not server.managed:
+            if server.managed:
+                yield server
+            else:
                 sweep_databases(server, say)
-            yield server
+                try:
+                    yield server
+                finally:
+                    drop_own_databases(server, say)
 
 
 def sweep_leases(say: Say) -> None:
