@@ -370,9 +370,16 @@ DECLARE
     attempts CONSTANT integer := 5;
     total CONSTANT bigint := (SELECT count(*) FROM crm_migration.staged_links);
     first_position bigint := 1;
+    last_position bigint;
+    first_deal uuid;
+    last_deal uuid;
     attempt integer;
 BEGIN
     WHILE first_position <= total LOOP
+        last_position := least(first_position + batch_rows - 1, total);
+        -- The range of keys lets a batch read its own share of deals instead of all of them.
+        first_deal := (SELECT l.deal_id FROM crm_migration.staged_links AS l WHERE l.position = first_position);
+        last_deal := (SELECT l.deal_id FROM crm_migration.staged_links AS l WHERE l.position = last_position);
         FOR attempt IN 1..attempts LOOP
             BEGIN
                 WITH batch AS (
@@ -382,16 +389,19 @@ BEGIN
                         CASE WHEN d.primary_contact_id IS NULL THEN l.contact_id END AS contact_id
                     FROM crm_migration.staged_links AS l
                     JOIN public.deals AS d ON d.id = l.deal_id
-                    WHERE l.position BETWEEN first_position AND first_position + batch_rows - 1
+                    WHERE l.position BETWEEN first_position AND last_position
+                        AND d.id BETWEEN first_deal AND last_deal
                     ORDER BY d.id
-                    FOR UPDATE OF d
+                    FOR NO KEY UPDATE OF d
                 ),
                 linked AS (
                     UPDATE public.deals AS d
                     SET company_id = coalesce(d.company_id, b.company_id),
                         primary_contact_id = coalesce(d.primary_contact_id, b.contact_id)
                     FROM batch AS b
-                    WHERE d.id = b.id AND (b.company_id IS NOT NULL OR b.contact_id IS NOT NULL)
+                    WHERE d.id = b.id
+                        AND d.id BETWEEN first_deal AND last_deal
+                        AND (b.company_id IS NOT NULL OR b.contact_id IS NOT NULL)
                     RETURNING b.id, b.company_id, b.contact_id
                 )
                 INSERT INTO crm_migration.legacy_backfill (relation, row_id, attribute, value)
@@ -414,7 +424,7 @@ BEGIN
             END;
         END LOOP;
         COMMIT;
-        first_position := first_position + batch_rows;
+        first_position := last_position + 1;
     END LOOP;
 END
 $link_deals$;
