@@ -1,0 +1,158 @@
+"""The verdict follows from what was measured, at limits that stand in one place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analyse.verdict import DEFAULT_LIMITS, Limits, judge
+from bench.model.finding import Verdict
+from bench.model.lock import Lock, LockMode
+from bench.model.run import MigrationRun, Run
+
+
+def run_with(*locks: Lock) -> Run:
+    return a_run([a_migration([a_statement(locks=locks)])])
+
+
+def verdict_for(held_s: float | None, mode: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Verdict:
+    bounds = None if held_s is None else (held_s, held_s)
+    return judge(run_with(a_lock(mode=mode, held_s=held_s, bounds=bounds)))
+
+
+def test_ready_sentence_has_duration_spread_and_the_longest_wait_on_a_named_table() -> None:
+    verdict = judge(rich_run())
+    assert verdict == Verdict(
+        "ready",
+        "crm is ready: 4 migrations apply in 10.5 s (n=3, 10.2–10.8); nobody's reads or writes would wait "
+        "longer than 754 ms (deals, ACCESS EXCLUSIVE) on an idle server; queueing behind long transactions "
+        "comes on top.",
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("held_s", "status"),
+    [(0.5, "ready"), (1.0, "ready"), (1.001, "conditional"), (10.0, "conditional"), (10.001, "not_ready")],
+)
+def test_the_limits_are_one_and_ten_seconds(held_s: float, status: str) -> None:
+    assert (DEFAULT_LIMITS.conditional_s, DEFAULT_LIMITS.not_ready_s) == (1.0, 10.0)
+    assert verdict_for(held_s).status == status
+
+
+def test_other_limits_can_be_given() -> None:
+    assert judge(rich_run(), Limits(conditional_s=0.1, not_ready_s=0.5)).status == "not_ready"
+
+
+@given(st.floats(0, 100), st.floats(0, 100))
+def test_a_longer_hold_never_gives_a_better_verdict(one: float, other: float) -> None:
+    order = ["ready", "conditional", "not_ready"]
+    low, high = sorted((one, other))
+    assert order.index(verdict_for(low).status) <= order.index(verdict_for(high).status)
+
+
+def test_the_upper_bound_of_the_hold_decides() -> None:
+    assert judge(run_with(a_lock(held_s=0.9, bounds=(0.7, 1.1)))).status == "conditional"
+
+
+def test_the_worst_repeat_decides() -> None:
+    repeats = ([a_migration([a_statement(locks=(a_lock(held_s=held),))])] for held in (0.1, 12.0, 0.1))
+    assert judge(a_run(*repeats)).status == "not_ready"
+
+
+def test_writes_count_as_much_as_reads() -> None:
+    verdict = verdict_for(11.0, LockMode.SHARE)
+    assert verdict.status == "not_ready"
+    assert "001_first.sql:1 blocks writes on deals for up to 11.0 s (SHARE; limit 10.0 s)" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [
+        a_lock(held_s=60.0, new=True),
+        a_lock(held_s=60.0, mode=LockMode.SHARE_UPDATE_EXCLUSIVE),
+        a_lock(held_s=60.0, mode=LockMode.ROW_EXCLUSIVE),
+        a_lock("public.i", held_s=60.0, target="index", new=True, table="public.deals"),
+    ],
+    ids=["new table", "share update exclusive", "row exclusive", "new index"],
+)
+def test_locks_that_block_no_reads_or_writes_do_not_matter(lock: Lock) -> None:
+    verdict = judge(run_with(lock))
+    assert verdict.status == "ready"
+    assert "no lock that reads or writes on existing tables would wait for" in verdict.sentence
+
+
+def test_an_unknown_hold_of_a_blocking_lock_is_a_condition_not_a_pass() -> None:
+    verdict = verdict_for(None)
+    assert verdict.status == "conditional"
+    assert verdict.conditions == (
+        "001_first.sql:1: how long it holds ACCESS EXCLUSIVE on public.deals is not known",
+    )
+
+
+def test_conditions_name_the_worst_lock_per_table_longest_first_with_who_waits() -> None:
+    verdict = judge(
+        run_with(
+            a_lock("public.a", LockMode.SHARE, held_s=2.0, bounds=(2.0, 2.0)),
+            a_lock("public.b", held_s=4.0, bounds=(4.0, 4.0)),
+            a_lock("public.b_pkey", held_s=3.0, target="index", table="public.b"),
+            a_lock("public.c", held_s=0.5),
+        )
+    )
+    assert verdict.conditions == (
+        "001_first.sql:1 holds ACCESS EXCLUSIVE on public.b for up to 4.00 s: "
+        "SELECT, INSERT, UPDATE and DELETE wait",
+        "001_first.sql:1 holds SHARE on public.a for up to 2.00 s: INSERT, UPDATE and DELETE wait",
+    )
+
+
+def test_a_failure_is_not_ready_with_place_message_and_sqlstate() -> None:
+    verdict = judge(failed_run())
+    assert verdict.status == "not_ready"
+    assert verdict.sentence == (
+        "crm is not ready: 20250831000001_migrate_legacy_contact_relationships.sql:24: duplicate key value "
+        'violates unique constraint "companies_domain_key" (23505).'
+    )
+    assert verdict.conditions[1].startswith("not reached, so not measured: 20250831000002_add")
+
+
+def test_a_failure_in_some_repeats_says_in_how_many() -> None:
+    good = [a_migration([a_statement()])]
+    bad = [a_migration([a_statement(outcome="failed", error=an_error("40P01"))])]
+    assert judge(a_run(good, bad, good)).sentence.endswith("(40P01), in 1 of 3 repeats.")
+
+
+def test_a_failure_without_a_statement_of_its_own_is_named_by_its_file() -> None:
+    cut_off = replace(a_migration([a_statement()]), outcome="failed")
+    assert judge(a_run([cut_off])).sentence == "crm is not ready: 001_first.sql: was not applied to its end."
+    open_transaction = replace(cut_off, error=an_error("25P02", line=40))
+    assert "001_first.sql:40: could not" in judge(a_run([open_transaction])).sentence
+
+
+def test_a_failure_outweighs_every_lock() -> None:
+    failing = a_statement(1, outcome="failed", error=an_error())
+    run = a_run([a_migration([a_statement(locks=(a_lock(held_s=60.0),)), failing])])
+    assert "001_first.sql:11" in judge(run).sentence
+
+
+def test_nothing_measured_is_not_ready() -> None:
+    assert judge(empty_run()).status == "not_ready"
+    assert "no migration was measured" in judge(empty_run()).sentence
+
+
+def test_a_migration_that_did_not_run_is_a_condition() -> None:
+    run = a_run([a_migration([a_statement()]), MigrationRun("002_second", "skipped", None, None, ())])
+    verdict = judge(run)
+    assert verdict.status == "conditional"
+    assert "002_second.sql did not run" in verdict.conditions
+
+
+def test_reads_and_writes_are_told_apart_where_they_differ() -> None:
+    verdict = judge(run_with(a_lock("public.a", held_s=0.1), a_lock("public.b", LockMode.SHARE, held_s=0.8)))
+    assert "nobody's writes would wait longer than 805 ms (b, SHARE)" in verdict.sentence
+    assert "nobody's reads longer than 105 ms (a, ACCESS EXCLUSIVE)" in verdict.sentence
+    assert "reads would not wait" in verdict_for(0.5, LockMode.SHARE).sentence
