@@ -33,6 +33,33 @@ LIGHT: dict[str, str] = {
     "rest": "#c9d1dc",
 }
 
+PAGE_LIGHT: dict[str, str] = {
+    "page": "#f5f6f8",
+    "link": "#00609a",
+    "bar": "#d5e3ef",
+    "good": "#0f6e84",
+    "on-good": "#ffffff",
+    "warn": "#e6a100",
+    "on-warn": "#1b1400",
+    "bad": "#a51c30",
+    "on-bad": "#ffffff",
+    "bad-text": "#9b1a2d",
+}
+"""Colours that only pages need."""
+
+PAGE_DARK: dict[str, str] = {
+    "page": "#0e131b",
+    "link": "#6cb8ea",
+    "bar": "#26405a",
+    "good": "#4fb3c8",
+    "on-good": "#06222a",
+    "warn": "#e9b03a",
+    "on-warn": "#1b1400",
+    "bad": "#ff8d86",
+    "on-bad": "#33070b",
+    "bad-text": "#ffa39c",
+}
+
 DARK: dict[str, str] = {
     "paper": "#161c26",
     "band": "#1c2431",
@@ -46,9 +73,9 @@ DARK: dict[str, str] = {
     "lock-3": "#6f5835",
     "lock-4": "#8f6c36",
     "lock-5": "#b5793a",
-    "lock-6": "#dc8044",
-    "lock-7": "#f88f63",
-    "lock-8": "#ffa79a",
+    "lock-6": "#d67a3c",
+    "lock-7": "#ee8450",
+    "lock-8": "#ff938a",
     "calm": "#71859e",
     "before": "#8390a3",
     "after": "#4aa8e0",
@@ -84,7 +111,7 @@ def text_on(colour: str) -> str:
 
 def css_variables() -> dict[str, str]:
     """Declarations ``--<name>: <value>`` for the two themes, under the keys ``light`` and ``dark``."""
-    themes = {"light": LIGHT, "dark": DARK}
+    themes = {"light": LIGHT | PAGE_LIGHT, "dark": DARK | PAGE_DARK}
     return {
         theme: "".join(_declare(name, colours[name]) for name in colours) for theme, colours in themes.items()
     }

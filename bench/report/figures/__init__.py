@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.analyse.summary import RunSummary
+from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.model.run import Run
 from bench.report.figures.costs import draw_costs
 from bench.report.figures.durations import draw_durations
@@ -15,17 +15,28 @@ from bench.report.timeline import migration_timeline, suite_timeline
 
 __all__ = ["Picture", "draw_figures", "timeline_name"]
 
+MOST_TIMELINES = 40
+"""So many migrations get a timeline of their own, those that block longest; the suite's shows them all."""
+
 
 def draw_figures(run: Run, summary: RunSummary) -> Iterator[Picture]:
     """Every figure of a run, one after another; what has no data says so in its figure."""
     yield draw_durations(summary)
     if (suite := suite_timeline(run, summary)) is not None:
         yield draw_timeline(suite, "locks")
+    worst = sorted(summary.migrations, key=_longest_block, reverse=True)[:MOST_TIMELINES]
     for position, migration in enumerate(summary.migrations, start=1):
+        if migration not in worst:
+            continue
         if (timeline := migration_timeline(run, summary, migration.id)) is not None:
             yield draw_timeline(timeline, timeline_name(position))
     yield draw_costs(summary)
     yield draw_volume(summary)
+
+
+def _longest_block(migration: MigrationSummary) -> float:
+    lock = migration.worst_write_block
+    return -1.0 if lock is None or lock.longest_s is None else lock.longest_s
 
 
 def timeline_name(position: int) -> str:

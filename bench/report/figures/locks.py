@@ -245,21 +245,21 @@ def tick_labels(lane: Lane, span_s: float, width_pt: float) -> list[tuple[float,
 
 
 def _name(lane: Lane) -> str:
-    return lane.relation.removeprefix("public.") + _kind(lane)
+    return f"{lane.relation.removeprefix('public.')} {_kind(lane)}"
 
 
 def _kind(lane: Lane) -> str:
-    return "" if lane.target == "table" else f" {lane.target}"
+    return "" if lane.target == "table" else lane.target
 
 
 def _lane_texts(page: Sheet, row: int, lane: Lane, top: float, width: float) -> None:
     y = top + LANE_IN * (row + 0.5)
     kind = _kind(lane)
-    room = room_for(width - 0.12, MONO) - columns(kind)
+    room = room_for(width - 0.12, MONO) - columns(kind) - 1
     label = fit(lane.relation.removeprefix("public."), room, keep="middle")
     page.text(0.04, y, label, fontsize=MONO, family="DejaVu Sans Mono")
     if kind:
-        left = 0.04 + columns(label) * POINTS_PER_EM_MONO * MONO / 72
+        left = 0.1 + columns(label) * POINTS_PER_EM_MONO * MONO / 72
         page.text(left, y, kind, fontsize=SMALL, color=LIGHT["muted"])
     longest = fmt.bounds_seconds(lane.longest_s_bounds)
     page.text(page.width_in - 0.04, y, longest, fontsize=8, ha="right")

@@ -60,9 +60,8 @@ class Picture:
     caption: str
     svg: bytes
     png: bytes
-    header_pt: float
-    """Height of the title above the body, for pages that set it themselves."""
-    footer_pt: float
+    body_pt: tuple[float, float, float, float]
+    """Left, top, width and height of the body, for pages that set title and caption themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,7 @@ class Sheet:
             caption=self.caption,
             svg=svg.getvalue(),
             png=png.getvalue(),
-            header_pt=72 * HEADER_IN,
-            footer_pt=72 * self.footer_in,
+            body_pt=(72 * MARGIN_IN, 72 * HEADER_IN, 72 * self.width_in, 72 * self.body_in),
         )
 
 

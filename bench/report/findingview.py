@@ -1,0 +1,65 @@
+"""Findings as a page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analyse.summary import RunSummary
+from bench.model.finding import Finding
+from bench.report import format as fmt
+from bench.report.statementview import Fact
+
+SEVERITIES = {"error": "Error", "warning": "Warning", "info": "Information"}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """One danger."""
+
+    severity: str
+    word: str
+    code: str
+    message: str
+    place: str
+    href: str
+    evidence: tuple[Fact, ...]
+    fix: str
+
+
+def finding_view(finding: Finding, summary: RunSummary) -> FindingView:
+    """One finding, linked to its statement."""
+    place, href = "", ""
+    ids = [migration.id for migration in summary.migrations]
+    if finding.migration in ids:
+        at = ids.index(finding.migration)
+        migration = summary.migrations[at]
+        place, href = migration.file, f"#m{at + 1}"
+        statement = next((s for s in migration.statements if s.index == finding.statement), None)
+        if statement is not None:
+            place, href = statement.where, f"#m{at + 1}-s{statement.index}"
+    return FindingView(
+        severity=finding.severity,
+        word=SEVERITIES[finding.severity],
+        code=finding.code,
+        message=finding.message,
+        place=place,
+        href=href,
+        evidence=tuple(Fact(key, evidence_text(key, value)) for key, value in finding.evidence.items()),
+        fix=finding.fix or "",
+    )
+
+
+def evidence_text(name: str, value: object) -> str:
+    """A piece of evidence: numbers in the unit that the end of the name says."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return fmt.UNKNOWN if value is None else str(value)
+    if isinstance(value, int | float):
+        if name.endswith("_s"):
+            return fmt.seconds(value)
+        if name.endswith("bytes"):
+            return fmt.size(value)
+        return str(value) if "line" in name else fmt.count(value)
+    if isinstance(value, Sequence):
+        return ", ".join(evidence_text(name, each) for each in value)
+    return str(value)

@@ -1,0 +1,85 @@
+"""The report as one HTML file that needs nothing else: figures, styles, script and run file inside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+from markupsafe import Markup
+
+from bench.analyse.summary import RunSummary
+from bench.model.run import Run
+from bench.report.figures import Picture
+from bench.report.palette import css_variables
+from bench.report.svg import inline_svg
+from bench.report.view import page_view
+
+_IN_SCRIPT = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as the page sets it: markup, and the title and caption around it."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+def render_html(run: Run, summary: RunSummary, pictures: Iterable[Picture]) -> str:
+    """The page. Everything that came from a file or a server is escaped, in HTML, SVG and JSON alike."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("bench.report", "templates")
+    templates = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+    templates.filters["breakable"] = breakable
+
+    def verbatim(name: str) -> Markup:
+        return Markup(loader.get_source(templates, name)[0])
+
+    return templates.get_template("report.html.j2").render(
+        page=page_view(run, summary),
+        figures={picture.name: _figure(picture) for picture in pictures},
+        css=verbatim("report.css"),
+        theme_css=Markup(theme_css()),
+        js=verbatim("report.js"),
+        run_json=Markup(script_json(run)),
+    )
+
+
+def breakable(text: str) -> Markup:
+    """A name that may be broken after each of its parts, escaped."""
+    return Markup("<wbr>").join(part for part in re.split(r"(?<=[_./])", text) if part)
+
+
+def script_json(run: Run) -> str:
+    """The run as JSON that can stand in a ``<script>``: no character that HTML gives a meaning."""
+    return msgspec.json.encode(run).decode().translate(_IN_SCRIPT)
+
+
+def theme_css() -> str:
+    """The colours as CSS variables: light, dark where the system or the reader wants it, light in print."""
+    colours = css_variables()
+    light, dark = colours["light"], colours["dark"]
+    return (
+        f":root{{{light}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
+        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}"
+    )
+
+
+def _figure(picture: Picture) -> Figure:
+    svg = inline_svg(
+        picture.svg,
+        prefix=picture.name,
+        label=picture.title,
+        view_pt=picture.body_pt,
+    )
+    return Figure(picture.title, picture.caption, Markup(svg))

@@ -1,0 +1,156 @@
+"""Migrations as a page shows them: a line in the table, and a section each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analyse.stats import Spread
+from bench.analyse.summary import MigrationSummary, RunSummary
+from bench.model.finding import Finding
+from bench.report import format as fmt
+from bench.report.figures import timeline_name
+from bench.report.findingview import FindingView, finding_view
+from bench.report.statementview import StatementView, statement_views
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number in a table: its text, what to sort by, and where it comes from."""
+
+    text: str
+    key: float = -1.0
+    detail: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationView:
+    """One migration: its line in the table and its own section."""
+
+    anchor: str
+    position: int
+    file: str
+    short: str
+    """The file's name without its version."""
+    figure: str
+    """Name of its lock timeline."""
+    outcome: str
+    duration: Cell
+    spread: str
+    """Duration with n and extremes."""
+    reads: Cell
+    writes: Cell
+    wal: Cell
+    growth: Cell
+    statements: tuple[StatementView, ...]
+    findings: tuple[FindingView, ...]
+    error: str
+    rollback: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableUnits:
+    """The units of the table of migrations, one per column."""
+
+    duration: str
+    hold: str
+    volume: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The table's numbers, column by column, in one unit each."""
+
+    units: TableUnits
+    durations: list[str]
+    lows: list[str]
+    highs: list[str]
+    reads: list[str]
+    writes: list[str]
+    wal: list[str]
+    growth: list[str]
+
+
+def migration_views(
+    findings: Sequence[Finding], summary: RunSummary
+) -> tuple[TableUnits, tuple[MigrationView, ...]]:
+    """The migrations in the suite's order, and the units of their table."""
+    texts = _texts(summary.migrations)
+    views = (
+        _migration(
+            at, migration, texts, [finding_view(f, summary) for f in findings if f.migration == migration.id]
+        )
+        for at, migration in enumerate(summary.migrations)
+    )
+    return texts.units, tuple(views)
+
+
+def _texts(migrations: Sequence[MigrationSummary]) -> _Texts:
+    n = len(migrations)
+    spreads = [migration.duration_s for migration in migrations]
+    times = [[getattr(s, part) if s else None for s in spreads] for part in ("median", "low", "high")]
+    duration_unit, durations = fmt.seconds_column([time for column in times for time in column])
+    worst = [m.worst_read_block for m in migrations] + [m.worst_write_block for m in migrations]
+    hold_unit, holds = fmt.seconds_column([lock.longest_s if lock else None for lock in worst])
+    volumes = [_median(m.wal_bytes) for m in migrations] + [_median(m.size_delta_bytes) for m in migrations]
+    volume_unit, sizes = fmt.size_column(volumes)
+    return _Texts(
+        units=TableUnits(duration_unit, hold_unit, volume_unit),
+        durations=durations[:n],
+        lows=durations[n : 2 * n],
+        highs=durations[2 * n :],
+        reads=holds[:n],
+        writes=holds[n:],
+        wal=sizes[:n],
+        growth=sizes[n:],
+    )
+
+
+def _migration(
+    at: int, migration: MigrationSummary, texts: _Texts, findings: Sequence[FindingView]
+) -> MigrationView:
+    anchor = f"m{at + 1}"
+    spread = migration.duration_s
+    ends = f"{texts.lows[at]}–{texts.highs[at]}" if spread and not spread.equal else ""
+    return MigrationView(
+        anchor=anchor,
+        position=at + 1,
+        file=migration.file,
+        short=_slug(migration.id),
+        figure=timeline_name(at + 1),
+        outcome=migration.outcome or "not reached",
+        duration=Cell(texts.durations[at], _key(_median(spread)), ends),
+        spread=fmt.spread_seconds(spread),
+        reads=_hold_cell(texts.reads[at], migration, anchor, reads=True),
+        writes=_hold_cell(texts.writes[at], migration, anchor, reads=False),
+        wal=Cell(texts.wal[at], _key(_median(migration.wal_bytes))),
+        growth=Cell(texts.growth[at], _key(_median(migration.size_delta_bytes))),
+        statements=statement_views(anchor, migration.statements),
+        findings=tuple(findings),
+        error=migration.error.message if migration.error else "",
+        rollback=migration.rollback_file or "",
+    )
+
+
+def _hold_cell(text: str, migration: MigrationSummary, anchor: str, *, reads: bool) -> Cell:
+    lock = migration.worst_read_block if reads else migration.worst_write_block
+    if lock is not None:
+        detail = f"{lock.subject} :{lock.line}"
+        return Cell(text, _key(lock.longest_s), detail, f"#{anchor}-s{lock.statement}")
+    if any(each.blocks_reads if reads else each.blocks_writes for each in migration.locks):
+        return Cell(fmt.UNKNOWN, float("inf"), "hold not known")
+    return Cell("none", 0.0) if migration.statements else Cell(fmt.UNKNOWN)
+
+
+def _slug(migration_id: str) -> str:
+    version, _, slug = migration_id.partition("_")
+    return slug.replace("_", " ") if slug and version.isdigit() else migration_id
+
+
+def _key(value: float | None) -> float:
+    return -1.0 if value is None else value
+
+
+def _median(spread: Spread | None) -> float | None:
+    return spread.median if spread else None

@@ -1,0 +1,189 @@
+"""Statements and their locks as a page shows them: text to read, numbers to sort by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analyse.summary import LockSummary, StatementSummary
+from bench.model.lock import LockMode
+from bench.model.metric import Counters
+from bench.report import format as fmt
+from bench.report.excerpt import excerpt
+
+EXCERPT = 160
+LABELS: Sequence[tuple[str, str]] = (
+    ("wal_bytes", "WAL"),
+    ("wal_records", "WAL records"),
+    ("wal_fpi", "full-page images"),
+    ("blocks_hit", "blocks hit"),
+    ("blocks_read", "blocks read"),
+    ("blocks_dirtied", "blocks dirtied"),
+    ("temp_bytes", "temporary files"),
+    ("size_delta_bytes", "growth on disk"),
+)
+TRANSACTIONS = {
+    "file": "in the file's own transaction",
+    "own": "in a transaction of its own",
+    "none": "outside a transaction",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name and its value, both text."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """One lock on a relation that existed before."""
+
+    relation: str
+    target: str
+    mode: str
+    strength: int
+    waiting: str
+    """Which commands wait behind it."""
+    held: str
+    waited: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class NestedView:
+    """A statement that ran inside."""
+
+    text: str
+    duration: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementView:
+    """One statement with everything that opens under it."""
+
+    anchor: str
+    line: int
+    place: str
+    """``file:line``."""
+    kind: str
+    excerpt: str
+    sql: str
+    outcome: str
+    duration: str
+    spread: str
+    duration_s: float
+    """To sort by; 0 where not known."""
+    share: float
+    """Of the migration's longest statement, 0 to 1, for the bar."""
+    strongest: LockView | None
+    blocks: str
+    """``reads``, ``writes`` or empty: what waits behind its strongest lock."""
+    locks: tuple[LockView, ...]
+    new_locks: int
+    transaction: str
+    rewrites: tuple[str, ...]
+    scans: tuple[str, ...]
+    wal: str
+    counters: tuple[Fact, ...]
+    nested: tuple[NestedView, ...]
+    error: tuple[Fact, ...]
+    error_message: str
+
+
+def statement_views(anchor: str, statements: Sequence[StatementSummary]) -> tuple[StatementView, ...]:
+    """The statements of one migration; ``anchor`` starts their ids."""
+    longest_s = max((each.duration_s.median for each in statements if each.duration_s), default=0.0)
+    return tuple(_statement(f"{anchor}-s{each.index}", each, longest_s) for each in statements)
+
+
+def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> StatementView:
+    spread = statement.duration_s
+    felt = [_lock(lock) for lock in statement.locks if lock.felt]
+    strongest = statement.strongest_lock
+    return StatementView(
+        anchor=anchor,
+        line=statement.line,
+        place=statement.where,
+        kind=statement.kind,
+        excerpt=excerpt(statement.text, EXCERPT),
+        sql=statement.text.strip("\n"),
+        outcome=statement.outcome,
+        duration=fmt.seconds(spread.median if spread else None),
+        spread=fmt.spread_seconds(spread),
+        duration_s=spread.median if spread else 0.0,
+        share=spread.median / longest_s if spread and longest_s else 0.0,
+        strongest=felt[0] if felt else None,
+        blocks=_blocks(strongest.mode if strongest else None),
+        locks=tuple(felt),
+        new_locks=sum(lock.new for lock in statement.locks),
+        transaction=TRANSACTIONS[statement.transaction],
+        rewrites=tuple(
+            f"{each.relation}{f', {fmt.size(each.bytes)}' if each.bytes is not None else ''}"
+            for each in statement.rewrites
+        ),
+        scans=tuple(f"{each.relation}, {fmt.count(each.rows)} rows" for each in statement.validations),
+        wal=fmt.size(statement.counters.wal_bytes),
+        counters=_counters(statement),
+        nested=tuple(
+            NestedView(each.text, fmt.seconds(each.duration_s), fmt.count(each.rows))
+            for each in statement.nested
+        ),
+        error=_error(statement),
+        error_message=statement.error.message if statement.error else "",
+    )
+
+
+def _lock(lock: LockSummary) -> LockView:
+    kind = "" if lock.target == "table" else lock.target
+    return LockView(
+        relation=lock.relation,
+        target=f"{kind} of {lock.table}" if kind and lock.table else kind,
+        mode=lock.mode.sql_name,
+        strength=lock.mode.strength,
+        waiting=", ".join(lock.mode.blocks) or "nothing",
+        held=fmt.bounds_seconds(lock.held_s_bounds)
+        if lock.held_s_bounds
+        else fmt.seconds(lock.held_s.median if lock.held_s else None),
+        waited=fmt.seconds(lock.waited_s.high) if lock.waited_s and lock.waited_s.high > 0 else "",
+        source=lock.source,
+    )
+
+
+def _blocks(mode: LockMode | None) -> str:
+    if mode is None or not mode.blocks_writes:
+        return ""
+    return "reads" if mode.blocks_reads else "writes"
+
+
+def _counters(statement: StatementSummary) -> tuple[Fact, ...]:
+    facts = [Fact("rows", fmt.count(statement.rows))] if statement.rows is not None else []
+    for name, label in LABELS:
+        value = getattr(statement.counters, name)
+        write = fmt.size if name.endswith("_bytes") else fmt.count
+        spread = statement.varying.get(name)
+        note = f"{write(spread.low)} to {write(spread.high)}" if spread else ""
+        if value is not None:
+            facts.append(Fact(label, write(value), note))
+    if statement.outcome == "applied" and statement.counters == Counters():
+        facts.append(Fact("counters", fmt.UNKNOWN, "not read for this statement"))
+    return tuple(facts)
+
+
+def _error(statement: StatementSummary) -> tuple[Fact, ...]:
+    error = statement.error
+    if error is None:
+        return ()
+    column = f", column {error.column}" if error.column else ""
+    known = (
+        ("SQLSTATE", error.sqlstate),
+        ("place", f"{statement.where}{column}"),
+        ("detail", error.detail),
+        ("hint", error.hint),
+        ("context", error.context),
+    )
+    return tuple(Fact(label, value) for label, value in known if value)

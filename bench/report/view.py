@@ -1,0 +1,164 @@
+"""A run as the page shows it: every number already text, every order already decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bench.analyse.findings import find_dangers
+from bench.analyse.summary import RunSummary
+from bench.analyse.verdict import judge
+from bench.model.run import Run
+from bench.report import format as fmt
+from bench.report.conditionsview import ConditionsView, conditions_view
+from bench.report.findingview import FindingView, finding_view
+from bench.report.migrationview import MigrationView, TableUnits, migration_views
+from bench.report.queryview import QueryView, query_views
+
+VERDICTS = {
+    "ready": ("✓", "Ready"),
+    "conditional": ("!", "Ready on conditions"),
+    "not_ready": ("✕", "Not ready"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The banner."""
+
+    status: str
+    sign: str
+    word: str
+    sentence: str
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One of the four numbers at the top."""
+
+    label: str
+    value: str
+    detail: str
+    tone: str
+    """``reads``, ``writes`` or empty."""
+    place: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """Everything on the page but the figures and the run file."""
+
+    suite: str
+    run_id: str
+    started: str
+    tool_version: str
+    subtitle: str
+    finished: bool
+    verdict: VerdictView
+    tiles: tuple[Tile, ...]
+    prediction: str
+    units: TableUnits
+    migrations: tuple[MigrationView, ...]
+    queries: tuple[QueryView, ...]
+    findings: tuple[FindingView, ...]
+    conditions: ConditionsView
+
+
+def page_view(run: Run, summary: RunSummary) -> PageView:
+    """The page of a run; verdict and findings are worked out where the run has none yet."""
+    findings = run.findings or find_dangers(run)
+    units, migrations = migration_views(findings, summary)
+    return PageView(
+        suite=summary.suite,
+        run_id=run.run_id,
+        started=_moment(run.started_at),
+        tool_version=run.tool_version,
+        subtitle=_subtitle(run, summary),
+        finished=summary.finished,
+        verdict=_verdict(run),
+        tiles=_tiles(summary),
+        prediction=_prediction(run),
+        units=units,
+        migrations=migrations,
+        queries=query_views(summary.queries),
+        findings=tuple(finding_view(each, summary) for each in findings),
+        conditions=conditions_view(run),
+    )
+
+
+def _verdict(run: Run) -> VerdictView:
+    verdict = run.verdict or judge(run)
+    sign, word = VERDICTS[verdict.status]
+    return VerdictView(verdict.status, sign, word, verdict.sentence, verdict.conditions)
+
+
+def _subtitle(run: Run, summary: RunSummary) -> str:
+    server = run.environment.server
+    parts = [f"PostgreSQL {server.version} ({server.kind})"]
+    if run.dataset is not None:
+        rows = sum(table.rows for table in run.dataset.tables)
+        parts.append(f"{fmt.count(rows)} rows, {fmt.size(sum(table.bytes for table in run.dataset.tables))}")
+    else:
+        parts.append("no generated data")
+    parts.append("1 repeat" if summary.n == 1 else f"{summary.n} repeats")
+    return " · ".join(parts)
+
+
+def _moment(iso: str) -> str:
+    """``3 November 2025, 09:15 +00:00``, as the run wrote it: in its own time zone."""
+    moment = datetime.fromisoformat(iso)
+    zone = moment.strftime("%Z") or ""
+    return f"{moment.day} {moment.strftime('%B %Y, %H:%M')} {zone}".rstrip()
+
+
+def _tiles(summary: RunSummary) -> tuple[Tile, ...]:
+    duration, wal, growth = summary.duration_s, summary.wal_bytes, summary.size_delta_bytes
+    spread = ""
+    if duration is not None:
+        between = "" if duration.equal else f", {fmt.seconds(duration.low)} to {fmt.seconds(duration.high)}"
+        spread = f"n = {duration.n}{between}"
+    return (
+        _block_tile("Reads blocked, at most", "reads", summary),
+        _block_tile("Writes blocked, at most", "writes", summary),
+        Tile(
+            "Duration of all migrations",
+            fmt.seconds(duration.median if duration else None),
+            f"median, {spread}" if duration else "no repeat applied them all",
+            "",
+        ),
+        Tile(
+            "WAL written",
+            fmt.size(wal.median if wal else None),
+            f"growth on disk {fmt.size(growth.median)}" if growth else "growth on disk not measured",
+            "",
+        ),
+    )
+
+
+def _block_tile(label: str, what: str, summary: RunSummary) -> Tile:
+    reads = what == "reads"
+    lock = summary.worst_read_block if reads else summary.worst_write_block
+    blocking = [each for each in summary.locks if (each.blocks_reads if reads else each.blocks_writes)]
+    if lock is not None:
+        position = [migration.id for migration in summary.migrations].index(lock.migration) + 1
+        detail = f"{lock.mode.sql_name} on {lock.subject}"
+        href = f"#m{position}-s{lock.statement}"
+        return Tile(label, fmt.seconds(lock.longest_s), detail, what, lock.where, href)
+    if blocking:
+        return Tile(label, fmt.UNKNOWN, "blocking locks were taken, but their holds are not known", what)
+    if not any(migration.statements for migration in summary.migrations):
+        return Tile(label, fmt.UNKNOWN, "nothing ran", "")
+    return Tile(label, "not at all", f"no lock on an existing table blocks {what}", "")
+
+
+def _prediction(run: Run) -> str:
+    if run.forecast is not None:
+        return ""
+    if run.dataset is None:
+        size = "This run had no generated data"
+    else:
+        rows = sum(table.rows for table in run.dataset.tables)
+        size = f"This run measured one size, {fmt.count(rows)} rows"
+    return f"Duration in production: not predicted. {size}; how the time grows with the data is not known."

@@ -1,0 +1,69 @@
+"""The report on disk: report.html, report.md and figures/, each file replaced in one step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.analyse.summary import summarise
+from bench.errors import UsageError
+from bench.model.run import Run
+from bench.report.figures import Picture, draw_figures
+from bench.report.html import render_html
+from bench.report.markdown import render_markdown
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaths:
+    """What was written."""
+
+    html: Path
+    markdown: Path
+    figures: tuple[Path, ...]
+
+
+def write_report(run: Run, directory: Path, *, figures: bool = True) -> ReportPaths:
+    """Draw and write the whole report of a run; without ``figures``, the pages alone.
+
+    Lock timelines of an earlier report on other migrations are removed. Raises UsageError naming the
+    path that cannot be written.
+    """
+    summary = summarise(run)
+    pictures = tuple(draw_figures(run, summary)) if figures else ()
+    html, markdown = directory / "report.html", directory / "report.md"
+    drawn = _write_figures(pictures, directory / "figures") if figures else ()
+    _replace(markdown, render_markdown(run).encode())
+    _replace(html, render_html(run, summary, pictures).encode())
+    return ReportPaths(html, markdown, drawn)
+
+
+def _write_figures(pictures: Sequence[Picture], directory: Path) -> tuple[Path, ...]:
+    written = []
+    for picture in pictures:
+        for suffix, data in ((".svg", picture.svg), (".png", picture.png)):
+            path = directory / f"{picture.name}{suffix}"
+            _replace(path, data)
+            written.append(path)
+    for path in directory.glob("locks-*.*"):
+        if path.suffix in (".svg", ".png") and path not in written:
+            path.unlink()
+    return tuple(written)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old bytes or the new ones."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.bench-tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror} ({len(data):,} bytes)",
+            "check permissions and free space, or name another directory with --out",
+        ) from error
