@@ -33,7 +33,7 @@ def _uneventful(*watched: str) -> re.Pattern[str]:
     return re.compile(
         rf"""(?:[^{_LETTER}0-9'"$\-/();\\:]++"""
         rf"""|(?!{stop}[eE]')[{_LETTER}][{_LETTER}0-9$]*+"""
-        rf"""|[0-9][{_LETTER}0-9.]*+|::|:=|--[^\n\r]*+|-(?!-)|/(?!\*))*+"""
+        rf"""|[0-9][0-9.]*+(?:[eE][-+]|[{_LETTER}][{_LETTER}0-9$]*+)?|::|:=|--[^\n\r]*+|-(?!-)|/(?!\*))*+"""
     )
 
 
