@@ -28,6 +28,7 @@ from datagen.values import (
     Uuids,
     Values,
     Words,
+    binary_scalar,
 )
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -54,7 +55,7 @@ def encode_rows(columns: Sequence[Values]) -> memoryview:
         else:
             fixed.append(_fixed_fields(column))
     parts += [fixed_binary(np.hstack(fixed))] if fixed else []
-    joined = pc.binary_join_element_wise(*parts, b"") if len(parts) > 1 else parts[0]
+    joined = pc.binary_join_element_wise(*parts, _NOTHING) if len(parts) > 1 else parts[0]
     offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32)
     return memoryview(joined.buffers()[2])[: int(offsets[len(joined)])]
 
@@ -82,6 +83,7 @@ def jsonb_pool(documents: Sequence[str]) -> Pool:
     return Pool(tuple(documents), tuple(b"\x01" + document.encode() for document in documents))
 
 
+_NOTHING = binary_scalar(b"")
 _TEXT_OID = (25).to_bytes(4, "big")
 
 
@@ -215,4 +217,5 @@ def _piece_lengths(piece: Piece) -> Ints | int:
 
 def _take(words: Words, null: Mask | None, form: Literal["raw", "wire", "quoted"]) -> Any:
     index = words.index if null is None else np.where(null, words.pool.end, words.index)
-    return getattr(words.pool, form).take(pa.array(index.astype(np.int32)))
+    places = pa.Array.from_buffers(pa.int32(), len(index), [None, pa.py_buffer(index.astype(np.int32))])
+    return getattr(words.pool, form).take(places)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from datagen.blocks import BLOCK_ROWS, Shard, binary_block, blocks
-from datagen.pools import build_pools
+from datagen.blocks import BLOCK_ROWS, Shard, binary_block, blocks, warm_up
 from datagen.spec import Plan
 
 
@@ -24,17 +23,15 @@ class TableEstimate:
 
 def estimate(plan: Plan) -> tuple[TableEstimate, ...]:
     """Generate one block of every table and multiply."""
-    build_pools(plan.seed)
+    warm_up(plan)
     return tuple(_trial(plan, table, rows) for table, rows in plan.rows.items())
 
 
 def _trial(plan: Plan, table: str, rows: int) -> TableEstimate:
-    # A block from the middle; the first one fills caches and is not timed.
     count = min(rows, BLOCK_ROWS)
     shard = Shard(table, (rows - count) // 2, count)
-    for _ in range(2):
-        started = time.perf_counter()
-        size = sum(len(binary_block(block)) for block in blocks(plan, shard))
-        elapsed = time.perf_counter() - started
+    started = time.perf_counter()
+    size = sum(len(binary_block(block)) for block in blocks(plan, shard))
+    elapsed = time.perf_counter() - started
     share = rows / count if count else 0
     return TableEstimate(table, rows, round(size * share), elapsed * share)

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
-from datagen.blocks import BLOCK_ROWS, Shard, shards
+from datagen.blocks import BLOCK_ROWS, Shard, shards, warm_up
 from datagen.catalog import Connection, Key, Trigger, check_tables, qualified, read_keys, read_triggers
 from datagen.keys import (
     Job,
@@ -156,7 +156,7 @@ def _result(
 
 def _copy(conninfo: str, plan: Plan, meter: _Meter, streams: int) -> list[ShardResult]:
     meter.begin("copy", plan.total_rows)
-    build_pools(plan.seed)
+    warm_up(plan)
 
     def send(conn: Connection, shard: Shard, stop: threading.Event) -> ShardResult:
         return send_shard(conn, plan, shard, meter.add, stop)

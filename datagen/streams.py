@@ -75,36 +75,35 @@ class Quantiles:
 
 
 @cache
+def _logits() -> tuple[Decimal, ...]:
+    """Logit of each knot's share, half a step inwards at both ends, where it is infinite."""
+    shares = (Decimal(min(max(2 * step, 1), 2 * _KNOTS - 1)) / (2 * _KNOTS) for step in range(_KNOTS + 1))
+    return tuple(_CONTEXT.ln(share / (1 - share)) for share in shares)
+
+
+@cache
 def long_tailed(median: int, spread_percent: int, low: int, high: int) -> Quantiles:
     """Log-logistic values: half below ``median``, a long tail above, cut to [low, high].
 
     ``spread_percent`` is the scale of the logarithm: 50 puts a tenth of the values above three medians.
     """
     spread = Decimal(spread_percent) / 100
-    knots = []
-    for step in range(_KNOTS + 1):
-        # Half a step inwards at both ends, where the logit is infinite.
-        share = Decimal(min(max(2 * step, 1), 2 * _KNOTS - 1)) / (2 * _KNOTS)
-        logit = _CONTEXT.ln(share / (1 - share))
-        value = median * _CONTEXT.exp(spread * logit)
-        knots.append(int(min(max(value, Decimal(low)), Decimal(high))))
-    return Quantiles(np.array(knots, dtype=np.int64))
+    values = (median * _CONTEXT.exp(spread * logit) for logit in _logits())
+    return Quantiles(np.array([min(max(int(value), low), high) for value in values], dtype=np.int64))
 
 
 @cache
 def _zipf_knots(n: int, exponent_percent: int) -> Quantiles:
+    """Inverse of the bounded Pareto distribution on [1, n + 1), in units of 1/1024."""
     power = 1 - Decimal(exponent_percent) / 100
     top = _CONTEXT.ln(Decimal(n + 1))
-    knots = []
-    for step in range(_KNOTS + 1):
-        share = Decimal(step) / _KNOTS
-        if power == 0:
-            rank = _CONTEXT.exp(share * top)
-        else:
-            mass = 1 + share * (_CONTEXT.exp(power * top) - 1)
-            rank = _CONTEXT.exp(_CONTEXT.ln(mass) / power)
-        knots.append(int(rank * 2**10))
-    return Quantiles(np.array(knots, dtype=np.int64))
+    steps = (Decimal(step) / _KNOTS for step in range(_KNOTS + 1))
+    if power == 0:
+        ranks = [_CONTEXT.exp(share * top) for share in steps]
+    else:
+        span = _CONTEXT.exp(power * top) - 1
+        ranks = [_CONTEXT.exp(_CONTEXT.ln(1 + share * span) / power) for share in steps]
+    return Quantiles(np.array([int(rank * 1024) for rank in ranks], dtype=np.int64))
 
 
 def zipf_ranks(hashes: Hashes, n: int, exponent_percent: int = 80) -> Ints:

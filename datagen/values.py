@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -13,6 +14,19 @@ from numpy.typing import NDArray
 from datagen.streams import Hashes, Ints, Mask
 
 NULL_LENGTH = b"\xff\xff\xff\xff"
+
+
+def binary_array(items: Sequence[bytes]) -> Any:
+    """An Arrow array of byte strings, from its buffers: pyarrow.array() imports pandas to look at a list."""
+    offsets = np.zeros(len(items) + 1, dtype=np.int32)
+    np.cumsum([len(item) for item in items], out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(items))]
+    return pa.Array.from_buffers(pa.binary(), len(items), buffers)
+
+
+def binary_scalar(item: bytes) -> Any:
+    """One byte string for Arrow's functions, which import pandas to look at a plain one."""
+    return binary_array([item])[0]
 
 
 @dataclass(frozen=True)
@@ -31,23 +45,23 @@ class Pool:
     @cached_property
     def raw(self) -> Any:
         """UTF-8 bytes."""
-        return pa.array([*(text.encode() for text in self.texts), b""], pa.binary())
+        return binary_array([*(text.encode() for text in self.texts), b""])
 
     @cached_property
     def lengths(self) -> NDArray[np.int32]:
         """Bytes of each element."""
-        return np.diff(np.frombuffer(self.raw.buffers()[1], dtype=np.int32)[: len(self.texts) + 2])
+        return np.diff(np.frombuffer(self.raw.buffers()[1], dtype=np.int32))
 
     @cached_property
     def wire(self) -> Any:
         """Whole fields of the binary format: length, then payload."""
         payloads = self.wires or tuple(text.encode() for text in self.texts)
-        return pa.array([*(len(p).to_bytes(4, "big") + p for p in payloads), NULL_LENGTH], pa.binary())
+        return binary_array([*(len(p).to_bytes(4, "big") + p for p in payloads), NULL_LENGTH])
 
     @cached_property
     def quoted(self) -> Any:
         """Text with its double quotes doubled, for CSV."""
-        return pa.array([*(text.replace('"', '""').encode() for text in self.texts), b""], pa.binary())
+        return binary_array([*(text.replace('"', '""').encode() for text in self.texts), b""])
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def write(
 ) -> tuple[WrittenFile, ...]:
     """One file per table and load.sql, into a new or empty directory.
 
-    ``progress`` gets rows and bytes of every block. Raises UsageError where the directory holds files, BenchError where they cannot be written.
+    ``progress`` gets rows and bytes of every block. Raises UsageError where the directory holds files,
+    BenchError where they cannot be written.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is not an empty directory", "give a new directory")
