@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar
 
 import pytest
@@ -135,27 +135,23 @@ class ServerContract:
             reading.join(timeout=20)
             assert not reading.is_alive()
 
-    def test_leaves_nothing_behind(self, opener: Opener, wait_until: Any) -> None:
-        ours = this_process()
+    @pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
+    def test_leaves_nothing_behind(
+        self, opener: Opener, error: type[BaseException] | None, wait_until: Any
+    ) -> None:
         before = {lease.path for lease in read_leases()}
-        with opener() as server:
+        traces: Callable[[], list[str]] | None = None
+        with suppress(*([error] if error else [])), opener() as server:
             create_database(server, new_name("left"))
             traces = self.traces(server)
             assert traces()
+            if error:
+                raise error
+        assert traces is not None
         wait_until(lambda: not traces())
-        assert {lease.path for lease in read_leases() if lease.owner == ours} <= before
-
-    def test_leaves_nothing_behind_after_an_error(self, opener: Opener, wait_until: Any) -> None:
-        def fail_inside() -> None:
-            with opener() as server:
-                create_database(server, new_name("left"))
-                seen.append(self.traces(server))
-                raise ZeroDivisionError
-
-        seen: list[Callable[[], list[str]]] = []
-        with pytest.raises(ZeroDivisionError):
-            fail_inside()
-        wait_until(lambda: not seen[0]())
+        assert [
+            lease for lease in read_leases() if lease.path not in before and lease.owner == this_process()
+        ] == []
 
     def test_a_failing_connection_does_not_show_the_password(self, opened: Server) -> None:
         with pytest.raises(ServerError, match="no_such_database") as caught:

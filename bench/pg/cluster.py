@@ -20,7 +20,7 @@ from bench.errors import ServerError
 from bench.pg.account import Account, server_account
 from bench.pg.binaries import Installation
 from bench.pg.endpoint import Endpoint
-from bench.pg.lease import Lease, end_lease, leased, orphans
+from bench.pg.lease import Lease, end_lease, orphans, write_lease
 from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
 
 START_TIMEOUT_S = 60.0
@@ -69,29 +69,25 @@ def running_cluster(
     account = server_account()
     _require_runnable(installation, account)
     layout = _new_layout(data_root(account))
-    with leased("cluster", {"root": str(layout.root), "socket": str(layout.socket)}):
+    lease = write_lease("cluster", {"root": str(layout.root), "socket": str(layout.socket)})
+    try:
+        for directory in {layout.root, layout.socket}:
+            directory.mkdir(mode=0o700)
+            account.own(directory)
+        _initialise(installation, account, layout)
+        port = _configure(installation, account, layout, durable=durable, settings=settings)
+        endpoint = Endpoint(
+            {"host": str(layout.socket), "port": port, "user": "postgres", "dbname": "postgres"}
+        )
+        process = _start(installation, account, layout)
         try:
-            for directory in {layout.root, layout.socket}:
-                directory.mkdir(mode=0o700)
-                account.own(directory)
-            _initialise(installation, account, layout)
-            chosen = _configure(installation, account, layout, durable=durable, settings=settings)
-            endpoint = Endpoint(
-                {
-                    "host": str(layout.socket),
-                    "port": chosen.get("port", "5432"),
-                    "user": "postgres",
-                    "dbname": "postgres",
-                }
-            )
-            process = _start(installation, account, layout)
-            try:
-                _await_connection(process, endpoint, layout)
-                yield endpoint
-            finally:
-                _stop(process)
+            _await_connection(process, endpoint, layout)
+            yield endpoint
         finally:
-            remove(layout)
+            _stop(process)
+    finally:
+        remove(layout)
+        end_lease(lease)
 
 
 def _require_runnable(installation: Installation, account: Account) -> None:
@@ -151,7 +147,8 @@ def _configure(
     *,
     durable: bool,
     settings: Mapping[str, str],
-) -> dict[str, str]:
+) -> str:
+    """Write the settings, and the stand-ins for extensions on 18 and newer; return the port."""
     chosen = {"listen_addresses": "", "unix_socket_directories": str(layout.socket)}
     chosen["unix_socket_permissions"] = "0700"
     if installation.major >= 18:
@@ -168,7 +165,7 @@ def _configure(
     )
     with (layout.data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(format_settings(chosen))
-    return chosen
+    return chosen.get("port", "5432")
 
 
 def _has_statements_library(installation: Installation) -> bool:

@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from psycopg import sql
 from bench.errors import ServerError
 from bench.pg.endpoint import Endpoint
 from bench.pg.engine import ask_engine
-from bench.pg.lease import Owner, end_lease, leased, orphans, this_process
+from bench.pg.lease import Owner, end_lease, orphans, this_process, write_lease
 from bench.pg.settings import machine_memory_bytes, managed_settings
 
 if TYPE_CHECKING:
@@ -52,22 +52,24 @@ def running_container(
             "start Docker, set DOCKER_HOST, or choose --server embedded",
         )
     password = secrets.token_urlsafe(24)
-    with ExitStack() as stack:
-        stack.enter_context(leased("container", {"image": image}))
-        try:
-            container = _new_container(image, password)
-            if report.image != "present":
-                _pull(container, say)
-            stack.callback(container.stop, force=True, delete_volume=True)
-            container.start()
-            endpoint = _await_server(container, password)
-            _apply_settings(container, endpoint, durable=durable, settings=settings)
-            yield _await_server(container, password)
-        except docker.errors.DockerException as error:
-            raise ServerError(
-                f"the container of {image} cannot run: {_reason(error)}",
-                "check `docker info`, the image's name and the disk, or choose --server embedded",
-            ) from None
+    container = _new_container(image, password)
+    lease = write_lease("container", {"image": image})
+    try:
+        if report.image != "present":
+            _pull(container, say)
+        container.start()
+        endpoint = _await_server(container, password)
+        _apply_settings(container, endpoint, durable=durable, settings=settings)
+        yield _await_server(container, password)
+    except docker.errors.DockerException as error:
+        raise ServerError(
+            f"the container of {image} cannot run: {_reason(error)}",
+            "check `docker info`, the image's name and the disk, or choose --server embedded",
+        ) from None
+    finally:
+        with suppress(docker.errors.NotFound):
+            container.stop(force=True, delete_volume=True)
+        end_lease(lease)
 
 
 def _new_container(image: str, password: str) -> DockerContainer:

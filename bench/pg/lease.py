@@ -8,8 +8,7 @@ import os
 import platform
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,16 +111,9 @@ def write_lease(kind: str, details: Mapping[str, Any]) -> Lease:
 
 
 def end_lease(lease: Lease) -> None:
+    """Forget a lease, once what it describes has been removed."""
     if lease.path is not None:
         lease.path.unlink(missing_ok=True)
-
-
-@contextmanager
-def leased(kind: str, details: Mapping[str, Any]) -> Iterator[Lease]:
-    """Hold a lease around the life of what it describes; it is kept where the cleaning up failed."""
-    lease = write_lease(kind, details)
-    yield lease
-    end_lease(lease)
 
 
 def read_leases(kind: str | None = None) -> tuple[Lease, ...]:
