@@ -44,12 +44,12 @@ def live(*, quiet: bool) -> Iterator[Progress]:
 
 
 class _Plain:
-    """One line per step, per tenth of the data, and per slow statement."""
+    """One line per step, per phase of loading, and per slow statement."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._begin = time.monotonic()
-        self._tenth = 0
+        self._phase = ""
 
     def show(self, event: Event) -> None:
         elapsed_s = time.monotonic() - self._begin
@@ -60,11 +60,9 @@ class _Plain:
         match event:
             case Step(text) | Said(text):
                 yield text
-            case Loading() if event.rows_total:
-                tenth = 10 * event.rows_done // event.rows_total
-                if tenth != self._tenth:
-                    self._tenth = tenth
-                    yield _loading(event)
+            case Loading(phase=phase) if phase != self._phase:
+                self._phase = phase
+                yield f"loading: {phase}, {event.total:,} {_unit(event)}"
             case StatementBegan(position=0):
                 yield f"{event.migration}: {event.count} statements"
             case StatementEnded(run=run) if run.error is not None:
@@ -122,5 +120,9 @@ class _Display:
 
 
 def _loading(event: Loading) -> str:
-    share = event.rows_done / event.rows_total if event.rows_total else 1.0
-    return f"loading {share:4.0%}  {event.rows_done:,} of {event.rows_total:,} rows  {event.table}"
+    share = event.done / event.total if event.total else 1.0
+    return f"loading: {event.phase} {share:4.0%}  {event.done:,} of {event.total:,} {_unit(event)}"
+
+
+def _unit(event: Loading) -> str:
+    return "rows" if event.phase == "copy" else "steps"

@@ -46,14 +46,14 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         type=share,
         default=None,
         metavar="0…1",
-        help="share of dirty rows (default: the generator's)",
+        help="share of dirty rows",
     )
     group.add_argument(
         "--workers",
         type=positive_count,
         default=None,
         metavar="N",
-        help="loading streams (default: by cores)",
+        help="loading streams (default: cores)",
     )
 
 
@@ -64,7 +64,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "--json",
         default=None,
         metavar="FILE|-",
-        help="write the result as JSON to a file, or to standard output",
+        help="write the result as JSON to a file, or to stdout",
     )
     group.add_argument("--quiet", action="store_true", help="no progress")
     group.add_argument("--debug", action="store_true", help="show a traceback when something fails")

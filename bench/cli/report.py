@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         nargs="?",
         default="latest",
         metavar="RUN",
-        help="run id, directory, run.json or latest (default)",
+        help="id, directory, run.json or latest (default)",
     )
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: the run's own directory"

@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
         type=positive_count,
         default=3,
         metavar="N",
-        help="times, each on a fresh clone (default: 3)",
+        help="each on a fresh clone (default: 3)",
     )
     parser.add_argument("--no-explain", action="store_true", help="do not cost views, functions and queries")
     parser.add_argument(

@@ -50,6 +50,10 @@ def template(server: Server, suite: Suite, options: DataOptions, progress: Progr
             progress(Step(f"base schema from {suite.base}"))
             apply_file(server, dbname, suite.base)
         dataset = _load(server, dbname, suite.data, options, progress) if suite.data else None
+        with server.connect(dbname, application_name="pgrehearse base") as conn:
+            # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
+            # visibility map, statistics.
+            conn.execute("VACUUM (FREEZE, ANALYZE)")
         seal_template(server, dbname)
         yield Template(dbname, dataset)
     finally:
@@ -85,7 +89,7 @@ def _load(server: Server, dbname: str, data: str, options: DataOptions, progress
         server.conninfo(dbname),
         plan,
         workers=options.workers,
-        progress=lambda done: progress(Loading(done.table, done.rows_done, done.rows_total, done.bytes_done)),
+        progress=lambda done: progress(Loading(done.phase, done.done, done.total)),
     )
     return Dataset(
         seed=loaded.seed,

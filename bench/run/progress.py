@@ -24,12 +24,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Data are being loaded."""
+    """Data are being loaded; units are rows while copying, statements or tables afterwards."""
 
-    table: str
-    rows_done: int
-    rows_total: int
-    bytes_done: int
+    phase: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
