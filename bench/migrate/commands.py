@@ -91,7 +91,7 @@ def command_of(node: str, statement: Any) -> str:
 
 
 def _object(kind: int) -> str:
-    name: str = tree.ObjectType.Name(kind)  # type: ignore[arg-type]
+    name: str = tree.ObjectType.Name(kind)
     return _OBJECTS.get(kind) or name.removeprefix("OBJECT_").replace("_", " ")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -127,10 +127,13 @@ def read_statements(path: Path) -> tuple[Statement, ...]:
     psql beyond SQL: a meta-command that does something, or a variable (with the line).
     """
     pieces = split_script(read_text(path))
-    variables_set = _refuse_commands(path, pieces)
     statements: list[Statement] = []
+    variables_set: set[str] = set()
     for position, piece in enumerate(pieces):
-        if piece.kind == "statement":
+        if piece.kind == "command":
+            _refuse_command(path, piece, inside=position > 0 and not pieces[position - 1].closed)
+            variables_set |= {set_name(piece.text) or ""}
+        elif piece.kind == "statement":
             _refuse_variables(path, piece, variables_set)
             rows = _rows_after(path, pieces, position) if piece.copies_stdin else None
             statements.append(_as_statement(len(statements), piece, rows))
@@ -189,27 +192,18 @@ def _last_line(piece: Piece) -> int:
     return piece.line + piece.text.count("\n")
 
 
-def _refuse_commands(path: Path, pieces: Sequence[Piece]) -> frozenset[str]:
-    """Refuse every meta-command but those without effect; the variables that the file sets."""
-    names: set[str] = set()
-    before: Piece | None = None
-    for piece in pieces:
-        if piece.kind == "command":
-            name = command_name(piece.text)
-            hint = refusal(piece.text)
-            inside = before is not None and before.kind == "statement" and not before.closed
-            if inside or hint is not None:
-                where = " inside a statement" if inside else ""
-                raise UsageError(
-                    f"{path}:{piece.line}: psql's \\{name} cannot be rehearsed{where}",
-                    hint=hint or "move it between two statements",
-                )
-            names |= {set_name(piece.text)} - {None}
-        before = piece
-    return frozenset(names)
+def _refuse_command(path: Path, piece: Piece, *, inside: bool) -> None:
+    """Refuse a meta-command that has an effect, and any inside a statement."""
+    hint = refusal(piece.text)
+    if inside or hint is not None:
+        raise UsageError(
+            f"{path}:{piece.line}: psql's \\{command_name(piece.text)} cannot be rehearsed"
+            f"{' inside a statement' if inside else ''}",
+            hint=hint or "move it between two statements",
+        )
 
 
-def _refuse_variables(path: Path, piece: Piece, variables_set: frozenset[str]) -> None:
+def _refuse_variables(path: Path, piece: Piece, variables_set: Set[str]) -> None:
     """Refuse what psql would replace; ``a[1:n]`` is SQL, which psql leaves alone unless n is set."""
     for offset, name in piece.variables:
         if name in variables_set or not parses(statement_text(piece)):

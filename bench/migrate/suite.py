@@ -27,6 +27,8 @@ from bench.migrate.names import (
 )
 from bench.model.run import MigrationFile, SuiteInfo
 
+__all__ = ["Migration", "QuerySpec", "Suite", "find_suite", "list_suites"]
+
 # Files that hold both directions; plain SQL would run the way back right after the way forward.
 _TWO_WAY_MARKERS = (
     (re.compile(rb"^[ \t]*--[ \t]*migrate:(?:up|down)\b", re.MULTILINE), "-- migrate:up", "dbmate"),

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import UsageError
+from bench.migrate import lexer, metacommand, script
+from bench.migrate.script import read_statements, split_script, statement_text
+from bench.migrate.syntax import check_syntax
+
+Write = Callable[[str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_file(content: str | bytes) -> Path:
+        path = tmp_path / "001_change.sql"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_file
+
+
+FRAGMENTS = st.sampled_from(
+    (
+        "SELECT 1", "1e", "a", "E", "END", "BEGIN ATOMIC", "case when", "CREATE FUNCTION f()", "é", "'", "''",
+        "COPY t FROM stdin", '"', "E'", "e'\\'", "'\\'", "U&'", "$$", "$a$", "$é$", "$1", "$", "--", "-- ; '\n",
+        "/*", "*/", "-", "/", "(", ")", ";", ";\n", ":", "::", ":a", ":'a'", " ", "\n", "\r\n", "\t", "\\",
+        "\\\\", "\\.\n", "\\echo ; 'a'\n", "\\;", "\u00a0", "𝄞",
+    )
+)  # fmt: skip
+SCRIPTS = st.builds(
+    "{}{}".format, st.sampled_from(["", "\ufeff"]), st.lists(FRAGMENTS, max_size=30).map("".join)
+)
+
+
+@given(SCRIPTS)
+def test_pieces_joined_are_the_file(script: str) -> None:
+    assert "".join(piece.text for piece in split_script(script)) == script
+
+
+@given(SCRIPTS)
+def test_a_statement_split_again_is_one_statement(script: str) -> None:
+    for piece in split_script(script):
+        if piece.kind == "statement":
+            again = [each for each in split_script(piece.text) if each.kind == "statement"]
+            assert [(each.text, each.code, each.closed) for each in again] == [
+                (piece.text, piece.code, piece.closed)
+            ]
+
+
+@given(SCRIPTS)
+def test_only_statements_hold_code(script: str) -> None:
+    for piece in split_script(script):
+        if piece.kind == "space":
+            rest = re.sub(r"--[^\n\r]*", "", piece.text).removeprefix("\ufeff")
+            assert "/*" in rest or not rest.strip(" \t\n\r\f\v;") or rest.startswith("\\.")
+
+
+@given(SCRIPTS)
+def test_lines_and_columns_are_those_of_the_file(script: str) -> None:
+    offset = 0
+    for piece in split_script(script):
+        before = script[:offset]
+        assert (piece.line, piece.column) == (before.count("\n") + 1, offset - before.rfind("\n"))
+        offset += len(piece.text)
+
+
+def test_statement_is_the_file_s_own_text(write: Write) -> None:
+    path = write(
+        "-- header\n\n/* why */\r\nALTER TABLE a -- x ;\r\n  ADD b int ; -- trailing\n\tSELECT 'é;'\n"
+    )
+    first, second = read_statements(path)
+    assert first.text == "-- header\n\n/* why */\r\nALTER TABLE a -- x ;\r\n  ADD b int"
+    assert (first.index, first.line, first.kind, first.copy_data) == (0, 4, "ALTER TABLE", None)
+    assert (second.index, second.line, second.text, second.kind) == (1, 6, "SELECT 'é;'", "SELECT")
+
+
+def test_statement_locates_its_characters_in_the_file(write: Write) -> None:
+    source = "\ufeffSELECT 'ä'; SELECT\n 'x' ; /* a\n b */ SELECT 𝄞,\n 3"
+    lines = source.split("\n")
+    for statement in read_statements(write(source)):
+        for position, character in enumerate(statement.text, start=1):
+            line, column = statement.locate(position)
+            assert (lines[line - 1] + "\n")[column - 1] == character
+
+
+def test_rows_of_copy_belong_to_its_statement(write: Write) -> None:
+    path = write("COPY t FROM stdin; -- two rows\n1\ta;b\n2\t'\n\\.\nCOPY u FROM STDIN;\n\\.\nSELECT 1;")
+    assert [(s.text, s.line, s.copy_data) for s in read_statements(path)] == [
+        ("COPY t FROM stdin", 1, "1\ta;b\n2\t'\n"),
+        ("COPY u FROM STDIN", 5, ""),
+        ("SELECT 1", 7, None),
+    ]
+
+
+def test_text_after_copy_on_its_line_is_refused(write: Write) -> None:
+    path = write("SELECT 1;\nCOPY t FROM stdin; SELECT 2;\n1\n\\.\n")
+    with pytest.raises(UsageError, match=r"001_change\.sql:2: text after COPY"):
+        read_statements(path)
+
+
+@pytest.mark.parametrize(
+    "source", ["", "\n\n", "-- nothing\n/* at /* all */ */", ";;\n;", "\ufeff", "\ufeff-- x"]
+)
+def test_file_without_statements(write: Write, source: str) -> None:
+    assert read_statements(write(source)) == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"SELECT 'caf\xe9';", r"001_change\.sql: not UTF-8 at byte 11 \(0xe9\)"),
+        ("SELECT 1;".encode("utf-16"), r"not UTF-8 at byte 0 \(0xff\)"),
+        (b"SELECT 'a\0b';", r"001_change\.sql: NUL at byte 9"),
+    ],
+)
+def test_unreadable_bytes_are_named(write: Write, content: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_statements(write(content))
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.sql: cannot be read: No such file"):
+        read_statements(tmp_path / "absent.sql")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "\\echo it is; 'so; far'", '\\qecho "open', "\\warn x", "\\echo `date`", "\\set ON_ERROR_STOP on",
+        "\\set ON_ERROR_STOP", "\\set ON_ERROR_STOP 1", "\\set VERBOSITY verbose", "\\set n 3", "\\unset n",
+        "\\timing on", "\\pset pager off", "\\x", "\\restrict abc", "\\unrestrict abc", "\\o /dev/null",
+        "\\encoding UTF8", "\\d deals", "\\echo a \\\\", "\\t \\a",
+    ],
+)  # fmt: skip
+def test_meta_commands_without_effect_are_passed_over(write: Write, command: str) -> None:
+    path = write(f"SELECT 1;\n{command}\nSELECT 2; {command}\n")
+    assert [statement.text for statement in read_statements(path)] == ["SELECT 1", "SELECT 2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "hint"),
+    [
+        ("\\! rm -rf x", "!", "shell"),
+        ("\\!ls", "!", "shell"),
+        ("\\i other.sql", "i", "this file"),
+        ("\\ir other.sql", "ir", "this file"),
+        ("\\copy t from 'x'", "copy", "COPY"),
+        ("\\if :x", "if", "DO block"),
+        ("\\connect other", "connect", "one database"),
+        ("\\q", "q", "remove"),
+        ("\\set AUTOCOMMIT off", "set", "AUTOCOMMIT on"),
+        ("\\set ON_ERROR_STOP 0", "set", "ON_ERROR_STOP on"),
+        ("\\set ON_ERROR_ROLLBACK on", "set", "ON_ERROR_ROLLBACK off"),
+        ("\\set d `date`", "set", "shell"),
+        ("\\o |cat", "o", "only SQL"),
+        ("\\encoding LATIN1", "encoding", "UTF-8"),
+        ("\\frobnicate", "frobnicate", "only SQL"),
+        ("\\.", ".", "only SQL"),
+        ("\\", "", "only SQL"),
+    ],
+)
+def test_meta_commands_with_effect_are_refused(write: Write, command: str, name: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_statements(write(f"SELECT 1;\n\n{command}\nSELECT 2;\n"))
+    assert refused.value.message.endswith(f"001_change.sql:3: psql's \\{name} cannot be rehearsed")
+    assert hint in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("\\gexec", "gexec"), ("\\echo x", "echo"), ("\\; SELECT 2", ";")]
+)
+def test_meta_command_inside_a_statement_is_refused(write: Write, command: str, name: str) -> None:
+    with pytest.raises(
+        UsageError, match=re.escape(f":2: psql's \\{name} cannot be rehearsed inside a statement")
+    ):
+        read_statements(write(f"SELECT 1\n {command}\n;\n"))
+
+
+@pytest.mark.parametrize(
+    "source", ["SELECT\n:name;", "SELECT\n:'name';", 'SELECT 1 FROM\n:"name";', "SELECT\n:{?name};"]
+)
+def test_psql_variable_is_refused(write: Write, source: str) -> None:
+    with pytest.raises(UsageError, match=r"001_change\.sql:2: psql's variable :name cannot"):
+        read_statements(write(source))
+
+
+def test_variable_that_the_file_sets_is_refused_even_where_sql_could_have_it(write: Write) -> None:
+    slice_of_array = "SELECT a[1:n] FROM t"
+    assert [statement.text for statement in read_statements(write(slice_of_array))] == [slice_of_array]
+    with pytest.raises(UsageError, match=r":2: psql's variable :n cannot"):
+        read_statements(write(f"\\set n 3\n{slice_of_array}"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "SELECT a::int, '10:30'::time, b[1:2], b[:x]",
+        "SELECT JSON_OBJECT('a':b)",
+        "SELECT ':name', \":name\", $$ :name $$ -- :name\n /* :name */",
+        "CALL p(a := b, c => d)",
+    ],
+)
+def test_colons_of_sql_are_no_variables(write: Write, source: str) -> None:
+    assert [statement.text for statement in read_statements(write(source))] == [source]
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "token"),
+    [
+        ("CREATE tabel x (a int);", "1:8", 'syntax error at or near "tabel"'),
+        ("SELECT 1; SELECT 'ä' FORM t x;", "1:27", 'syntax error at or near "t"'),
+        ("-- é\n/* é */ SELECT 1;\n  SELECT é\n  FROM 𝄞 WHERE;\n", "4:15", "syntax error at end of input"),
+        ("SELECT 1;\nSELECT 'open;\n", "2:8", 'unterminated quoted string at or near "\'open;"'),
+    ],
+)
+def test_syntax_error_has_its_place_in_the_file(write: Write, source: str, place: str, token: str) -> None:
+    path = write(source)
+    with pytest.raises(UsageError) as refused:
+        check_syntax(path, read_statements(path))
+    assert refused.value.message == f"{path}:{place}: {token}"
+
+
+def test_syntax_of_deep_and_valid_statements_passes(write: Write) -> None:
+    path = write("SELECT " + " || ".join(["'a'"] * 5000) + "; DO $$ not checked $$; SELECT 1")
+    check_syntax(path, read_statements(path))
+
+
+def test_ten_thousand_statements(write: Write) -> None:
+    path = write(
+        "".join(f"ALTER TABLE t ADD COLUMN c{number} text DEFAULT 'a;b';\n" for number in range(10_000))
+    )
+    statements = read_statements(path)
+    assert len(statements) == 10_000
+    assert (statements[-1].line, statements[-1].index) == (10_000, 9_999)
+    assert {statement.kind for statement in statements} == {"ALTER TABLE"}
+
+
+WORDS = "INSERT INTO t VALUES (1, 'a''b', E'\\'', $$ ; $$, \"q\", a - b / c) /* c */ -- d\n"
+LONG_TEXTS = {
+    "statements": lambda size: (WORDS + ";") * (size // len(WORDS)),
+    "one statement": lambda size: WORDS * (size // len(WORDS)),
+    "quotes": lambda size: "SELECT " + "'" * size,
+    "one string": lambda size: "SELECT '" + "x" * size + "'",
+    "one escape string": lambda size: "SELECT E'" + "\\'" * (size // 2) + "'",
+    "strings on lines": lambda size: "SELECT " + "E'a'\n" * (size // 5),
+    "white space after strings": lambda size: "SELECT " + ("E'a'" + " " * 1000) * (size // 1000),
+    "open comments": lambda size: "SELECT 1; " + "/* " * (size // 3),
+    "closed comments": lambda size: "/* a */ " * (size // 8) + "/*",
+    "tags that never close": lambda size: "".join(f"$a{number} " for number in range(size // 8)),
+    "body": lambda size: "DO $a$" + "$b$ $ $$ " * (size // 9) + "$a$",
+    "atomic body": lambda size: "CREATE FUNCTION f() BEGIN ATOMIC " + "SELECT CASE END; " * (size // 17),
+    "rows": lambda size: "COPY t FROM stdin;\n" + "1\t2\n" * (size // 4),
+    "copies": lambda size: "COPY t FROM stdin;\n\\.\n" * (size // 22),
+    "from upon from": lambda size: "COPY t " + "from /* x */ " * (size // 13),
+    "quotes in a meta-command": lambda size: "\\echo " + "'a \"b `c " * (size // 9),
+    "variables": lambda size: "SELECT " + ":a " * (size // 3),
+    "semicolons": lambda size: ";" * size,
+}
+
+
+@pytest.mark.parametrize("make", LONG_TEXTS.values(), ids=LONG_TEXTS)
+def test_splitting_looks_at_each_character_a_bounded_number_of_times(
+    make: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = make(200_000)
+    looked_at = 0
+
+    class Counting:
+        """A pattern that counts the characters that its matches go over."""
+
+        def __init__(self, pattern: re.Pattern[str]) -> None:
+            self._pattern = pattern
+
+        def match(self, text: str, position: int = 0) -> re.Match[str] | None:
+            nonlocal looked_at
+            found = self._pattern.match(text, position)
+            looked_at += found.end() - position if found else 1
+            return found
+
+        def search(self, text: str, position: int) -> re.Match[str] | None:
+            nonlocal looked_at
+            found = self._pattern.search(text, position)
+            looked_at += (found.end() if found else len(text)) - position
+            return found
+
+        def finditer(self, text: str, position: int = 0) -> Iterator[re.Match[str]]:
+            nonlocal looked_at
+            for found in self._pattern.finditer(text, position):
+                looked_at += found.end() - position
+                position = found.end()
+                yield found
+
+    for module in (lexer, metacommand, script):
+        for name, value in vars(module).items():
+            if isinstance(value, re.Pattern):
+                monkeypatch.setattr(module, name, Counting(value))
+    pieces = split_script(text)
+    assert sum(len(piece.text) for piece in pieces) == len(text)
+    assert looked_at < 8 * len(text)
+
+
+def test_ten_megabytes(write: Write) -> None:
+    row = "(1, 'it''s', E'a\\'b', null),\n"
+    path = write("INSERT INTO t VALUES\n" + row * 350_000 + "(2, '', '', null);\nSELECT 1;")
+    insert, select = read_statements(path)
+    assert (insert.kind, insert.line, len(insert.text)) == ("INSERT", 1, 21 + len(row) * 350_000 + 17)
+    assert (select.kind, select.line) == ("SELECT", 350_003)
+
+
+def test_text_of_a_statement_has_neither_semicolon_nor_outer_space() -> None:
+    (piece,) = split_script("SELECT 1 /* ; */ \n;")
+    assert statement_text(piece) == "SELECT 1 /* ; */"
