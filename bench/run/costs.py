@@ -9,7 +9,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import TupleRow
 
-from bench.migrate.suite import QuerySpec
+from bench.migrate.config import QuerySpec
 from bench.model.plan import Query, QueryCost
 from bench.observe.explain import MissingObjectError, cost, parameters, render, view_query
 from bench.pg.catalog import load_query
@@ -75,7 +75,7 @@ def _subject(spec: QuerySpec, *conns: psycopg.Connection[TupleRow]) -> _Subject:
             break
     missing = spec.params.keys() - values.keys()
     text = spec.sql if missing else render(conns[0], spec.sql, values)
-    return _Subject(spec.name, spec.kind, text)
+    return _Subject(spec.name, "function" if spec.kind == "function" else "workload", text)
 
 
 def _cost_or_none(conn: psycopg.Connection[TupleRow], subject: _Subject) -> QueryCost | None:

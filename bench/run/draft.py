@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.model.run import MigrationRun, Note, Pass, Repeat, Run
 
-Save = Callable[[Run], None]
+Save = Callable[[Run], object]
 
 
 class RunDraft:

@@ -13,6 +13,7 @@ from bench import __version__
 from bench.errors import Interrupted, ServerError
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Migration, Suite
+from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
 from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
 from bench.model.statement import Statement
 from bench.observe.sampler import describe_sampling
@@ -62,6 +63,9 @@ def rehearse(
     holds it.
     """
     scripts = tuple((migration, read_statements(migration.path)) for migration in suite.migrations)
+    if server.info.version_num < PARSER_VERSION_NUM + 10000:
+        for migration, statements in scripts:
+            check_syntax(migration.path, statements)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
     try:

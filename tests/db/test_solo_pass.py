@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.model.lock import LockMode
 from bench.model.run import MigrationRun, Run
@@ -207,10 +208,18 @@ def test_a_failing_statement_stops_its_file_and_the_files_after_it(rehearsal: Re
     assert saved[-1] == run
 
 
-def test_a_syntax_error_points_into_the_file(rehearsal: Rehearse) -> None:
-    run = first(rehearsal("SELECT 1;\nSELECT 1,\n  -- é\n  2 + FROM orders;"))
+def test_the_servers_error_points_into_the_file(rehearsal: Rehearse) -> None:
+    run = first(rehearsal("SELECT 1;\nSELECT 1,\n  -- é\n  2 + nosuch FROM orders;"))
     assert run.error is not None
-    assert (run.error.line, run.error.column) == (4, 7)
+    assert (run.error.sqlstate, run.error.line, run.error.column) == ("42703", 4, 7)
+
+
+def test_a_syntax_error_is_refused_before_anything_is_loaded(rehearsal: Rehearse) -> None:
+    saved: list[Run] = []
+    with pytest.raises(UsageError, match=r"002_step\.sql:2:7: syntax error") as refused:
+        rehearsal("SELECT 1;", "SELECT 1;\nALTER tabel orders ADD x int;", saved=saved)
+    assert refused.value.exit_code == 2
+    assert saved == []
 
 
 def test_a_deferred_constraint_fails_with_its_own_statement(rehearsal: Rehearse) -> None:
