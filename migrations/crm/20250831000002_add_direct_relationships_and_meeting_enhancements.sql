@@ -227,9 +227,9 @@ $leftovers$;
 SET lock_timeout = '10min';
 
 -- "The deal that was opened last before the meeting" is one probe of these, however many deals a company has.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deals_company_created ON public.deals (company_id, created_at DESC);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deals_company_created ON public.deals (company_id, created_at DESC, id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deals_primary_contact_created
-    ON public.deals (primary_contact_id, created_at DESC);
+    ON public.deals (primary_contact_id, created_at DESC, id);
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_primary_deal ON public.meetings (primary_deal_id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_meeting_type ON public.meetings (meeting_type);
