@@ -245,13 +245,14 @@ def _non_transactional(migration: MigrationSummary) -> Iterator[Finding]:
 
 
 def _block_on(statement: StatementSummary, table: str) -> LockSummary | None:
-    """The statement's own lock of SHARE or more on an existing table or its indexes that blocked longest."""
+    """The statement's lock of SHARE or more on an existing table that blocked longest, else its indexes'."""
     strong = [
         lock
         for lock in statement.locks
         if lock.subject == table and lock.felt and lock.mode.strength >= LockMode.SHARE.strength
     ]
-    return worst_block(strong) or next(iter(strong), None)
+    own = [lock for lock in strong if lock.relation == table] or strong
+    return worst_block(own) or next(iter(own), None)
 
 
 def _severity(lock: LockSummary | None, limits: Limits) -> Severity:

@@ -1,0 +1,272 @@
+"""Each danger is found where it is planted, with its numbers, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
+
+from bench.analyse.findings import NOTICEABLE_S, find_dangers
+from bench.model.finding import Finding
+from bench.model.lock import Lock, LockMode
+from bench.model.metric import Counters
+from bench.model.run import Run
+from bench.model.statement import Rewrite, StatementRun, Validation
+
+AX, SHARE, SRX, SUX = (
+    LockMode.ACCESS_EXCLUSIVE,
+    LockMode.SHARE,
+    LockMode.SHARE_ROW_EXCLUSIVE,
+    LockMode.SHARE_UPDATE_EXCLUSIVE,
+)
+
+
+def find(*statements: StatementRun) -> tuple[Finding, ...]:
+    return find_dangers(a_run([a_migration(statements)]))
+
+
+def only(*statements: StatementRun) -> Finding:
+    (finding,) = find(*statements)
+    return finding
+
+
+def rewriting(held_s: float | None = 0.5) -> StatementRun:
+    return a_statement(
+        text="ALTER TABLE deals ALTER COLUMN value TYPE text",
+        locks=(a_lock(held_s=held_s), a_lock("public.deals_pkey", target="index", table="public.deals")),
+        rewrites=(
+            Rewrite("public.deals", "table", None, 30 * 1024**2),
+            Rewrite("public.deals_pkey", "index", "public.deals", 4 * 1024**2),
+        ),
+        validations=(Validation("public.deals", 125_000, 2.0),),
+        counters=Counters(wal_bytes=38_000_000),
+    )
+
+
+def building(
+    held_s: float = 0.5, mode: LockMode = SHARE, text: str = "CREATE INDEX i ON deals (a)"
+) -> StatementRun:
+    return a_statement(
+        text=text,
+        locks=(
+            a_lock(mode=mode, held_s=held_s),
+            a_lock("public.i", AX, target="index", new=True, table="public.deals"),
+        ),
+        validations=(Validation("public.deals", 125_000, 1.0),),
+        counters=Counters(size_delta_bytes=4096),
+    )
+
+
+def scanning(
+    text: str = "ALTER TABLE deals ALTER COLUMN company_id SET NOT NULL", rows: int = 125_000
+) -> StatementRun:
+    return a_statement(text=text, locks=(a_lock(),), validations=(Validation("public.deals", rows, 1.0),))
+
+
+def held_across(kept_s: float = 4.0, mode: LockMode = AX, new: bool = False) -> tuple[StatementRun, ...]:
+    """A lock taken in 10 ms and held while another statement runs for ``kept_s``, to the commit."""
+    lock = a_lock(mode=mode, held_s=0.011 + kept_s, new=new)
+    return (
+        a_statement(0, "BEGIN", kind="BEGIN", duration_s=0.0, started_at_s=0.0, transaction="file"),
+        a_statement(1, duration_s=0.01, started_at_s=0.0, transaction="file", locks=(lock,)),
+        a_statement(
+            2,
+            "UPDATE contacts SET a = 1",
+            kind="UPDATE",
+            duration_s=kept_s,
+            started_at_s=0.01,
+            transaction="file",
+        ),
+        a_statement(
+            3, "COMMIT", kind="COMMIT", duration_s=0.001, started_at_s=0.01 + kept_s, transaction="file"
+        ),
+        a_statement(4, "ANALYZE deals", kind="ANALYZE", duration_s=9.0, started_at_s=0.02 + kept_s),
+    )
+
+
+def plain(kind: str = "CREATE INDEX CONCURRENTLY") -> StatementRun:
+    return a_statement(text=f"{kind} i ON deals (a)", kind=kind, transaction="none", duration_s=0.25)
+
+
+def test_a_rewrite_is_found_once_for_table_and_indexes_with_bytes_and_lock() -> None:
+    finding = only(rewriting())
+    assert (finding.code, finding.relation, finding.statement) == ("rewrite", "public.deals", 0)
+    assert finding.evidence == {
+        "bytes": 34 * 1024**2, "relations": ["public.deals", "public.deals_pkey"], "duration_s": 0.5,
+        "wal_bytes": 38_000_000, "mode": "AccessExclusiveLock", "held_s": pytest.approx(0.505),
+    }  # fmt: skip
+    assert "34 MiB in 500 ms under ACCESS EXCLUSIVE on public.deals, held for up to 505 ms" in finding.message
+    assert finding.fix is not None
+    assert "public.deals" in finding.fix
+
+
+def test_a_rewrite_of_unknown_size_has_no_size_rather_than_none_of_it() -> None:
+    unknown = replace(rewriting(), rewrites=(Rewrite("public.deals", "table", None, None),))
+    finding = only(unknown)
+    assert "bytes" not in finding.evidence
+    assert "anew: – in" in finding.message
+
+
+def test_an_index_rewritten_alone_is_a_build_under_lock() -> None:
+    finding = only(
+        a_statement(
+            text="REINDEX INDEX deals_pkey",
+            locks=(a_lock(mode=SHARE), a_lock("public.deals_pkey", target="index", table="public.deals")),
+            rewrites=(Rewrite("public.deals_pkey", "index", "public.deals", 8192),),
+        )
+    )
+    assert (finding.code, finding.fix) == (
+        "index-built-under-lock",
+        "REINDEX INDEX CONCURRENTLY public.deals_pkey;",
+    )
+
+
+def test_an_index_build_that_blocks_writes_is_found_with_its_name_and_the_statement_to_use() -> None:
+    finding = only(building())
+    assert (finding.code, finding.relation) == ("index-built-under-lock", "public.deals")
+    assert finding.evidence["index"] == "public.i"
+    assert finding.evidence["mode"] == "ShareLock"
+    assert finding.evidence["size_delta_bytes"] == 4096
+    assert finding.fix == "CREATE INDEX CONCURRENTLY i ON public.deals …, alone and outside a transaction."
+
+
+def test_a_unique_constraint_is_built_online_and_then_attached() -> None:
+    finding = only(building(mode=AX, text="ALTER TABLE deals ADD CONSTRAINT i UNIQUE (a)"))
+    assert finding.code == "index-built-under-lock"
+    assert finding.fix is not None
+    assert finding.fix.startswith("CREATE UNIQUE INDEX CONCURRENTLY i ON public.deals")
+    assert "USING INDEX i" in finding.fix
+
+
+def test_a_scan_under_a_strong_lock_is_found_with_rows_and_seconds() -> None:
+    finding = only(scanning())
+    assert (finding.code, finding.relation) == ("scan-under-lock", "public.deals")
+    assert finding.evidence["rows"] == 125_000
+    assert "reads 125 k rows of public.deals in 500 ms under ACCESS EXCLUSIVE" in finding.message
+    assert finding.fix is not None
+    assert "CHECK (company_id IS NOT NULL) NOT VALID" in finding.fix
+
+
+def test_a_scanning_constraint_is_to_be_added_not_valid() -> None:
+    text = "ALTER TABLE deals ADD CONSTRAINT positive CHECK (value > 0)"
+    fix = only(scanning(text)).fix
+    assert fix is not None
+    assert "NOT VALID" in fix
+    assert "ALTER TABLE public.deals VALIDATE CONSTRAINT" in fix
+
+
+def test_a_lock_kept_while_a_later_statement_runs_is_found_with_the_time_it_was_kept() -> None:
+    finding = only(*held_across(4.0))
+    assert (finding.code, finding.statement, finding.relation) == ("held-across", 1, "public.deals")
+    assert finding.evidence["kept_s"] == 4.0
+    assert finding.evidence["later_statements"] == 1
+    assert (
+        "kept for 4.00 s after its own statement, most of it while 001_first.sql:21 (UPDATE)"
+        in finding.message
+    )
+    assert finding.fix == "Commit before line 21, or lock public.deals (line 11) after it."
+
+
+def test_a_refusal_by_the_data_is_found_with_sqlstate_and_row() -> None:
+    finding = only(a_statement(outcome="failed", error=an_error()))
+    assert (finding.code, finding.severity) == ("fails-on-data", "error")
+    assert finding.evidence == {
+        "sqlstate": "23505", "detail": "Key (lower(name))=(acme inc) is duplicated.",
+        "failed_repeats": 1, "repeats": 1,
+    }  # fmt: skip
+    assert "acme inc" in finding.message
+
+
+@pytest.mark.parametrize("sqlstate", ["42P01", "57014", "40P01", "P0001", None])
+def test_other_errors_prove_nothing_about_the_data(sqlstate: str | None) -> None:
+    assert find(a_statement(outcome="failed", error=an_error(sqlstate))) == ()
+
+
+def test_statements_outside_a_transaction_are_one_note_per_file_with_their_lines() -> None:
+    finding = only(plain(), replace(plain(), index=1, line=30))
+    assert (finding.code, finding.severity) == ("non-transactional", "info")
+    assert finding.evidence == {"statements": 2, "duration_s": 0.5, "lines": [1, 30]}
+    assert "INVALID index" in finding.message
+    assert "INVALID" not in only(plain("VACUUM")).message
+
+
+WITH_LOCK: Sequence[Callable[[float], StatementRun]] = (
+    rewriting,
+    building,
+    lambda held_s: replace(scanning(), locks=(a_lock(held_s=held_s),)),
+)
+
+
+@pytest.mark.parametrize("plant", WITH_LOCK, ids=["rewrite", "index", "scan"])
+@pytest.mark.parametrize(("held_s", "severity"), [(0.5, "info"), (2.0, "warning"), (11.0, "error")])
+def test_severity_follows_the_measured_hold(
+    plant: Callable[[float], StatementRun], held_s: float, severity: str
+) -> None:
+    assert only(plant(held_s)).severity == severity
+
+
+def test_an_unknown_hold_is_a_warning() -> None:
+    assert only(rewriting(None)).severity == "warning"
+
+
+@pytest.mark.parametrize(("kept_s", "severity"), [(0.5, "info"), (5.0, "warning"), (12.0, "error")])
+def test_severity_of_a_kept_lock_follows_its_whole_hold(kept_s: float, severity: str) -> None:
+    assert only(*held_across(kept_s)).severity == severity
+
+
+def without_locks(statement: StatementRun, *locks: Lock) -> StatementRun:
+    return replace(statement, locks=locks)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        (a_statement(locks=(a_lock(),)),),
+        (without_locks(scanning(), a_lock(new=True)),),
+        (without_locks(scanning(), a_lock(mode=SUX)),),
+        (without_locks(scanning(), a_lock("public.contacts")),),
+        (without_locks(scanning()),),
+        (scanning(rows=0),),
+        (without_locks(building(), *building().locks[1:]),),
+        (building(mode=SUX),),
+        (without_locks(building(), *(replace(lock, new=True) for lock in building().locks)),),
+        (a_statement(text="CREATE INDEX IF NOT EXISTS i ON deals (a)", locks=(a_lock(mode=SHARE),)),),
+        held_across(NOTICEABLE_S / 2),
+        held_across(mode=SUX),
+        held_across(new=True),
+        (replace(plain(), transaction="own"),),
+        (replace(plain(), kind="SET"),),
+    ],
+    ids=[
+        "strong lock, no work", "scan of a new table", "validation under a weak lock",
+        "lock on another table", "scan without a lock", "scan of an empty table",
+        "index without lock on the table", "online index build",
+        "index on a new table", "index that existed already", "lock kept for a moment", "weak lock kept",
+        "new table kept", "in a transaction", "setting outside a transaction",
+    ],
+)  # fmt: skip
+def test_what_harms_nobody_is_not_reported(statements: Sequence[StatementRun]) -> None:
+    assert find(*statements) == ()
+
+
+@pytest.mark.parametrize("make", [rich_run, failed_run, empty_run])
+def test_findings_stand_severest_first_and_name_places_that_exist(make: Callable[[], Run]) -> None:
+    run = make()
+    findings = find_dangers(run)
+    severities = [("error", "warning", "info").index(finding.severity) for finding in findings]
+    assert severities == sorted(severities)
+    ids = {migration.id for migration in run.suite.migrations}
+    for finding in findings:
+        assert finding.migration in ids
+        assert finding.message.startswith(f"{finding.migration}.sql:")
+        assert finding.fix
+        assert None not in finding.evidence.values()
+
+
+def test_the_realistic_run_holds_exactly_what_was_planted() -> None:
+    assert [finding.code for finding in find_dangers(rich_run())] == [
+        "non-transactional", "rewrite", "index-built-under-lock", "non-transactional",
+    ]  # fmt: skip
+    assert "fails-on-data" in {finding.code for finding in find_dangers(failed_run())}

@@ -1,0 +1,83 @@
+"""The DataFrames hold the raw figures of a run, with the same columns and types whatever it holds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pandas
+import pytest
+from factories import a_lock, a_migration, a_run, a_statement, empty_run, failed_run, rich_run
+
+from bench.analyse import frames
+from bench.model.run import Run
+
+FRAMES: list[tuple[Callable[[Run], Any], dict[str, str]]] = [
+    (frames.migrations, frames.MIGRATION_COLUMNS),
+    (frames.statements, frames.STATEMENT_COLUMNS),
+    (frames.locks, frames.LOCK_COLUMNS),
+    (frames.queries, frames.QUERY_COLUMNS),
+]
+
+
+@pytest.mark.parametrize(("make", "columns"), FRAMES, ids=["migrations", "statements", "locks", "queries"])
+@pytest.mark.parametrize("run", [rich_run(), failed_run(), empty_run()], ids=["rich", "failed", "empty"])
+def test_columns_and_types_are_the_documented_ones(make: Any, columns: dict[str, str], run: Run) -> None:
+    assert {name: str(dtype) for name, dtype in make(run).dtypes.items()} == columns
+
+
+def test_statements_have_one_row_per_repeat_and_statement() -> None:
+    run = rich_run()
+    frame = frames.statements(run)
+    assert len(frame) == 3 * 30
+    assert not frame.duplicated(["pass", "repeat", "migration", "statement"]).any()
+    raw = sum(s.duration_s or 0 for r in run.passes[0].repeats for m in r.migrations for s in m.statements)
+    assert frame["duration_s"].sum() == pytest.approx(raw)
+
+
+def test_migrations_add_up_to_their_statements() -> None:
+    run = rich_run()
+    statements = frames.statements(run).groupby(["repeat", "migration"])["duration_s"].sum()
+    migrations = frames.migrations(run).set_index(["repeat", "migration"])["duration_s"]
+    assert (statements - migrations).abs().max() < 1e-9
+
+
+def test_unknown_is_missing_and_not_zero() -> None:
+    frame = frames.statements(failed_run())
+    skipped = frame[frame["outcome"] == "skipped"]
+    assert len(skipped) > 0
+    assert skipped[["duration_s", "wal_bytes", "rewritten_bytes", "scanned_rows"]].isna().all(axis=None)
+    begin = frame[frame["kind"] == "BEGIN"]
+    assert begin["wal_bytes"].isna().all()
+    assert (begin["temp_bytes"] == 0).all()
+
+
+def test_scans_of_a_statement_outside_a_transaction_are_missing_unless_seen() -> None:
+    run = a_run([a_migration([a_statement(0), a_statement(1, transaction="none")])])
+    assert frames.statements(run)["scanned_rows"].tolist() == [0, pandas.NA]
+
+
+def test_locks_have_their_bounds_strength_and_who_they_block() -> None:
+    locks = (a_lock(held_s=2.0, bounds=(1.5, 2.5)), a_lock(held_s=None))
+    frame = frames.locks(a_run([a_migration([a_statement(locks=locks)])]))
+    known = frame.iloc[0]
+    assert (known["held_s_low"], known["held_s"], known["held_s_high"]) == (1.5, 2.0, 2.5)
+    assert (known["strength"], known["blocks_reads"], known["blocks_writes"]) == (8, True, True)
+    assert frame.iloc[1][["held_s", "held_s_low", "held_s_high"]].isna().all()
+
+
+def test_queries_have_one_row_per_execution_and_one_for_an_error() -> None:
+    frame = frames.queries(rich_run())
+    per_state = frame.groupby(["name", "state"]).size()
+    assert per_state["open deals by owner"].to_dict() == {"after": 5, "before": 5}
+    assert per_state["public.company_overview"].to_dict() == {"after": 5}
+    failed = frame[frame["error"].notna()]
+    assert len(failed) == 1
+    assert failed["execution_s"].isna().all()
+
+
+def test_importing_the_module_does_not_import_pandas() -> None:
+    program = "import sys, bench.analyse.frames; sys.exit('pandas' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
