@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -27,12 +28,13 @@ class TcpServer:
     def dsn(self, user: str, password: str = PASSWORD, database: str = "postgres") -> str:
         return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
-    def create_role(self, name: str, options: str = "") -> None:
+    def create_role(self, name: str, *options: LiteralString) -> None:
         with self.admin.connect() as conn:
             role, secret = sql.Identifier(name), sql.Literal(PASSWORD)
             conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
-            statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} ") + sql.SQL(options)  # type: ignore[arg-type]
-            conn.execute(statement.format(role, secret))
+            conn.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, secret))
+            for option in options:
+                conn.execute(sql.SQL("ALTER ROLE {} {}").format(role, sql.SQL(option)))
 
 
 @pytest.fixture(scope="session")

@@ -165,6 +165,8 @@ def _configure(
     )
     with (layout.data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(format_settings(chosen))
+    # initdb also trusts every user of this machine over TCP; the socket's directory lets in nobody else.
+    (layout.data / "pg_hba.conf").write_text("local all all trust\n", encoding="ascii")
     return chosen.get("port", "5432")
 
 
