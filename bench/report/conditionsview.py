@@ -109,7 +109,7 @@ def _repeats(run: Run) -> Table | None:
 
 def _repeat(repeat: Repeat) -> tuple[str, ...]:
     sampler = repeat.sampler
-    seen = (fmt.UNKNOWN,) * 5
+    seen: tuple[str, ...] = (fmt.UNKNOWN,) * 5
     if sampler is not None:
         times = (sampler.period_s, sampler.gap_p50_s, sampler.gap_p99_s, sampler.read_p50_s)
         seen = (*map(fmt.seconds, times), fmt.count(sampler.samples))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.analyse.summary import RunSummary
 from bench.model.finding import Finding
+from bench.model.lock import LockMode
 from bench.report import format as fmt
 from bench.report.statementview import Fact
 
@@ -45,13 +46,21 @@ def finding_view(finding: Finding, summary: RunSummary) -> FindingView:
         message=finding.message,
         place=place,
         href=href,
-        evidence=tuple(Fact(key, evidence_text(key, value)) for key, value in finding.evidence.items()),
+        evidence=tuple(
+            Fact(_label(key), evidence_text(key, value)) for key, value in finding.evidence.items()
+        ),
         fix=finding.fix or "",
     )
 
 
+def _label(name: str) -> str:
+    return name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+
+
 def evidence_text(name: str, value: object) -> str:
     """A piece of evidence: numbers in the unit that the end of the name says."""
+    if name == "mode" and value in set(LockMode):
+        return LockMode(str(value)).sql_name
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return fmt.UNKNOWN if value is None else str(value)
     if isinstance(value, int | float):

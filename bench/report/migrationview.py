@@ -13,6 +13,9 @@ from bench.report.figures import timeline_name
 from bench.report.findingview import FindingView, finding_view
 from bench.report.statementview import StatementView, statement_views
 
+UNKNOWN_HOLD = 1e300
+"""Sorts a hold that nobody knows above all that are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -139,7 +142,7 @@ def _hold_cell(text: str, migration: MigrationSummary, anchor: str, *, reads: bo
         detail = f"{lock.subject} :{lock.line}"
         return Cell(text, _key(lock.longest_s), detail, f"#{anchor}-s{lock.statement}")
     if any(each.blocks_reads if reads else each.blocks_writes for each in migration.locks):
-        return Cell(fmt.UNKNOWN, float("inf"), "hold not known")
+        return Cell(fmt.UNKNOWN, UNKNOWN_HOLD, "hold not known")
     return Cell("none", 0.0) if migration.statements else Cell(fmt.UNKNOWN)
 
 

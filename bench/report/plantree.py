@@ -15,6 +15,8 @@ DETAILS = (
     "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "One-Time Filter",
     "Sort Key", "Group Key", "Function Call", "Sort Method", "Cache Key",
 )  # fmt: skip
+READS_ALL = frozenset({"Sort", "Hash", "Aggregate"})
+"""Nodes that read all of their input before they return a row, whatever stops them afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class PlanRow:
     blocks_hit: int | None
     blocks_read: int | None
     temp_blocks: int | None
+    limited: bool
+    """A Limit above may have stopped it early, so fewer rows than expected mean nothing."""
 
     @property
     def never_ran(self) -> bool:
@@ -50,7 +54,8 @@ class PlanRow:
         """Rows found, divided by rows expected, both at least 1."""
         if self.rows is None or self.rows_estimated is None or self.never_ran:
             return None
-        return max(self.rows, 1.0) / max(self.rows_estimated, 1.0)
+        factor = max(self.rows, 1.0) / max(self.rows_estimated, 1.0)
+        return None if self.limited and factor < 1 else factor
 
 
 def plan_rows(plan: dict[str, Any]) -> tuple[PlanRow, ...]:
@@ -74,7 +79,12 @@ class _Walk:
             self.find_ctes(child, shared)
 
     def rows(
-        self, node: dict[str, Any], depth: int, processes: float, total_s: float | None
+        self,
+        node: dict[str, Any],
+        depth: int,
+        processes: float,
+        total_s: float | None,
+        limited: bool = False,
     ) -> Iterator[PlanRow]:
         children = list(_children(node, processes))
         own_s = self._exclusive(node, children, processes)
@@ -93,9 +103,12 @@ class _Walk:
             blocks_hit=_own(node, children, "Shared Hit Blocks"),
             blocks_read=_own(node, children, "Shared Read Blocks"),
             temp_blocks=_own(node, children, "Temp Written Blocks"),
+            limited=limited,
         )
+        kind = node.get("Node Type")
+        below = kind == "Limit" or (limited and kind not in READS_ALL)
         for child, shared in children:
-            yield from self.rows(child, depth + 1, shared, total_s)
+            yield from self.rows(child, depth + 1, shared, total_s, below)
 
     def _exclusive(
         self, node: dict[str, Any], children: list[tuple[dict[str, Any], float]], processes: float

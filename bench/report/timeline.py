@@ -121,7 +121,7 @@ def suite_timeline(run: Run, summary: RunSummary) -> Timeline | None:
         placed.append((at, migration))
         marks.append(Mark(at, end, (f"{position} · {migration.id}", f"{position}")))
         at = end
-    return _timeline(f"Suite {summary.suite}", repeat, solo_repeats(run), placed, tuple(marks))
+    return _timeline("whole suite", repeat, solo_repeats(run), placed, tuple(marks))
 
 
 def _timeline(
@@ -136,7 +136,7 @@ def _timeline(
         for offset, migration in placed
         for statement in migration.statements
         for lock in statement.locks
-        if lock.target != "toast"
+        if lock.target != "toast" and not lock.relation.startswith("pg_toast.")
     ]
     existing = [each for each in locks if not each[2].new]
     shown = [each for each in existing if each[2].mode.strength >= WEAKEST_SHOWN.strength]

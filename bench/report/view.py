@@ -131,7 +131,11 @@ def _tiles(summary: RunSummary) -> tuple[Tile, ...]:
         Tile(
             "WAL written",
             fmt.size(wal.median if wal else None),
-            f"growth on disk {fmt.size(growth.median)}" if growth else "growth on disk not measured",
+            f"growth on disk {fmt.size(growth.median)}"
+            if growth
+            else "not known for every statement"
+            if duration
+            else "no repeat applied them all",
             "",
         ),
     )

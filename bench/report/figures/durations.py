@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
 from bench.report import format as fmt
+from bench.report.excerpt import excerpt
 from bench.report.figures.axes import linear_axis, log_time_axis, needs_log, time_unit
 from bench.report.figures.sheet import Picture, Sheet, sheet
 from bench.report.figures.text import columns, fit, room_for
@@ -105,7 +106,7 @@ def _statement(statement: StatementSummary) -> Row:
     if not spread.equal:
         value += f"  [{fmt.seconds(spread.low)}, {fmt.seconds(spread.high)}]"
     return Row(
-        label=("✕ " if statement.outcome == "failed" else "") + fmt.shortened(statement.text, 200),
+        label=("✕ " if statement.outcome == "failed" else "") + excerpt(statement.text, 200),
         line=f":{statement.line}",
         low_s=spread.low,
         median_s=spread.median,

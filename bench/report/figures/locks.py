@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.model.lock import LockMode
 from bench.report import format as fmt
@@ -146,7 +146,11 @@ def _draw_legend(page: Sheet, lines: Sequence[tuple[str, str]]) -> None:
     ax.set_axis_off()
     for at, (kind, words) in enumerate(lines):
         left, row = page.width_in / 2 * (at // rows), at % rows
-        style = {"facecolor": LIGHT.get(kind, "none"), "edgecolor": LIGHT["edge"], "linewidth": 0.5}
+        style: dict[str, Any] = {
+            "facecolor": LIGHT.get(kind, "none"),
+            "edgecolor": LIGHT["edge"],
+            "linewidth": 0.5,
+        }
         if kind == "waiting":
             style = {"facecolor": "none", "edgecolor": LIGHT["muted"], "hatch": "////", "linewidth": 0.5}
         if kind == "sampled":

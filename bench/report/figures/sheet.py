@@ -127,7 +127,8 @@ def sheet(name: str, title: str, caption: str, body_in: float) -> Iterator[Sheet
     lines = [line for part in caption.split("\n") for line in textwrap.wrap(part, CAPTION_COLUMNS)]
     footer_in = 0.2 + CAPTION_LINE_IN * len(lines)
     height = HEADER_IN + body_in + footer_in
-    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}):
+    settings: Any = SETTINGS | {"svg.hashsalt": name}
+    with matplotlib.rc_context(settings):
         figure = Figure(figsize=(WIDTH_IN, height))
         at = MARGIN_IN / WIDTH_IN
         figure.text(
