@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_PUNCTUATION = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[-+#]|(?<=^\d)[.)]")
+_PUNCTUATION = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[-+#]")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 """What begins emphasis, code, a link, a cell, a heading or a list; underscores inside words do not."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -13,7 +14,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 def plain(text: str) -> str:
     """Prose on one line: no emphasis, link, HTML, list or cell border comes out of it."""
     line = " ".join(text.split())
-    escaped = _PUNCTUATION.sub(lambda match: f"\\{match[0]}", line)
+    escaped = _NUMBERED.sub(r"\1\\\2", _PUNCTUATION.sub(lambda match: f"\\{match[0]}", line))
     return re.sub(r"[&<>]", lambda match: _ENTITIES[match[0]], escaped)
 
 
