@@ -122,7 +122,7 @@ def faker_version() -> str:
 def build_pools(seed: int) -> Pools:
     """Fill the pools, in well under a second; the same for one seed and one version of Faker."""
     vocabularies = read_vocabularies()
-    names = [_distinct_names(v) for v in vocabularies]
+    names = _distinct_names(vocabularies)
     slugs = _distinct_slugs([name for group in names for name in group])
     firsts = [v.first_names for v in vocabularies]
     english_words = [ascii_slug(word) for word in vocabularies[0].business_words]
@@ -178,12 +178,17 @@ def _shoutable(texts: Sequence[str]) -> Pool:
     return Pool((*texts, *(text.upper() for text in texts)))
 
 
-def _distinct_names(vocabulary: Vocabulary) -> list[str]:
-    """No two differ by case alone; where no blank follows, none is the beginning of another."""
-    names = list({name.lower(): name for name in reversed(vocabulary.last_names)}.values())[::-1]
-    if vocabulary.space:
-        return names
-    return [name for name in names if not any(name != n and name.startswith(n) for n in names)]
+def _distinct_names(vocabularies: Sequence[Vocabulary]) -> list[list[str]]:
+    """Last names by locale, none twice but for case; where no blank follows, none is the beginning of another."""
+    taken: set[str] = set()
+    groups = []
+    for vocabulary in vocabularies:
+        names = vocabulary.last_names
+        if not vocabulary.space:
+            names = tuple(n for n in names if not any(n != other and n.startswith(other) for other in names))
+        groups.append([name for name in names if name.lower() not in taken])
+        taken |= {name.lower() for name in names}
+    return groups
 
 
 def _distinct_slugs(names: Sequence[str]) -> tuple[str, ...]:

@@ -120,10 +120,13 @@ def make_plan(
         raise UsageError(f"seed {seed} is out of bounds", "give a whole number from 0 to 2^63 - 1")
     deals = Fraction(scale).limit_denominator(10**6) * DEALS_AT_SCALE_1
     counts = {table: max(round(deals * share), _AT_LEAST.get(table, 1)) for table, share in _PER_DEAL.items()}
-    for name, count in (rows or {}).items():
-        counts[resolve_table(name)] = count
-    if rows and "public.profiles" not in {resolve_table(name) for name in rows}:
+    given = {resolve_table(name): count for name, count in (rows or {}).items()}
+    counts.update(given)
+    if "public.profiles" not in given:
         counts["public.profiles"] = min(counts["public.profiles"], counts["auth.users"])
+    if "public.team_members" not in given:
+        places = counts["public.teams"] * counts["public.profiles"]
+        counts["public.team_members"] = min(counts["public.team_members"], places)
     _check_counts(counts)
     return Plan(data=data, scale=scale, seed=seed, dirt=dirt, rows=counts)
 
