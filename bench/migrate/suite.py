@@ -35,7 +35,11 @@ _TWO_WAY_MARKERS = (
     (re.compile(rb"^[ \t]*--[ \t]*\+goose[ \t]+\w+", re.MULTILINE | re.IGNORECASE), "-- +goose", "goose"),
     (re.compile(rb"^[ \t]*--[ \t]*\+migrate[ \t]+\w+", re.MULTILINE), "-- +migrate", "sql-migrate"),
     (re.compile(rb"^[ \t]*--[ \t]*rambler[ \t]+(?:up|down)\b", re.MULTILINE), "-- rambler up", "rambler"),
-    (re.compile(rb"\A\s*--[ \t]*liquibase formatted sql"), "--liquibase formatted sql", "Liquibase"),
+    (
+        re.compile(rb"^[ \t]*--[ \t]*liquibase formatted sql", re.MULTILINE),
+        "--liquibase formatted sql",
+        "Liquibase",
+    ),
     (re.compile(rb"^[ \t]*--[ \t]*//[ \t]*@UNDO", re.MULTILINE), "-- //@UNDO", "MyBatis Migrations"),
 )
 
