@@ -30,11 +30,18 @@ _VARIABLE = re.compile(
 def _uneventful(*watched: str) -> re.Pattern[str]:
     """Text that neither opens nor closes anything, up to a character that may, or a watched word."""
     stop = rf"(?i:{'|'.join(watched)}){_WORD_END}|" if watched else ""
-    return re.compile(
-        rf"""(?:[^{_LETTER}0-9'"$\-/();\\:]++"""
-        rf"""|(?!{stop}[eE]')[{_LETTER}][{_LETTER}0-9$]*+"""
-        rf"""|[0-9][0-9.]*+(?:[eE][-+]|[{_LETTER}][{_LETTER}0-9$]*+)?|::|:=|--[^\n\r]*+|-(?!-)|/(?!\*))*+"""
+    tokens = (
+        rf"""[^{_LETTER}0-9'"$\-/();\\:]++""",
+        "'[^']*+'",  # a doubled quote closes and opens again, which comes to the same
+        '"[^"]*+"',
+        rf"(?!{stop}[eE]')[{_LETTER}][{_LETTER}0-9$]*+",
+        rf"[0-9][0-9.]*+(?:[eE][-+]|[{_LETTER}][{_LETTER}0-9$]*+)?",
+        "::|:=",
+        r"--[^\n\r]*+",
+        "-(?!-)",
+        r"/(?!\*)",
     )
+    return re.compile(f"(?:{'|'.join(tokens)})*+")
 
 
 _PLAIN = _uneventful()
@@ -144,8 +151,7 @@ def _names_stdin(text: str, position: int) -> bool:
 def _token_end(text: str, position: int, char: str) -> int:
     """Offset after the quoted text, comment, variable, word or single character at ``position``."""
     if char in "'\"":
-        # A doubled quote closes and opens again, which comes to the same.
-        return _after(text, char, position + 1)
+        return len(text)  # nothing closes it, or it would have been passed over
     if char in "eE" and text.startswith("'", position + 1):
         return _after_escape_string(text, position + 2)
     if char == "$" and (tag := _DOLLAR_QUOTE.match(text, position)):
