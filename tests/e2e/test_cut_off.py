@@ -1,0 +1,120 @@
+"""Runs that are cut off by Ctrl-C, kill -9, a dead server, a full disk: nothing measured is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from command_line import DEADLINE_S, Running, bench
+
+from bench.store.codec import decode
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+CRM = ["run", str(MIGRATIONS / "crm"), "--server", "embedded", "--repeats", "1"]
+SLEEPER = ["run", "sleeper", "--server", "embedded", "--repeats", "1"]
+PHASES = {
+    "loading": ([*CRM, "--scale", "0.5"], "loading: copy"),
+    "migrating": (SLEEPER, "001_sleep: 2 statements"),
+    "explaining": ([*CRM, "--scale", "0.05"], "views, functions and queries"),
+}
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that the server's account can reach, unlike pytest's own."""
+    directory = Path(tempfile.mkdtemp(prefix="bench-test-"))
+    directory.chmod(0o755)
+    (directory / "servers").mkdir(mode=0o755)
+    sleeper = directory / "sleeper"
+    sleeper.mkdir()
+    (sleeper / "001_sleep.sql").write_text("CREATE TABLE t (i int);\nSELECT pg_sleep(600);\n")
+    yield directory
+    shutil.rmtree(directory)
+
+
+def environment(place: Path) -> dict[str, str]:
+    return {"TMPDIR": str(place / "servers")}
+
+
+def started(place: Path, phase: str) -> tuple[Running, list[psutil.Process]]:
+    """A run that is in the middle of a phase, and its server's processes."""
+    arguments, said = PHASES[phase]
+    running = Running(arguments, place, environment(place))
+    running.wait_for(said)
+    servers = running.servers()
+    assert servers
+    return running, servers
+
+
+def run_file(place: Path) -> Path:
+    (directory,) = (place / "results" / "runs").iterdir()
+    return directory / "run.json"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_stops_its_server_and_keeps_what_it_measured(
+    phase: str, number: signal.Signals, place: Path
+) -> None:
+    running, servers = started(place, phase)
+    assert running.end(number) == 130, running.said
+    assert "interrupted" in running.said
+    assert "Traceback" not in running.said
+    assert psutil.wait_procs(servers, timeout=DEADLINE_S)[1] == []
+    assert list((place / "servers").iterdir()) == []
+    run = decode(run_file(place).read_bytes())
+    assert run.finished_at is None
+    if phase == "migrating":
+        (migration,) = run.passes[0].repeats[0].migrations
+        assert [s.outcome for s in migration.statements] == ["applied", "failed"]
+        assert migration.error is not None
+        assert migration.error.message == "interrupted"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_after_kill_9_the_next_run_cleans_up_and_says_so(phase: str, place: Path) -> None:
+    running, servers = started(place, phase)
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    left = decode(run_file(place).read_bytes())
+    assert left.finished_at is None
+    (place / "sleeper" / "001_sleep.sql").write_text("SELECT 1;")
+    after = bench(*SLEEPER, cwd=place, env=environment(place))
+    assert after.returncode == 0, after.stderr
+    assert f"process {running.process.pid} " in after.stderr
+    assert psutil.wait_procs(servers, timeout=DEADLINE_S)[1] == []
+    assert list((place / "servers").iterdir()) == []
+
+
+def test_a_server_that_dies_ends_the_run_with_what_was_measured(place: Path) -> None:
+    running, servers = started(place, "migrating")
+    for server in servers:
+        if server.is_running():
+            server.kill()
+    assert running.process.wait(timeout=DEADLINE_S) == 5, running.said
+    assert "server" in running.said
+    assert "Traceback" not in running.said
+    (migration,) = decode(run_file(place).read_bytes()).passes[0].repeats[0].migrations
+    assert migration.statements[0].outcome == "applied"
+    assert migration.outcome == "failed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_while_loading_is_told_and_cleaned_up(place: Path) -> None:
+    servers = place / "servers"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150m,mode=755", "tmpfs", servers], check=True)
+    try:
+        done = bench(*CRM, "--scale", "1", cwd=place, env=environment(place))
+        assert done.returncode == 5, done.stderr
+        assert "No space left on device" in done.stderr or "disk" in done.stderr
+        assert "try:" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert list(servers.iterdir()) == []
+    finally:
+        subprocess.run(["umount", servers], check=True)

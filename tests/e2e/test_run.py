@@ -1,0 +1,176 @@
+"""``bench run`` from the command line: what a user gets, and what a user is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import bench
+
+from bench.pg.server import Server
+from bench.store.codec import decode
+
+FILES = {
+    "schema.sql": "CREATE TABLE accounts (id int PRIMARY KEY, owner text);",
+    "migrations/001_add.sql": "ALTER TABLE accounts ADD COLUMN email text;\n",
+    "migrations/002_index.sql": "CREATE INDEX CONCURRENTLY accounts_email ON accounts (email);\n",
+    "migrations/002_index.down.sql": "DROP INDEX accounts_email;\n",
+    "migrations/rollback/001_add.sql": "ALTER TABLE accounts DROP COLUMN email;\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory of somebody's migrations."""
+    return write(tmp_path, FILES)
+
+
+def write(directory: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return directory
+
+
+def test_any_directory_of_migrations_can_be_rehearsed(project: Path) -> None:
+    done = bench(
+        "run", "migrations", "--base", "schema.sql", "--server", "embedded", "--repeats", "2", cwd=project
+    )
+    assert done.returncode == 0, done.stderr
+    (directory,) = (project / "results" / "runs").iterdir()
+    run = decode((directory / "run.json").read_bytes())
+    assert [m.file for m in run.suite.migrations] == ["001_add.sql", "002_index.sql"]
+    assert [m.rollback_file for m in run.suite.migrations] == ["rollback/001_add.sql", "002_index.down.sql"]
+    assert run.finished_at is not None
+    assert run.verdict is not None
+    assert run.dataset is None
+    assert len(run.passes[0].repeats) == 2
+    assert run.verdict.sentence.split()[0] in done.stdout
+    assert str((directory / "report.html").relative_to(project)) in done.stdout
+    for name in ("report.html", "report.md", "figures/durations.png", "figures/durations.svg"):
+        assert (directory / name).stat().st_size > 500, name
+    assert "email" in (directory / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_report_can_be_drawn_again_from_the_stored_run(project: Path) -> None:
+    bench("run", "migrations", "--base", "schema.sql", "--server", "embedded", "--repeats", "1", cwd=project)
+    (directory,) = (project / "results" / "runs").iterdir()
+    first = (directory / "report.html").read_bytes()
+    (directory / "report.html").unlink()
+    again = bench("report", cwd=project)
+    assert again.returncode == 0, again.stderr
+    assert (directory / "report.html").read_bytes() == first
+
+
+def test_json_goes_to_standard_output_alone(project: Path) -> None:
+    done = bench(
+        *("run", "migrations", "--base", "schema.sql", "--server", "embedded", "--repeats", "1"),
+        *("--json", "-", "--quiet", "--out", "out"),
+        cwd=project,
+    )
+    assert json.loads(done.stdout)["suite"]["name"] == "migrations"
+    assert (project / "out" / "run.json").read_text(encoding="utf-8") == done.stdout
+
+
+def test_a_failing_migration_exits_4_with_place_and_reason(project: Path) -> None:
+    write(project, {"migrations/003_bad.sql": "SELECT 1;\nALTER TABLE acounts ADD COLUMN x int;\n"})
+    done = bench("run", "migrations", "--base", "schema.sql", "--server", "embedded", cwd=project)
+    assert done.returncode == 4
+    assert "003_bad.sql:2" in done.stdout
+    assert "42P01" in done.stdout
+    (directory,) = (project / "results" / "runs").iterdir()
+    run = decode((directory / "run.json").read_bytes())
+    assert run.verdict is not None
+    assert run.verdict.status == "not_ready"
+    assert len(run.passes[0].repeats[0].migrations[0].statements) == 1, "what was measured before is kept"
+    assert (directory / "report.html").exists()
+
+
+BAD_INPUT = {
+    "missing directory": (["run", "no/such/dir"], 2, 'no directory "no/such/dir"'),
+    "empty directory": (["run", "empty"], 2, "empty holds no migration"),
+    "unknown suite": (["run", "migratoins"], 2, "did you mean"),
+    "not UTF-8": (["run", "latin"], 2, "001_a.sql: not UTF-8 at byte 8 (0xe9)"),
+    "syntax error": (["run", "syntax", "--server", "embedded"], 2, "001_a.sql:2:7: syntax error"),
+    "unknown key": (["run", "unknown_key"], 2, "desciption"),
+    "unknown server": (["run", "good", "--server", "embeded"], 2, "did you mean embedded?"),
+    "no such option": (["run", "--sclae", "1"], 2, "unrecognized arguments"),
+    "scale of nothing": (["run", "--scale", "0"], 2, "number above 0"),
+    "base that fails": (
+        ["run", "good", "--base", "broken.sql", "--server", "embedded"],
+        2,
+        'broken.sql:1: relation "x" does not exist (42P01)',
+    ),
+    "unreachable server": (
+        ["run", "good", "--server", "postgresql://me:hidden-secret@127.0.0.1:1/db"],
+        5,
+        "127.0.0.1",
+    ),
+    "no such run": (["report", "nothing"], 2, "nothing"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_told_with_what_which_value_and_what_to_try(case: str, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "migrations/good/001_a.sql": "SELECT 1;",
+            "migrations/migrations/001_a.sql": "SELECT 1;",
+            "migrations/syntax/001_a.sql": "SELECT 1;\nALTER tabel t ADD x int;",
+            "migrations/unknown_key/001_a.sql": "SELECT 1;",
+            "migrations/unknown_key/suite.toml": 'desciption = "x"\n',
+            "broken.sql": "SELECT * FROM x;",
+        },
+    )
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "migrations/latin").mkdir()
+    (tmp_path / "migrations/latin/001_a.sql").write_bytes(b"SELECT '\xe9';")
+    arguments, code, message = BAD_INPUT[case]
+    done = bench(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "try:" in done.stderr or "usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hidden-secret" not in done.stdout + done.stderr
+    if case == "unknown key":
+        assert "description" in done.stderr
+        assert "data" in done.stderr
+
+
+def test_help_names_every_command_with_examples(tmp_path: Path) -> None:
+    done = bench("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("run", "report", "doctor", "examples:", "exit codes:"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys\nfrom bench.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "heavy = {'pandas', 'matplotlib', 'testcontainers', 'numpy', 'pyarrow', 'faker', 'docker'}\n"
+        "print('loaded:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("loaded: []"), done.stdout + done.stderr
+
+
+def test_a_server_of_somebody_else_keeps_no_trace(project: Path, server: Server) -> None:
+    """Over the test session's own server, as one that is reached by a connection string."""
+    settings = server.environ()
+    dsn = f"postgresql://{settings['PGUSER']}@/postgres?host={settings['PGHOST']}&port={settings['PGPORT']}"
+    with server.connect() as conn:
+        query = "SELECT datname, oid FROM pg_database ORDER BY datname"
+        before = conn.execute(query).fetchall()
+        done = bench(
+            *("run", "migrations", "--base", "schema.sql", "--server", dsn, "--repeats", "1"), cwd=project
+        )
+        assert done.returncode == 0, done.stderr
+        assert conn.execute(query).fetchall() == before
