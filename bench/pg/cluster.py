@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -21,11 +20,11 @@ from bench.pg.account import Account, server_account
 from bench.pg.binaries import Installation
 from bench.pg.endpoint import Endpoint
 from bench.pg.lease import Lease, end_lease, orphans, write_lease
+from bench.pg.postmaster import stop_postmaster, stop_processes
 from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUTS_S = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
-"""Fast shutdown, then immediate shutdown; what still runs afterwards is killed."""
+REMOVE_TIMEOUT_S = 10.0
 SOCKET_PATH_BYTES = 107
 STAND_INS = Path(__file__).parent / "extension"
 
@@ -86,8 +85,8 @@ def running_cluster(
         finally:
             _stop(process)
     finally:
-        remove(layout)
-        end_lease(lease)
+        if remove(layout):
+            end_lease(lease)
 
 
 def _require_runnable(installation: Installation, account: Account) -> None:
@@ -233,36 +232,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def stop_postmaster(postmaster: psutil.Process | None) -> None:
-    """Stop a postmaster, and the backends that a kill leaves; None, or one that is gone, is nothing to do."""
-    if postmaster is None:
-        return
-    try:
-        for signum, timeout_s in STOP_TIMEOUTS_S:
-            postmaster.send_signal(signum)
-            if _ended(postmaster, timeout_s):
-                return
-        for process in (postmaster, *postmaster.children(recursive=True)):
-            process.kill()
-            _ended(process, 10.0)
-    except psutil.NoSuchProcess:
-        return
-
-
-def _ended(process: psutil.Process, timeout_s: float) -> bool:
-    """Wait until a process is gone, or a zombie that its parent has not collected yet."""
-    deadline = time.monotonic() + timeout_s
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
+def remove(layout: Layout) -> bool:
+    """Remove the cluster's directories; tell whether they are gone, which a dying process may still delay."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    left = {layout.root, layout.socket}
+    while left:
+        for directory in left:
+            shutil.rmtree(directory, ignore_errors=True)
+        left = {directory for directory in left if directory.exists()}
+        if left and time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
     return True
-
-
-def remove(layout: Layout) -> None:
-    """Remove the cluster's directories."""
-    for directory in {layout.root, layout.socket}:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def sweep_clusters() -> list[str]:
@@ -272,20 +252,10 @@ def sweep_clusters() -> list[str]:
 
 def _sweep(lease: Lease) -> str:
     layout = Layout(Path(lease.details["root"]), Path(lease.details["socket"]))
-    postmaster = find_postmaster(layout.data)
-    stop_postmaster(postmaster)
+    running = stop_processes(layout.data)
     existed = layout.root.exists()
-    remove(layout)
+    if not remove(layout):
+        return f"cannot remove {layout.root}, left by {lease.owner.described}"
     end_lease(lease)
-    what = "a server" if postmaster else "a server's directory" if existed else "the lease of a server"
+    what = "a server" if running else "a server's directory" if existed else "the lease of a server"
     return f"removed {what} left by {lease.owner.described} ({layout.root})"
-
-
-def find_postmaster(data: Path) -> psutil.Process | None:
-    """Return the postmaster that runs on a data directory, or None; a reused number is not taken for it."""
-    try:
-        process = psutil.Process(int((data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0]))
-        arguments = process.cmdline()
-    except (OSError, ValueError, psutil.Error):
-        return None
-    return process if str(data) in arguments else None

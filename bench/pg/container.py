@@ -85,7 +85,8 @@ def _new_container(image: str, password: str) -> DockerContainer:
         .with_kwargs(labels={LABEL: json.dumps(asdict(this_process()))}, shm_size=SHARED_MEMORY)
     )
     near = container.get_docker_client().host() in LOOPBACK
-    container.ports[f"{PORT}/tcp"] = ("127.0.0.1", None) if near else None
+    ports: dict[str, Any] = container.ports  # typed without the address to bind, which the engine takes
+    ports[f"{PORT}/tcp"] = ("127.0.0.1", None) if near else None
     return container
 
 

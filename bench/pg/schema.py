@@ -34,9 +34,9 @@ def describe_schema(conn: psycopg.Connection[Any]) -> dict[str, str]:
     server have equal schemas exactly where their descriptions are equal. Where a sequence stands is data.
     """
     described: dict[str, str] = {}
-    with conn.transaction():
+    with conn.transaction(force_rollback=True):  # also a caller's transaction keeps its search_path
         conn.execute("SET LOCAL search_path = ''")  # so that every name is written with its schema
         for part in PARTS:
             query = load_query(f"schema_{part}", conn.info.server_version)
-            described.update(conn.execute(query).fetchall())  # type: ignore[arg-type]
+            described.update(conn.execute(query).fetchall())
     return dict(sorted(described.items()))

@@ -1,0 +1,72 @@
+"""The processes of a cluster: how they are found by their data directory, and how they are stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+
+STOP_TIMEOUTS_S = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
+"""Fast shutdown, then immediate shutdown; what still runs afterwards is killed."""
+KILL_TIMEOUT_S = 10.0
+
+
+def find_processes(data: Path) -> list[psutil.Process]:
+    """Return the ``postgres`` and ``initdb`` that were started with a data directory.
+
+    The directory's name is random, so that an argument equal to it tells them from everybody else's, also
+    before the server has written its postmaster.pid.
+    """
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def stop_processes(data: Path) -> bool:
+    """Stop what runs on a data directory; tell whether there was a server."""
+    postmaster = False
+    for process in find_processes(data):
+        try:
+            if process.name() == "postgres":
+                postmaster = True
+                stop_postmaster(process)
+            else:
+                os.killpg(process.pid, signal.SIGKILL)  # initdb leads a group of its own
+                _ended(process, KILL_TIMEOUT_S)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            continue
+    return postmaster
+
+
+def stop_postmaster(postmaster: psutil.Process | None) -> None:
+    """Stop a postmaster, and the backends that a kill leaves; None, or one that is gone, is no error."""
+    if postmaster is None:
+        return
+    try:
+        for signum, timeout_s in STOP_TIMEOUTS_S:
+            postmaster.send_signal(signum)
+            if _ended(postmaster, timeout_s):
+                return
+        for process in (postmaster, *postmaster.children(recursive=True)):
+            process.kill()
+            _ended(process, KILL_TIMEOUT_S)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _ended(process: psutil.Process, timeout_s: float) -> bool:
+    """Wait until a process is gone, or a zombie that its parent has not collected yet."""
+    deadline = time.monotonic() + timeout_s
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
