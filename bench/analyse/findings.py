@@ -239,8 +239,8 @@ def _non_transactional(migration: MigrationSummary) -> Iterator[Finding]:
         message=f"{first.where}: {many} outside a transaction for {seconds(total_s)}: a failure there leaves "
         f"what came before in place{', and an INVALID index' if invalid else ''}",
         evidence={"statements": len(plain), "duration_s": total_s, "lines": [each.line for each in plain]},
-        fix="Make each of them repeatable (IF NOT EXISTS"
-        + (", after DROP INDEX CONCURRENTLY IF EXISTS of an invalid one)." if invalid else ")."),
+        fix="Make each of them safe to run again"
+        + (": DROP INDEX CONCURRENTLY IF EXISTS before an index is built again." if invalid else "."),
     )
 
 

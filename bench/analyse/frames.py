@@ -129,7 +129,7 @@ def _migration_runs(run: Run) -> Iterator[tuple[dict[str, object], Repeat, Migra
     for each in run.passes:
         for repeat in each.repeats:
             for migration in repeat.migrations:
-                place = {
+                place: dict[str, object] = {
                     "pass": each.kind,
                     "hazard": each.hazard,
                     "repeat": repeat.index,

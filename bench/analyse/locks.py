@@ -88,15 +88,18 @@ def merge_locks(file: MigrationFile, runs: Sequence[StatementRun]) -> tuple[Lock
         for key, locks in by_key.items():
             repeats.setdefault(key, []).append(locks)
     merged = (_merge(file, runs[0], each) for each in repeats.values())
-    return tuple(
-        sorted(merged, key=lambda lock: (-lock.mode.strength, -(lock.longest_s or 0.0), lock.relation))
-    )
+    return tuple(sorted(merged, key=lambda lock: (-lock.mode.strength, longest_first(lock), lock.relation)))
+
+
+def longest_first(lock: LockSummary) -> float:
+    """Sort key: the longest hold first, an unknown one last."""
+    return 0.0 if lock.longest_s is None else -lock.longest_s
 
 
 def worst_block(locks: Iterable[LockSummary]) -> LockSummary | None:
     """The lock with the longest known hold; among equals the stronger, then the earlier."""
     known = [lock for lock in locks if lock.longest_s is not None]
-    return max(known, key=lambda lock: (lock.longest_s or 0.0, lock.mode.strength), default=None)
+    return min(known, key=lambda lock: (longest_first(lock), -lock.mode.strength), default=None)
 
 
 def _merge(file: MigrationFile, statement: StatementRun, repeats: Sequence[Sequence[Lock]]) -> LockSummary:

@@ -136,7 +136,7 @@ def _decimals(value: float) -> int:
 
 def _fixed(value: float, decimals: int) -> str:
     smallest = 10.0**-decimals
-    if 0 < abs(value) < smallest / 2:
+    if value != 0 and round(value, decimals) == 0:
         sign = "> -" if value < 0 else "< "
         return f"{sign}{smallest:.{decimals}f}"
     return f"{value:,.{decimals}f}"

@@ -1,8 +1,8 @@
 """Whether a suite can be deployed, as far as one rehearsal measured it.
 
-A hold of the solo pass is what another session would have waited at most for the lock, once the migration
-had it. How long the migration itself queues behind long transactions, and everybody else behind it, is
-another measurement and no part of this verdict.
+A hold of the solo pass is what another session would have waited at most for the table, once the migration
+had locked it. Waits for single rows that the migration changes, and how long it queues behind long
+transactions with everybody else behind it, are other measurements and no part of this verdict.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.analyse.locks import LockSummary
+from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import seconds, spread_seconds
 from bench.analyse.summary import MigrationSummary, RunSummary, summarise
 from bench.model.finding import Verdict
@@ -28,7 +28,7 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-CAVEAT = "on an idle server; queueing behind long transactions comes on top"
+CAVEAT = "on an idle server; waits for changed rows and behind long transactions come on top"
 
 
 def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
@@ -90,14 +90,15 @@ def _failed(summary: RunSummary) -> Verdict:
 
 def _long_blocks(summary: RunSummary, limits: Limits) -> list[LockSummary]:
     """The longest blocking lock of each migration on each relation, where it is too long; longest first."""
+    too_long = [
+        lock
+        for lock in _blocking(summary)
+        if lock.longest_s is not None and lock.longest_s > limits.conditional_s
+    ]
     worst: dict[tuple[str, str], LockSummary] = {}
-    for lock in _blocking(summary):
-        key = (lock.migration, lock.subject)
-        if (lock.longest_s or 0.0) > limits.conditional_s and (
-            key not in worst or (lock.longest_s or 0.0) > (worst[key].longest_s or 0.0)
-        ):
-            worst[key] = lock
-    return sorted(worst.values(), key=lambda lock: -(lock.longest_s or 0.0))
+    for lock in sorted(too_long, key=longest_first):
+        worst.setdefault((lock.migration, lock.subject), lock)
+    return list(worst.values())
 
 
 def _blocking(summary: RunSummary) -> Iterable[LockSummary]:
@@ -137,11 +138,11 @@ def _waits(summary: RunSummary) -> str:
         return f"nobody's writes would wait longer than {_hold(write)}, reads would not wait"
     if read == write:
         return f"nobody's reads or writes would wait longer than {_hold(write)}"
-    return f"nobody's writes would wait longer than {_hold(write)}, nobody's reads longer than {_hold(read)}"
+    return f"nobody's writes would wait longer than {_hold(write)}, nobody's reads than {_hold(read)}"
 
 
 def _hold(lock: LockSummary) -> str:
-    return f"{seconds(lock.longest_s)} ({_name(lock)}, {lock.mode.sql_name})"
+    return f"{seconds(lock.longest_s)} for a table ({_name(lock)}, {lock.mode.sql_name})"
 
 
 def _name(lock: LockSummary) -> str:

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.locks import LockSummary
+from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary, summarise
 from bench.analyse.verdict import judge
 from bench.model.finding import VerdictStatus
@@ -76,7 +76,7 @@ def _blocking(summary: RunSummary) -> list[LockSummary]:
     """The worst blocking lock of each statement on each table, longest first: indexes go with their table."""
     locks = [lock for lock in summary.locks if lock.blocks_reads or lock.blocks_writes]
     worst: dict[tuple[str, int, str], LockSummary] = {}
-    for lock in sorted(locks, key=lambda lock: -(lock.longest_s or 0.0)):
+    for lock in sorted(locks, key=longest_first):
         worst.setdefault((lock.migration, lock.statement, lock.subject), lock)
     return list(worst.values())
 
@@ -104,7 +104,7 @@ def _migrations(summary: RunSummary) -> Table:
 def _blocked(migration: MigrationSummary, lock: LockSummary | None) -> str:
     if lock is not None:
         return seconds(lock.longest_s)
-    return "never" if migration.outcome == "applied" else UNKNOWN
+    return "no lock" if migration.outcome == "applied" else UNKNOWN
 
 
 def _locks(locks: Sequence[LockSummary], numbers: Mapping[str, int]) -> Table:
@@ -166,11 +166,8 @@ def _print_line(label: str, value: str, console: Console) -> None:
 
 
 def _worst(summary: RunSummary) -> str:
-    worst = max(
-        (lock for lock in (summary.worst_read_block, summary.worst_write_block) if lock is not None),
-        key=lambda lock: lock.longest_s or 0.0,
-        default=None,
-    )
+    blocks = [lock for lock in (summary.worst_read_block, summary.worst_write_block) if lock is not None]
+    worst = min(blocks, key=longest_first, default=None)
     if worst is None:
         return "nobody" if summary.n else UNKNOWN
     who = "reads and writes" if worst.blocks_reads else "writes"

@@ -33,8 +33,8 @@ _SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}
 HOW_TO_READ = (
     "Times are medians over the repeats with the smallest and the largest. A hold is the time from grant to "
     "release of a lock, given as the bounds that agree with what was seen: another session would have waited "
-    "that long at most for it, on an idle server. How long the migration itself queues behind long "
-    "transactions, and others behind it, is not part of these figures. Locks on relations that the same "
+    "that long at most for it, on an idle server. Waits for rows that the migration changes, and queueing "
+    "behind long transactions, are no part of these figures. Locks on relations that the same "
     "migration created are left out: nobody else can know them yet."
 )
 

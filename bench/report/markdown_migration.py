@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.locks import LockSummary
+from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.report.excerpt import excerpt
 from bench.report.format import (
@@ -113,7 +113,7 @@ def _strongest(statement: StatementSummary) -> tuple[str, str]:
 
 
 def _locks(locks: Sequence[LockSummary]) -> str:
-    ordered = sorted(locks, key=lambda lock: -(lock.longest_s or 0.0))
+    ordered = sorted(locks, key=longest_first)
     return table(
         ("Relation", "Mode", "Longest hold", "Commands that wait", ">Taken in line"),
         (

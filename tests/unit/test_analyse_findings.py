@@ -169,6 +169,35 @@ def test_a_lock_kept_while_a_later_statement_runs_is_found_with_the_time_it_was_
     assert finding.fix == "Commit before line 21, or lock public.deals (line 11) after it."
 
 
+def test_a_kept_lock_that_blocks_writes_alone_is_found_too() -> None:
+    assert only(*held_across(4.0, SHARE)).evidence["mode"] == "ShareLock"
+
+
+def test_a_lock_is_worth_a_line_from_a_tenth_of_a_second_on() -> None:
+    assert only(*held_across(NOTICEABLE_S)).code == "held-across"
+
+
+def test_of_several_locks_on_a_table_the_one_kept_longest_is_named() -> None:
+    begin, first, later, commit, after = held_across(4.0)
+    second = replace(later, locks=(a_lock(mode=SHARE, held_s=4.001, granted_at_s=0.01),))
+    third = replace(later, index=9, started_at_s=4.005, duration_s=0.2)
+    assert only(begin, first, second, commit, after, third).statement == 1
+
+
+def test_a_statement_that_begins_when_the_lock_is_gone_did_not_run_under_it() -> None:
+    begin, first, later, commit, _ = held_across(4.0)
+    lock = replace(first.locks[0], released_at_s=4.011)
+    after = a_statement(4, duration_s=9.0, started_at_s=4.011)
+    finding = only(begin, replace(first, locks=(lock,)), later, commit, after)
+    assert finding.evidence["later_statements"] == 1
+
+
+def test_an_index_that_a_rewrite_made_anew_is_not_a_build_of_its_own() -> None:
+    rewrite = rewriting()
+    made = a_lock("public.deals_value", AX, target="index", new=True, table="public.deals")
+    assert only(replace(rewrite, locks=(*rewrite.locks, made))).code == "rewrite"
+
+
 def test_a_refusal_by_the_data_is_found_with_sqlstate_and_row() -> None:
     finding = only(a_statement(outcome="failed", error=an_error()))
     assert (finding.code, finding.severity) == ("fails-on-data", "error")
@@ -189,7 +218,13 @@ def test_statements_outside_a_transaction_are_one_note_per_file_with_their_lines
     assert (finding.code, finding.severity) == ("non-transactional", "info")
     assert finding.evidence == {"statements": 2, "duration_s": 0.5, "lines": [1, 30]}
     assert "INVALID index" in finding.message
-    assert "INVALID" not in only(plain("VACUUM")).message
+    assert ": 2 statements run outside a transaction for 500 ms" in finding.message
+    assert finding.fix is not None
+    assert "DROP INDEX CONCURRENTLY" in finding.fix
+    vacuum = only(plain("VACUUM"))
+    assert ": 1 statement runs outside a transaction for 250 ms" in vacuum.message
+    assert "INVALID" not in vacuum.message
+    assert vacuum.fix == "Make each of them safe to run again."
 
 
 WITH_LOCK: Sequence[Callable[[float], StatementRun]] = (
@@ -200,7 +235,10 @@ WITH_LOCK: Sequence[Callable[[float], StatementRun]] = (
 
 
 @pytest.mark.parametrize("plant", WITH_LOCK, ids=["rewrite", "index", "scan"])
-@pytest.mark.parametrize(("held_s", "severity"), [(0.5, "info"), (2.0, "warning"), (11.0, "error")])
+@pytest.mark.parametrize(
+    ("held_s", "severity"),
+    [(0.5, "info"), (0.995, "info"), (1.1, "warning"), (9.995, "warning"), (10.1, "error")],
+)
 def test_severity_follows_the_measured_hold(
     plant: Callable[[float], StatementRun], held_s: float, severity: str
 ) -> None:

@@ -183,6 +183,23 @@ def test_a_merged_lock_is_sampled_where_any_repeat_was() -> None:
     assert only_lock((a_lock(),), (a_lock(),)).source == "exact"
 
 
+def test_of_equal_modes_the_longer_hold_stands_first_and_an_unknown_one_last() -> None:
+    holds = {"public.c": None, "public.a": 0.1, "public.b": 0.7}
+    summary = with_locks(tuple(a_lock(name, AX, held_s) for name, held_s in holds.items()))
+    assert [lock.relation for lock in summary.locks] == ["public.b", "public.a", "public.c"]
+
+
+def test_a_wait_for_a_lock_is_the_longest_known_of_each_repeat() -> None:
+    waits = (
+        replace(a_lock(), waited_s=0.2),
+        replace(a_lock(), waited_s=None),
+        replace(a_lock(), waited_s=0.5),
+    )
+    lock = only_lock(waits, (replace(a_lock(), waited_s=None),))
+    assert lock.waited_s is not None
+    assert lock.waited_s.values == (0.5,)
+
+
 def test_locks_stand_strongest_first_and_the_strongest_felt_one_is_named() -> None:
     new_view = a_lock("public.v", AX, target="view", new=True)
     summary = with_locks((a_lock("public.a", LockMode.ROW_EXCLUSIVE), a_lock("public.b", SHARE), new_view))

@@ -29,8 +29,8 @@ def test_ready_sentence_has_duration_spread_and_the_longest_wait_on_a_named_tabl
     assert verdict == Verdict(
         "ready",
         "crm is ready: 4 migrations apply in 10.5 s (n=3, 10.2–10.8); nobody's reads or writes would wait "
-        "longer than 754 ms (deals, ACCESS EXCLUSIVE) on an idle server; queueing behind long transactions "
-        "comes on top.",
+        "longer than 754 ms for a table (deals, ACCESS EXCLUSIVE) on an idle server; waits for changed rows "
+        "and behind long transactions come on top.",
         (),
     )
 
@@ -153,6 +153,6 @@ def test_a_migration_that_did_not_run_is_a_condition() -> None:
 
 def test_reads_and_writes_are_told_apart_where_they_differ() -> None:
     verdict = judge(run_with(a_lock("public.a", held_s=0.1), a_lock("public.b", LockMode.SHARE, held_s=0.8)))
-    assert "nobody's writes would wait longer than 805 ms (b, SHARE)" in verdict.sentence
-    assert "nobody's reads longer than 105 ms (a, ACCESS EXCLUSIVE)" in verdict.sentence
+    assert "nobody's writes would wait longer than 805 ms for a table (b, SHARE)" in verdict.sentence
+    assert "nobody's reads than 105 ms for a table (a, ACCESS EXCLUSIVE)" in verdict.sentence
     assert "reads would not wait" in verdict_for(0.5, LockMode.SHARE).sentence
