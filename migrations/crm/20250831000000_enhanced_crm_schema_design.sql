@@ -116,20 +116,17 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $ranges$
 BEGIN
-    RETURN QUERY EXECUTE format($query$
-        SELECT numbered.first_id, numbered.last_id
-        FROM (
-            SELECT
-                id AS first_id,
-                coalesce(lead(id, $1 - 1) OVER by_id, last_value(id) OVER (
-                    by_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-                )) AS last_id,
-                row_number() OVER by_id - 1 AS position
-            FROM %s
-            WINDOW by_id AS (ORDER BY id)
-        ) AS numbered
-        WHERE numbered.position %% $1 = 0
-    $query$, relation) USING batch_rows;
+    EXECUTE format('SELECT id FROM %s ORDER BY id LIMIT 1', relation) INTO first_id;
+    WHILE first_id IS NOT NULL LOOP
+        EXECUTE format('SELECT id FROM %s WHERE id >= $1 ORDER BY id OFFSET $2 LIMIT 1', relation)
+        INTO last_id
+        USING first_id, batch_rows - 1;
+        IF last_id IS NULL THEN
+            EXECUTE format('SELECT id FROM %s ORDER BY id DESC LIMIT 1', relation) INTO last_id;
+        END IF;
+        RETURN NEXT;
+        EXECUTE format('SELECT id FROM %s WHERE id > $1 ORDER BY id LIMIT 1', relation) INTO first_id USING last_id;
+    END LOOP;
 END
 $ranges$;
 

@@ -193,7 +193,7 @@ CREATE INDEX IF NOT EXISTS idx_meeting_sequences_company
 COMMIT;
 
 -- ---------------------------------------------------------------------------------------------------------
--- Indexes on existing tables
+-- Indexes that the backfill needs
 -- ---------------------------------------------------------------------------------------------------------
 
 -- An interrupted CREATE INDEX CONCURRENTLY leaves an invalid index, which IF NOT EXISTS would take for a finished one.
@@ -230,26 +230,6 @@ SET lock_timeout = '10min';
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deals_company_created ON public.deals (company_id, created_at DESC, id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deals_primary_contact_created
     ON public.deals (primary_contact_id, created_at DESC, id);
-
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_primary_deal ON public.meetings (primary_deal_id);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_meeting_type ON public.meetings (meeting_type);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_meeting_outcome ON public.meetings (meeting_outcome);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_quality_score ON public.meetings (meeting_quality_score DESC);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_follow_up
-    ON public.meetings (owner_user_id, meeting_start DESC) WHERE follow_up_required AND NOT follow_up_scheduled;
-
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meeting_action_items_deal ON public.meeting_action_items (deal_id);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meeting_action_items_company
-    ON public.meeting_action_items (company_id);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meeting_action_items_contact
-    ON public.meeting_action_items (contact_id);
-
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deal_meetings_stage_at_meeting
-    ON public.deal_meetings (stage_at_meeting_id);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deal_meetings_stage_after_meeting
-    ON public.deal_meetings (stage_after_meeting_id);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deal_meetings_progression
-    ON public.deal_meetings (deal_id) WHERE moved_deal_forward;
 
 SET lock_timeout = '2s';
 
@@ -345,12 +325,13 @@ BEGIN
             lower(btrim(ct.email, E' \t\r\n')) AS email_key, ct.company_id
         FROM public.contacts AS ct
         WHERE ct.company_id IS NOT NULL
+            AND lower(btrim(ct.email, E' \t\r\n')) IN (SELECT u.email_key FROM unlinked AS u)
         ORDER BY lower(btrim(ct.email, E' \t\r\n')), ct.created_at, ct.id
     ),
     by_domain AS (
         SELECT DISTINCT ON (lower(btrim(c.domain))) lower(btrim(c.domain)) AS domain, c.id AS company_id
         FROM public.companies AS c
-        WHERE c.domain IS NOT NULL
+        WHERE lower(btrim(c.domain)) IN (SELECT u.domain FROM unlinked AS u)
         ORDER BY lower(btrim(c.domain)), c.created_at, c.id
     )
     INSERT INTO public.company_activities (id, company_id, activity_id, relationship_strength)
@@ -395,7 +376,12 @@ BEGIN
 
     deal := coalesce(
         held.primary_deal_id,
-        (SELECT dm.deal_id FROM public.deal_meetings AS dm WHERE dm.meeting_id = meeting ORDER BY dm.created_at, dm.id LIMIT 1)
+        (
+            SELECT dm.deal_id FROM public.deal_meetings AS dm
+            WHERE dm.meeting_id = meeting
+            ORDER BY dm.created_at, dm.id
+            LIMIT 1
+        )
     );
     -- activities.client_name and sales_rep are NOT NULL.
     client := coalesce(
@@ -516,6 +502,34 @@ END
 $backfill$;
 
 ANALYZE public.meetings, public.deal_meetings, public.company_activities;
+
+-- ---------------------------------------------------------------------------------------------------------
+-- The other indexes on existing tables, after the backfill: building one costs less than keeping it up meanwhile
+-- ---------------------------------------------------------------------------------------------------------
+
+SET lock_timeout = '10min';
+
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_primary_deal ON public.meetings (primary_deal_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_meeting_type ON public.meetings (meeting_type);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_meeting_outcome ON public.meetings (meeting_outcome);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_quality_score ON public.meetings (meeting_quality_score DESC);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meetings_follow_up
+    ON public.meetings (owner_user_id, meeting_start DESC) WHERE follow_up_required AND NOT follow_up_scheduled;
+
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meeting_action_items_deal ON public.meeting_action_items (deal_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meeting_action_items_company
+    ON public.meeting_action_items (company_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_meeting_action_items_contact
+    ON public.meeting_action_items (contact_id);
+
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deal_meetings_stage_at_meeting
+    ON public.deal_meetings (stage_at_meeting_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deal_meetings_stage_after_meeting
+    ON public.deal_meetings (stage_after_meeting_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_deal_meetings_progression
+    ON public.deal_meetings (deal_id) WHERE moved_deal_forward;
+
+SET lock_timeout = '2s';
 
 -- ---------------------------------------------------------------------------------------------------------
 -- Views
