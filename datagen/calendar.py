@@ -51,15 +51,13 @@ def moments(rows: Ints, count: int, hashes: Hashes) -> Ints:
     width = max((1 << 30) // count, 1)
     position = np.minimum((rows << 30) // count + below(hashes, width), (1 << 30) - 1)
     limits = _day_limits()
-    day = np.searchsorted(limits, position * limits[-1] >> 30, side="right")
+    day = (_FIRST - _ORIGIN).days + np.searchsorted(limits, position * limits[-1] >> 30, side="right")
     low = hashes << np.uint64(32)
     # The sum of two even draws: a day with its peak about noon.
     clock = 7 * HOUR + below(low, 6 * 3600) * SECOND + below(low * np.uint64(0x9E3779B1), 5 * 3600) * SECOND
-    return (
-        ((_FIRST - _ORIGIN).days + day) * DAY
-        + clock
-        + (hashes & np.uint64(0xFFFFF)).astype(np.int64) % SECOND
-    )
+    fraction = (hashes & np.uint64(0xFFFFF)).astype(np.int64) % SECOND
+    moment: Ints = day.astype(np.int64) * DAY + clock + fraction
+    return moment
 
 
 def days(moment: Ints) -> Ints:

@@ -100,7 +100,8 @@ def dirt(block: Block) -> Ints:
 
 def is_dirty(block: Block, kind: str) -> Mask:
     """Rows with this kind of dirt."""
-    return dirt(block) == DIRT_KINDS[block.table].index(kind)
+    found: Mask = dirt(block) == DIRT_KINDS[block.table].index(kind)
+    return found
 
 
 def ids(table: str, block: Block, rows: Ints, null: Mask | None = None) -> Uuids:

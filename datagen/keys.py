@@ -100,4 +100,4 @@ def _with_comment(key: Key, statement: Statement) -> list[Statement]:
 
 def _literal(definition: str) -> sql.SQL:
     """Text that the server's catalog gave, to be sent as it is."""
-    return sql.SQL(definition.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]
+    return sql.SQL(definition)

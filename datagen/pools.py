@@ -179,7 +179,7 @@ def _shoutable(texts: Sequence[str]) -> Pool:
 
 
 def _distinct_names(vocabularies: Sequence[Vocabulary]) -> list[list[str]]:
-    """Last names by locale, none twice but for case; where no blank follows, none is the beginning of another."""
+    """Last names by locale, none twice but for case, none the beginning of another where no blank follows."""
     taken: set[str] = set()
     groups = []
     for vocabulary in vocabularies:

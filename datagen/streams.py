@@ -108,7 +108,9 @@ def _zipf_knots(n: int, exponent_percent: int) -> Quantiles:
 
 def zipf_ranks(hashes: Hashes, n: int, exponent_percent: int = 80) -> Ints:
     """Ranks in [0, n), rank r drawn in proportion to (r + 1) ** -exponent; n from 1 to 2**32."""
-    return np.clip((_zipf_knots(n, exponent_percent).draw(hashes) >> 10) - 1, 0, n - 1)
+    ranks = (_zipf_knots(n, exponent_percent).draw(hashes) >> 10) - 1
+    inside: Ints = np.minimum(np.maximum(ranks, 0), n - 1)
+    return inside
 
 
 def permute(values: Ints, n: int, key: np.uint64) -> Ints:

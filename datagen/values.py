@@ -50,7 +50,8 @@ class Pool:
     @cached_property
     def lengths(self) -> NDArray[np.int32]:
         """Bytes of each element."""
-        return np.diff(np.frombuffer(self.raw.buffers()[1], dtype=np.int32))
+        offsets = np.frombuffer(self.raw.buffers()[1], dtype=np.int32)
+        return offsets[1:] - offsets[:-1]
 
     @cached_property
     def wire(self) -> Any:

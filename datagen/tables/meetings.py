@@ -96,7 +96,8 @@ def _touched(block: Block) -> Timestamps:
 
 def _is_external(block: Block) -> Mask:
     """Every other attendee is the customer."""
-    return block.rows % 2 == 1
+    odd: Mask = block.rows % 2 == 1
+    return odd
 
 
 def _either(inside: tuple[Piece, ...], outside: tuple[Piece, ...], external: Mask) -> Texts:
