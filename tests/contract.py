@@ -61,7 +61,7 @@ class ServerContract:
         )
         with opened.connect() as conn:
             for setting, value in {**recorded, **self.settings}.items():
-                if setting not in ("lc_collate", "lc_ctype", "locale_provider"):
+                if setting not in ("lc_collate", "lc_ctype", "locale", "locale_provider"):
                     shown = conn.execute("SELECT current_setting(%s)", [setting]).fetchone()
                     assert (setting, shown) == (setting, (value,))
 
@@ -135,7 +135,7 @@ class ServerContract:
             reading.join(timeout=20)
             assert not reading.is_alive()
 
-    @pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
+    @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
     def test_leaves_nothing_behind(
         self, opener: Opener, error: type[BaseException] | None, wait_until: Any
     ) -> None:

@@ -176,9 +176,8 @@ def _sessions(conn: psycopg.Connection[Any], name: str) -> list[tuple[int, str, 
 
 
 def _require_unused(conn: psycopg.Connection[Any], name: str, action: str) -> None:
-    """Raise where a session in the database is neither this tool's nor one of the server's own workers."""
-    ours = (TOOL, "autovacuum")
-    if any(not application.startswith(ours) for _, application, _ in _sessions(conn, name)):
+    """Raise where a session in the database is not this tool's."""
+    if any(not application.startswith(TOOL) for _, application, _ in _sessions(conn, name)):
         raise _in_use(conn, name, action)
 
 

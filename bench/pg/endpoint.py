@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from bench.errors import ServerError, UsageError
 
+APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
 MAINTENANCE_DATABASE = "postgres"
 
@@ -28,6 +29,7 @@ class Endpoint:
         """Return the libpq connection string. It holds the password: never print it."""
         chosen = dict(self.parameters)
         chosen.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+        chosen.setdefault("fallback_application_name", APPLICATION_NAME)
         if dbname is not None:
             chosen["dbname"] = dbname
         return make_conninfo("", **chosen)
@@ -59,7 +61,7 @@ class Endpoint:
         return text.replace(password, "***") if password else text
 
     def connect(
-        self, dbname: str | None = None, *, application_name: str = "pgrehearse"
+        self, dbname: str | None = None, *, application_name: str = APPLICATION_NAME
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection; ServerError names host, port, user and database."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,15 +35,13 @@ def stop_processes(data: Path) -> bool:
     """Stop what runs on a data directory; tell whether there was a server."""
     postmaster = False
     for process in find_processes(data):
-        try:
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
             if process.name() == "postgres":
                 postmaster = True
                 stop_postmaster(process)
             else:
                 os.killpg(process.pid, signal.SIGKILL)  # initdb leads a group of its own
                 _ended(process, KILL_TIMEOUT_S)
-        except (psutil.NoSuchProcess, ProcessLookupError):
-            continue
     return postmaster
 
 
@@ -55,11 +54,13 @@ def stop_postmaster(postmaster: psutil.Process | None) -> None:
             postmaster.send_signal(signum)
             if _ended(postmaster, timeout_s):
                 return
-        for process in (postmaster, *postmaster.children(recursive=True)):
-            process.kill()
-            _ended(process, KILL_TIMEOUT_S)
+        left = [postmaster, *postmaster.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            _ended(process, KILL_TIMEOUT_S)
 
 
 def _ended(process: psutil.Process, timeout_s: float) -> bool:

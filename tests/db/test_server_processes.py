@@ -98,12 +98,12 @@ def test_the_next_run_removes_a_server_whose_owner_was_killed(spawn: Callable[..
     assert lease_of(child) == []
 
 
-@pytest.mark.parametrize("phase", ["leased", "initdb", "starting"])
+@pytest.mark.parametrize("phase", ["initdb", "starting"])
 def test_an_owner_killed_while_it_starts(spawn: Callable[..., Any], wait_until: Any, phase: str) -> None:
     child = spawn()
     (root,) = wait_until(lambda: lease_of(child))
-    reached = {"leased": root, "initdb": root / "data" / "global", "starting": root / "server.log"}[phase]
-    wait_until(lambda: reached.exists() or phase == "leased")
+    reached = {"initdb": root / "data" / "global", "starting": root / "server.log"}[phase]
+    wait_until(reached.exists)
     child.kill()
     child.wait()
     sweep()
@@ -173,7 +173,10 @@ def test_a_wheel_that_only_root_can_read_is_copied(
         with open_server(ServerSpec("embedded", durable=False)) as server, server.connect() as conn:
             assert conn.info.server_version == server.info.version_num
     assert {path: path.stat().st_mode for path in modes} == modes
-    assert len(list((shared / "embedded").iterdir())) == 1
+    (copy,) = (shared / "embedded").iterdir()
+    next(copy.rglob("postgres.bki")).unlink()
+    with open_server(ServerSpec("embedded", durable=False)):
+        pass  # a copy with a file missing is made again
 
 
 @needs_root
