@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import class_row
 
 from bench.errors import UsageError
 from datagen.columns import Table
-
-Connection = psycopg.Connection[TupleRow]
+from datagen.parallel import Connection
 
 
 @dataclass(frozen=True, slots=True)

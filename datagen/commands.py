@@ -30,15 +30,16 @@ def load_command(dsn: str, plan: Plan, *, workers: int | None, json_to: str | No
 
 def write_command(directory: str, plan: Plan, *, form: Format, json_to: str | None, quiet: bool) -> int:
     """``datagen write``."""
-    files = write(Path(directory), plan, form=form)
+    with progress_display(quiet) as show:
+        files = write(Path(directory), plan, form=form, progress=show)
     document = {"files": [asdict(file) | {"path": str(file.path)} for file in files]}
 
-    def show() -> None:
+    def summarise() -> None:
         rows = [(file.path.name, f"{file.rows:,}", _megabytes(file.bytes)) for file in files]
         _table(("file", "rows", "size"), rows)
         print(f"load them with: psql -v ON_ERROR_STOP=1 -f load.sql   (in {directory})")
 
-    _deliver(document, json_to, quiet, show)
+    _deliver(document, json_to, quiet, summarise)
     return 0
 
 

@@ -1,23 +1,23 @@
-"""Progress of a load on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from datagen.load import Progress
+from datagen.progress import Listener, Progress
 
 _EVERY_S = 5.0
 
 
 @contextmanager
-def progress_display(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+def progress_display(quiet: bool) -> Iterator[Listener | None]:
     """Something to call with every Progress; None where nothing is to be shown."""
     if quiet:
         yield None

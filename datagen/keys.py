@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from datagen.catalog import Connection, Key, Trigger, qualified
+from datagen.catalog import Key, Trigger, qualified
+from datagen.parallel import Connection
 
 Statement = sql.Composed
 Job = tuple[str, list[Statement]]

@@ -6,10 +6,9 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
 
 import psycopg
 from psycopg import sql
@@ -17,7 +16,7 @@ from psycopg import sql
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
 from datagen.blocks import BLOCK_ROWS, Shard, shards, warm_up
-from datagen.catalog import Connection, Key, Trigger, check_tables, qualified, read_keys, read_triggers
+from datagen.catalog import Key, Trigger, check_tables, qualified, read_keys, read_triggers
 from datagen.keys import (
     Job,
     drop_keys,
@@ -26,25 +25,12 @@ from datagen.keys import (
     trigger_statements,
     validation_jobs,
 )
-from datagen.parallel import connect, run_jobs
+from datagen.parallel import Connection, connect, run_jobs
 from datagen.pools import build_pools, faker_version
+from datagen.progress import Listener, Meter, Phase, Progress
 from datagen.send import ShardResult, send_shard, server_error
 from datagen.spec import Plan
 from datagen.tables import TABLES
-
-Phase = Literal["copy", "index", "foreign key", "vacuum"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a load has come; units are rows while copying, statements or tables afterwards."""
-
-    phase: Phase
-    done: int
-    total: int
-    bytes: int
-    """Bytes sent to the server."""
-    elapsed_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +52,12 @@ class LoadResult:
     workers: int = 1
 
 
-@dataclass(slots=True)
-class _Meter:
-    """Counts what the workers report, and passes it on."""
-
-    tell: Callable[[Progress], None] | None
-    started: float
-    phase: Phase = "copy"
-    done: int = 0
-    total: int = 0
-    bytes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self, phase: Phase, total: int) -> None:
-        self.phase, self.done, self.total = phase, 0, total
-        self.add(0, 0)
-
-    def add(self, done: int, sent: int) -> None:
-        with self.lock:
-            self.done += done
-            self.bytes += sent
-            if self.tell:
-                elapsed = time.perf_counter() - self.started
-                self.tell(Progress(self.phase, self.done, self.total, self.bytes, elapsed))
-
-
 def load(
     conninfo: str,
     plan: Plan,
     *,
     workers: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Listener | None = None,
 ) -> LoadResult:
     """Fill the plan's tables, which must exist and be empty, over ``workers`` connections (default: cores).
 
@@ -104,7 +65,7 @@ def load(
     fit, ServerError where the server refuses, runs out of disk or goes away.
     """
     streams = workers or os.cpu_count() or 1
-    meter = _Meter(progress, time.perf_counter())
+    meter = Meter(progress)
     names = list(plan.rows)
     phases: dict[str, float] = {}
     with connect(conninfo) as conn:
@@ -128,7 +89,7 @@ def load(
 
 def _result(
     plan: Plan,
-    meter: _Meter,
+    meter: Meter,
     results: Sequence[ShardResult],
     sizes: dict[str, int],
     phases: dict[str, float],
@@ -143,7 +104,7 @@ def _result(
         seed=plan.seed,
         scale=plan.scale,
         generator_version=GENERATOR_VERSION,
-        load_s=time.perf_counter() - meter.started,
+        load_s=meter.elapsed_s,
         tables=tuple((name, rows[name], sizes[name]) for name in plan.rows),
         dirt=dict(sorted(dirt.items())),
         pools_sha256=build_pools(plan.seed).sha256(),
@@ -154,7 +115,7 @@ def _result(
     )
 
 
-def _copy(conninfo: str, plan: Plan, meter: _Meter, streams: int) -> list[ShardResult]:
+def _copy(conninfo: str, plan: Plan, meter: Meter, streams: int) -> list[ShardResult]:
     meter.begin("copy", plan.total_rows)
     warm_up(plan)
 
@@ -166,12 +127,12 @@ def _copy(conninfo: str, plan: Plan, meter: _Meter, streams: int) -> list[ShardR
     return run_jobs(conninfo, streams, shards(plan, size), send)
 
 
-def _run(conninfo: str, streams: int, jobs: Sequence[Job], phase: Phase, meter: _Meter) -> None:
+def _run(conninfo: str, streams: int, jobs: Sequence[Job], phase: Phase, meter: Meter) -> None:
     meter.begin(phase, len(jobs))
 
     def work(conn: Connection, job: Job, stop: threading.Event) -> None:
         _execute(conn, job)
-        meter.add(1, 0)
+        meter.add(1)
 
     run_jobs(conninfo, streams, jobs, work)
 
@@ -231,3 +192,6 @@ def _restored_on_failure(
                 "create the schema again before the next load",
             ) from failure
         raise
+
+
+__all__ = ["LoadResult", "Progress", "load"]

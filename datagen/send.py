@@ -11,15 +11,13 @@ from typing import TypeAlias
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
 from bench.errors import Interrupted, ServerError
 from datagen.blocks import Shard, binary_block, blocks, count_dirt
 from datagen.encode import HEADER, TRAILER
+from datagen.parallel import Connection
 from datagen.spec import Plan
 from datagen.tables import TABLES
-
-Connection = psycopg.Connection[TupleRow]
 
 _AHEAD = 3
 _MESSAGE_BYTES = 256 * 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal
 from bench.errors import BenchError, UsageError
 from datagen.blocks import Shard, binary_block, blocks, csv_block
 from datagen.encode import HEADER, TRAILER
+from datagen.progress import Listener, Meter
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
@@ -34,18 +35,19 @@ def write(
     plan: Plan,
     *,
     form: Format = "csv",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Listener | None = None,
 ) -> tuple[WrittenFile, ...]:
     """One file per table and load.sql, into a new or empty directory.
 
-    ``progress`` gets rows and bytes of every block. Raises UsageError where the directory holds files,
-    BenchError where they cannot be written.
+    Raises UsageError where the directory holds files, BenchError where they cannot be written.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is not an empty directory", "give a new directory")
+    meter = Meter(progress)
+    meter.begin("copy", plan.total_rows)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        files = tuple(_write_table(directory, plan, table, form, progress) for table in plan.rows)
+        files = tuple(_write_table(directory, plan, table, form, meter) for table in plan.rows)
         (directory / "load.sql").write_text(
             "".join(_copy_line(file, form) for file in files), encoding="utf-8"
         )
@@ -63,9 +65,7 @@ def digest(plan: Plan, shard: Shard, *, block_rows: int) -> str:
     return result.hexdigest()
 
 
-def _write_table(
-    directory: Path, plan: Plan, table: str, form: Format, progress: Callable[[int, int], None] | None
-) -> WrittenFile:
+def _write_table(directory: Path, plan: Plan, table: str, form: Format, meter: Meter) -> WrittenFile:
     path = directory / f"{table}.{'csv' if form == 'csv' else 'copy'}"
     hashed = sha256()
     size = 0
@@ -74,8 +74,7 @@ def _write_table(
             file.write(data)
             hashed.update(data)
             size += len(data)
-            if progress:
-                progress(rows, len(data))
+            meter.add(rows, len(data))
     return WrittenFile(table, path, plan.rows[table], size, hashed.hexdigest())
 
 
