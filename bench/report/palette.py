@@ -22,7 +22,7 @@ LIGHT: dict[str, str] = {
     "lock-3": "#f3ca78",
     "lock-4": "#eeae52",
     "lock-5": "#e4883b",
-    "lock-6": "#cf5d2e",
+    "lock-6": "#d46231",
     "lock-7": "#ad3326",
     "lock-8": "#7a1027",
     "calm": "#8093aa",

@@ -10,8 +10,11 @@ from bench.model.lock import LockMode
 from bench.model.metric import Counters
 from bench.report import format as fmt
 from bench.report.excerpt import excerpt
+from bench.report.timeline import WEAKEST_SHOWN
 
 EXCERPT = 160
+NAMED = 8
+"""So many relations are named of those that a statement locked in one weak mode."""
 LABELS: Sequence[tuple[str, str]] = (
     ("wal_bytes", "WAL"),
     ("wal_records", "WAL records"),
@@ -46,6 +49,8 @@ class LockView:
     target: str
     mode: str
     strength: int
+    weak: bool
+    """Stands in the way of nothing that applications and maintenance do all day."""
     waiting: str
     """Which commands wait behind it."""
     held: str
@@ -84,6 +89,9 @@ class StatementView:
     blocks: str
     """``reads``, ``writes`` or empty: what waits behind its strongest lock."""
     locks: tuple[LockView, ...]
+    """Those that stand in somebody's way, strongest first."""
+    weak_locks: str
+    """The others on relations that existed before, in words."""
     new_locks: int
     transaction: str
     rewrites: tuple[str, ...]
@@ -103,7 +111,7 @@ def statement_views(anchor: str, statements: Sequence[StatementSummary]) -> tupl
 
 def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> StatementView:
     spread = statement.duration_s
-    felt = [_lock(lock) for lock in statement.locks if lock.felt]
+    felt = [lock for lock in statement.locks if lock.felt]
     strongest = statement.strongest_lock
     return StatementView(
         anchor=anchor,
@@ -117,9 +125,10 @@ def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> St
         spread=fmt.spread_seconds(spread),
         duration_s=spread.median if spread else 0.0,
         share=spread.median / longest_s if spread and longest_s else 0.0,
-        strongest=felt[0] if felt else None,
+        strongest=_lock(strongest) if strongest else None,
         blocks=_blocks(strongest.mode if strongest else None),
-        locks=tuple(felt),
+        locks=tuple(_lock(lock) for lock in felt if lock.mode.strength >= WEAKEST_SHOWN.strength),
+        weak_locks=_weak([lock for lock in felt if lock.mode.strength < WEAKEST_SHOWN.strength]),
         new_locks=sum(lock.new for lock in statement.locks),
         transaction=TRANSACTIONS[statement.transaction],
         rewrites=tuple(
@@ -145,6 +154,7 @@ def _lock(lock: LockSummary) -> LockView:
         target=f"{kind} of {lock.table}" if kind and lock.table else kind,
         mode=lock.mode.sql_name,
         strength=lock.mode.strength,
+        weak=lock.mode.strength < WEAKEST_SHOWN.strength,
         waiting=", ".join(lock.mode.blocks) or "nothing",
         held=fmt.bounds_seconds(lock.held_s_bounds)
         if lock.held_s_bounds
@@ -152,6 +162,16 @@ def _lock(lock: LockSummary) -> LockView:
         waited=fmt.seconds(lock.waited_s.high) if lock.waited_s and lock.waited_s.high > 0 else "",
         source=lock.source,
     )
+
+
+def _weak(locks: Sequence[LockSummary]) -> str:
+    """``ROW EXCLUSIVE on a, b, c and 3 more; ACCESS SHARE on c``."""
+    parts = []
+    for mode in sorted({lock.mode for lock in locks}, key=lambda mode: -mode.strength):
+        names = list(dict.fromkeys(lock.relation for lock in locks if lock.mode is mode))
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        parts.append(f"{mode.sql_name} on {', '.join(names[:NAMED])}{more}")
+    return "; ".join(parts)
 
 
 def _blocks(mode: LockMode | None) -> str:

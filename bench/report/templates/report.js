@@ -68,11 +68,12 @@
   addEventListener("hashchange", reveal);
   reveal();
 
-  by("download").addEventListener("click", () => {
-    const run = by("run");
+  by("download").addEventListener("click", async () => {
+    const packed = Uint8Array.from(atob(JSON.parse(by("run").textContent).data), (c) => c.charCodeAt(0));
+    const json = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     const link = document.createElement("a");
-    link.download = run.dataset.name;
-    link.href = URL.createObjectURL(new Blob([run.textContent], { type: "application/json" }));
+    link.download = by("download").dataset.name;
+    link.href = URL.createObjectURL(await new Response(json).blob());
     link.click();
     URL.revokeObjectURL(link.href);
   });

@@ -1,0 +1,327 @@
+"""Figures: byte for byte repeatable, nothing overlaps or leaves the sheet, what is missing is said."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from factories import (
+    a_lock,
+    a_migration,
+    a_query,
+    a_run,
+    a_statement,
+    empty_run,
+    rich_run,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analyse.queries import summarise_query
+from bench.analyse.summary import summarise
+from bench.model.lock import LockMode
+from bench.model.plan import QueryCost
+from bench.model.run import Run
+from bench.model.statement import StatementRun
+from bench.report import figures
+from bench.report.figures import Picture, draw_figures
+from bench.report.figures.axes import needs_log
+from bench.report.figures.costs import MOST_ROWS, cost_rows
+from bench.report.figures.durations import LONGEST, duration_rows
+from bench.report.figures.locks import caption, draw_timeline, place_labels
+from bench.report.figures.sheet import PNG_DPI, WIDTH_IN, Sheet
+from bench.report.figures.text import columns, fit
+from bench.report.palette import DARK, LIGHT, luminance, text_on
+from bench.report.timeline import Mark, migration_timeline, suite_timeline
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202egnp.exe 😀 שלום 日本語 $x$ \\frac \x07"
+SHORTEST_S, TWO_HOURS_S = 40e-6, 7200.0
+
+
+def statements(n: int, relations: int, *, seed: int = 3) -> list[StatementRun]:
+    """Statements from 40 µs to two hours, with locks in every mode on relations of very different names."""
+    draw = random.Random(seed)
+    names = [
+        "public." + (f"r{i:02d}_" + ("a_long_name_" * 20 if i % 3 == 0 else "t"))[:200]
+        for i in range(relations)
+    ]
+    found, now = [], 0.0
+    for i in range(n):
+        took = {0: SHORTEST_S, 1: TWO_HOURS_S}.get(i, 10 ** draw.uniform(-4, 3))
+        locks = tuple(
+            a_lock(
+                draw.choice(names), draw.choice(list(LockMode)), took, granted_at_s=now + took / 4,
+                new=draw.random() < 0.2, source="sampled" if draw.random() < 0.5 else "exact",
+            )
+            for _ in range(min(relations, 4))
+        )  # fmt: skip
+        locks = (*(replace(lock, waited_s=took / 4) for lock in locks[:1]), *locks[1:])
+        text = (
+            f"ALTER TABLE {names[i % relations] if names else 'x'} ADD {HOSTILE if i % 5 == 0 else 'c int'}"
+        )
+        found.append(a_statement(i, text, duration_s=took, started_at_s=now, locks=locks))
+        now += took
+    return found
+
+
+def a_hard_run() -> Run:
+    queries = [
+        replace(
+            a_query(10.0 ** (i % 7 - 5), 10.0 ** (i % 5 - 4)), name=HOSTILE if i % 4 == 0 else "q" * (7 * i)
+        )
+        for i in range(MOST_ROWS + 8)
+    ]
+    broken = replace(
+        a_query(0.02, None),
+        name="broken",
+        after=QueryCost(None, None, None, None, None, None, error=HOSTILE * 4),
+    )
+    first = a_migration(statements(120, 60), "001_" + "long_name_" * 20)
+    return a_run([first, a_migration(statements(40, 1), "002_b")], queries=[*queries, broken])
+
+
+@pytest.fixture
+def texts_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], dict[str, list[tuple[str, object]]]]:
+    """Draws all figures of a run; for each, the texts on it with their boxes, in pixels of the sheet."""
+    sheets: list[Sheet] = []
+    monkeypatch.setattr(Sheet, "finish", lambda page: sheets.append(page))
+
+    def draw(run: Run) -> dict[str, list[tuple[str, object]]]:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.text import Text
+
+        list(draw_figures(run, summarise(run)))
+        found = {}
+        for page in sheets:
+            page.figure.set_dpi(PNG_DPI)
+            canvas = FigureCanvasAgg(page.figure)
+            renderer = canvas.get_renderer()
+            texts = [t for t in page.figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+            found[page.name] = [(t.get_text(), t.get_window_extent(renderer)) for t in texts]
+        return found
+
+    return draw
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("make", [a_hard_run, rich_run], ids=["hard", "rich"])
+def test_no_text_overlaps_another_or_leaves_the_sheet(
+    make: Callable[[], Run], texts_of: Callable[[Run], dict[str, list[tuple[str, object]]]]
+) -> None:
+    for name, texts in texts_of(make()).items():
+        for text, box in texts:
+            assert box.x0 >= -1, (name, text)  # type: ignore[attr-defined]
+            assert box.x1 <= WIDTH_IN * PNG_DPI + 1, (name, text)  # type: ignore[attr-defined]
+        for (one, a), (other, b) in itertools.combinations(texts, 2):
+            wide = min(a.x1, b.x1) - max(a.x0, b.x0)  # type: ignore[attr-defined]
+            high = min(a.y1, b.y1) - max(a.y0, b.y0)  # type: ignore[attr-defined]
+            assert min(wide, high) <= 3, (name, one, other)
+
+
+def pictures(run: Run) -> dict[str, Picture]:
+    return {picture.name: picture for picture in draw_figures(run, summarise(run))}
+
+
+def svg_text(picture: Picture) -> str:
+    return " ".join(
+        "".join(e.itertext()) for e in ET.fromstring(picture.svg).iter() if e.tag.endswith("}text")
+    )
+
+
+@pytest.fixture(scope="module")
+def rich() -> dict[str, Picture]:
+    return pictures(rich_run())
+
+
+def test_drawing_twice_gives_the_same_bytes() -> None:
+    statement = a_statement(0, locks=(a_lock(source="sampled"), a_lock("public.x", LockMode.SHARE)))
+    run = a_run([a_migration([statement])], queries=[a_query()])
+    first, second = pictures(run), pictures(run)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name].svg == second[name].svg
+        assert first[name].png == second[name].png
+        assert b"<dc:date>" not in first[name].svg
+
+
+def test_every_figure_states_n_or_repeat_and_units(rich: dict[str, Picture]) -> None:
+    drawn = rich
+    assert set(drawn) == {
+        "durations",
+        "locks",
+        "locks-01",
+        "locks-02",
+        "locks-03",
+        "locks-04",
+        "queries",
+        "volume",
+    }
+    assert "n = 3 repeats" in drawn["durations"].caption
+    assert "Repeat 1 of 3" in drawn["locks"].caption
+    assert "every 10.0 ms" in drawn["locks"].caption
+    assert "time since the first statement began (s)" in svg_text(drawn["locks"])
+    assert "volume (MiB)" in svg_text(drawn["volume"])
+    assert "logarithmic" in svg_text(drawn["queries"])
+
+
+def test_png_is_twice_the_screen_size(rich: dict[str, Picture]) -> None:
+    import matplotlib.image
+
+    pixels = matplotlib.image.imread(BytesIO(rich["volume"].png))
+    assert pixels.shape[1] == pytest.approx(10.8 * 192, abs=1)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        empty_run(),
+        a_run([a_migration([])]),
+        a_run([a_migration([a_statement(0, "SELECT 1", duration_s=4e-5)])]),
+    ],
+    ids=["nothing ran", "no statements", "one without locks"],
+)
+def test_what_is_missing_is_said(run: Run) -> None:
+    drawn = pictures(run)
+    assert "No view, function or query was costed" in svg_text(drawn["queries"])
+    for name in drawn.keys() & {"locks", "locks-01"}:
+        assert "No relation that existed before was locked" in svg_text(drawn[name])
+
+
+def test_only_the_longest_statements_are_named_and_the_rest_is_counted() -> None:
+    run = a_run(
+        [a_migration([a_statement(i, f"SELECT {i}", duration_s=1.0 + i) for i in range(LONGEST + 63)])]
+    )
+    rows = duration_rows(summarise(run))
+    named = [row for row in rows if row.line]
+    assert len(named) == LONGEST
+    assert min(row.median_s or 0 for row in named) == 1.0 + 63
+    assert [row.label for row in rows if "other" in row.label] == ["63 other statements together"]
+    total = sum(row.median_s or 0 for row in rows)
+    assert total == pytest.approx(summarise(run).duration_s.median)  # type: ignore[union-attr]
+
+
+def test_queries_without_a_figure_are_never_folded() -> None:
+    queries = [a_query(0.1, 0.2 + i) for i in range(MOST_ROWS)]
+    broken = replace(
+        a_query(0.1, None), name="broken", after=QueryCost(None, None, None, None, None, None, error="no")
+    )
+    rows, folded = cost_rows([summarise_query(query) for query in [*queries, broken]])
+    assert [row.reason for row in rows if row.label == "broken"] == ["no"]
+    assert folded == 1
+
+
+def test_the_axis_turns_logarithmic_above_a_factor_of_a_hundred() -> None:
+    assert not needs_log([1.0, 100.0])
+    assert needs_log([0.99, 100.0])
+    assert not needs_log([0.0, 5.0])
+
+
+def test_lanes_show_existing_relations_in_blocking_modes_longest_held_first() -> None:
+    locks = (
+        a_lock("public.a", LockMode.SHARE, 0.2),
+        a_lock("public.b", LockMode.ACCESS_EXCLUSIVE, 0.4),
+        a_lock("public.made", LockMode.ACCESS_EXCLUSIVE, 0.9, new=True),
+        a_lock("public.read", LockMode.ACCESS_SHARE, 0.9),
+        a_lock("pg_toast.pg_toast_1_index", LockMode.ACCESS_EXCLUSIVE, 0.9, target="index"),
+    )
+    run = a_run([a_migration([a_statement(0, locks=locks)])])
+    timeline = migration_timeline(run, summarise(run), "001_first")
+    assert timeline is not None
+    assert [lane.relation for lane in timeline.lanes] == ["public.b", "public.a"]
+    assert (timeline.new, timeline.weak) == (1, 1)
+    assert "1 lock on relations that the migration created itself; 1 lock weaker" in caption(timeline)
+
+
+def test_the_repeat_of_median_duration_is_shown() -> None:
+    def repeat(seconds: float) -> list[object]:
+        return [a_migration([a_statement(0, duration_s=seconds, locks=(a_lock(held_s=seconds),))])]
+
+    run = a_run(repeat(3.0), repeat(1.0), repeat(2.0))  # type: ignore[arg-type]
+    timeline = migration_timeline(run, summarise(run), "001_first")
+    assert timeline is not None
+    assert timeline.repeat == 3
+    assert timeline.lanes[0].held_s == pytest.approx(2.0)
+
+
+def test_overlapping_holds_of_a_relation_count_once() -> None:
+    locks = tuple(
+        a_lock("public.a", mode, 1.0, granted_at_s=0.5 * i) for i, mode in enumerate(list(LockMode)[5:])
+    )
+    run = a_run([a_migration([a_statement(0, duration_s=3.0, locks=locks)])])
+    timeline = migration_timeline(run, summarise(run), "001_first")
+    assert timeline is not None
+    assert timeline.lanes[0].held_s == pytest.approx(2.0)
+
+
+def test_the_suite_timeline_puts_migrations_one_after_another() -> None:
+    held = a_lock("public.a", LockMode.SHARE, 0.5)
+    run = a_run([a_migration([a_statement(0, locks=(held,))], id) for id in ("001_a", "002_b")])
+    timeline = suite_timeline(run, summarise(run))
+    assert timeline is not None
+    starts = [bar.start_s for bar in timeline.lanes[0].bars]
+    assert starts == [0.0, pytest.approx(timeline.span_s / 2)]
+
+
+def test_many_migrations_get_timelines_for_the_worst_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "MOST_TIMELINES", 2)
+    some = [a_migration([a_statement(0, locks=(a_lock(held_s=0.1 + i),))], f"{i:03d}_m") for i in range(4)]
+    names = {picture.name for picture in draw_figures(a_run(some), summarise(a_run(some)))}
+    assert "locks-01" not in names
+    assert "locks-02" not in names
+    assert {"locks", "locks-03", "locks-04"} <= names
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 90), st.floats(0.01, 10), st.text(max_size=30)), max_size=30),
+)
+def test_labels_never_overlap_and_stay_on_the_axis(spans: list[tuple[float, float, str]]) -> None:
+    marks = [Mark(start, start + length, (text + " long", "7")) for start, length, text in spans]
+    placed = place_labels(marks, 100.0, 500.0, 4.0)
+    edges = [(at * 5.0, at * 5.0 + columns(text) * 4.0) for at, text in placed]
+    assert all(end <= 500.0 for _, end in edges)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(edges))
+
+
+@given(st.text(max_size=300), st.integers(3, 60), st.sampled_from(["start", "middle"]))
+def test_fitted_text_fits_and_has_no_control_characters(text: str, room: int, keep: str) -> None:
+    fitted = fit(text, room, keep=keep)
+    assert columns(fitted) <= room
+    assert not re.search(r"[\x00-\x1f\u202a-\u202e\u2066-\u2069]", fitted)
+
+
+def test_lock_colours_are_ordered_by_lightness_in_both_themes() -> None:
+    light = [luminance(LIGHT[f"lock-{mode.strength}"]) for mode in LockMode]
+    dark = [luminance(DARK[f"lock-{mode.strength}"]) for mode in LockMode]
+    assert light == sorted(light, reverse=True)
+    assert dark == sorted(dark)
+    assert len(set(LIGHT.values())) == len(LIGHT), "a colour must name one token"
+    assert LIGHT.keys() == DARK.keys()
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_is_readable_on_every_lock_colour(theme: dict[str, str]) -> None:
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(one), luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    for mode in LockMode:
+        colour = theme[f"lock-{mode.strength}"]
+        assert contrast(colour, text_on(colour)) >= 4.5
+    assert contrast(theme["ink"], theme["paper"]) >= 7
+    assert contrast(theme["muted"], theme["band"]) >= 4.5
+
+
+def test_every_extreme_draws() -> None:
+    one = a_run([a_migration([a_statement(0, duration_s=SHORTEST_S, locks=(a_lock(held_s=SHORTEST_S),))])])
+    timeline = migration_timeline(one, summarise(one), "001_first")
+    assert timeline is not None
+    assert "≤ 5.04 ms" in svg_text(draw_timeline(timeline, "tiny"))
+    unknown = a_statement(0, duration_s=1.0, locks=(a_lock(held_s=None, granted_at_s=None),))
+    run = a_run([a_migration([unknown])])
+    assert "–" in svg_text(pictures(run)["locks-01"])

@@ -1,0 +1,264 @@
+"""What the page says: orders, sums and wording follow from the numbers, and the unknown stays unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from factories import (
+    a_dataset,
+    a_lock,
+    a_migration,
+    a_query,
+    a_run,
+    a_statement,
+    an_error,
+    empty_run,
+    failed_run,
+    rich_run,
+)
+
+from bench.analyse.summary import summarise
+from bench.model.finding import Finding
+from bench.model.lock import LockMode
+from bench.model.plan import QueryCost
+from bench.model.run import Note, Run
+from bench.model.statement import Rewrite
+from bench.report.excerpt import excerpt
+from bench.report.findingview import evidence_text
+from bench.report.plantree import plan_rows
+from bench.report.queryview import query_views
+from bench.report.view import PageView, page_view
+
+
+def page(run: Run) -> PageView:
+    return page_view(run, summarise(run))
+
+
+def tiles(run: Run) -> dict[str, tuple[str, str]]:
+    return {tile.label: (tile.value, tile.detail) for tile in page(run).tiles}
+
+
+def test_tiles_name_the_worst_lock_and_link_to_its_statement() -> None:
+    reading = a_statement(0, locks=(a_lock("public.a", LockMode.ACCESS_EXCLUSIVE, 0.2),))
+    writing = a_statement(1, locks=(a_lock("public.b", LockMode.SHARE, 3.0),))
+    reads, writes, *_ = page(a_run([a_migration([reading, writing])])).tiles
+    assert (reads.value, reads.detail) == ("205 ms", "ACCESS EXCLUSIVE on public.a")
+    assert (reads.place, reads.href) == ("001_first.sql:1", "#m1-s0")
+    assert (writes.detail, writes.href) == ("SHARE on public.b", "#m1-s1")
+    assert writes.value.startswith("3.0")
+
+
+def test_tiles_tell_none_from_not_known_and_from_nothing_ran() -> None:
+    free = a_run([a_migration([a_statement(0, locks=(a_lock(new=True),))])])
+    assert tiles(free)["Reads blocked, at most"] == (
+        "not at all",
+        "no lock on an existing table blocks reads",
+    )
+    unknown = a_run([a_migration([a_statement(0, locks=(a_lock(held_s=None),))])])
+    assert tiles(unknown)["Reads blocked, at most"][0] == "–"
+    assert "not known" in tiles(unknown)["Reads blocked, at most"][1]
+    assert tiles(empty_run())["Reads blocked, at most"] == ("–", "nothing ran")
+    assert tiles(empty_run())["Duration of all migrations"][0] == "–"
+
+
+def test_a_production_duration_is_never_made_up() -> None:
+    run = replace(a_run([a_migration([a_statement()])]), dataset=a_dataset())
+    assert "not predicted" in page(run).prediction
+    assert "one size, 725 k rows" in page(run).prediction
+    assert page(replace(run, forecast={"fit": "…"})).prediction == ""
+
+
+def test_the_verdict_is_worked_out_where_the_run_has_none() -> None:
+    assert page(failed_run()).verdict.word == "Not ready"
+    assert page(rich_run()).verdict.word == "Ready"
+
+
+def test_the_table_has_one_unit_per_column_and_sorts_by_seconds() -> None:
+    view = page(rich_run())
+    assert view.units.duration == "s"
+    longest = max(view.migrations, key=lambda migration: migration.duration.key)
+    assert longest.position == 2
+    assert all(" " not in migration.duration.text for migration in view.migrations)
+    assert [migration.anchor for migration in view.migrations] == ["m1", "m2", "m3", "m4"]
+
+
+def test_a_hold_that_nobody_knows_sorts_above_all() -> None:
+    held = a_migration([a_statement(locks=(a_lock(held_s=90.0),))], "001_a")
+    unknown = a_migration([a_statement(locks=(a_lock(held_s=None),))], "002_b")
+    first, second = page(a_run([held, unknown])).migrations
+    assert second.reads.text == "–"
+    assert second.reads.key > first.reads.key > 0
+
+
+def test_statements_carry_locks_on_existing_relations_and_count_the_others() -> None:
+    locks = (
+        a_lock("public.new", new=True),
+        a_lock("public.a", LockMode.ROW_EXCLUSIVE),
+        a_lock("public.b", LockMode.SHARE, source="sampled", bounds=(0.0, 0.01)),
+    )
+    [statement] = page(a_run([a_migration([a_statement(0, locks=locks)])])).migrations[0].statements
+    assert [(lock.relation, lock.mode) for lock in statement.locks] == [("public.b", "SHARE")]
+    assert statement.weak_locks == "ROW EXCLUSIVE on public.a"
+    assert statement.new_locks == 1
+    assert statement.blocks == "writes"
+    assert statement.locks[0].held == "≤ 10.0 ms"
+    assert statement.locks[0].source == "sampled"
+    assert "INSERT, UPDATE, DELETE" in statement.locks[0].waiting
+    assert statement.strongest == statement.locks[0]
+
+
+def test_bars_compare_within_a_migration() -> None:
+    statements = [a_statement(0, duration_s=0.5), a_statement(1, duration_s=2.0)]
+    shares = [each.share for each in page(a_run([a_migration(statements)])).migrations[0].statements]
+    assert shares == [0.25, 1.0]
+
+
+def test_counters_that_varied_show_their_range() -> None:
+    def repeat(wal: int) -> Any:
+        counters = replace(a_statement().counters, wal_bytes=wal)
+        return [a_migration([a_statement(0, counters=counters)])]
+
+    [statement] = page(a_run(repeat(1024), repeat(4096), repeat(2048))).migrations[0].statements
+    wal = next(fact for fact in statement.counters if fact.label == "WAL")
+    assert (wal.value, wal.note) == ("2 KiB", "1 KiB to 4 KiB")
+
+
+def test_errors_rewrites_and_skipped_statements_show() -> None:
+    failed = a_statement(0, outcome="failed", error=replace(an_error(line=7), column=3, hint="try again"))
+    skipped = a_statement(1, outcome="skipped", duration_s=None)
+    rewritten = a_statement(2, rewrites=(Rewrite("public.deals", "table", None, 2048),))
+    one, two, three = page(a_run([a_migration([failed, skipped, rewritten])])).migrations[0].statements
+    facts = {fact.label: fact.value for fact in one.error}
+    assert facts["SQLSTATE"] == "23505"
+    assert facts["place"] == "001_first.sql:7, column 3"
+    assert facts["hint"] == "try again"
+    assert (two.outcome, two.duration) == ("skipped", "–")
+    assert three.rewrites == ("public.deals, 2 KiB",)
+
+
+def test_excerpts_leave_out_leading_comments_alone() -> None:
+    assert excerpt("-- why\n/* a /* nested */ one */\nSELECT 1 -- kept", 80) == "SELECT 1 -- kept"
+    assert excerpt("-- only a comment", 80) == "-- only a comment"
+    assert len(excerpt("SELECT " + "x" * 200, 40)) == 40
+
+
+def test_findings_link_to_their_statement_and_write_evidence_in_its_unit() -> None:
+    finding = Finding(
+        "rewrite", "warning", "001_first", 1, "public.deals", "m",
+        {"held_s": 1.5, "wal_bytes": 2048, "rows": 125_000,
+         "mode": "AccessExclusiveLock", "lines": [3, 40_000]},
+        "fix it",
+    )  # fmt: skip
+    run = replace(a_run([a_migration([a_statement(0), a_statement(1)])]), findings=(finding,))
+    [view] = page(run).findings
+    assert (view.place, view.href) == ("001_first.sql:11", "#m1-s1")
+    assert [fact.value for fact in view.evidence] == [
+        "1.50 s",
+        "2 KiB",
+        "125 k",
+        "ACCESS EXCLUSIVE",
+        "3, 40000",
+    ]
+    assert [fact.label for fact in view.evidence] == ["held", "wal", "rows", "mode", "lines"]
+    assert page(run).migrations[0].findings == (view,)
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (True, "True"), ("x", "x"), (float(0), "0")])
+def test_evidence_of_any_kind_is_text(value: object, text: str) -> None:
+    assert evidence_text("anything", value) == text
+
+
+def test_queries_broken_first_then_changed_then_slowest() -> None:
+    queries = [
+        replace(a_query(0.1, 9.0), name="slow"),
+        replace(a_query(0.1, 0.2), name="quick"),
+        replace(a_query(0.1, 0.05, same_plan=False), name="changed"),
+        replace(
+            a_query(0.1, None),
+            name="broken",
+            after=QueryCost(None, None, None, None, None, None, error="gone"),
+        ),
+        replace(a_query(None, 0.01), name="fresh"),
+    ]
+    views = query_views(summarise(a_run([a_migration([])], queries=queries)).queries)
+    assert [view.name for view in views] == ["broken", "changed", "slow", "quick", "fresh"]
+    assert views[0].badges == (("bad", "broken by the suite"),)
+    assert views[0].errors == (("after", "gone"),)
+    assert len(views[1].plans) == 2
+    assert [plan.title for plan in views[2].plans] == ["Plan after the suite; before it, the same shape"]
+    assert views[4].before == "new"
+
+
+def node(kind: str, ms: float, *plans: dict[str, Any], loops: float = 1, **more: Any) -> dict[str, Any]:
+    found = {
+        "Node Type": kind,
+        "Actual Total Time": ms,
+        "Actual Loops": loops,
+        "Plan Rows": 10,
+        "Actual Rows": 10,
+    }
+    return found | more | ({"Plans": list(plans)} if plans else {})
+
+
+def own_ms(plan: dict[str, Any]) -> list[float]:
+    return [round((row.exclusive_s or 0.0) * 1000, 6) for row in plan_rows(plan)]
+
+
+def test_own_times_take_off_the_children_and_count_loops() -> None:
+    plan = node("Nested Loop", 100, node("Seq Scan", 10), node("Index Scan", 2, loops=40))
+    assert own_ms(plan) == [10, 10, 80]
+    assert sum(row.share or 0 for row in plan_rows(plan)) == pytest.approx(1.0)
+
+
+def test_below_a_gather_loops_are_shared_by_the_processes() -> None:
+    plan = node("Gather", 100, node("Seq Scan", 90, loops=3), **{"Workers Launched": 2})
+    assert own_ms(plan) == [10, 90]
+
+
+def test_the_time_of_a_cte_is_taken_off_its_scan() -> None:
+    cte = node("Seq Scan", 60, **{"Parent Relationship": "InitPlan", "Subplan Name": "CTE x"})
+    plan = node("Hash Join", 100, cte, node("CTE Scan", 70, **{"CTE Name": "x"}))
+    assert own_ms(plan) == [30, 60, 10]
+
+
+def test_plans_without_timing_and_nodes_that_never_ran_have_no_time() -> None:
+    untimed = {"Node Type": "Seq Scan", "Actual Loops": 1, "Actual Rows": 3, "Plan Rows": 1}
+    assert plan_rows(untimed)[0].exclusive_s is None
+    idle = plan_rows(node("Append", 5, node("Seq Scan", 0, loops=0)))[1]
+    assert idle.never_ran
+    assert (idle.exclusive_s, idle.estimate_factor) == (None, None)
+    assert [row.node for row in plan_rows({"Node Type": "Result"})] == ["Result"]
+
+
+def test_rows_that_a_limit_cut_off_are_no_wrong_estimate() -> None:
+    def scan(rows: int) -> dict[str, Any]:
+        return node("Seq Scan", 1, **{"Plan Rows": 1000, "Actual Rows": rows})
+
+    stopped = plan_rows(node("Limit", 1, scan(10)))[1]
+    read_whole = plan_rows(node("Limit", 1, node("Sort", 1, scan(10))))[2]
+    more = plan_rows(node("Limit", 1, scan(50_000)))[1]
+    assert stopped.estimate_factor is None
+    assert read_whole.estimate_factor == pytest.approx(0.01)
+    assert more.estimate_factor == pytest.approx(50)
+
+
+def test_blocks_are_those_of_the_node_alone() -> None:
+    below = node("Seq Scan", 1, **{"Shared Hit Blocks": 30, "Shared Read Blocks": 2})
+    top, scan = plan_rows(node("Sort", 2, below, **{"Shared Hit Blocks": 31, "Shared Read Blocks": 2}))
+    assert (top.blocks_hit, top.blocks_read) == (1, 0)
+    assert (scan.blocks_hit, scan.blocks_read) == (30, 2)
+
+
+def test_conditions_show_notes_calibration_and_a_run_cut_off() -> None:
+    view = page(rich_run()).conditions
+    assert view.notes[0][0] == "extension uuid-ossp"
+    assert view.data is not None
+    assert view.data.rows[0] == ("public.activities", "400 k", "118.0")
+    assert view.repeats is not None
+    assert [row[0] for row in view.repeats.rows] == ["1", "2", "3"]
+    cut_off = page(replace(empty_run(), notes=(Note("run", "cut off"),)))
+    assert not cut_off.finished
+    assert cut_off.conditions.repeats is None
+    assert dict(cut_off.conditions.facts)["finished"].startswith("not finished")
