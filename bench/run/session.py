@@ -96,7 +96,7 @@ class _Rehearsal:
 
     def run(self) -> None:
         with (
-            _counters_database(self.server) as counters,
+            counters_database(self.server) as counters,
             template(self.server, self.suite, self.options.data, self.progress) as prepared,
         ):
             self._note_stand_ins(prepared.dbname)
@@ -173,7 +173,7 @@ class _Rehearsal:
 
 
 @contextmanager
-def _counters_database(server: Server) -> Iterator[str | None]:
+def counters_database(server: Server) -> Iterator[str | None]:
     """A database of our own with pg_stat_statements, which counts for the whole server; None without it."""
     if not server.capabilities.statement_counters:
         yield None
