@@ -126,6 +126,7 @@ def test_a_column_shows_small_beside_large() -> None:
     assert seconds_column([6.42, 0.0031, 0.00005, None]) == ("s", ["6.420", "0.003", "< 0.001", UNKNOWN])
     assert seconds_column([]) == ("s", [])
     assert size_column([41 * 1024**2, 34, None, 0]) == ("MiB", ["41.0", "< 0.1", UNKNOWN, "0.0"])
+    assert size_column([-41 * 1024**2, -34]) == ("MiB", ["-41.0", "> -0.1"])
 
 
 @pytest.mark.parametrize(
