@@ -47,7 +47,7 @@ Blocker = Callable[[str, str], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 def chosen_spec() -> ServerSpec:
-    """Return the server that the environment chooses for the test session; it does not care for power cuts."""
+    """Return the server that the environment chooses for the session; it need not survive a power cut."""
     bindir = os.environ.get("BENCH_TEST_PG_BINDIR")
     spec = parse_server(
         os.environ.get("BENCH_TEST_SERVER", "embedded"),
@@ -128,7 +128,7 @@ def connect(server: Server, database: str) -> Iterator[Connect]:
 
 @pytest.fixture
 def blocker(server: Server, database: str) -> Blocker:
-    """Holds a table lock, e.g. ``blocker("public.deals", "ACCESS EXCLUSIVE")``, on a connection of its own."""
+    """Holds a table lock, e.g. ``blocker("public.deals", "ACCESS EXCLUSIVE")``, on its own connection."""
 
     @contextmanager
     def hold(relation: str, mode: str) -> Iterator[psycopg.Connection[Any]]:

@@ -103,6 +103,19 @@ def test_a_failing_login_names_all_but_the_password(
     assert password not in shown
 
 
+def test_an_applications_own_settings_are_not_recorded(tcp: TcpServer) -> None:
+    """Secrets of an application live in such settings, as ``app.settings.jwt_secret`` does."""
+    with tcp.admin.connect() as conn:
+        conn.execute("ALTER DATABASE postgres SET app.settings.jwt_secret = 'tell-nobody'")
+        conn.execute("ALTER DATABASE postgres SET work_mem = '9MB'")
+        try:
+            with open_server(ServerSpec("dsn", dsn=tcp.dsn("postgres"))) as server:
+                assert server.info.settings["work_mem"] == "9MB"
+                assert "tell-nobody" not in repr(server.info)
+        finally:
+            conn.execute("ALTER DATABASE postgres RESET ALL")
+
+
 def test_nothing_listens_there() -> None:
     spec = ServerSpec("dsn", dsn="postgresql://me:s3cret@127.0.0.1:1/postgres")
     with pytest.raises(ServerError, match=r"127\.0\.0\.1, port 1, user me") as caught, open_server(spec):
