@@ -234,16 +234,21 @@ def test_interruption_leaves_no_trace(server: Server, phase: str) -> None:
 
 def test_first_failure_cancels_what_the_others_do(server: Server, database: str) -> None:
     started = threading.Event()
+    cancelled = threading.Event()
 
     def work(conn: Conn, job: str, stop: threading.Event) -> None:
         if job == "fail":
             assert started.wait(20)
             raise UsageError("as planned")
         started.set()
-        conn.execute("SELECT pg_sleep(600)")
+        try:
+            conn.execute("SELECT pg_sleep(60)")
+        except psycopg.errors.QueryCanceled:
+            cancelled.set()
 
     with pytest.raises(UsageError, match="as planned"):
         run_jobs(server.conninfo(database), 2, ["sleep", "fail", "never"], work)
+    assert cancelled.is_set()
 
 
 def refusals() -> list[tuple[str, Callable[[Conn], object], str]]:
