@@ -183,10 +183,9 @@ class _Clock:
 
 def play(id: str, steps: Sequence[Step], repeat: int = 0) -> MigrationRun:
     """Run the planned statements on a simulated clock; locks are held to the end of their transaction."""
-    clock, factor = _Clock(), JITTER[repeat]
+    clock, factor, failed = _Clock(), JITTER[repeat], False
     statements: list[StatementRun] = []
     locks: dict[int, list[Lock]] = {}
-    failed = False
     for index, step in enumerate(steps):
         start_s = clock.now_s
         if not failed:
@@ -271,19 +270,16 @@ def failed_run() -> Run:
 def empty_run() -> Run:
     """A suite without data, queries or repeats: cut off before its first statement."""
     run = a_run([], notes=[Note("run", "cut off before the first repeat ended")])
-    suite = replace(run.suite, migrations=(MigrationFile("001_first", "001_first.sql", "ab" * 32, None),))
-    return replace(run, suite=suite, passes=(), finished_at=None)
+    first = MigrationFile("001_first", "001_first.sql", "ab" * 32, None)
+    return replace(run, suite=replace(run.suite, migrations=(first,)), passes=(), finished_at=None)
 
 
 def an_error(sqlstate: str | None = "23505", line: int | None = None) -> StatementError:
     """A unique violation."""
     return StatementError(
-        sqlstate=sqlstate,
-        message='could not create unique index "companies_name_key"',
-        detail="Key (lower(name))=(acme inc) is duplicated.",
-        hint=None,
-        line=line,
-    )
+        sqlstate, 'could not create unique index "companies_name_key"',
+        "Key (lower(name))=(acme inc) is duplicated.", line=line,
+    )  # fmt: skip
 
 
 def a_query(before_s: float | None = 0.1, after_s: float | None = 0.05, *, same_plan: bool = True) -> Query:

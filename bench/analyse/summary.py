@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields
 from statistics import median_low
 from typing import TypeVar
 
-from bench.analyse.locks import LockSummary, merge_locks, worst_block
-from bench.analyse.queries import QuerySummary, summarise_query
+from bench.analyse.locks import LockSummary as LockSummary
+from bench.analyse.locks import merge_locks, worst_block
+from bench.analyse.queries import QuerySummary as QuerySummary
+from bench.analyse.queries import summarise_query
 from bench.analyse.stats import Spread
 from bench.model.metric import Counters
 from bench.model.plan import NestedPlan
@@ -24,16 +26,6 @@ from bench.model.statement import (
     TransactionMode,
     Validation,
 )
-
-__all__ = [
-    "LockSummary",
-    "MigrationSummary",
-    "QuerySummary",
-    "RunSummary",
-    "StatementSummary",
-    "solo_repeats",
-    "summarise",
-]
 
 T = TypeVar("T")
 
@@ -119,6 +111,13 @@ class MigrationSummary:
     def failed_statement(self) -> StatementSummary | None:
         """The statement that the server refused."""
         return next((each for each in self.statements if each.outcome == "failed"), None)
+
+    @property
+    def failure_line(self) -> int | None:
+        """Line of the file where it failed: where the server points, else where the statement starts."""
+        if self.error is not None and self.error.line is not None:
+            return self.error.line
+        return self.failed_statement.line if self.failed_statement else None
 
     @property
     def worst_read_block(self) -> LockSummary | None:

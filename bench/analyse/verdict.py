@@ -69,10 +69,9 @@ def describe_block(lock: LockSummary) -> str:
 
 def describe_failure(migration: MigrationSummary) -> str:
     """A failed migration in words: ``file:line: message (sqlstate)``, and how often where not always."""
-    error, statement = migration.error, migration.failed_statement
+    error, line = migration.error, migration.failure_line
     if error is None:
         return f"{migration.file}: was not applied to its end"
-    line = error.line or (statement.line if statement else None)
     where = migration.file if line is None else f"{migration.file}:{line}"
     code = f" ({error.sqlstate})" if error.sqlstate else ""
     often = f", in {migration.failures} of {migration.n} repeats" if migration.failures < migration.n else ""

@@ -130,7 +130,7 @@ def _failure(migration: MigrationSummary) -> Text:
     text = Text(overflow="fold")
     if error is None:
         return text.append(f"{migration.file}: was not applied to its end")
-    line = error.line or (statement.line if statement else None)
+    line = migration.failure_line
     place = [migration.file, *(str(each) for each in (line, error.column if line else None) if each)]
     text.append(":".join(place), style="bold")
     if statement:

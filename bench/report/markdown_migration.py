@@ -57,12 +57,11 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
 
 
 def _failure(migration: MigrationSummary) -> Iterator[str]:
-    statement, error = migration.failed_statement, migration.error
+    statement, error, line = migration.failed_statement, migration.error, migration.failure_line
     yield "#### Failure"
     if error is None:
         yield "It was not applied to its end; the server reported no error."
         return
-    line = error.line or (statement.line if statement else None)
     where = migration.file if line is None else f"{migration.file}:{line}"
     facts = [
         ("Where", code(where if error.column is None else f"{where}:{error.column}")),

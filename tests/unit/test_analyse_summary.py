@@ -110,6 +110,10 @@ def test_the_failed_statement_is_named_with_the_line_where_the_server_points() -
     assert failed.failed_statement.where == "20250831000001_migrate_legacy_contact_relationships.sql:24"
     elsewhere = a_migration([a_statement(outcome="failed", error=an_error(line=7))])
     assert summarise(a_run([elsewhere])).statements[0].where == "001_first.sql:7"
+    assert summarise(a_run([elsewhere])).migrations[0].failure_line == 7
+    unplaced = a_migration([a_statement(3, outcome="failed", error=an_error())])
+    assert summarise(a_run([unplaced])).migrations[0].failure_line == 31
+    assert summarise(rich_run()).migrations[0].failure_line is None
 
 
 def test_a_counter_that_is_equal_in_all_repeats_is_not_listed_as_varying() -> None:
