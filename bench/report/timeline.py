@@ -200,10 +200,13 @@ def _statement_marks(migration: MigrationRun) -> tuple[Mark, ...]:
 
 
 def _span(migration: MigrationRun) -> float:
-    """Seconds from the first statement's start to the end of everything that is known of the migration."""
+    """Seconds from the first statement's start to the last end that is known, on the deploy's own clock.
+
+    ``wall_s`` is on another clock: it counts the harness's reads between statements.
+    """
     ends = [(s.started_at_s or 0.0) + (s.duration_s or 0.0) for s in migration.statements]
     releases = [lock.released_at_s for s in migration.statements for lock in s.locks if lock.released_at_s]
-    return max(migration.wall_s or 0.0, migration.duration_s or 0.0, *ends, *releases)
+    return max(migration.duration_s or 0.0, *ends, *releases)
 
 
 def _applied(repeat: Repeat) -> int:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from bench.analyse.queries import summarise_query
 from bench.analyse.summary import summarise
-from bench.model.lock import LockMode
+from bench.model.lock import Lock, LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Run
 from bench.model.statement import StatementRun
@@ -34,7 +34,7 @@ from bench.report.figures import Picture, draw_figures
 from bench.report.figures.axes import needs_log
 from bench.report.figures.costs import MOST_ROWS, cost_rows
 from bench.report.figures.durations import LONGEST, duration_rows
-from bench.report.figures.locks import caption, draw_timeline, place_labels
+from bench.report.figures.locks import caption, draw_timeline, place_labels, tick_labels
 from bench.report.figures.sheet import PNG_DPI, WIDTH_IN, Sheet
 from bench.report.figures.text import columns, fit
 from bench.report.palette import DARK, LIGHT, luminance, text_on
@@ -247,6 +247,27 @@ def test_the_repeat_of_median_duration_is_shown() -> None:
     assert timeline is not None
     assert timeline.repeat == 3
     assert timeline.lanes[0].held_s == pytest.approx(2.0)
+
+
+def test_the_time_axis_leaves_out_what_the_harness_took_between_statements() -> None:
+    migration = replace(a_migration([a_statement(0, duration_s=1.0)]), wall_s=9.0)
+    run = a_run([migration])
+    timeline = migration_timeline(run, summarise(run), "001_first")
+    assert timeline is not None
+    assert timeline.span_s == pytest.approx(1.0)
+
+
+def test_bounds_stand_beside_lonely_ticks_alone() -> None:
+    def held(at_s: float) -> Lock:
+        return a_lock("public.a", LockMode.SHARE, 0.001, granted_at_s=at_s, bounds=(0.0, 0.002))
+
+    locks = (held(10.0), held(50.0), held(50.1))
+    run = a_run([a_migration([a_statement(0, duration_s=100.0, locks=locks)])])
+    timeline = migration_timeline(run, summarise(run), "001_first")
+    assert timeline is not None
+    [(at_s, label)] = tick_labels(timeline.lanes[0], 100.0, 600.0)
+    assert 10.0 < at_s < 12.0
+    assert label == "≤ 2.00 ms"
 
 
 def test_overlapping_holds_of_a_relation_count_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -106,7 +107,7 @@ def _statement(statement: StatementSummary) -> Row:
     if not spread.equal:
         value += f"  [{fmt.seconds(spread.low)}, {fmt.seconds(spread.high)}]"
     return Row(
-        label=("✕ " if statement.outcome == "failed" else "") + excerpt(statement.text, 200),
+        label=("✕ " if statement.outcome == "failed" else "") + _terse(statement.text),
         line=f":{statement.line}",
         low_s=spread.low,
         median_s=spread.median,
@@ -114,6 +115,11 @@ def _statement(statement: StatementSummary) -> Row:
         token=reach_token(lock.mode if lock else None),
         value=value,
     )
+
+
+def _terse(text: str) -> str:
+    """What tells one statement from the next: words that many of them share are left out."""
+    return re.sub(r"(?i) (if not exists|if exists|or replace)\b|\bpublic\.", "", excerpt(text, 200))
 
 
 def _rest(words: str, total_s: float) -> Row:

@@ -230,18 +230,19 @@ def _lane(ax: Axes, row: int, lane: Lane, span: float, width: float) -> None:
 
 
 def tick_labels(lane: Lane, span_s: float, width_pt: float) -> list[tuple[float, str]]:
-    """The bounds of the holds that are too short to be seen, beside them, where nothing else stands."""
+    """The bounds of holds that are too short to be seen, beside those that stand alone."""
     least = span_s * VISIBLE_SHARE
-    ends = sorted((bar.start_s - bar.waited_s, max(bar.end_s, bar.start_s + least)) for bar in lane.bars)
+    near = 2 * least
     placed: list[tuple[float, str]] = []
     reached = float("-inf")
     for bar in sorted(lane.bars, key=lambda bar: bar.start_s):
         if bar.end_s - bar.start_s >= least or bar.held_s_bounds is None:
             continue
         label = fmt.bounds_seconds(bar.held_s_bounds)
-        left = bar.start_s + 2 * least
+        left = bar.start_s + near
         right = left + span_s * (columns(label) + 1) * POINTS_PER_EM_SANS * 6.5 / width_pt
-        free = all(right <= start or left >= end for start, end in ends)
+        others = (each for each in lane.bars if each is not bar)
+        free = all(o.start_s - o.waited_s >= right or o.end_s + near <= bar.start_s for o in others)
         if free and left >= reached and right <= span_s:
             placed.append((left, label))
             reached = right
