@@ -38,7 +38,7 @@ def _uneventful(*watched: str) -> re.Pattern[str]:
         rf"[0-9][0-9.]*+(?:[eE][-+]|[{_LETTER}][{_LETTER}0-9$]*+)?",
         "::|:=",
         r"--[^\n\r]*+",
-        "-(?!-)",
+        "-",
         r"/(?!\*)",
     )
     return re.compile(f"(?:{'|'.join(tokens)})*+")

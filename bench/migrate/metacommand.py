@@ -55,8 +55,6 @@ def command_end(text: str, position: int) -> int:
 
     It ends before the end of its line, before the next meta-command, or after ``\\\\``.
     """
-    if text.startswith("\\;", position):
-        return position + 2
     name = _NAME.match(text, position)
     arguments = _ARGUMENTS.match(text, name.end() if name else position + 1)
     end = arguments.end() if arguments else position + 1

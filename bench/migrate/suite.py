@@ -114,7 +114,7 @@ def find_suite(name_or_dir: str, root: Path = Path("migrations"), base: Path | N
     base_file = _find_base(directory, config, base)
     files = [path for path in _list_sql(directory) if not (base_file and path.samefile(base_file))]
     rollbacks = [path for path in files if is_rollback(path.relative_to(directory))]
-    forward = [path for path in files if path not in rollbacks and path.parent == directory]
+    forward = [path for path in files if path not in rollbacks]
     return Suite(
         name=directory.resolve().name,
         path=directory,

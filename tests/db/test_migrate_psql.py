@@ -179,7 +179,10 @@ SCRIPTS = {
     "open comment": "SELECT 1; /* a; SELECT 2;",
     "open parenthesis": "SELECT 1; SELECT (2; SELECT 3;\n",
     "white space beyond ASCII": "SELECT\u00a01;\u2003SELECT 2; \u0085;",
-    "comment up to a carriage return": "SELECT 1; -- a\rSELECT 2;\nSELECT 3;",
+    "comment up to a carriage return": "SELECT 1; -- a\rSELECT 2;\nSELECT 3 -- b\r; SELECT 4;",
+    "case before begin": "CREATE FUNCTION f() RETURN case; SELECT 2;",
+    "begin in parentheses": "CREATE FUNCTION f(begin int) RETURN 1; SELECT 2;",
+    "number without its exponent": "SELECT 1e-- ; '\n; SELECT 2;",
 }
 
 

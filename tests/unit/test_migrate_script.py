@@ -90,6 +90,21 @@ def test_statement_locates_its_characters_in_the_file(write: Write) -> None:
             assert (lines[line - 1] + "\n")[column - 1] == character
 
 
+@pytest.mark.parametrize("between", ["\n", " \r\n\t", " -- ; '\n", "\n-- ;\n\n  "])
+def test_escape_string_goes_on_after_a_line_end(write: Write, between: str) -> None:
+    source = rf"SELECT E'a'{between}'b\'; c'"
+    assert [statement.text for statement in read_statements(write(f"{source}; SELECT 2"))] == [
+        source,
+        "SELECT 2",
+    ]
+
+
+@pytest.mark.parametrize("between", [" ", " /* */\n", ",\n"])
+def test_escape_string_ends_without_one(write: Write, between: str) -> None:
+    source = rf"SELECT E'a'{between}'b\'"
+    assert [piece.text for piece in split_script(f"{source}; SELECT 2")] == [f"{source};", " ", "SELECT 2"]
+
+
 def test_rows_of_copy_belong_to_its_statement(write: Write) -> None:
     path = write("COPY t FROM stdin; -- two rows\n1\ta;b\n2\t'\n\\.\nCOPY u FROM STDIN;\n\\.\nSELECT 1;")
     assert [(s.text, s.line, s.copy_data) for s in read_statements(path)] == [
