@@ -124,29 +124,36 @@ def _address(server: Server) -> str:
 
 
 def _create(server: Server, name: str, *, template: str | None) -> None:
-    """Create and mark a database, under a lease, as the two cannot be one transaction."""
+    """Create and mark a database; the two cannot be one transaction, so a lease covers the time between."""
     _require_ours(name)
     mark = Mark(name.removeprefix(PREFIX).rsplit("_", 1)[0], server.owner)
     with server.connect() as conn:
         if conn.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None:
             raise ServerError(f"database {name} exists already", "choose another name, or drop it")
-        lease = write_lease("database", {"name": name, "server": _address(server)})
+        lease = None
+        if not server.managed:  # a server of ours goes whole
+            lease = write_lease("database", {"name": name, "server": _address(server)})
         try:
             conn.execute(_create_statement(server, name, template))
-        except errors.ObjectInUse:
-            end_lease(lease)
-            raise _in_use(conn, template or "template1", "cloned") from None
+            comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+            conn.execute(comment.format(sql.Identifier(name), sql.Literal(mark.encode())))
         except psycopg.Error as error:
-            if error.sqlstate is not None:  # the server refused; otherwise it may still be making it
+            if lease is not None and error.sqlstate is not None:  # else the server may still be making it
                 end_lease(lease)
-            raise ServerError(
-                f"database {name} cannot be created: {server.endpoint.scrub(str(error)).strip()}",
-                "check disk space, connection limits and the role's privileges",
-            ) from None
-        conn.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(mark.encode()))
-        )
-        end_lease(lease)
+            raise _not_created(server, conn, name, template, error) from None
+        if lease is not None:
+            end_lease(lease)
+
+
+def _not_created(
+    server: Server, conn: psycopg.Connection[Any], name: str, template: str | None, error: psycopg.Error
+) -> ServerError:
+    if isinstance(error, errors.ObjectInUse):
+        return _in_use(conn, template or "template1", "cloned")
+    return ServerError(
+        f"database {name} cannot be created: {server.endpoint.scrub(str(error)).strip()}",
+        "check disk space, connection limits and the role's privileges",
+    )
 
 
 def _create_statement(server: Server, name: str, template: str | None) -> sql.Composed:
