@@ -213,7 +213,7 @@ def test_full_disk_names_the_table_and_leaves_no_trace(server: Server) -> None:
         with pytest.raises(
             ServerError, match=r"loading public\.deals after .* No space left .*\(53100\)"
         ) as caught:
-            load(server.conninfo(name), make_plan(scale=0.02), workers=3)
+            load(server.conninfo(name), make_plan(scale=0.005), workers=3)
         assert caught.value.hint is not None
         assert "--scale" in caught.value.hint
         assert_untouched(conn, before)
@@ -228,7 +228,7 @@ def test_interruption_leaves_no_trace(server: Server, phase: str) -> None:
     with crm(server) as name, server.connect(name) as conn:
         before = describe_schema(conn)
         with pytest.raises(KeyboardInterrupt):
-            load(server.conninfo(name), make_plan(scale=0.005), workers=2, progress=interrupt)
+            load(server.conninfo(name), make_plan(scale=0.001), workers=2, progress=interrupt)
         assert_untouched(conn, before)
 
 
