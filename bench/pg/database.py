@@ -135,12 +135,12 @@ def _create(server: Server, name: str, *, template: str | None) -> None:
             lease = write_lease("database", {"name": name, "server": _address(server)})
         try:
             conn.execute(_create_statement(server, name, template))
-            comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
-            conn.execute(comment.format(sql.Identifier(name), sql.Literal(mark.encode())))
         except psycopg.Error as error:
             if lease is not None and error.sqlstate is not None:  # else the server may still be making it
                 end_lease(lease)
             raise _not_created(server, conn, name, template, error) from None
+        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+        conn.execute(comment.format(sql.Identifier(name), sql.Literal(mark.encode())))
         if lease is not None:
             end_lease(lease)
 
