@@ -531,7 +531,10 @@ SELECT 'after', q.relation || '.' || q.measure, q.value
 FROM public.data_quality_check AS q;
 COMMIT;
 
+BEGIN;
 DROP TABLE crm_migration.staged_deals, crm_migration.staged_companies, crm_migration.staged_links;
+DROP VIEW crm_migration.companies_by_key;
+COMMIT;
 
 ANALYZE public.deals, public.deal_stakeholders, public.company_activities, public.contact_interactions;
 
