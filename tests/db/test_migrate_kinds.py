@@ -29,6 +29,8 @@ STATEMENTS = (
     "ALTER TABLE whole DETACH PARTITION part",
     "ALTER TABLE whole DETACH PARTITION part CONCURRENTLY",
     "ALTER TYPE e ADD VALUE 'y'",
+    "ALTER DATABASE bench_never SET TABLESPACE pg_default",
+    "ALTER DATABASE bench_never SET work_mem = '5MB'",
     "ALTER SYSTEM SET work_mem = '5MB'",
     "ANALYZE",
     "CHECKPOINT",
