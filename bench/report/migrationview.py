@@ -143,7 +143,9 @@ def _hold_cell(text: str, migration: MigrationSummary, anchor: str, *, reads: bo
         return Cell(text, _key(lock.longest_s), detail, f"#{anchor}-s{lock.statement}")
     if any(each.blocks_reads if reads else each.blocks_writes for each in migration.locks):
         return Cell(fmt.UNKNOWN, UNKNOWN_HOLD, "hold not known")
-    return Cell("none", 0.0) if migration.statements else Cell(fmt.UNKNOWN)
+    if migration.outcome == "failed":
+        return Cell("none", 0.0, "until it failed")
+    return Cell("none", 0.0) if migration.outcome == "applied" else Cell(fmt.UNKNOWN)
 
 
 def _slug(migration_id: str) -> str:

@@ -168,7 +168,7 @@ def _weak(locks: Sequence[LockSummary]) -> str:
     """``ROW EXCLUSIVE on a, b, c and 3 more; ACCESS SHARE on c``."""
     parts = []
     for mode in sorted({lock.mode for lock in locks}, key=lambda mode: -mode.strength):
-        names = list(dict.fromkeys(lock.relation for lock in locks if lock.mode is mode))
+        names = list(dict.fromkeys(lock.subject for lock in locks if lock.mode is mode))
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         parts.append(f"{mode.sql_name} on {', '.join(names[:NAMED])}{more}")
     return "; ".join(parts)

@@ -96,7 +96,7 @@ class Timeline:
 def migration_timeline(run: Run, summary: RunSummary, migration: str) -> Timeline | None:
     """The timeline of one migration; None where no repeat ran it."""
     repeats = solo_repeats(run)
-    runs = [(r, m) for r in repeats for m in r.migrations if m.id == migration and m.statements]
+    runs = [(r, m) for r in repeats for m in r.migrations if m.id == migration and _ran(m)]
     if not runs:
         return None
     index = _median_index([m.duration_s for _, m in runs])
@@ -107,7 +107,7 @@ def migration_timeline(run: Run, summary: RunSummary, migration: str) -> Timelin
 
 def suite_timeline(run: Run, summary: RunSummary) -> Timeline | None:
     """All migrations one after another; None where nothing ran."""
-    repeats = [r for r in solo_repeats(run) if any(m.statements for m in r.migrations)]
+    repeats = [r for r in solo_repeats(run) if any(map(_ran, r.migrations))]
     if not repeats:
         return None
     reached = max(_applied(r) for r in repeats)
@@ -116,7 +116,7 @@ def suite_timeline(run: Run, summary: RunSummary) -> Timeline | None:
     placed: list[tuple[float, MigrationRun]] = []
     marks: list[Mark] = []
     at = 0.0
-    for position, migration in enumerate((m for m in repeat.migrations if m.statements), start=1):
+    for position, migration in enumerate(filter(_ran, repeat.migrations), start=1):
         end = at + _span(migration)
         placed.append((at, migration))
         marks.append(Mark(at, end, (f"{position} · {migration.id}", f"{position}")))
@@ -207,6 +207,10 @@ def _span(migration: MigrationRun) -> float:
     ends = [(s.started_at_s or 0.0) + (s.duration_s or 0.0) for s in migration.statements]
     releases = [lock.released_at_s for s in migration.statements for lock in s.locks if lock.released_at_s]
     return max(migration.duration_s or 0.0, *ends, *releases)
+
+
+def _ran(migration: MigrationRun) -> bool:
+    return any(statement.outcome != "skipped" for statement in migration.statements)
 
 
 def _applied(repeat: Repeat) -> int:

@@ -152,9 +152,11 @@ def _block_tile(label: str, what: str, summary: RunSummary) -> Tile:
         return Tile(label, fmt.seconds(lock.longest_s), detail, what, lock.where, href)
     if blocking:
         return Tile(label, fmt.UNKNOWN, "blocking locks were taken, but their holds are not known", what)
-    if not any(migration.statements for migration in summary.migrations):
+    outcomes = {migration.outcome for migration in summary.migrations}
+    if not outcomes & {"applied", "failed"}:
         return Tile(label, fmt.UNKNOWN, "nothing ran", "")
-    return Tile(label, "not at all", f"no lock on an existing table blocks {what}", "")
+    scope = "" if outcomes == {"applied"} else "in what ran, "
+    return Tile(label, "not at all", f"{scope}no lock on an existing table blocks {what}", "")
 
 
 def _prediction(run: Run) -> str:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from bench.analyse.queries import summarise_query
 from bench.analyse.summary import summarise
-from bench.model.lock import Lock, LockMode
+from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Run
 from bench.model.statement import StatementRun
@@ -34,11 +34,11 @@ from bench.report.figures import Picture, draw_figures
 from bench.report.figures.axes import needs_log
 from bench.report.figures.costs import MOST_ROWS, cost_rows
 from bench.report.figures.durations import LONGEST, duration_rows
-from bench.report.figures.locks import caption, draw_timeline, place_labels, tick_labels
+from bench.report.figures.locks import draw_timeline
 from bench.report.figures.sheet import PNG_DPI, WIDTH_IN, Sheet
 from bench.report.figures.text import columns, fit
 from bench.report.palette import DARK, LIGHT, luminance, text_on
-from bench.report.timeline import Mark, migration_timeline, suite_timeline
+from bench.report.timeline import migration_timeline
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202egnp.exe 😀 שלום 日本語 $x$ \\frac \x07"
 SHORTEST_S, TWO_HOURS_S = 40e-6, 7200.0
@@ -222,73 +222,6 @@ def test_the_axis_turns_logarithmic_above_a_factor_of_a_hundred() -> None:
     assert not needs_log([0.0, 5.0])
 
 
-def test_lanes_show_existing_relations_in_blocking_modes_longest_held_first() -> None:
-    locks = (
-        a_lock("public.a", LockMode.SHARE, 0.2),
-        a_lock("public.b", LockMode.ACCESS_EXCLUSIVE, 0.4),
-        a_lock("public.made", LockMode.ACCESS_EXCLUSIVE, 0.9, new=True),
-        a_lock("public.read", LockMode.ACCESS_SHARE, 0.9),
-        a_lock("pg_toast.pg_toast_1_index", LockMode.ACCESS_EXCLUSIVE, 0.9, target="index"),
-    )
-    run = a_run([a_migration([a_statement(0, locks=locks)])])
-    timeline = migration_timeline(run, summarise(run), "001_first")
-    assert timeline is not None
-    assert [lane.relation for lane in timeline.lanes] == ["public.b", "public.a"]
-    assert (timeline.new, timeline.weak) == (1, 1)
-    assert "1 lock on relations that the migration created itself; 1 lock weaker" in caption(timeline)
-
-
-def test_the_repeat_of_median_duration_is_shown() -> None:
-    def repeat(seconds: float) -> list[object]:
-        return [a_migration([a_statement(0, duration_s=seconds, locks=(a_lock(held_s=seconds),))])]
-
-    run = a_run(repeat(3.0), repeat(1.0), repeat(2.0))  # type: ignore[arg-type]
-    timeline = migration_timeline(run, summarise(run), "001_first")
-    assert timeline is not None
-    assert timeline.repeat == 3
-    assert timeline.lanes[0].held_s == pytest.approx(2.0)
-
-
-def test_the_time_axis_leaves_out_what_the_harness_took_between_statements() -> None:
-    migration = replace(a_migration([a_statement(0, duration_s=1.0)]), wall_s=9.0)
-    run = a_run([migration])
-    timeline = migration_timeline(run, summarise(run), "001_first")
-    assert timeline is not None
-    assert timeline.span_s == pytest.approx(1.0)
-
-
-def test_bounds_stand_beside_lonely_ticks_alone() -> None:
-    def held(at_s: float) -> Lock:
-        return a_lock("public.a", LockMode.SHARE, 0.001, granted_at_s=at_s, bounds=(0.0, 0.002))
-
-    locks = (held(10.0), held(50.0), held(50.1))
-    run = a_run([a_migration([a_statement(0, duration_s=100.0, locks=locks)])])
-    timeline = migration_timeline(run, summarise(run), "001_first")
-    assert timeline is not None
-    [(at_s, label)] = tick_labels(timeline.lanes[0], 100.0, 600.0)
-    assert 10.0 < at_s < 12.0
-    assert label == "≤ 2.00 ms"
-
-
-def test_overlapping_holds_of_a_relation_count_once() -> None:
-    locks = tuple(
-        a_lock("public.a", mode, 1.0, granted_at_s=0.5 * i) for i, mode in enumerate(list(LockMode)[5:])
-    )
-    run = a_run([a_migration([a_statement(0, duration_s=3.0, locks=locks)])])
-    timeline = migration_timeline(run, summarise(run), "001_first")
-    assert timeline is not None
-    assert timeline.lanes[0].held_s == pytest.approx(2.0)
-
-
-def test_the_suite_timeline_puts_migrations_one_after_another() -> None:
-    held = a_lock("public.a", LockMode.SHARE, 0.5)
-    run = a_run([a_migration([a_statement(0, locks=(held,))], id) for id in ("001_a", "002_b")])
-    timeline = suite_timeline(run, summarise(run))
-    assert timeline is not None
-    starts = [bar.start_s for bar in timeline.lanes[0].bars]
-    assert starts == [0.0, pytest.approx(timeline.span_s / 2)]
-
-
 def test_many_migrations_get_timelines_for_the_worst_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "MOST_TIMELINES", 2)
     some = [a_migration([a_statement(0, locks=(a_lock(held_s=0.1 + i),))], f"{i:03d}_m") for i in range(4)]
@@ -301,14 +234,6 @@ def test_many_migrations_get_timelines_for_the_worst_alone(monkeypatch: pytest.M
 @given(
     st.lists(st.tuples(st.floats(0, 90), st.floats(0.01, 10), st.text(max_size=30)), max_size=30),
 )
-def test_labels_never_overlap_and_stay_on_the_axis(spans: list[tuple[float, float, str]]) -> None:
-    marks = [Mark(start, start + length, (text + " long", "7")) for start, length, text in spans]
-    placed = place_labels(marks, 100.0, 500.0, 4.0)
-    edges = [(at * 5.0, at * 5.0 + columns(text) * 4.0) for at, text in placed]
-    assert all(end <= 500.0 for _, end in edges)
-    assert all(before[1] <= after[0] for before, after in itertools.pairwise(edges))
-
-
 @given(st.text(max_size=300), st.integers(3, 60), st.sampled_from(["start", "middle"]))
 def test_fitted_text_fits_and_has_no_control_characters(text: str, room: int, keep: str) -> None:
     fitted = fit(text, room, keep=keep)

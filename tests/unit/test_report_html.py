@@ -7,11 +7,9 @@ import gzip
 import json
 import random
 import re
-import stat
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +26,6 @@ from factories import (
 )
 
 from bench.analyse.summary import summarise
-from bench.errors import UsageError
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
 from bench.model.plan import NestedPlan
@@ -37,7 +34,6 @@ from bench.report.figures import draw_figures
 from bench.report.figures.volume import draw_volume
 from bench.report.html import breakable, render_html
 from bench.report.svg import inline_svg
-from bench.report.write import write_report
 from bench.store.codec import decode
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"'& ]]> \u202egnp.exe\u2028 😀 שלום {{ 7*7 }} {% raw %}"
@@ -266,45 +262,3 @@ def test_a_large_suite_stays_below_two_megabytes() -> None:
         queries.append(replace(query, name=f"query {i}", before=before, after=after))
     html = render(a_run(repeat(), repeat(), repeat(), queries=queries), figures=False)
     assert len(html.encode()) < 1_600_000, "figures need up to 300 kB"
-
-
-def test_the_report_is_written_whole_and_stale_timelines_go(tmp_path: Path) -> None:
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "locks-09.svg").touch()
-    (tmp_path / "figures" / "mine.svg").touch()
-    run = a_run([a_migration([a_statement()])])
-    paths = write_report(run, tmp_path)
-    assert paths.html == tmp_path / "report.html"
-    assert paths.markdown.read_text(encoding="utf-8").startswith("# Rehearsal")
-    names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {path.name for path in paths.figures} | {"mine.svg"}
-    assert {path.suffix for path in paths.figures} == {".svg", ".png"}
-    assert not list(tmp_path.rglob("*.bench-tmp"))
-    before = paths.html.read_bytes()
-    assert write_report(run, tmp_path, figures=True).html.read_bytes() == before
-
-
-def test_without_figures_only_pages_are_written(tmp_path: Path) -> None:
-    paths = write_report(rich_run(), tmp_path / "new" / "place", figures=False)
-    assert paths.figures == ()
-    assert sorted(path.name for path in (tmp_path / "new" / "place").iterdir()) == [
-        "report.html",
-        "report.md",
-    ]
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"file/report\.md: cannot be written: File exists") as refused:
-        write_report(empty_run(), tmp_path / "file", figures=False)
-    assert "--out" in (refused.value.hint or "")
-    blocked = tmp_path / "blocked"
-    (blocked / "report.html").mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"report\.html: cannot be written"):
-        write_report(empty_run(), blocked, figures=False)
-    assert not list(blocked.glob(".*.bench-tmp"))
-
-
-def test_written_files_can_be_read_by_others(tmp_path: Path) -> None:
-    paths = write_report(empty_run(), tmp_path, figures=False)
-    assert paths.html.stat().st_mode & stat.S_IRUSR

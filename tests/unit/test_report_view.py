@@ -29,6 +29,7 @@ from bench.report.excerpt import excerpt
 from bench.report.findingview import evidence_text
 from bench.report.plantree import plan_rows
 from bench.report.queryview import query_views
+from bench.report.timeline import migration_timeline
 from bench.report.view import PageView, page_view
 
 
@@ -90,6 +91,17 @@ def test_a_hold_that_nobody_knows_sorts_above_all() -> None:
     first, second = page(a_run([held, unknown])).migrations
     assert second.reads.text == "–"
     assert second.reads.key > first.reads.key > 0
+
+
+def test_what_did_not_run_is_never_said_to_block_nobody() -> None:
+    failed = a_migration([a_statement(0, outcome="failed", error=an_error())], "001_a")
+    skipped = a_migration([a_statement(0, outcome="skipped", duration_s=None)], "002_b", outcome="skipped")
+    run = a_run([failed, skipped])
+    first, second = page(run).migrations
+    assert (first.writes.text, first.writes.detail) == ("none", "until it failed")
+    assert second.writes.text == "–"
+    assert tiles(run)["Writes blocked, at most"][1].startswith("in what ran")
+    assert migration_timeline(run, summarise(run), "002_b") is None
 
 
 def test_statements_carry_locks_on_existing_relations_and_count_the_others() -> None:
