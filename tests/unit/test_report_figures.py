@@ -231,9 +231,6 @@ def test_many_migrations_get_timelines_for_the_worst_alone(monkeypatch: pytest.M
     assert {"locks", "locks-03", "locks-04"} <= names
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 90), st.floats(0.01, 10), st.text(max_size=30)), max_size=30),
-)
 @given(st.text(max_size=300), st.integers(3, 60), st.sampled_from(["start", "middle"]))
 def test_fitted_text_fits_and_has_no_control_characters(text: str, room: int, keep: str) -> None:
     fitted = fit(text, room, keep=keep)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 from factories import a_lock, a_migration, a_run, a_statement
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.analyse.summary import summarise
 from bench.model.lock import Lock, LockMode
@@ -82,6 +84,9 @@ def test_the_suite_timeline_puts_migrations_one_after_another() -> None:
     assert starts == [0.0, pytest.approx(timeline.span_s / 2)]
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 90), st.floats(0.01, 10), st.text(max_size=30)), max_size=30),
+)
 def test_labels_never_overlap_and_stay_on_the_axis(spans: list[tuple[float, float, str]]) -> None:
     marks = [Mark(start, start + length, (text + " long", "7")) for start, length, text in spans]
     placed = place_labels(marks, 100.0, 500.0, 4.0)
