@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ from bench.pg.settings import format_settings, machine_memory_bytes, managed_set
 START_TIMEOUT_S = 60.0
 REMOVE_TIMEOUT_S = 10.0
 SOCKET_PATH_BYTES = 107
+_CRASH = re.compile(r"PANIC: |LOG: (?= +\w[\w ]* \(PID \d+\) was terminated by signal)")
 STAND_INS = Path(__file__).parent / "extension"
 
 
@@ -82,6 +84,9 @@ def running_cluster(
         try:
             _await_connection(process, endpoint, layout)
             yield endpoint
+        except (ServerError, psycopg.OperationalError) as error:
+            _raise_crash(layout, error)
+            raise
         finally:
             _stop(process)
     finally:
@@ -220,6 +225,21 @@ def _await_connection(process: subprocess.Popen[bytes], endpoint: Endpoint, layo
         + _last_lines(layout.log.read_text(encoding="utf-8", errors="replace")),
         "check memory, disk space and the settings that were asked for",
     )
+
+
+def _raise_crash(layout: Layout, error: Exception) -> None:
+    """Raise what the server's log says of a crash, which a lost connection does not tell; else nothing."""
+    lines = layout.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    crashes = [line for line in lines if _CRASH.search(line)]
+    if not crashes:
+        return
+    full = any("No space left on device" in line for line in crashes)
+    raise ServerError(
+        f"the server crashed: {_CRASH.split(crashes[0], maxsplit=1)[-1].strip()}",
+        f"free space on the disk that holds {layout.root.parent}, or set TMPDIR to a directory elsewhere"
+        if full
+        else "look for what ended it: memory that ran out, or a signal from outside",
+    ) from error
 
 
 def _last_lines(text: str, count: int = 5) -> str:

@@ -235,8 +235,19 @@ class MigrationApplier:
 
 
 _TELL_NOTHING = frozenset(
-    {"BEGIN", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "SET", "RESET", "SAVEPOINT", "RELEASE"}
+    {
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SET",
+        "SET TRANSACTION",
+        "SET CONSTRAINTS",
+        "RESET",
+        "SAVEPOINT",
+        "RELEASE",
+    }
 )
+"""Kinds that neither rewrite nor scan, and after which SET TRANSACTION may still come."""
 
 
 def _may_wrap(facts: StatementFacts) -> bool:

@@ -17,7 +17,7 @@ from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
 from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
 from bench.model.statement import Statement
 from bench.observe.sampler import describe_sampling
-from bench.pg.database import clone_database, create_database, drop_database, new_name, sweep_databases
+from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.costs import cost_queries
@@ -25,7 +25,7 @@ from bench.run.draft import RunDraft, Save, now
 from bench.run.host import read_host
 from bench.run.measured import skipped
 from bench.run.prepare import DataOptions, template
-from bench.run.progress import Progress, Said, Step
+from bench.run.progress import Progress, Step
 from bench.run.watch import Watch, watch
 
 
@@ -49,7 +49,18 @@ def new_run(run_id: str, server: Server, suite: Suite) -> Run:
         environment=Environment(server.info, read_host()),
         suite=suite.info,
         dataset=None,
-        notes=server.notes,
+        notes=server.notes + _unpaired(suite),
+    )
+
+
+def _unpaired(suite: Suite) -> tuple[Note, ...]:
+    if not suite.unpaired_rollbacks:
+        return ()
+    names = ", ".join(path.name for path in suite.unpaired_rollbacks)
+    return (
+        Note(
+            "rollbacks", f"Not applied, as their names say rollback, and paired with no migration: {names}."
+        ),
     )
 
 
@@ -69,7 +80,6 @@ def rehearse(
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
     try:
-        sweep_databases(server, lambda text: progress(Said(text)))
         _Rehearsal(server, suite, scripts, options, draft, progress).run()
     except KeyboardInterrupt:
         raise Interrupted(
@@ -99,7 +109,6 @@ class _Rehearsal:
             counters_database(self.server) as counters,
             template(self.server, self.suite, self.options.data, self.progress) as prepared,
         ):
-            self._note_stand_ins(prepared.dbname)
             self.draft.update(dataset=prepared.dataset)
             self._solo_pass(prepared.dbname, counters)
 
@@ -112,6 +121,8 @@ class _Rehearsal:
                 self._repeat(index, clone, counters)
                 if self.draft.failed is not None:
                     return
+                if index == repeats - 1:
+                    self._note_stand_ins(clone)
                 if index == repeats - 1 and self.options.explain:
                     self._explain(prepared, clone)
 
@@ -163,13 +174,18 @@ class _Rehearsal:
             drop_database(self.server, dbname)
 
     def _note_stand_ins(self, dbname: str) -> None:
-        for name in self.server.stand_ins:
-            self.draft.note(
-                Note(
-                    f"extension {name}",
-                    "This server's installation lacks it; a stand-in of ours takes its place.",
-                )
+        """Say which extensions of this database are ours, in place of ones that the server lacks."""
+        with self.server.connect(dbname) as conn:
+            used = conn.execute(
+                "SELECT extname FROM pg_extension WHERE extname = ANY(%s)", (list(self.server.stand_ins),)
             )
+            for (name,) in used.fetchall():
+                self.draft.note(
+                    Note(
+                        f"extension {name}",
+                        "The server's installation lacks it, so a small stand-in of ours took its place.",
+                    )
+                )
 
 
 @contextmanager
