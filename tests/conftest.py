@@ -6,4 +6,4 @@ import pytest
 
 pytest.register_assert_rewrite("contract")
 
-pytest_plugins = ["fix_db", "fix_tcp"]
+pytest_plugins = ["fix_crm", "fix_db", "fix_tcp"]
