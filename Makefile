@@ -14,15 +14,15 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
 setup: $(STAMP) ## virtual environment and install; nothing if up to date
 
-bench: setup ## the main job: seed, apply, watch, explain, report (SUITE= SERVER= SCALE= ARGS=)
-	$(BENCH) run $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(ARGS)
+bench: setup ## the main job: seed, apply, watch, explain, report (SUITE= SERVER= IMAGE= SCALE= ARGS=)
+	$(BENCH) run $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 test: lint type ## everything but the container tests
 	$(BIN)/pytest -m 'not container' $(ARGS)

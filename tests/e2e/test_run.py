@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import bench
+from fix_tcp import PASSWORD, TcpServer
 
 from bench.pg.server import Server
 from bench.store.codec import decode
@@ -174,3 +175,28 @@ def test_a_server_of_somebody_else_keeps_no_trace(project: Path, server: Server)
         )
         assert done.returncode == 0, done.stderr
         assert conn.execute(query).fetchall() == before
+
+
+def test_without_superuser_the_run_goes_on_and_says_what_it_could_not_measure(
+    project: Path, tcp: TcpServer
+) -> None:
+    tcp.create_role("tenant", "CREATEDB")
+    done = bench(
+        *("run", "migrations", "--base", "schema.sql", "--repeats", "1", "--server", tcp.dsn("tenant")),
+        cwd=project,
+    )
+    assert done.returncode == 0, done.stderr
+    (directory,) = (project / "results" / "runs").iterdir()
+    run = decode((directory / "run.json").read_bytes())
+    added = run.passes[0].repeats[0].migrations[0].statements[0]
+    assert added.counters.wal_bytes is None
+    assert added.counters.blocks_hit is None
+    assert added.counters.size_delta_bytes is not None
+    assert [lock.mode for lock in added.locks if lock.relation == "public.accounts"] == [
+        "AccessExclusiveLock"
+    ]
+    assert {"pg_stat_statements", "CHECKPOINT"} <= {note.subject for note in run.notes}
+    written = [path.read_bytes() for path in directory.rglob("*") if path.is_file()]
+    assert not any(
+        PASSWORD.encode() in text for text in [*written, done.stdout.encode(), done.stderr.encode()]
+    )

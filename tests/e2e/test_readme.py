@@ -1,0 +1,91 @@
+"""Every command and example of the README is run, in the README's order, in a copy of the checkout.
+
+``make bench`` runs small here; ``make test`` would run this test again, so that only its recipe is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.pg.server import Server
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
+]
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SMALL = " SCALE=0.01 ARGS='--repeats 1 --quiet'"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
+    """The checkout with somebody's migrations in it; results go into the copy."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for path in ROOT.iterdir():
+        if path.name not in {"results", ".git"}:
+            (copy / path.name).symlink_to(path)
+    bin_directory = ROOT / ".venv" / "bin"
+    if not bin_directory.exists():
+        (copy / ".venv").mkdir()
+        (copy / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    migrations = copy / "db" / "migrations"
+    migrations.mkdir(parents=True)
+    (copy / "schema.sql").write_text("CREATE TABLE accounts (id int PRIMARY KEY);\n")
+    (migrations / "001_email.sql").write_text("ALTER TABLE accounts ADD COLUMN email text;\n")
+    return copy
+
+
+def as_run_here(command: str) -> str:
+    if command.startswith("make bench"):
+        return command + SMALL
+    if command.startswith("make test"):
+        return command.replace("make", "make -n", 1)
+    return command
+
+
+def dsn(server: Server) -> str:
+    settings = server.environ()
+    return f"postgresql://{settings['PGUSER']}@/postgres?host={settings['PGHOST']}&port={settings['PGPORT']}"
+
+
+def test_the_readme_has_commands_and_examples() -> None:
+    assert "make bench" in COMMANDS
+    assert "make test" in COMMANDS
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_works(command: str, checkout: Path, server: Server) -> None:
+    done = subprocess.run(
+        ["bash", "-euc", as_run_here(command)],
+        cwd=checkout,
+        env={**os.environ, "DSN": dsn(server)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_readme_works(example: str, checkout: Path) -> None:
+    """After the commands, one of which writes the file that the example reads."""
+    assert (checkout / "run.json").exists()
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
