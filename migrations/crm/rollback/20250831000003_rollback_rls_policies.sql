@@ -3,7 +3,7 @@
 -- What    The relationship tables are closed to the application's roles again: no grants, row level security without a
 --         policy. No data is touched.
 -- Locks   ACCESS EXCLUSIVE on one relationship table at a time, for a catalog change; indexes go CONCURRENTLY.
--- Re-run  Any number of times.
+-- Re-run  Any number of times, as long as 20250831000002 is applied.
 -- Not     inside a transaction (psql -1): DROP INDEX CONCURRENTLY refuses one.
 
 SET lock_timeout = '2s';
