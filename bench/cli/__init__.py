@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(build_parser().parse_args(argv))
     command = arguments.pop("command")
     debug = arguments.pop("debug", False)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
         code: int = command(**arguments)
@@ -65,9 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Ended(KeyboardInterrupt):
+    """A signal asked for the end.
+
+    Not KeyboardInterrupt itself: where that is raised inside ``exec``, as when a dataclass is made, Python
+    remembers it and ends by the signal however well it was handled, so that the exit code would be lost.
+    """
+
+
 def _end(number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C: every context on the way out stops what it started."""
-    raise KeyboardInterrupt
+    raise _Ended
 
 
 def _tell(error: BenchError) -> int:

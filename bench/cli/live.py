@@ -40,10 +40,10 @@ def live(*, quiet: bool) -> Iterator[Progress]:
         with Live(display, console=console, refresh_per_second=8, transient=True):
             yield display.show
     else:
-        yield _Plain(console).show
+        yield Plain(console).show
 
 
-class _Plain:
+class Plain:
     """One line per step, per phase of loading, and per slow statement."""
 
     def __init__(self, console: Console) -> None:

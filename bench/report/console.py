@@ -29,6 +29,7 @@ _STATUS_STYLE: dict[VerdictStatus, str] = {
 }
 _OUTCOME_STYLE = {"applied": "green", "failed": "bold red"}
 _TOP = 5
+_MOST_CONDITIONS = 3
 _INDENT = 2
 _LABEL_WIDTH = 10
 
@@ -149,9 +150,11 @@ def _print_conclusion(run: Run, summary: RunSummary, report: Path | None, consol
     grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("Verdict", Text(verdict.sentence, style=_STATUS_STYLE[verdict.status]))
-    for condition in verdict.conditions:
-        if condition not in verdict.sentence:
-            grid.add_row("", Text(f"- {condition}"))
+    conditions = [each for each in verdict.conditions if each not in verdict.sentence]
+    for condition in conditions[:_MOST_CONDITIONS]:
+        grid.add_row("", Text(f"- {condition}"))
+    if len(conditions) > _MOST_CONDITIONS:
+        grid.add_row("", Text(f"- and {len(conditions) - _MOST_CONDITIONS} more, all in the report"))
     grid.add_row("Blocked", Text(_worst(summary)))
     grid.add_row("Duration", Text(spread_seconds(summary.duration_s)))
     console.print(grid)
