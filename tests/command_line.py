@@ -76,3 +76,9 @@ class Running:
         """Send a signal to it alone and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=DEADLINE_S)
+
+    def kill(self) -> None:
+        """End it without mercy if it still runs; what it started is left to the next run."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(timeout=DEADLINE_S)

@@ -247,7 +247,7 @@ def _last_lines(text: str, count: int = 5) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop our own postmaster: fast, then immediately, then by force; returns when it is gone."""
+    """Stop our own postmaster at once, by force if need be; returns when it is gone."""
     stop_postmaster(psutil.Process(process.pid) if process.poll() is None else None)
     process.wait()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-STOP_TIMEOUTS_S = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
-"""Fast shutdown, then immediate shutdown; what still runs afterwards is killed."""
+STOP_TIMEOUT_S = 10.0
+"""For an immediate shutdown; what still runs afterwards is killed."""
 KILL_TIMEOUT_S = 10.0
 
 
@@ -46,14 +46,17 @@ def stop_processes(data: Path) -> bool:
 
 
 def stop_postmaster(postmaster: psutil.Process | None) -> None:
-    """Stop a postmaster, and the backends that a kill leaves; None, or one that is gone, is no error."""
+    """Stop a postmaster, and the backends that a kill leaves; None, or one that is gone, is no error.
+
+    Its data are thrown away, so that it need not write them: a shutdown that ends with a checkpoint takes
+    long, and never ends on a full disk.
+    """
     if postmaster is None:
         return
     try:
-        for signum, timeout_s in STOP_TIMEOUTS_S:
-            postmaster.send_signal(signum)
-            if _ended(postmaster, timeout_s):
-                return
+        postmaster.send_signal(signal.SIGQUIT)
+        if _ended(postmaster, STOP_TIMEOUT_S):
+            return
         left = [postmaster, *postmaster.children(recursive=True)]
     except psutil.NoSuchProcess:
         return

@@ -49,8 +49,15 @@ def new_run(run_id: str, server: Server, suite: Suite) -> Run:
         environment=Environment(server.info, read_host()),
         suite=suite.info,
         dataset=None,
-        notes=server.notes + _unpaired(suite),
+        notes=(_CLONES, *server.notes, *_unpaired(suite)),
     )
+
+
+_CLONES = Note(
+    "clones",
+    "Each repeat starts from a fresh file copy of one template, after a checkpoint if the role may: shared "
+    "buffers are cold, the operating system's cache is warm.",
+)
 
 
 def _unpaired(suite: Suite) -> tuple[Note, ...]:

@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ PHASES = {
     "migrating": (SLEEPER, "002_sleep: 1 statements"),
     "explaining": ([*CRM, "--scale", "0.05"], "views, functions and queries"),
 }
+
+Start = Callable[[str], tuple[Running, list[psutil.Process]]]
 
 
 @pytest.fixture
@@ -44,14 +47,21 @@ def environment(place: Path) -> dict[str, str]:
     return {"TMPDIR": str(place / "servers")}
 
 
-def started(place: Path, phase: str) -> tuple[Running, list[psutil.Process]]:
-    """A run that is in the middle of a phase, and its server's processes."""
-    arguments, said = PHASES[phase]
-    running = Running(arguments, place, environment(place))
-    running.wait_for(said)
-    servers = running.servers()
-    assert servers
-    return running, servers
+@pytest.fixture
+def start(place: Path) -> Iterator[Start]:
+    """Start a run and wait until it is in the middle of a phase; give it and its server's processes."""
+    with ExitStack() as stack:
+
+        def start_phase(phase: str) -> tuple[Running, list[psutil.Process]]:
+            arguments, said = PHASES[phase]
+            running = Running(arguments, place, environment(place))
+            stack.callback(running.kill)
+            running.wait_for(said)
+            servers = running.servers()
+            assert servers
+            return running, servers
+
+        yield start_phase
 
 
 def run_file(place: Path) -> Path:
@@ -62,9 +72,9 @@ def run_file(place: Path) -> Path:
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_stops_its_server_and_keeps_what_it_measured(
-    phase: str, number: signal.Signals, place: Path
+    phase: str, number: signal.Signals, place: Path, start: Start
 ) -> None:
-    running, servers = started(place, phase)
+    running, servers = start(phase)
     assert running.end(number) == 130, running.said
     assert "interrupted" in running.said
     assert "Traceback" not in running.said
@@ -80,8 +90,8 @@ def test_an_interrupted_run_stops_its_server_and_keeps_what_it_measured(
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_after_kill_9_the_next_run_cleans_up_and_says_so(phase: str, place: Path) -> None:
-    running, servers = started(place, phase)
+def test_after_kill_9_the_next_run_cleans_up_and_says_so(phase: str, place: Path, start: Start) -> None:
+    running, servers = start(phase)
     assert running.end(signal.SIGKILL) == -signal.SIGKILL
     left = decode(run_file(place).read_bytes())
     assert left.finished_at is None
@@ -93,8 +103,8 @@ def test_after_kill_9_the_next_run_cleans_up_and_says_so(phase: str, place: Path
     assert list((place / "servers").iterdir()) == []
 
 
-def test_a_server_that_dies_ends_the_run_with_what_was_measured(place: Path) -> None:
-    running, servers = started(place, "migrating")
+def test_a_server_that_dies_ends_the_run_with_what_was_measured(place: Path, start: Start) -> None:
+    running, servers = start("migrating")
     for server in servers:
         if server.is_running():
             server.kill()
