@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from bench.model.plan import QueryCost
 
 EXECUTIONS = 5
-BUDGET_S = 3.0
+BUDGET_S = 2.0
 """A query is executed again until it ran EXECUTIONS times or used up this time."""
 STATEMENT_TIMEOUT = "60s"
 
