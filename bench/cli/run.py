@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,7 +103,23 @@ def run(
             )
     concluded = conclude(rehearsed)
     directory.save(concluded)
-    return present(concluded, directory.path, json)
+    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
+    return present(concluded, directory.path, json, options=again)
+
+
+def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:
+    """The options that a next run of the same needs, as one would type them; never a connection string."""
+    chosen = {
+        "--base": base,
+        "--server": None if server == "auto" else '"$DSN"' if "://" in server else server,
+        "--image": image,
+        "--pg-bindir": pg_bindir,
+    }
+    return " ".join(
+        f"{name} {value if name == '--server' else shlex.quote(str(value))}"
+        for name, value in chosen.items()
+        if value is not None
+    )
 
 
 def conclude(run: Run) -> Run:
@@ -116,7 +133,7 @@ def conclude(run: Run) -> Run:
     return replace(with_findings, verdict=judge(with_findings))
 
 
-def present(run: Run, directory: Path, json: str | None) -> int:
+def present(run: Run, directory: Path, json: str | None, *, options: str = "") -> int:
     """Write the report, print the summary, and return the exit code: 4 where a migration failed."""
     from rich.console import Console
 
@@ -130,5 +147,5 @@ def present(run: Run, directory: Path, json: str | None) -> int:
         sys.stdout.buffer.write(encode(run))
     elif json is not None:
         Path(json).write_bytes(encode(run))
-    print_summary(run, paths.html, Console(stderr=json == "-"))
+    print_summary(run, paths.html, Console(stderr=json == "-"), options=options)
     return 4 if summarise(run).failed else 0

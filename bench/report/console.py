@@ -34,8 +34,11 @@ _INDENT = 2
 _LABEL_WIDTH = 10
 
 
-def print_summary(run: Run, report: Path | None, console: Console) -> None:
-    """Print the summary of a run; ``report`` is the page to name, None where none was written."""
+def print_summary(run: Run, report: Path | None, console: Console, *, options: str = "") -> None:
+    """Print the summary of a run; ``report`` is the page to name, None where none was written.
+
+    ``options`` are those of the command that the next one needs too.
+    """
     summary = summarise(run)
     console.print()
     console.print(Text(_headline(run, summary), style="bold"))
@@ -45,6 +48,7 @@ def print_summary(run: Run, report: Path | None, console: Console) -> None:
         console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
     console.print()
     _print_conclusion(run, summary, report, console)
+    _print_line("Next", f"{_next_command(run, summary)} {options}".rstrip(), console)
 
 
 def _headline(run: Run, summary: RunSummary) -> str:
@@ -144,7 +148,7 @@ def _failure(migration: MigrationSummary) -> Text:
 
 
 def _print_conclusion(run: Run, summary: RunSummary, report: Path | None, console: Console) -> None:
-    """The last lines: verdict with its conditions, worst block, duration, report, next command."""
+    """Verdict with its conditions, worst block, duration, report."""
     verdict = run.verdict or judge(run)
     grid = Table.grid(padding=0)
     grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
@@ -160,7 +164,6 @@ def _print_conclusion(run: Run, summary: RunSummary, report: Path | None, consol
     console.print(grid)
     if report is not None:
         _print_line("Report", str(report), console)
-    _print_line("Next", _next_command(run, summary), console)
 
 
 def _print_line(label: str, value: str, console: Console) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.pg.binaries import find_installations
+from bench.pg.embedded import embedded_installation
 from bench.pg.server import Server
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,6 @@ COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
 ]
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-SMALL = " SCALE=0.01 ARGS='--repeats 1 --quiet'"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
 
 def as_run_here(command: str) -> str:
     if command.startswith("make bench"):
-        return command + SMALL
+        # A machine without PostgreSQL's programs has those of the wheel.
+        bindir = "" if find_installations() else f" --pg-bindir {embedded_installation().bindir}"
+        return f"{command} SCALE=0.01 ARGS='--repeats 1 --quiet{bindir}'"
     if command.startswith("make test"):
         return command.replace("make", "make -n", 1)
     return re.sub(r"--scale \S+", "--scale 0.01", command)

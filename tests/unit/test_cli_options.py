@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from bench.cli.live import Plain
 from bench.cli.options import positive_count, positive_number, share, table_rows
+from bench.cli.run import repeat_options
 from bench.model.metric import Counters
 from bench.model.statement import Statement, StatementError, StatementRun
 from bench.run.progress import Event, Loading, Said, StatementBegan, StatementEnded, Step
@@ -79,3 +81,12 @@ def test_without_a_terminal_there_is_a_line_for_what_matters() -> None:
         "001_a:7 SELECT: 2.5 s",
         "001_a:8: no such thing (42P01)",
     ]
+
+
+def test_the_next_command_repeats_the_options_but_never_a_connection_string() -> None:
+    def again(**options: Any) -> str:
+        return repeat_options(**{"base": None, "image": None, "pg_bindir": None, **options})
+
+    assert again(server="auto") == ""
+    assert again(server="cluster", base=Path("my base.sql")) == "--base 'my base.sql' --server cluster"
+    assert again(server="postgresql://me:secret@host/db") == '--server "$DSN"'
