@@ -2,7 +2,9 @@
 
 Source of the rules: ``src/fe_utils/psqlscan.l`` and ``src/backend/parser/scan.l``. One difference from
 psql, which reads line by line: ``E'a'`` continued by ``'b\\''`` on the next line stays an escape string, as
-the server has it. Time is linear in the text: every pattern is possessive and starts where the last ended.
+the server has it. Time is linear in the text: every pattern starts where the last ended, and its alternatives
+differ in their first character, so that there is nothing to try twice. (Possessive groups would say so, but
+Python before 3.11.5 matches them wrongly: https://github.com/python/cpython/issues/106052)
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ WHITE_SPACE = " \t\n\r\f\v"
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _WORD_END = rf"(?![{_LETTER}0-9$])"
 _WORD = re.compile(rf"[{_LETTER}][{_LETTER}0-9$]*+")
-_SPACE = re.compile(rf"(?:[{WHITE_SPACE}]++|--[^\n\r]*+)*+")
+_SPACE = re.compile(rf"(?:[{WHITE_SPACE}]++|--[^\n\r]*+){{0,4096}}")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
-_ESCAPE_STRING = re.compile(r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'", re.DOTALL)
-_CONTINUATION = re.compile(r"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+'")
+_ESCAPE_STRING = re.compile(r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*'(?!')", re.DOTALL)
+_CONTINUATION = re.compile(r"(?:[ \t\f\v]++|--[^\n\r]*+)*[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*'")
 _DOLLAR_QUOTE = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$")
 _VARIABLE = re.compile(
     rf""":(?:([{_LETTER}0-9]++)|'([{_LETTER}0-9]++)'|"([{_LETTER}0-9]++)"|\{{\?([{_LETTER}0-9]++)\}})"""
@@ -41,7 +43,7 @@ def _uneventful(*watched: str) -> re.Pattern[str]:
         "-",
         r"/(?!\*)",
     )
-    return re.compile(f"(?:{'|'.join(tokens)})*+")
+    return re.compile(f"(?:{'|'.join(tokens)}){{0,4096}}")
 
 
 _PLAIN = _uneventful()
@@ -120,8 +122,10 @@ def find_end(text: str, start: int) -> Ending:
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    match = pattern.match(text, position)
-    return match.end() if match else position
+    """Offset after all that the pattern matches, which takes a stretch at a time so that memory is bounded."""
+    while (match := pattern.match(text, position)) and match.end() > position:
+        position = match.end()
+    return position
 
 
 def _defines_routine(words: list[str]) -> bool:

@@ -6,7 +6,7 @@ import re
 
 _NAME = re.compile(r"\\([^\s\\]*)")
 # Up to the end of the line or the next backslash outside quotes, as psqlscanslash.l reads arguments.
-_ARGUMENTS = re.compile(r"""(?:'(?:[^'\\\n]|\\[^\n])*+'|"[^"\n]*+"|`[^`\n]*+`|[^\\\n'"`]++|['"`][^\n]*+)*+""")
+_ARGUMENTS = re.compile(r"""(?:'(?:[^'\\\n]|\\[^\n])*'|"[^"\n]*+"|`[^`\n]*+`|[^\\\n'"`]++|['"`][^\n]*+)*""")
 
 _PRINTS = frozenset({"echo", "qecho", "warn"})
 _DISPLAY = frozenset(

@@ -44,3 +44,10 @@ def test_every_error_that_a_user_meets_has_an_exit_code_of_its_own() -> None:
     codes = [error.exit_code for error in errors]
     assert len(set(codes)) == len(codes) >= 5
     assert 0 not in codes
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_pattern_has_a_possessive_group(path: Path) -> None:
+    """Python before 3.11.5 matches them wrongly: https://github.com/python/cpython/issues/106052"""
+    for quantifier in (")*+", ")++", ")?+"):
+        assert quantifier not in path.read_text(encoding="utf-8")
