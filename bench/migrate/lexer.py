@@ -122,7 +122,7 @@ def find_end(text: str, start: int) -> Ending:
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    """Offset after all that the pattern matches, which takes a stretch at a time so that memory is bounded."""
+    """Offset after all that the pattern matches, a stretch at a time so that memory is bounded."""
     while (match := pattern.match(text, position)) and match.end() > position:
         position = match.end()
     return position
