@@ -163,7 +163,7 @@ def _environment(run: Run) -> Iterator[str]:
 
 def _notes(run: Run) -> Iterator[str]:
     if run.notes:
-        yield "## What was not measured, and why"
+        yield "## What to know when reading the figures"
         yield bullets(f"**{plain(note.subject)}**: {plain(note.text)}" for note in run.notes)
 
 
