@@ -90,7 +90,7 @@ def rehearse(
         _Rehearsal(server, suite, scripts, options, draft, progress).run()
     except KeyboardInterrupt:
         raise Interrupted(
-            "interrupted; what was measured until then is kept", hint="the run file says how far it came"
+            "interrupted; what was measured until then is kept", hint="bench report, to see how far it came"
         ) from None
     except psycopg.OperationalError as error:
         raise ServerError(
