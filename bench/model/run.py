@@ -84,11 +84,13 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    seed: int
-    scale: float
-    generator_version: str
-    load_s: float
-    """Time to load it; where ``from_template``, the time that the first load took."""
+    """What the tables held before the migrations; the generator's fields are None where the base filled them."""
+
+    seed: int | None
+    scale: float | None
+    generator_version: str | None
+    load_s: float | None
+    """Time to generate and load it; where ``from_template``, the time that the first load took."""
     from_template: bool
     tables: tuple[TableSize, ...]
     dirt: dict[str, int] = field(default_factory=dict)

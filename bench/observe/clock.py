@@ -24,12 +24,13 @@ class DeployClock:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Let the clock run for the length of the block, an error's end included. Blocks must not nest."""
-        self._total_before.append(self.total_s)
+        total_before = self.total_s
         begin = self.source()
         try:
             yield
         finally:
             self._ends.append(self.source())
+            self._total_before.append(total_before)
             self._starts.append(begin)
 
     def discard_last(self) -> None:
@@ -50,7 +51,7 @@ class DeployClock:
         """How long it has run in all."""
         if not self._starts:
             return 0.0
-        return self._total_before[len(self._starts) - 1] + self._ends[-1] - self._starts[-1]
+        return self._total_before[-1] + self._ends[-1] - self._starts[-1]
 
     @property
     def last_span(self) -> tuple[float, float]:

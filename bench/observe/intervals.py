@@ -15,6 +15,8 @@ class LockRow:
     granted: bool
     waiting_s: float | None
     """Seconds since the request started to wait, where the server says so (14 and newer)."""
+    transaction: str = ""
+    """The backend's virtual transaction at the moment. https://www.postgresql.org/docs/current/view-pg-locks.html"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class SeenInterval:
         return self.not_after - self.not_before
 
 
-_Key = tuple[int, str, bool, int]
+_Key = tuple[int, str, bool, int, str]
 
 
 @dataclass(slots=True)
@@ -70,15 +72,25 @@ class IntervalBuilder:
         self.oids: set[int] = set()
         """Every relation seen so far."""
 
-    def observe(self, sent: float, received: float, rows: Iterable[LockRow], epoch: int = 0) -> bool:
+    def observe(
+        self,
+        sent: float,
+        received: float,
+        rows: Iterable[LockRow],
+        epoch: int = 0,
+        *,
+        by_transaction: bool = False,
+    ) -> bool:
         """Add the sample that was asked for at ``sent`` and answered at ``received``.
 
+        ``by_transaction``: a new transaction ends the intervals of the one before, as in a procedure that
+        commits; not so for CREATE INDEX CONCURRENTLY and the like, which keep a lock over several.
         Returns whether a lock appeared or went since the sample before.
         """
         present: set[_Key] = set()
         changed = False
         for row in rows:
-            key = (row.oid, row.mode, row.granted, epoch)
+            key = (row.oid, row.mode, row.granted, epoch, row.transaction if by_transaction else "")
             present.add(key)
             self.oids.add(row.oid)
             interval = self._open.get(key)
@@ -104,10 +116,10 @@ class IntervalBuilder:
     @property
     def held(self) -> frozenset[tuple[int, str]]:
         """Relation and mode of every lock granted in the last sample."""
-        return frozenset((oid, mode) for oid, mode, granted, _ in list(self._open) if granted)
+        return frozenset((oid, mode) for oid, mode, granted, *_ in list(self._open) if granted)
 
     def _close(self, key: _Key, at: float) -> None:
-        oid, mode, granted, epoch = key
+        oid, mode, granted, epoch, _ = key
         seen = self._open.pop(key)
         self.closed.append(
             SeenInterval(

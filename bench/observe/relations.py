@@ -95,11 +95,11 @@ class RelationCatalog:
         return relation.full_name if relation else f"(transient relation {oid})"
 
     def table_of(self, oid: int) -> str | None:
-        """Full name of the table that an index or TOAST table belongs to."""
+        """Full name of the table that an index, a TOAST table or its index belongs to."""
         relation = self.find(oid)
         if relation is None or not relation.table_oid:
             return None
-        return self.name(relation.table_oid)
+        return self.table_of(relation.table_oid) or self.name(relation.table_oid)
 
     def describe_held(self, held: Iterable[tuple[int, str]]) -> tuple[str, ...]:
         """Locks on relations from before the migration in words, strongest first: ``public.t ShareLock``."""

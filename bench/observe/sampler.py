@@ -53,15 +53,18 @@ class LockSampler:
         self._gaps: list[float] = []
         self._reads: list[float] = []
         self._error: str | None = None
-        self._epoch = -1
+        self._epoch = (-1, False)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lock sampler", daemon=True)
         self._thread.start()
 
-    def begin_statement(self, index: int) -> None:
-        """A statement starts: sample finely, and count what is seen from now on as its own."""
-        self._epoch = index
+    def begin_statement(self, index: int, *, commits_inside: bool = False) -> None:
+        """A statement starts: sample finely, and count what is seen from now on as its own.
+
+        ``commits_inside``: it may commit and go on, so that each of its transactions has locks of its own.
+        """
+        self._epoch = (index, commits_inside)
         self._wake.set()
 
     @property
@@ -87,7 +90,7 @@ class LockSampler:
         unchanged = 0
         last_sent: float | None = None
         while not self._stop.is_set():
-            epoch = self._epoch
+            epoch, by_transaction = self._epoch
             sent = self._source()
             try:
                 rows = self._cursor.execute(self._sql, {"pid": self._pid}, prepare=True).fetchall()
@@ -95,7 +98,8 @@ class LockSampler:
                 self._error = str(error).strip()
                 return
             received = self._source()
-            unchanged = 0 if self._builder.observe(sent, received, rows, epoch) else unchanged + 1
+            changed = self._builder.observe(sent, received, rows, epoch, by_transaction=by_transaction)
+            unchanged = 0 if changed else unchanged + 1
             self._reads.append(received - sent)
             if last_sent is not None:
                 self._gaps.append(sent - last_sent)

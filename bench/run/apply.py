@@ -96,8 +96,8 @@ class MigrationApplier:
         calibration_s = self._watch.calibrator.reading_s()
         self._totals = self._watch.counters.read()
         self._tell_start(statement, sampler)
-        sampler.begin_statement(len(self._measured))
-        if self._in_transaction() or not _may_wrap(facts):
+        sampler.begin_statement(len(self._measured), commits_inside=statement.kind in ("CALL", "DO"))
+        if self._in_transaction() or not _may_wrap(statement, facts):
             measured = self._run_plain(statement, calibration_s)
         else:
             measured = self._run_wrapped(statement, calibration_s)
@@ -250,5 +250,10 @@ _TELL_NOTHING = frozenset(
 """Kinds that neither rewrite nor scan, and after which SET TRANSACTION may still come."""
 
 
-def _may_wrap(facts: StatementFacts) -> bool:
-    return not (facts.transaction_control or facts.refuses_transaction or facts.needs_transaction)
+def _may_wrap(statement: Statement, facts: StatementFacts) -> bool:
+    """Whether a transaction of our own changes nothing but that the locks can be read before its end.
+
+    A procedure may commit, which nothing in its CALL says; to try would be to run half of it twice.
+    """
+    refuses = facts.transaction_control or facts.refuses_transaction or facts.needs_transaction
+    return not refuses and statement.kind != "CALL"

@@ -167,9 +167,31 @@ def test_a_procedure_that_commits_runs_although_nothing_in_its_call_says_so(rehe
         )
     )
     assert run.duration_s is not None
-    assert 0.4 <= run.duration_s < 0.8, "the try that was refused does not count"
+    assert 0.4 <= run.duration_s < 0.8, "it runs once"
     assert [s.transaction for s in run.statements] == ["own", "none"]
     assert run.outcome == "applied"
+
+
+def test_locks_of_a_procedure_that_commits_are_not_taken_for_one(rehearsal: Rehearse) -> None:
+    run = first(
+        rehearsal(
+            "CREATE PROCEDURE steps() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..8 LOOP"
+            " LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.05); COMMIT;"
+            " END LOOP; END $$; CALL steps();"
+        )
+    )
+    held = [lock.held_s_bounds for lock in run.statements[1].locks if lock.relation == "public.orders"]
+    assert len(held) == 8
+    assert all(bounds and bounds[0] <= 0.1 for bounds in held)
+
+
+def test_a_toasted_tables_locks_belong_to_the_table(rehearsal: Rehearse) -> None:
+    (statement,) = first(
+        rehearsal("ALTER TABLE customers ALTER COLUMN id TYPE bigint, ALTER COLUMN name SET NOT NULL;")
+    ).statements
+    toast = [lock for lock in statement.locks if lock.relation.startswith("pg_toast.")]
+    assert toast
+    assert {lock.table for lock in toast if not lock.new} == {"public.customers"}
 
 
 def test_a_long_concurrent_build_is_seen_with_bounds(rehearsal: Rehearse) -> None:

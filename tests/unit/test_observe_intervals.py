@@ -42,6 +42,15 @@ def test_a_new_epoch_ends_the_interval_of_the_old_one() -> None:
     assert second.not_before == 1.0
 
 
+@pytest.mark.parametrize(("by_transaction", "pieces"), [(True, 2), (False, 1)])
+def test_a_new_transaction_ends_an_interval_where_it_is_told_to(by_transaction: bool, pieces: int) -> None:
+    builder = IntervalBuilder(0.0)
+    for moment, transaction in ((1.0, "3/7"), (2.0, "3/8")):
+        row = LockRow(1, SHARE, True, None, transaction)
+        builder.observe(moment, moment, [row], by_transaction=by_transaction)
+    assert len(builder.finish(3.0)) == pieces
+
+
 def test_a_wait_keeps_the_longest_time_that_the_server_told() -> None:
     builder = IntervalBuilder(0.0)
     for moment, waiting_s in ((1.0, 0.5), (2.0, 1.5), (3.0, None)):

@@ -3,7 +3,8 @@
 SELECT l.relation AS oid,
        l.mode,
        l.granted,
-       NULL::float8 AS waiting_s
+       NULL::float8 AS waiting_s,
+       l.virtualtransaction AS transaction
   FROM pg_locks l
  WHERE l.pid = %(pid)s
    AND l.locktype = 'relation'
