@@ -24,8 +24,8 @@ examples:
   bench report latest                   draw the report of the last run again
   bench doctor                          what this machine can do
 
-exit codes: 0 ready, 1 regression or broken budget, 2 usage, configuration or unreadable input,
-3 not comparable, 4 a migration failed, 5 server trouble, 130 interrupted
+exit codes: 0 the migrations applied, 2 usage, configuration or unreadable input, 4 a migration failed,
+5 server trouble, 130 interrupted
 """
 
 

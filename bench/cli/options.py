@@ -72,15 +72,15 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def positive_number(text: str) -> float:
     """A number above 0."""
-    value = float(text)
-    if not 0 < value < float("inf"):
+    value = _number(text)
+    if value is None or not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
 
 
 def positive_count(text: str) -> int:
     """A whole number from 1."""
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
     return value
@@ -88,8 +88,8 @@ def positive_count(text: str) -> int:
 
 def share(text: str) -> float:
     """A number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
+    value = _number(text)
+    if value is None or not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
     return value
 
@@ -99,10 +99,14 @@ def table_rows(text: str) -> tuple[str, int]:
     table, equals, count = text.partition("=")
     factor = _SUFFIXES.get(count[-1:], 1)
     digits = count[:-1] if factor > 1 else count
-    try:
-        rows = round(float(digits) * factor)
-    except ValueError:
-        rows = -1
-    if not equals or not table or rows < 0:
+    value = _number(digits)
+    if not equals or not table or value is None or not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f'"{text}" is not TABLE=N, for example deals=5M')
-    return table, rows
+    return table, round(value * factor)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_data_options, add_output_options, add_server_options, positive_count
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.model.run import Run
@@ -88,6 +91,12 @@ def run(
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base)
+    if found.data is None and (scale != 1.0 or rows or dirt is not None):
+        raise UsageError(
+            f"{suite} has no generated data, so --scale, --rows and --dirt have no effect",
+            hint="fill the tables in its base file; generated data are for the CRM's tables alone",
+        )
+    require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
     run_id = new_run_id(found.name, datetime.now(UTC))
     options = RunOptions(
@@ -97,14 +106,28 @@ def run(
     )
     with live(quiet=quiet) as progress:
         directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
-        with open_server(spec, lambda text: progress(Said(text))) as opened:
-            rehearsed = rehearse(
-                opened, found, options, run_id=run_id, save=directory.save, progress=progress
-            )
+        try:
+            with open_server(spec, lambda text: progress(Said(text))) as opened:
+                rehearsed = rehearse(
+                    opened, found, options, run_id=run_id, save=directory.save, progress=progress
+                )
+        finally:
+            if not directory.run_file.exists():
+                with suppress(OSError):  # somebody else's files are in it
+                    directory.path.rmdir()
     concluded = conclude(rehearsed)
     directory.save(concluded)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
     return present(concluded, directory.path, json, options=again)
+
+
+def require_writable(json: str | None) -> None:
+    """Raise UsageError where the file that ``--json`` names cannot be written, before the work begins."""
+    if json in (None, "-"):
+        return
+    parent = Path(str(json)).absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK) or Path(str(json)).is_dir():
+        raise UsageError(f"--json {json} cannot be written", hint="name a file in a directory that exists")
 
 
 def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:

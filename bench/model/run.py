@@ -84,7 +84,7 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What the tables held before the migrations; the generator's fields are None where the base filled them."""
+    """What the tables held before the migrations; where the base filled them, no generator is named."""
 
     seed: int | None
     scale: float | None

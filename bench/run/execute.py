@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 from psycopg.rows import TupleRow
 
 from bench.model.statement import Statement, StatementError
+
+_COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
 
 
 def execute(conn: psycopg.Connection[TupleRow], statement: Statement) -> int | None:
@@ -29,6 +33,9 @@ def describe_error(error: psycopg.Error, statement: Statement) -> StatementError
     line, column = statement.line, None
     if diag.statement_position:
         line, column = statement.locate(int(diag.statement_position))
+    elif statement.copy_data is not None and (row := _COPY_LINE.search(diag.context or "")):
+        # The rows begin on the line after the one on which the statement ends.
+        line = statement.locate(len(statement.text) + 1)[0] + int(row[1])
     return StatementError(
         sqlstate=error.sqlstate,
         message=diag.message_primary or str(error).strip() or type(error).__name__,

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+from psycopg.rows import TupleRow, class_row
 
 from bench.errors import UsageError
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.model.run import Dataset, TableSize
+from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, seal_template
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
@@ -37,7 +39,7 @@ class Template:
     """A sealed database to clone from."""
 
     dbname: str
-    dataset: Dataset | None
+    dataset: Dataset
 
 
 @contextmanager
@@ -54,6 +56,7 @@ def template(server: Server, suite: Suite, options: DataOptions, progress: Progr
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
             conn.execute("VACUUM (FREEZE, ANALYZE)")
+            dataset = dataset or _filled_by_base(conn)
         seal_template(server, dbname)
         yield Template(dbname, dataset)
     finally:
@@ -75,6 +78,13 @@ def apply_file(server: Server, dbname: str, path: Path) -> None:
                     f"{path}:{error.line}: {error.message} ({error.sqlstate})",
                     hint=error.hint or error.detail or "the state before the suite must apply without errors",
                 ) from raised
+
+
+def _filled_by_base(conn: psycopg.Connection[TupleRow]) -> Dataset:
+    """The tables of a suite without generated data, as its base left them."""
+    with conn.cursor(row_factory=class_row(TableSize)) as cursor:
+        tables = cursor.execute(load_query("table_sizes", conn.info.server_version)).fetchall()
+    return Dataset(None, None, None, None, from_template=False, tables=tuple(tables))
 
 
 def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:

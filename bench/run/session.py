@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg import sql
 
 from bench import __version__
 from bench.errors import Interrupted, ServerError
@@ -17,11 +18,13 @@ from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
 from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
 from bench.model.statement import Statement
 from bench.observe.sampler import describe_sampling
+from bench.pg.catalog import load_query
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, now
+from bench.run.guard import refuse_server_wide
 from bench.run.host import read_host
 from bench.run.measured import skipped
 from bench.run.prepare import DataOptions, template
@@ -84,6 +87,9 @@ def rehearse(
     if server.info.version_num < PARSER_VERSION_NUM + 10000:
         for migration, statements in scripts:
             check_syntax(migration.path, statements)
+    if not server.managed:
+        for migration, statements in scripts:
+            refuse_server_wide(migration.path, statements)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
     try:
@@ -124,7 +130,7 @@ class _Rehearsal:
         repeats = self.options.repeats
         for index in range(repeats):
             self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
-            with self._clone(prepared, "solo") as clone:
+            with self._own_roles(), self._clone(prepared, "solo") as clone:
                 self._repeat(index, clone, counters)
                 if self.draft.failed is not None:
                     return
@@ -162,10 +168,27 @@ class _Rehearsal:
         self.draft.note(
             Note(
                 "queries",
-                "Costed warm, as the migrating role, after VACUUM (ANALYZE) of the migrated database; times "
-                "without per-node timing.",
+                "Costed warm, after VACUUM (ANALYZE) of the migrated database, as the migrating role: "
+                "row-level security does not apply to a superuser or to the tables' owner.",
             )
         )
+
+    @contextmanager
+    def _own_roles(self) -> Iterator[None]:
+        """Roles belong to the whole server: drop those that the migrations made, before the next repeat.
+
+        Only on a server that we started, and after the clone in which they own things is gone.
+        """
+        if not self.server.managed:
+            yield
+            return
+        with self.server.connect() as conn:
+            before = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
+        yield
+        with self.server.connect() as conn:
+            after = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
+            for (role,) in set(after) - set(before):
+                conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     @contextmanager
     def _clone(self, prepared: str, purpose: str) -> Iterator[str]:

@@ -286,6 +286,31 @@ def test_rows_after_copy_are_loaded(rehearsal: Rehearse) -> None:
     assert [statement.rows for statement in run.statements] == [2, 2]
 
 
+def test_an_error_in_a_row_of_copy_points_at_the_row(rehearsal: Rehearse) -> None:
+    run = first(rehearsal("SELECT 1;\nCOPY customers\n (id, name) FROM stdin;\n901\ta\nx\tb\n\\.\n"))
+    assert run.error is not None
+    assert (run.error.sqlstate, run.error.line) == ("22P02", 5)
+
+
+def test_a_role_that_a_migration_makes_is_not_in_the_way_of_the_next_repeat(
+    rehearsal: Rehearse, server: Server
+) -> None:
+    run = rehearsal("CREATE ROLE rehearsed_reader; GRANT SELECT ON orders TO rehearsed_reader;", repeats=2)
+    assert [repeat.migrations[0].outcome for repeat in run.passes[0].repeats] == ["applied", "applied"]
+    with server.connect() as conn:
+        assert conn.execute("SELECT 1 FROM pg_roles WHERE rolname = 'rehearsed_reader'").fetchone() is None
+
+
+def test_the_tables_that_the_base_filled_are_counted(rehearsal: Rehearse) -> None:
+    dataset = rehearsal("SELECT 1;").dataset
+    assert dataset is not None
+    assert dataset.seed is None
+    assert {table.name: table.rows for table in dataset.tables} == {
+        "public.customers": 100,
+        "public.orders": 20000,
+    }
+
+
 def test_every_repeat_starts_from_the_same_state(rehearsal: Rehearse) -> None:
     run = rehearsal("ALTER TABLE orders ADD COLUMN a int; UPDATE orders SET total = total + 1;", repeats=3)
     repeats = run.passes[0].repeats

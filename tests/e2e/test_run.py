@@ -46,7 +46,8 @@ def test_any_directory_of_migrations_can_be_rehearsed(project: Path) -> None:
     assert [m.rollback_file for m in run.suite.migrations] == ["rollback/001_add.sql", "002_index.down.sql"]
     assert run.finished_at is not None
     assert run.verdict is not None
-    assert run.dataset is None
+    assert run.dataset is not None
+    assert [(table.name, table.rows) for table in run.dataset.tables] == [("public.accounts", 0)]
     assert len(run.passes[0].repeats) == 2
     assert run.verdict.sentence.split()[0] in done.stdout
     assert str((directory / "report.html").relative_to(project)) in done.stdout
@@ -109,6 +110,8 @@ BAD_INPUT = {
         5,
         "127.0.0.1",
     ),
+    "scale without generated data": (["run", "good", "--scale", "5"], 2, "no generated data"),
+    "json into nowhere": (["run", "good", "--json", "/nope/x.json"], 2, "--json /nope/x.json"),
     "no such run": (["report", "nothing"], 2, "nothing"),
 }
 
@@ -136,6 +139,7 @@ def test_bad_input_is_told_with_what_which_value_and_what_to_try(case: str, tmp_
     assert "try:" in done.stderr or "usage:" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hidden-secret" not in done.stdout + done.stderr
+    assert case == "base that fails" or not list(tmp_path.glob("results/runs/*"))
     if case == "unknown key":
         assert "description" in done.stderr
         assert "data" in done.stderr
@@ -175,6 +179,13 @@ def test_a_server_of_somebody_else_keeps_no_trace(project: Path, server: Server)
         )
         assert done.returncode == 0, done.stderr
         assert conn.execute(query).fetchall() == before
+
+
+def test_what_acts_on_a_whole_server_is_refused_where_it_is_not_ours(project: Path, tcp: TcpServer) -> None:
+    write(project, {"migrations/003_role.sql": "SELECT 1;\nALTER SYSTEM SET work_mem = '9MB';\n"})
+    done = bench("run", "migrations", "--base", "schema.sql", "--server", tcp.dsn("postgres"), cwd=project)
+    assert done.returncode == 2, done.stderr
+    assert "003_role.sql:2: ALTER SYSTEM acts on the whole server" in done.stderr
 
 
 def test_without_superuser_the_run_goes_on_and_says_what_it_could_not_measure(

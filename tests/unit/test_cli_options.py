@@ -25,7 +25,9 @@ def test_rows_of_a_table(text: str, rows: int) -> None:
     assert table_rows(text) == (text.partition("=")[0], rows)
 
 
-@pytest.mark.parametrize("text", ["deals", "=5", "deals=", "deals=many", "deals=-1", "deals=5X"])
+@pytest.mark.parametrize(
+    "text", ["deals", "=5", "deals=", "deals=many", "deals=-1", "deals=5X", "deals=inf", "deals=nan"]
+)
 def test_rows_that_are_none(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="TABLE=N"):
         table_rows(text)
@@ -33,7 +35,10 @@ def test_rows_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("parse", "text"),
-    [(positive_number, "0"), (positive_number, "inf"), (positive_number, "-1"), (positive_count, "0")],
+    [
+        *((positive_number, text) for text in ("0", "inf", "-1", "abc", "nan")),
+        *((positive_count, text) for text in ("0", "1.5", "x")),
+    ],
 )
 def test_numbers_that_cannot_be(parse: Any, text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):

@@ -1,0 +1,2 @@
+-- Roles of the whole server.
+SELECT rolname FROM pg_roles
