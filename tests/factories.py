@@ -173,6 +173,12 @@ def a_dataset() -> Dataset:
     )  # fmt: skip
 
 
+def a_base_dataset(rows: int = 1200) -> Dataset:
+    """One table that the base filled, without a generator."""
+    tables = (TableSize("public.deals", rows, MIB),)
+    return Dataset(None, None, None, None, from_template=False, tables=tables)
+
+
 @dataclass
 class _Clock:
     """Where the simulated repeat is, and the locks that its open transaction holds."""

@@ -265,13 +265,15 @@ def _counters(runs: Sequence[Counters]) -> tuple[Counters, dict[str, Spread]]:
 
 
 def _written(run: MigrationRun, counter: str) -> int | None:
-    """Sum of one counter over the applied statements of one repeat; None where a figure is missing."""
+    """Sum of one counter over the applied statements, 0 where there is none; None where a figure is missing."""
     values: list[int | None] = [
         getattr(each.counters, counter)
         for each in run.statements
         if each.outcome == "applied"
         and not (each.kind in TRANSACTION_CONTROL and getattr(each.counters, counter) is None)
     ]
+    if not values and run.outcome == "applied":
+        return 0
     total = _total(values)
     return None if total is None else int(total)
 

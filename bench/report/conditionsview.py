@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.analyse.stats import Spread
 from bench.analyse.summary import solo_repeats
-from bench.model.run import Repeat, Run
+from bench.model.run import Dataset, Repeat, Run
 from bench.report import format as fmt
 
 
@@ -61,20 +62,24 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
         ("suite", f"{run.suite.name}, {run.suite.path}"),
     ]
     if dataset is not None:
-        origin = "cloned from a template" if dataset.from_template else "loaded"
-        facts += [
-            (
-                "data",
-                f"seed {dataset.seed}, scale {dataset.scale:g}, {origin}; "
-                f"loading took {fmt.seconds(dataset.load_s)}",
-            ),
-            ("generator", f"datagen {dataset.generator_version}" + _faker(dataset.faker_version)),
-        ]
+        facts.append(("data", ", ".join((data_origin(dataset), *_loading(dataset)))))
     return (*facts, ("extensions", ", ".join(sorted(server.extensions)) or "none"))
 
 
-def _faker(version: str | None) -> str:
-    return f", Faker {version}" if version else ""
+def data_origin(dataset: Dataset) -> str:
+    """Where the rows came from: the generator with seed and scale, or the base."""
+    if dataset.generator_version is None:
+        return "filled by the base" if dataset.tables else "no table before the migrations"
+    faker = f", Faker {dataset.faker_version}" if dataset.faker_version else ""
+    scale = fmt.UNKNOWN if dataset.scale is None else f"{dataset.scale:g}"
+    return f"scale {scale}, seed {dataset.seed}, generator {dataset.generator_version}{faker}"
+
+
+def _loading(dataset: Dataset) -> Iterator[str]:
+    if dataset.from_template:
+        yield "cloned from a template"
+    if dataset.load_s is not None:
+        yield f"loading took {fmt.seconds(dataset.load_s)}"
 
 
 def _data(run: Run) -> Table | None:

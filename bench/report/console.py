@@ -6,6 +6,7 @@ the same text reads well in a log file.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def _failure(migration: MigrationSummary) -> Text:
     if statement:
         text.append(f"\n{excerpt(statement.text, 200)}", style="dim")
     text.append(f"\n{error.sqlstate or 'error'}: {error.message}", style="red")
-    for name, value in (("detail", error.detail), ("hint", error.hint)):
+    for name, value in (("detail", error.detail), ("hint", error.hint), ("context", error.context)):
         if value:
             text.append(f"\n{name}: {value}")
     return text
@@ -183,12 +184,14 @@ def _worst(summary: RunSummary) -> str:
 
 def _next_command(run: Run, summary: RunSummary) -> str:
     path = Path(run.suite.path)
-    suite = run.suite.name if path.parent.name == "migrations" else str(path)
+    again = f"bench run {shlex.quote(run.suite.name if path.parent.name == 'migrations' else str(path))}"
     if summary.failed is not None:
-        return f"correct the file, then: bench run {suite}"
-    if run.dataset is not None and summary.n:
-        return f"see how it grows: bench run {suite} --scale {run.dataset.scale * 4:g}"
-    return f"bench run {suite}"
+        error = summary.failed.error
+        interrupted = error is not None and error.message == "interrupted"
+        return f"run it again: {again}" if interrupted else f"correct the file, then: {again}"
+    if run.dataset is not None and run.dataset.scale is not None and summary.n:
+        return f"see how it grows: {again} --scale {run.dataset.scale * 4:g}"
+    return again
 
 
 def _table(*columns: str) -> Table:

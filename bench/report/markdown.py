@@ -11,6 +11,7 @@ from bench.analyse.summary import RunSummary, summarise
 from bench.analyse.verdict import judge
 from bench.model.finding import Finding, Verdict
 from bench.model.run import Run
+from bench.report.conditionsview import data_origin
 from bench.report.format import (
     UNKNOWN,
     count,
@@ -142,14 +143,11 @@ def _environment(run: Run) -> Iterator[str]:
     if dataset is None:
         rows.append(("Data", "none was generated"))
     else:
-        rows.append(
-            (
-                "Data",
-                f"{count(sum(each.rows for each in dataset.tables))} rows, "
-                f"{size(sum(each.bytes for each in dataset.tables))}, scale {dataset.scale:g}, "
-                f"seed {dataset.seed}, generator {plain(dataset.generator_version)}",
-            )
+        amount = (
+            f"{count(sum(each.rows for each in dataset.tables))} rows, "
+            f"{size(sum(each.bytes for each in dataset.tables))}"
         )
+        rows.append(("Data", f"{amount}, {plain(data_origin(dataset))}"))
     yield table(("What", "Value"), rows)
     if dataset is not None and dataset.tables:
         yield table(

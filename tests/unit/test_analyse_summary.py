@@ -266,3 +266,12 @@ def test_queries_say_what_changed() -> None:
     assert changed.ratio == pytest.approx(0.5)
     assert (added.added, added.ratio, added.plan_changed) == (True, None, None)
     assert [query.broken for query in summarise(rich_run()).queries] == [False, False, False, True]
+
+
+def test_a_file_without_a_statement_writes_nothing_and_leaves_the_totals_known() -> None:
+    empty = replace(a_migration([], "002_empty"), duration_s=0.0)
+    summary = summarise(a_run([a_migration([a_statement()]), empty]))
+    assert summary.wal_bytes is not None
+    assert summary.wal_bytes.median == 8192
+    assert summary.migrations[1].size_delta_bytes is not None
+    assert summary.migrations[1].size_delta_bytes.median == 0

@@ -9,7 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
+from factories import (
+    a_base_dataset,
+    a_lock,
+    a_migration,
+    a_run,
+    a_statement,
+    an_error,
+    empty_run,
+    failed_run,
+    rich_run,
+)
 from golden import assert_golden
 from rich.cells import cell_len
 from rich.console import Console
@@ -146,3 +156,31 @@ def test_a_suite_elsewhere_is_named_by_its_directory() -> None:
 
 def test_an_index_is_not_listed_beside_its_table() -> None:
     assert "deals_pkey" not in printed(rich_run(), 160)
+
+
+def last_line(run: Run) -> str:
+    return printed(run).splitlines()[-1]
+
+
+def test_rows_from_the_base_are_counted_and_cannot_be_scaled() -> None:
+    run = replace(a_run([a_migration([a_statement()])]), dataset=a_base_dataset(1200))
+    assert "1,200 rows, 1 repeat" in printed(run)
+    assert last_line(run) == "Next      bench run crm"
+
+
+def test_after_an_interruption_the_same_command_comes_next() -> None:
+    error = replace(an_error(None), message="interrupted", detail=None)
+    run = a_run([a_migration([a_statement(outcome="failed", error=error)])])
+    assert last_line(run) == "Next      run it again: bench run crm"
+
+
+def test_a_path_with_spaces_is_quoted_in_the_next_command() -> None:
+    run = a_run([a_migration([a_statement()])])
+    run = replace(run, suite=replace(run.suite, path="/tmp/my suites/crm"))
+    assert last_line(run) == "Next      bench run '/tmp/my suites/crm'"
+
+
+def test_a_failure_shows_the_row_of_the_copy_that_the_server_names() -> None:
+    error = replace(an_error("22P02"), context='COPY cc, line 3, column a: "x"')
+    text = printed(a_run([a_migration([a_statement(outcome="failed", error=error)])]), 100)
+    assert 'context: COPY cc, line 3, column a: "x"' in text

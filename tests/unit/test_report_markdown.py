@@ -9,7 +9,17 @@ from pathlib import Path
 
 import golden
 import pytest
-from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
+from factories import (
+    a_base_dataset,
+    a_lock,
+    a_migration,
+    a_run,
+    a_statement,
+    an_error,
+    empty_run,
+    failed_run,
+    rich_run,
+)
 from golden import assert_golden
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -174,3 +184,8 @@ def test_a_sampled_hold_says_so() -> None:
 def test_locks_that_nobody_waits_for_are_not_listed_as_blocking() -> None:
     new = a_lock("public.brand_new", new=True)
     assert "brand_new" not in render_markdown(a_run([a_migration([a_statement(locks=(new,))])]))
+
+
+def test_data_from_the_base_is_said_to_be_its_own() -> None:
+    run = replace(a_run([a_migration([a_statement()])]), dataset=a_base_dataset(1200))
+    assert "| Data | 1,200 rows, 1 MiB, filled by the base |" in render_markdown(run)
