@@ -265,7 +265,7 @@ def _counters(runs: Sequence[Counters]) -> tuple[Counters, dict[str, Spread]]:
 
 
 def _written(run: MigrationRun, counter: str) -> int | None:
-    """Sum of one counter over the applied statements, 0 where there is none; None where a figure is missing."""
+    """One counter summed over the applied statements, 0 over none; None where a figure is missing."""
     values: list[int | None] = [
         getattr(each.counters, counter)
         for each in run.statements
