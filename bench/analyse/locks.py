@@ -56,9 +56,9 @@ class LockSummary:
     def felt(self) -> bool:
         """Whether other sessions can meet the lock: not on a relation that the migration created itself.
 
-        TOAST relations are left out: their own locks are taken only behind that of the table.
+        TOAST tables and their indexes are left out: they are locked only behind their table.
         """
-        return not self.new and self.target != "toast"
+        return not self.new and self.target != "toast" and not is_toast(self.relation)
 
     @property
     def blocks_reads(self) -> bool:
@@ -76,6 +76,11 @@ class LockSummary:
         if self.held_s_bounds is not None:
             return self.held_s_bounds[1]
         return self.held_s.high if self.held_s else None
+
+
+def is_toast(relation: str) -> bool:
+    """Whether a full name is that of a TOAST table or of its index: no name for a reader."""
+    return relation.startswith("pg_toast.")
 
 
 def merge_locks(file: MigrationFile, runs: Sequence[StatementRun]) -> tuple[LockSummary, ...]:
@@ -100,6 +105,18 @@ def worst_block(locks: Iterable[LockSummary]) -> LockSummary | None:
     """The lock with the longest known hold; among equals the stronger, then the earlier."""
     known = [lock for lock in locks if lock.longest_s is not None]
     return min(known, key=lambda lock: (longest_first(lock), -lock.mode.strength), default=None)
+
+
+def without_block(locks: Iterable[LockSummary], *, reads: bool) -> str:
+    """What to say where no table lock makes reads, or else writes, wait.
+
+    ``no lock``: nothing was held on an existing table; ``rows only``: writers of the same rows wait until
+    the transaction ends; ``no wait``: what was held stands in nobody's way.
+    """
+    modes = {lock.mode for lock in locks if lock.felt}
+    if not modes:
+        return "no lock"
+    return "rows only" if LockMode.ROW_EXCLUSIVE in modes and not reads else "no wait"
 
 
 def _merge(file: MigrationFile, statement: StatementRun, repeats: Sequence[Sequence[Lock]]) -> LockSummary:

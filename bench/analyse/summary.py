@@ -6,10 +6,10 @@ The loaded pass never enters here: under traffic, durations and counters mean so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from statistics import median_low
+from dataclasses import dataclass
 from typing import TypeVar
 
+from bench.analyse.counters import low_median, median_counters
 from bench.analyse.locks import LockSummary as LockSummary
 from bench.analyse.locks import merge_locks, worst_block
 from bench.analyse.queries import QuerySummary as QuerySummary
@@ -146,6 +146,8 @@ class RunSummary:
     """All migrations together, over the repeats in which every one was applied."""
     wal_bytes: Spread | None
     size_delta_bytes: Spread | None
+    table_rows: int | None
+    """In all tables before the migrations; None where they were not counted."""
 
     @property
     def statements(self) -> tuple[StatementSummary, ...]:
@@ -195,6 +197,7 @@ def summarise(run: Run) -> RunSummary:
         size_delta_bytes=Spread.of(
             _total(_written(m, "size_delta_bytes") for m in r.migrations) for r in complete
         ),
+        table_rows=sum(table.rows for table in run.dataset.tables) if run.dataset else None,
     )
 
 
@@ -229,7 +232,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
     first = runs[0]
     outcome = _worst([each.outcome for each in runs])
     assert outcome is not None  # there is at least one run
-    counters, varying = _counters([each.counters for each in runs])
+    counters, varying = median_counters([each.counters for each in runs])
     return StatementSummary(
         migration=file.id,
         file=file.file,
@@ -241,7 +244,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         outcome=outcome,
         duration_s=Spread.of(each.duration_s for each in runs),
         started_at_s=Spread.of(each.started_at_s for each in runs),
-        rows=_low_median(each.rows for each in runs),
+        rows=low_median(each.rows for each in runs),
         counters=counters,
         varying=varying,
         locks=merge_locks(file, runs),
@@ -250,18 +253,6 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         nested=next((each.nested for each in runs if each.nested), ()),
         error=next((each.error for each in runs if each.error), None),
     )
-
-
-def _counters(runs: Sequence[Counters]) -> tuple[Counters, dict[str, Spread]]:
-    medians: dict[str, int | None] = {}
-    varying: dict[str, Spread] = {}
-    for name in (field.name for field in fields(Counters)):
-        values: list[int | None] = [getattr(each, name) for each in runs]
-        medians[name] = _low_median(values)
-        spread = Spread.of(values)
-        if spread and not spread.equal:
-            varying[name] = spread
-    return Counters(**medians), varying
 
 
 def _written(run: MigrationRun, counter: str) -> int | None:
@@ -281,11 +272,6 @@ def _written(run: MigrationRun, counter: str) -> int | None:
 def _total(values: Iterable[float | None]) -> float | None:
     known = list(values)
     return None if not known or None in known else sum(value for value in known if value is not None)
-
-
-def _low_median(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return median_low(known) if known else None
 
 
 def _worst(outcomes: Sequence[StatementOutcome]) -> StatementOutcome | None:

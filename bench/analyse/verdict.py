@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.analyse.locks import LockSummary, longest_first
-from bench.analyse.quantity import seconds, spread_seconds
+from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import MigrationSummary, RunSummary, summarise
 from bench.model.finding import Verdict
 from bench.model.run import Run
@@ -28,6 +28,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
+NO_STATEMENT = "there is no statement to run"
 CAVEAT = "on an idle server; waits for changed rows and behind long transactions come on top"
 
 
@@ -36,7 +38,8 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
 
     ``not_ready``: a migration failed in any repeat, nothing was measured, or an existing relation is
     blocked longer than ``limits.not_ready_s``. ``conditional``: blocked longer than
-    ``limits.conditional_s``, or a blocking hold or a migration could not be measured. Else ``ready``.
+    ``limits.conditional_s``, or a blocking hold or a migration could not be measured, or there was no
+    statement or no row to measure with. Else ``ready``.
     """
     summary = summarise(run)
     if summary.failed is not None:
@@ -44,8 +47,12 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
     if not any(each.outcome == "applied" for each in summary.migrations):
         sentence = f"{summary.suite} is not ready: no migration was measured."
         return Verdict("not_ready", sentence, tuple(_unmeasured(summary)))
+    if not summary.statements:
+        sentence = f"{summary.suite} is ready on conditions: {NO_STATEMENT}."
+        return Verdict("conditional", sentence, (NO_STATEMENT, *_unmeasured(summary)))
     blocks = _long_blocks(summary, limits)
-    conditions = (*map(describe_block, blocks), *_unmeasured(summary))
+    empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
+    conditions = (*map(describe_block, blocks), *_unmeasured(summary), *empty)
     if blocks and (blocks[0].longest_s or 0.0) > limits.not_ready_s:
         sentence = _blocked(summary, blocks[0], "is not ready", limits.not_ready_s)
         return Verdict("not_ready", sentence, conditions)
@@ -118,7 +125,8 @@ def _unmeasured(summary: RunSummary) -> Iterable[str]:
 def _applied(summary: RunSummary, state: str) -> str:
     applied = [each for each in summary.migrations if each.outcome == "applied"]
     many = "1 migration applies" if len(applied) == 1 else f"{len(applied)} migrations apply"
-    return f"{summary.suite} {state}: {many} in {spread_seconds(summary.duration_s)}"
+    size = f" on {count(rows)} {'row' if rows == 1 else 'rows'}" if (rows := summary.table_rows) else ""
+    return f"{summary.suite} {state}: {many} in {spread_seconds(summary.duration_s)}{size}"
 
 
 def _blocked(summary: RunSummary, worst: LockSummary, state: str, limit_s: float) -> str:

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.locks import LockSummary, longest_first
+from bench.analyse.locks import LockSummary, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary, summarise
 from bench.analyse.verdict import judge
 from bench.model.finding import VerdictStatus
@@ -100,17 +100,20 @@ def _migrations(summary: RunSummary) -> Table:
             _cut(each.id),
             Text(outcome, style=_OUTCOME_STYLE.get(outcome, "dim")),
             seconds(each.duration_s.median if each.duration_s else None),
-            _blocked(each, each.worst_read_block),
-            _blocked(each, each.worst_write_block),
+            _blocked(each, reads=True),
+            _blocked(each, reads=False),
             size(each.wal_bytes.median if each.wal_bytes else None),
         )
     return table
 
 
-def _blocked(migration: MigrationSummary, lock: LockSummary | None) -> str:
+def _blocked(migration: MigrationSummary, *, reads: bool) -> str:
+    lock = migration.worst_read_block if reads else migration.worst_write_block
     if lock is not None:
         return seconds(lock.longest_s)
-    return "no lock" if migration.outcome == "applied" else UNKNOWN
+    if any(each.blocks_reads if reads else each.blocks_writes for each in migration.locks):
+        return UNKNOWN
+    return without_block(migration.locks, reads=reads) if migration.outcome == "applied" else UNKNOWN
 
 
 def _locks(locks: Sequence[LockSummary], numbers: Mapping[str, int]) -> Table:
@@ -176,7 +179,8 @@ def _worst(summary: RunSummary) -> str:
     blocks = [lock for lock in (summary.worst_read_block, summary.worst_write_block) if lock is not None]
     worst = min(blocks, key=longest_first, default=None)
     if worst is None:
-        return "nobody" if summary.n else UNKNOWN
+        rows = without_block(summary.locks, reads=False) == "rows only"
+        return ("nobody but writers of the same rows" if rows else "nobody") if summary.n else UNKNOWN
     who = "reads and writes" if worst.blocks_reads else "writes"
     lock = f"{worst.mode.sql_name}, {worst.where}"
     return f"{who} on {worst.subject}, {seconds(worst.longest_s)} at most ({lock})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.analyse.findings import find_dangers
-from bench.analyse.locks import LockSummary
+from bench.analyse.locks import without_block
 from bench.analyse.queries import QuerySummary
 from bench.analyse.summary import RunSummary, summarise
 from bench.analyse.verdict import judge
@@ -75,8 +75,8 @@ def _executive_summary(
             ("Scope", f"{applied} of {_many(len(summary.migrations), 'migration')} applied, "
              f"{_many(len(summary.statements), 'statement')}, {_many(summary.n, 'repeat')}"),
             ("Duration of all migrations", spread_seconds(summary.duration_s)),
-            ("Longest block of reads", _block(summary.worst_read_block, summary)),
-            ("Longest block of writes", _block(summary.worst_write_block, summary)),
+            ("Longest block of reads", _block(summary, reads=True)),
+            ("Longest block of writes", _block(summary, reads=False)),
             ("WAL written", spread_size(summary.wal_bytes)),
             ("Growth on disk", spread_size(summary.size_delta_bytes)),
         ),
@@ -165,9 +165,10 @@ def _notes(run: Run) -> Iterator[str]:
         yield bullets(f"**{plain(note.subject)}**: {plain(note.text)}" for note in run.notes)
 
 
-def _block(lock: LockSummary | None, summary: RunSummary) -> str:
+def _block(summary: RunSummary, *, reads: bool) -> str:
+    lock = summary.worst_read_block if reads else summary.worst_write_block
     if lock is None:
-        return "none" if summary.n else UNKNOWN
+        return without_block(summary.locks, reads=reads) if summary.n else UNKNOWN
     taken = f"{lock.mode.sql_name} on {code(lock.subject)}, taken in {code(lock.where)}"
     return f"{seconds(lock.longest_s)}: {taken}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.locks import LockSummary, longest_first
+from bench.analyse.locks import LockSummary, is_toast, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.report.excerpt import excerpt
 from bench.report.format import (
@@ -50,6 +50,8 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     if felt:
         yield "#### Who waits"
         yield _locks(felt)
+    elif migration.outcome == "applied" and without_block(migration.locks, reads=False) == "rows only":
+        yield "Rows only: no table lock makes reads or writes wait, but writers of the same rows do."
     work = [*_work(ran)]
     if work:
         yield "#### Rewritten and read in full"
@@ -138,7 +140,8 @@ def _held(lock: LockSummary) -> str:
 def _work(statements: Sequence[StatementSummary]) -> Iterator[str]:
     for each in statements:
         for rewrite in each.rewrites:
-            what = f"{rewrite.target} {code(rewrite.relation)}"
+            toast = is_toast(rewrite.relation) and rewrite.table
+            what = f"TOAST of {code(toast)}" if toast else f"{rewrite.target} {code(rewrite.relation)}"
             yield f"line {each.line}: {what} rewritten, {size(rewrite.bytes)}"
         for scan in each.validations:
             passes = f" ({scan.passes:g} passes)" if scan.passes is not None and scan.passes > 1 else ""

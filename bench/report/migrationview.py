@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analyse.locks import without_block
 from bench.analyse.stats import Spread
 from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.model.finding import Finding
@@ -145,7 +146,9 @@ def _hold_cell(text: str, migration: MigrationSummary, anchor: str, *, reads: bo
         return Cell(fmt.UNKNOWN, UNKNOWN_HOLD, "hold not known")
     if migration.outcome == "failed":
         return Cell("none", 0.0, "until it failed")
-    return Cell("none", 0.0) if migration.outcome == "applied" else Cell(fmt.UNKNOWN)
+    if migration.outcome != "applied":
+        return Cell(fmt.UNKNOWN)
+    return Cell(without_block(migration.locks, reads=reads), 0.0)
 
 
 def _slug(migration_id: str) -> str:

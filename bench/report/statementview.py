@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analyse.locks import is_toast
 from bench.analyse.summary import LockSummary, StatementSummary
 from bench.model.lock import LockMode
 from bench.model.metric import Counters
+from bench.model.statement import Rewrite
 from bench.report import format as fmt
 from bench.report.excerpt import excerpt
 from bench.report.timeline import WEAKEST_SHOWN
@@ -132,7 +134,7 @@ def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> St
         new_locks=sum(lock.new for lock in statement.locks),
         transaction=TRANSACTIONS[statement.transaction],
         rewrites=tuple(
-            f"{each.relation}{f', {fmt.size(each.bytes)}' if each.bytes is not None else ''}"
+            f"{_rewritten(each)}{f', {fmt.size(each.bytes)}' if each.bytes is not None else ''}"
             for each in statement.rewrites
         ),
         scans=tuple(f"{each.relation}, {fmt.count(each.rows)} rows" for each in statement.validations),
@@ -162,6 +164,10 @@ def _lock(lock: LockSummary) -> LockView:
         waited=fmt.seconds(lock.waited_s.high) if lock.waited_s and lock.waited_s.high > 0 else "",
         source=lock.source,
     )
+
+
+def _rewritten(rewrite: Rewrite) -> str:
+    return f"TOAST of {rewrite.table}" if is_toast(rewrite.relation) and rewrite.table else rewrite.relation
 
 
 def _weak(locks: Sequence[LockSummary]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bench.analyse.findings import find_dangers
+from bench.analyse.locks import without_block
 from bench.analyse.summary import RunSummary
 from bench.analyse.verdict import judge
 from bench.model.run import Run
@@ -156,7 +157,9 @@ def _block_tile(label: str, what: str, summary: RunSummary) -> Tile:
     if not outcomes & {"applied", "failed"}:
         return Tile(label, fmt.UNKNOWN, "nothing ran", "")
     scope = "" if outcomes == {"applied"} else "in what ran, "
-    return Tile(label, "not at all", f"{scope}no lock on an existing table blocks {what}", "")
+    rows = without_block(summary.locks, reads=reads) == "rows only"
+    waiting = "; writers of the same rows wait" if rows else ""
+    return Tile(label, "not at all", f"{scope}no lock on an existing table blocks {what}{waiting}", "")
 
 
 def _prediction(run: Run) -> str:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
+from factories import (
+    a_base_dataset,
+    a_lock,
+    a_migration,
+    a_run,
+    a_statement,
+    an_error,
+    empty_run,
+    failed_run,
+    rich_run,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse.verdict import DEFAULT_LIMITS, Limits, judge
+from bench.analyse.verdict import DEFAULT_LIMITS, EMPTY_TABLES, NO_STATEMENT, Limits, judge
 from bench.model.finding import Verdict
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun, Run
@@ -28,9 +38,9 @@ def test_ready_sentence_has_duration_spread_and_the_longest_wait_on_a_named_tabl
     verdict = judge(rich_run())
     assert verdict == Verdict(
         "ready",
-        "crm is ready: 4 migrations apply in 10.5 s (n=3, 10.2–10.8); nobody's reads or writes would wait "
-        "longer than 754 ms for a table (deals, ACCESS EXCLUSIVE) on an idle server; waits for changed rows "
-        "and behind long transactions come on top.",
+        "crm is ready: 4 migrations apply in 10.5 s (n=3, 10.2–10.8) on 725 k rows; nobody's reads or writes "
+        "would wait longer than 754 ms for a table (deals, ACCESS EXCLUSIVE) on an idle server; waits "
+        "for changed rows and behind long transactions come on top.",
         (),
     )
 
@@ -156,3 +166,21 @@ def test_reads_and_writes_are_told_apart_where_they_differ() -> None:
     assert "nobody's writes would wait longer than 805 ms for a table (b, SHARE)" in verdict.sentence
     assert "nobody's reads than 105 ms for a table (a, ACCESS EXCLUSIVE)" in verdict.sentence
     assert "reads would not wait" in verdict_for(0.5, LockMode.SHARE).sentence
+
+
+def test_durations_on_empty_tables_are_ready_on_conditions_at_most() -> None:
+    run = replace(run_with(), dataset=a_base_dataset(0))
+    assert (judge(run).status, judge(run).conditions) == ("conditional", (EMPTY_TABLES,))
+    assert judge(replace(run_with(a_lock(held_s=60.0)), dataset=a_base_dataset(0))).status == "not_ready"
+    assert "on 1 row;" in judge(replace(run, dataset=a_base_dataset(1))).sentence
+
+
+def test_a_suite_that_creates_everything_from_nothing_needs_no_rows() -> None:
+    run = replace(run_with(), dataset=replace(a_base_dataset(0), tables=()))
+    assert judge(run).status == "ready"
+
+
+def test_a_suite_of_comments_alone_is_not_plainly_ready() -> None:
+    verdict = judge(a_run([replace(a_migration([]), duration_s=0.0)]))
+    assert (verdict.status, verdict.conditions) == ("conditional", (NO_STATEMENT,))
+    assert verdict.sentence == "crm is ready on conditions: there is no statement to run."

@@ -26,6 +26,7 @@ from rich.console import Console
 
 from bench.analyse.verdict import judge
 from bench.model.finding import Verdict
+from bench.model.lock import Lock, LockMode
 from bench.model.run import Run
 from bench.report.console import print_summary
 
@@ -184,3 +185,31 @@ def test_a_failure_shows_the_row_of_the_copy_that_the_server_names() -> None:
     error = replace(an_error("22P02"), context='COPY cc, line 3, column a: "x"')
     text = printed(a_run([a_migration([a_statement(outcome="failed", error=error)])]), 100)
     assert 'context: COPY cc, line 3, column a: "x"' in text
+
+
+ROW_EXCLUSIVE = a_lock(mode=LockMode.ROW_EXCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    ("locks", "reads", "writes"),
+    [
+        ((), "no lock", "no lock"),
+        ((a_lock(new=True),), "no lock", "no lock"),
+        ((ROW_EXCLUSIVE,), "no wait", "rows only"),
+        ((a_lock(mode=LockMode.SHARE_UPDATE_EXCLUSIVE),), "no wait", "no wait"),
+        ((a_lock(mode=LockMode.SHARE, bounds=(0.5, 0.5)), ROW_EXCLUSIVE), "no wait", "500 ms"),
+        ((a_lock("pg_toast.pg_toast_1", target="toast", table="public.deals"),), "no lock", "no lock"),
+        ((a_lock("pg_toast.pg_toast_1_index", target="index", table="public.deals"),), "no lock", "no lock"),
+    ],
+)
+def test_without_a_blocking_lock_it_says_what_was_held(
+    locks: tuple[Lock, ...], reads: str, writes: str
+) -> None:
+    line = next(each for each in lines(printed(a_run([a_migration([a_statement(locks=locks)])]), 100))
+                if "applied" in each and "001_first" in each)  # fmt: skip
+    assert re.split(r"  +", line.strip())[4:6] == [reads, writes]
+
+
+def test_where_only_rows_were_locked_nobody_is_not_the_whole_truth() -> None:
+    text = printed(a_run([a_migration([a_statement(locks=(ROW_EXCLUSIVE,))])]))
+    assert "Blocked   nobody but writers of the same rows" in text

@@ -29,7 +29,9 @@ from markdown_it.token import Token
 from bench.analyse.summary import summarise
 from bench.analyse.verdict import judge
 from bench.model.finding import Verdict
+from bench.model.lock import LockMode
 from bench.model.run import Note, Run
+from bench.model.statement import Rewrite
 from bench.report.markdown import render_markdown
 from bench.report.markup import block, bullets, code, plain, table
 
@@ -189,3 +191,16 @@ def test_locks_that_nobody_waits_for_are_not_listed_as_blocking() -> None:
 def test_data_from_the_base_is_said_to_be_its_own() -> None:
     run = replace(a_run([a_migration([a_statement()])]), dataset=a_base_dataset(1200))
     assert "| Data | 1,200 rows, 1 MiB, filled by the base |" in render_markdown(run)
+
+
+def test_where_only_rows_were_locked_their_writers_are_named() -> None:
+    text = render_markdown(a_run([a_migration([a_statement(locks=(a_lock(mode=LockMode.ROW_EXCLUSIVE),))])]))
+    assert "| Longest block of reads | no wait |" in text
+    assert "| Longest block of writes | rows only |" in text
+    assert "but writers of the same rows do" in text
+
+
+def test_a_rewritten_toast_table_goes_under_its_owner() -> None:
+    toast = Rewrite("pg_toast.pg_toast_1", "toast", "public.deals", 8192)
+    text = render_markdown(a_run([a_migration([a_statement(rewrites=(toast,))])]))
+    assert "TOAST of `public.deals` rewritten, 8 KiB" in text

@@ -274,3 +274,11 @@ def test_conditions_show_notes_calibration_and_a_run_cut_off() -> None:
     assert not cut_off.finished
     assert cut_off.conditions.repeats is None
     assert dict(cut_off.conditions.facts)["finished"].startswith("not finished")
+
+
+def test_a_migration_that_locks_rows_alone_says_so() -> None:
+    lock = a_lock(mode=LockMode.ROW_EXCLUSIVE)
+    run = a_run([a_migration([a_statement(locks=(lock,))])])
+    page = page_view(run, summarise(run))
+    assert (page.migrations[0].reads.text, page.migrations[0].writes.text) == ("no wait", "rows only")
+    assert page.tiles[1].detail.endswith("blocks writes; writers of the same rows wait")
