@@ -6,11 +6,12 @@ that were read or an error that came back. Text only chooses the wording of the 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bench.analyse.locks import LockSummary, worst_block
+from bench.analyse.locks import LockSummary, is_toast, worst_block
+from bench.analyse.names import altered_tables, is_named, quoted, referenced_tables
 from bench.analyse.quantity import count, seconds, size
+from bench.analyse.remedies import fix_index, fix_reindex, fix_rewrite, fix_scan, rebuilds_indexes
 from bench.analyse.summary import (
     TRANSACTION_CONTROL,
     MigrationSummary,
@@ -21,6 +22,7 @@ from bench.analyse.verdict import DEFAULT_LIMITS, Limits
 from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
 from bench.model.run import Run
+from bench.model.statement import Validation
 
 NOTICEABLE_S = 0.1
 """A lock kept for less than this after its statement is not worth a reader's time."""
@@ -74,47 +76,50 @@ def _fails_on_data(statement: StatementSummary, migration: MigrationSummary) -> 
 
 def _rewrites(statement: StatementSummary, limits: Limits) -> Iterator[Finding]:
     """Tables written anew, their indexes counted in; and indexes written anew alone."""
+    if "CONCURRENTLY" in statement.kind:
+        return
     by_table: dict[str, list[tuple[str, int | None]]] = {}
     for rewrite in statement.rewrites:
-        by_table.setdefault(rewrite.table or rewrite.relation, []).append((rewrite.relation, rewrite.bytes))
+        table = rewrite.table or rewrite.relation
+        if not is_toast(table):
+            by_table.setdefault(table, []).append((rewrite.relation, rewrite.bytes))
     for table, written in by_table.items():
         lock = _block_on(statement, table)
         total = _sum(amount for _, amount in written)
         whole = any(relation == table for relation, _ in written)
-        what = table if whole else ", ".join(relation for relation, _ in written)
+        named = [relation for relation, _ in written if not is_toast(relation)]
+        what = table if whole else ", ".join(named) or f"the TOAST of {table}"
+        rebuild = statement.kind.startswith("REINDEX")
         yield Finding(
-            code="rewrite" if whole else "index-built-under-lock",
+            code="index-built-under-lock" if rebuild else "rewrite",
             severity=_severity(lock, limits),
             migration=statement.migration,
             statement=statement.index,
             relation=table,
             message=f"{statement.where}: {statement.kind} writes {what} anew: {size(total)} in "
             f"{_took(statement)}{_while(lock)}",
-            evidence=_evidence(statement, lock, bytes=total, relations=[name for name, _ in written]),
-            fix=_rewrite_fix(statement, table) if whole else f"REINDEX INDEX CONCURRENTLY {what};",
+            evidence=_evidence(statement, lock, bytes=total, relations=named or None),
+            fix=fix_reindex(table, named if len(named) == len(written) else ())
+            if rebuild
+            else fix_rewrite(statement.kind, table),
         )
-
-
-def _rewrite_fix(statement: StatementSummary, table: str) -> str:
-    if statement.kind.startswith("ALTER TABLE"):
-        return (
-            f"Add a new column to {table}, fill it in batches while a trigger keeps it current, then swap "
-            "the names in one short transaction."
-        )
-    return f"Do it outside the deploy, with a tool that copies {table} online (pg_repack, pg_squeeze)."
 
 
 def _index_builds(statement: StatementSummary, limits: Limits) -> Iterator[Finding]:
     """New indexes on existing tables, built while writes to the table were blocked."""
     rewritten = {rewrite.table or rewrite.relation for rewrite in statement.rewrites}
+    if "CONCURRENTLY" in statement.kind:
+        return
     for index in statement.locks:
         if not (index.target == "index" and index.new and index.table) or index.table in rewritten:
+            continue
+        if is_toast(index.relation):
             continue
         lock = _block_on(statement, index.table)
         if lock is None:
             continue
         yield Finding(
-            code="index-built-under-lock",
+            code="rewrite" if rebuilds_indexes(statement.kind, statement.text) else "index-built-under-lock",
             severity=_severity(lock, limits),
             migration=statement.migration,
             statement=statement.index,
@@ -124,28 +129,23 @@ def _index_builds(statement: StatementSummary, limits: Limits) -> Iterator[Findi
             evidence=_evidence(
                 statement, lock, index=index.relation, size_delta_bytes=statement.counters.size_delta_bytes
             ),
-            fix=_index_fix(statement, index),
+            fix=fix_index(statement.kind, statement.text, index.relation, index.table),
         )
-
-
-def _index_fix(statement: StatementSummary, index: LockSummary) -> str:
-    unique = "UNIQUE " if re.search(r"\b(UNIQUE|PRIMARY\s+KEY)\b", statement.text, re.IGNORECASE) else ""
-    build = f"CREATE {unique}INDEX CONCURRENTLY {_bare(index.relation)} ON {index.table} …"
-    if statement.kind.startswith("CREATE"):
-        return f"{build}, alone and outside a transaction."
-    return (
-        f"{build}, alone and outside a transaction; then ALTER TABLE {index.table} ADD CONSTRAINT "
-        f"{_bare(index.relation)} … USING INDEX {_bare(index.relation)}."
-    )
 
 
 def _scans(statement: StatementSummary, limits: Limits) -> Iterator[Finding]:
     """Existing tables read in full under a lock of SHARE or more that the same statement took."""
     explained = {rewrite.table or rewrite.relation for rewrite in statement.rewrites}
-    explained |= {lock.table for lock in statement.locks if lock.new and lock.table}
-    for scan in statement.validations:
-        lock = _block_on(statement, scan.relation)
-        if lock is None or scan.relation in explained or scan.rows == 0:
+    explained |= {
+        lock.table for lock in statement.locks if lock.new and lock.table and not is_toast(lock.relation)
+    }
+    blocked = {
+        scan.relation: lock for scan in statement.validations if (lock := _block_on(statement, scan.relation))
+    }
+    scans = [scan for scan in statement.validations if scan.relation in blocked]
+    for scan in _of_altered_table(statement, scans, blocked):
+        lock = blocked[scan.relation]
+        if scan.relation in explained or scan.rows == 0:
             continue
         yield Finding(
             code="scan-under-lock",
@@ -156,19 +156,26 @@ def _scans(statement: StatementSummary, limits: Limits) -> Iterator[Finding]:
             message=f"{statement.where}: {statement.kind} reads {count(scan.rows)} rows of {scan.relation} "
             f"in {_took(statement)}{_while(lock)}",
             evidence=_evidence(statement, lock, rows=scan.rows, passes=scan.passes),
-            fix=_scan_fix(statement, scan.relation),
+            fix=fix_scan(statement.text, scan.relation),
         )
 
 
-def _scan_fix(statement: StatementSummary, table: str) -> str:
-    validate = f"then, in a transaction of its own, ALTER TABLE {table} VALIDATE CONSTRAINT …"
-    column = re.search(r"ALTER\s+(?:COLUMN\s+)?(\"[^\"]+\"|\w+)\s+SET\s+NOT\s+NULL", statement.text, re.I)
-    if column:
-        return (
-            f"ALTER TABLE {table} ADD CONSTRAINT … CHECK ({column[1]} IS NOT NULL) NOT VALID; {validate}; "
-            f"SET NOT NULL then needs no scan, and the constraint can go."
-        )
-    return f"Add the constraint to {table} as NOT VALID; {validate}."
+def _of_altered_table(
+    statement: StatementSummary, scans: Sequence[Validation], blocked: Mapping[str, LockSummary]
+) -> Sequence[Validation]:
+    """The one scan to blame: of the table that the text alters, else under the strongest, earliest lock.
+
+    A foreign key reads the table that it refers to as well, which needs no change.
+    """
+    altered, referenced = altered_tables(statement.text), referenced_tables(statement.text)
+    named = [scan for scan in scans if is_named(scan.relation, altered)]
+    others = [scan for scan in scans if not is_named(scan.relation, referenced)]
+
+    def order(scan: Validation) -> tuple[int, float]:
+        lock = blocked[scan.relation]
+        return -lock.mode.strength, lock.granted_at_s.median if lock.granted_at_s else 0.0
+
+    return named[:1] or sorted(others, key=order)[:1]
 
 
 def _held_across(migration: MigrationSummary, limits: Limits) -> Iterator[Finding]:
@@ -198,7 +205,7 @@ def _held_across(migration: MigrationSummary, limits: Limits) -> Iterator[Findin
                 "later_statements": len(later),
                 "slowest_line": slowest.line,
             },
-            fix=f"Commit before line {slowest.line}, or lock {subject} (line {lock.line}) after it.",
+            fix=f"Commit before line {slowest.line}, or lock {quoted(subject)} (line {lock.line}) after it.",
         )
 
 
@@ -286,8 +293,3 @@ def _took(statement: StatementSummary) -> str:
 def _sum(amounts: Iterable[int | None]) -> int | None:
     known = list(amounts)
     return None if None in known else sum(amount for amount in known if amount is not None)
-
-
-def _bare(relation: str) -> str:
-    """The name without its schema: an index is always created in its table's."""
-    return relation.rpartition(".")[2]

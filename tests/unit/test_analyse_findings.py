@@ -9,6 +9,7 @@ import pytest
 from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
 
 from bench.analyse.findings import NOTICEABLE_S, find_dangers
+from bench.analyse.names import bare, quoted
 from bench.model.finding import Finding
 from bench.model.lock import Lock, LockMode
 from bench.model.metric import Counters
@@ -308,3 +309,130 @@ def test_the_realistic_run_holds_exactly_what_was_planted() -> None:
         "non-transactional", "rewrite", "index-built-under-lock", "non-transactional",
     ]  # fmt: skip
     assert "fails-on-data" in {finding.code for finding in find_dangers(failed_run())}
+
+
+TOAST = a_lock("pg_toast.pg_toast_1", target="toast", table="public.deals")
+TOAST_INDEX = a_lock("pg_toast.pg_toast_1_index", target="index", table="public.deals")
+TOAST_REWRITES = (
+    Rewrite("pg_toast.pg_toast_1", "toast", "public.deals", 8192),
+    Rewrite("pg_toast.pg_toast_1_index", "index", "public.deals", 8192),
+)
+
+
+def fix_of(finding: Finding) -> str:
+    assert finding.fix is not None
+    return finding.fix
+
+
+def test_toast_is_counted_with_its_table_and_never_named() -> None:
+    plan = rewriting()
+    finding = only(
+        replace(plan, locks=(*plan.locks, TOAST, TOAST_INDEX), rewrites=(*plan.rewrites, *TOAST_REWRITES))
+    )
+    assert finding.evidence["bytes"] == 34 * 1024**2 + 16384
+    assert "pg_toast" not in f"{finding}"
+
+
+def test_a_toast_index_built_again_with_the_others_is_part_of_the_table() -> None:
+    finding = only(
+        a_statement(
+            text="REINDEX TABLE deals",
+            locks=(a_lock(mode=SHARE), TOAST_INDEX),
+            rewrites=(Rewrite("public.i", "index", "public.deals", 8192), TOAST_REWRITES[1]),
+        )
+    )
+    assert (finding.code, finding.fix) == (
+        "index-built-under-lock", "REINDEX TABLE CONCURRENTLY public.deals;",
+    )  # fmt: skip
+    assert "pg_toast" not in f"{finding}"
+
+
+def test_a_toast_table_added_by_a_column_is_no_index_build() -> None:
+    new = (replace(TOAST, new=True), replace(TOAST_INDEX, new=True))
+    assert find(a_statement(locks=(a_lock(), *new))) == ()
+
+
+def test_indexes_made_anew_by_a_change_of_type_are_a_rewrite() -> None:
+    text = 'ALTER TABLE deals ALTER COLUMN a TYPE text COLLATE "C"'
+    rewritten = a_statement(
+        text=text, locks=(a_lock(),), rewrites=(Rewrite("public.i", "index", "public.deals", 8192),)
+    )
+    for finding in (only(rewritten), only(building(mode=AX, text=text))):
+        assert finding.code == "rewrite"
+        assert "CONCURRENTLY" not in fix_of(finding)
+
+
+def test_what_is_built_concurrently_is_not_built_under_a_lock() -> None:
+    online = replace(building(), kind="CREATE INDEX CONCURRENTLY", validations=())
+    again = a_statement(
+        kind="REINDEX INDEX CONCURRENTLY",
+        locks=(a_lock(mode=SHARE),),
+        rewrites=(Rewrite("public.i", "index", "public.deals", 8192),),
+    )
+    assert find(online, again) == ()
+
+
+def foreign_key(text: str, deals_rows: int = 125_000) -> StatementRun:
+    return a_statement(
+        text=text,
+        locks=(a_lock("public.orgs", SRX), a_lock(mode=SRX)),
+        validations=(Validation("public.orgs", 9_000, 1.0), Validation("public.deals", deals_rows, 1.0)),
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["deals", "public.deals", "IF EXISTS ONLY Deals", '"public" . "deals"'],
+)  # fmt: skip
+def test_a_foreign_key_is_one_finding_on_the_table_that_gets_it(name: str) -> None:
+    finding = only(foreign_key(f"ALTER TABLE {name} ADD FOREIGN KEY (o) REFERENCES orgs (id)"))
+    assert finding.relation == "public.deals"
+    assert fix_of(finding).startswith("Add the constraint to public.deals as NOT VALID")
+
+
+def test_a_foreign_key_of_an_empty_table_is_no_scan_of_the_other() -> None:
+    assert find(foreign_key("ALTER TABLE deals ADD FOREIGN KEY (o) REFERENCES public.orgs", 0)) == ()
+    unread = foreign_key("ALTER TABLE deals ADD FOREIGN KEY (o) REFERENCES public.orgs")
+    assert find(replace(unread, validations=unread.validations[:1])) == ()
+
+
+def test_where_the_text_names_no_table_the_strongest_then_earliest_lock_decides() -> None:
+    dynamic = foreign_key("DO $$ BEGIN PERFORM add_keys(); END $$")
+    later = replace(dynamic, locks=(a_lock("public.orgs", SRX, granted_at_s=0.2), a_lock(mode=SRX)))
+    stronger = replace(later, locks=(a_lock("public.orgs", AX, granted_at_s=0.2), a_lock(mode=SRX)))
+    assert only(later).relation == "public.deals"
+    assert only(stronger).relation == "public.orgs"
+
+
+def test_a_partition_is_checked_before_it_is_attached() -> None:
+    scan = scanning("ALTER TABLE all_deals ATTACH PARTITION deals FOR VALUES FROM (1) TO (9)")
+    fix = fix_of(only(scan))
+    assert fix.startswith("ALTER TABLE public.deals ADD CONSTRAINT … CHECK (…) NOT VALID")
+    assert "VALIDATE CONSTRAINT" in fix
+    assert "ATTACH PARTITION then needs no scan" in fix
+
+
+def test_names_in_a_fix_are_quoted_where_they_need_it() -> None:
+    weird = a_statement(
+        text='ALTER TABLE "Weird Name" ADD CHECK (a > 0)',
+        locks=(a_lock("public.Weird Name"),),
+        validations=(Validation("public.Weird Name", 10, 1.0),),
+    )
+    assert fix_of(only(weird)).startswith('Add the constraint to public."Weird Name" as NOT VALID')
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("public.deals", "public.deals"),
+        ("deals", "deals"),
+        ("public.t_1$", "public.t_1$"),
+        ("Crm.deals", '"Crm".deals'),
+        ("public.1st", 'public."1st"'),
+        ('public.a"b', 'public."a""b"'),
+        ("public.a.b", 'public."a.b"'),
+        ("public.naïve", 'public."naïve"'),
+    ],
+)
+def test_each_part_of_a_name_is_quoted_by_itself(name: str, written: str) -> None:
+    assert quoted(name) == written
+    assert bare(name) == (written.partition(".")[2] or written)

@@ -1,0 +1,50 @@
+"""Names of relations: as SQL writes them, and as they stand in a statement's text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_PART = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_NAME = rf"({_PART}(?:\s*\.\s*{_PART})*)"
+_ALTERED = re.compile(
+    rf"\b(?:ALTER\s+TABLE(?:\s+IF\s+EXISTS)?(?:\s+ONLY)?|ATTACH\s+PARTITION)\s+{_NAME}", re.IGNORECASE
+)
+_REFERENCED = re.compile(rf"\bREFERENCES\s+{_NAME}", re.IGNORECASE)
+
+
+def quoted(relation: str) -> str:
+    """The name as SQL writes it: schema and relation, each in quotes where it needs them."""
+    schema, dot, name = relation.partition(".")
+    return f"{_quoted_part(schema)}.{_quoted_part(name)}" if dot else _quoted_part(schema)
+
+
+def bare(relation: str) -> str:
+    """The name without its schema, as SQL writes it: an index is always created in its table's."""
+    schema, dot, name = relation.partition(".")
+    return _quoted_part(name if dot else schema)
+
+
+def altered_tables(text: str) -> frozenset[str]:
+    """The tables that a statement alters or attaches, as its text names them, without quotes."""
+    return frozenset(map(_unquoted, _ALTERED.findall(text)))
+
+
+def referenced_tables(text: str) -> frozenset[str]:
+    """The tables that a statement's foreign keys refer to, as its text names them, without quotes."""
+    return frozenset(map(_unquoted, _REFERENCED.findall(text)))
+
+
+def is_named(relation: str, names: Collection[str]) -> bool:
+    """Whether the names have a relation, with its schema or without."""
+    return relation in names or relation.partition(".")[2] in names
+
+
+def _quoted_part(part: str) -> str:
+    return part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"'
+
+
+def _unquoted(name: str) -> str:
+    parts = re.findall(_PART, name)
+    return ".".join(part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in parts)
