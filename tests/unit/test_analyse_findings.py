@@ -436,3 +436,11 @@ def test_names_in_a_fix_are_quoted_where_they_need_it() -> None:
 def test_each_part_of_a_name_is_quoted_by_itself(name: str, written: str) -> None:
     assert quoted(name) == written
     assert bare(name) == (written.partition(".")[2] or written)
+
+
+def test_the_text_decides_before_the_lock_does() -> None:
+    itself = scanning("ALTER TABLE deals ADD FOREIGN KEY (parent) REFERENCES deals (id)")
+    assert only(itself).relation == "public.deals"
+    attached = foreign_key("ALTER TABLE all_deals ATTACH PARTITION deals FOR VALUES IN (1)")
+    default = replace(attached, locks=(a_lock("public.orgs", AX), a_lock(mode=SRX)))
+    assert only(default).relation == "public.deals"
