@@ -188,6 +188,8 @@ class _Rehearsal:
         with self.server.connect() as conn:
             after = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
             for (role,) in set(after) - set(before):
+                # What it may do with objects of the whole server would keep it from being dropped.
+                conn.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
                 conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     @contextmanager

@@ -295,7 +295,11 @@ def test_an_error_in_a_row_of_copy_points_at_the_row(rehearsal: Rehearse) -> Non
 def test_a_role_that_a_migration_makes_is_not_in_the_way_of_the_next_repeat(
     rehearsal: Rehearse, server: Server
 ) -> None:
-    run = rehearsal("CREATE ROLE rehearsed_reader; GRANT SELECT ON orders TO rehearsed_reader;", repeats=2)
+    run = rehearsal(
+        "CREATE ROLE rehearsed_reader; GRANT SELECT ON orders TO rehearsed_reader;"
+        "GRANT CREATE ON TABLESPACE pg_default TO rehearsed_reader;",
+        repeats=2,
+    )
     assert [repeat.migrations[0].outcome for repeat in run.passes[0].repeats] == ["applied", "applied"]
     with server.connect() as conn:
         assert conn.execute("SELECT 1 FROM pg_roles WHERE rolname = 'rehearsed_reader'").fetchone() is None
