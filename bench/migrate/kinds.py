@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
 from postgast import PgQueryError, parse
 from postgast import pg_query_pb2 as tree
 
@@ -227,7 +227,7 @@ def _messages(message: Any, type_name: str) -> Iterator[Any]:
 def _facts_by_keywords(words: Keywords) -> StatementFacts:
     return StatementFacts(
         kind=words.command,
-        transaction_control=words.transaction_control,  # type: ignore[arg-type]
+        transaction_control=cast(TransactionControl | None, words.transaction_control),
         refuses_transaction=words.refuses_transaction,
         needs_transaction=words.needs_transaction,
         sets_local=words.sets_local,

@@ -24,7 +24,7 @@ class Installation:
 
     @property
     def major(self) -> int:
-        return int(re.match(r"\d+", self.version).group())  # type: ignore[union-attr]
+        return int(re.split(r"\D", self.version, maxsplit=1)[0])
 
 
 def read_installation(bindir: Path) -> Installation | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -61,7 +61,7 @@ def parse_server(text: str, *, image: str = DEFAULT_IMAGE, pg_bindir: Path | Non
         return ServerSpec("dsn", dsn=text, image=image, pg_bindir=pg_bindir)
     kinds = [kind for kind in get_args(ServerKind) if kind != "dsn"]
     if text in kinds:
-        return ServerSpec(text, image=image, pg_bindir=pg_bindir)  # type: ignore[arg-type]
+        return ServerSpec(cast(ServerKind, text), image=image, pg_bindir=pg_bindir)
     offer = f"choose {', '.join(kinds)} or postgresql://user@host:5432/database"
     if "://" in text or "=" in text:
         raise UsageError("--server has a connection string that does not start with postgresql://", offer)
