@@ -21,6 +21,8 @@ class Finding:
     message: str
     evidence: dict[str, Any] = field(default_factory=dict)
     fix: str | None = None
+    accepted: str | None = None
+    """Why the authors accept it, where they said so; it then counts for no verdict."""
 
 
 @dataclass(frozen=True, slots=True)

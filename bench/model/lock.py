@@ -97,7 +97,7 @@ COMMAND_MODES: dict[str, LockMode] = {
 }
 """The lock mode that common commands request on their table."""
 
-LockSource = Literal["exact", "sampled"]
+LockSource = Literal["exact", "sampled", "frozen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ class Lock:
     new: bool
     """The migration created the relation, so the lock blocks nobody."""
     source: LockSource
-    """``exact``: read at the end of the statement, before its commit; ``sampled``: seen while it ran."""
+    """``exact``: read at the end of the statement, before its commit; ``sampled``: seen while it ran;
+    ``frozen``: read while the statement was made to wait half-way."""
     waited_s: float | None
     """Seconds from request to grant; 0.0 where the lock was granted without a wait, None where not known."""
     held_s: float | None
@@ -125,3 +126,5 @@ class Lock:
     """Latest possible grant, in seconds after the start of the migration's first statement."""
     released_at_s: float | None = None
     """Earliest possible release, on the same clock."""
+    relkind: str | None = None
+    """``pg_class.relkind``; None where the relation was gone before it could be looked up."""

@@ -14,6 +14,13 @@ class NestedPlan:
     duration_s: float
     rows: int | None
     plan: dict[str, Any] | None
+    calls: int = 1
+    """How often it ran inside the statement; ``duration_s`` and ``rows`` are their sums, ``plan`` is that of
+    the longest one."""
+    context: str | None = None
+    """The function or trigger that it ran in, as the server names it."""
+    growth: float | None = None
+    """Exponent of duration against data, measured at two sizes: 1 is linear, 2 quadratic."""
 
 
 @dataclass(frozen=True, slots=True)

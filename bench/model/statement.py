@@ -32,6 +32,9 @@ class Statement:
     first_column: int = 1
     """Column of that character, from 1."""
 
+    file: str | None = None
+    """The file that it stands in, where another one included it (``\\i``); None: the migration's own."""
+
     def locate(self, position: int) -> tuple[int, int]:
         """Line and column in the file of the character at ``position`` of the text, all from 1."""
         before = self.text[: position - 1]
@@ -76,6 +79,45 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
+class RowChanges:
+    """Rows of an existing table that a statement changed, and keeps locked until its transaction ends."""
+
+    relation: str
+    inserted: int
+    updated: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisoryLock:
+    """An advisory lock that was held when the statement had ended.
+
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+
+    key: str
+    """``12345`` for one 64-bit key, ``1, 2`` for two of 32 bits."""
+    mode: str
+    """``ExclusiveLock`` or ``ShareLock``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A command of another session that was tried while the statement's transaction was open, and waited."""
+
+    relation: str
+    """The relation that the command names, as it was called before the migration."""
+    op: str
+    """``SELECT``, ``SELECT FOR UPDATE``, ``INSERT``, ``UPDATE`` or ``DELETE``."""
+    waits_on: str
+    """The relation whose lock it waited for: by a foreign key, a view or an index another than its own."""
+    wait_kind: str
+    """``pg_locks.locktype``: relation, transactionid or tuple (a row), advisory, …"""
+    wanted: str
+    """The mode that it asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatementRun:
     """One execution of one statement."""
 
@@ -104,3 +146,17 @@ class StatementRun:
     """The part of ``duration_s`` that was the commit, for ``own``."""
     observed_s: float | None = None
     """Time between end of execution and commit that the harness took to read the locks: the extra hold."""
+    truncated: tuple[str, ...] = ()
+    """Existing tables that it emptied by giving them new files."""
+    row_changes: tuple[RowChanges, ...] = ()
+    advisory: tuple[AdvisoryLock, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    """What waited when it was tried; empty where nothing was tried."""
+    lock_timeout_s: float | None = None
+    """lock_timeout in force while it ran; 0.0: it would have waited without end; None: not read."""
+    lock_timeout_source: str | None = None
+    """Where that value came from, as ``pg_settings.source`` has it."""
+    lock_count: int | None = None
+    """Entries of the shared lock table that the session held when the statement had ended."""
+    file: str | None = None
+    """The file that the statement stands in, where the migration's file included another one."""

@@ -143,4 +143,5 @@ def _as_lock(hold: Hold, catalog: RelationCatalog, clock: DeployClock) -> Lock:
         table=catalog.table_of(hold.oid),
         granted_at_s=granted[1],
         released_at_s=released[0],
+        relkind=relation.relkind if relation else None,
     )
