@@ -1,37 +1,52 @@
-"""What only the migration's own session can see: new files, and how much it has scanned."""
+"""What only the migration's own session can see: new files, scans, changed rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
-from bench.model.statement import Rewrite, Validation
-from bench.observe.relations import RelationCatalog
+from bench.model.statement import Rewrite, RowChanges, Validation
+from bench.observe.relations import Relation, RelationCatalog
 from bench.pg.catalog import load_query
+
+_WRITE_ANEW = frozenset({"ALTER TABLE", "ALTER MATERIALIZED VIEW", "CLUSTER", "VACUUM", "REINDEX TABLE"})
+"""Commands that give a table a new file to put its rows in; of others, a new file without a scan is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class InsideRow:
-    """One relation as the migration's session sees it."""
+    """One relation as the migration's session sees it; the counts are running totals."""
 
     oid: int
     schema: str
     name: str
     filenode: int
     scans: int
-    """Scans that are not in the shared statistics yet."""
     tuples: int
-    """Rows that those scans returned."""
-    scans_flushed: int
-    """Scans in the shared statistics."""
-    tuples_flushed: int
+    """Rows that the scans returned."""
+    inserted: int
+    updated: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What one statement did to relations from before the migration."""
+
+    rewrites: tuple[Rewrite, ...] = ()
+    validations: tuple[Validation, ...] = ()
+    truncated: tuple[str, ...] = ()
+    row_changes: tuple[RowChanges, ...] = ()
+
+
+_NOTHING = InsideRow(0, "", "", 0, 0, 0, 0, 0, 0)
 
 
 class InsideReader:
-    """Compares the relations' files and scan counts with the reading before.
+    """Compares the relations' files and counts with the reading before.
 
     Must not read before the first statement of a transaction, since SET TRANSACTION has to come before
     any query, nor after an error.
@@ -40,81 +55,141 @@ class InsideReader:
     def __init__(self, conn: psycopg.Connection[TupleRow], catalog: RelationCatalog) -> None:
         self._conn = conn
         self._cursor = conn.cursor(row_factory=class_row(InsideRow))
-        self._sql = load_query("inside_transaction", conn.info.server_version)
         self._catalog = catalog
-        self._filenodes: dict[int, int] = {}
-        self._scans: dict[int, tuple[int, int]] = {}
+        self._files = {each.oid: (each, each.filenode) for each in catalog.existing() if each.filenode}
+        """Oid now → the relation as it was before the migration, and its file as of the last reading."""
+        self._undo: list[tuple[int, tuple[Relation, int] | None]] = []
+        """What the entries were that the open transaction has changed."""
+        self._counts: dict[int, InsideRow] = {}
 
     def flush(self) -> None:
-        """Outside a transaction: hand the scan counts over, so that the next transaction starts at 0.
+        """Outside a transaction: hand the counts over, so that the next transaction starts at 0.
 
-        Before 15 a backend hands them over when it likes; scans of a transaction may then be counted with
+        Before 15 a backend hands them over when it likes; counts of a transaction may then be taken for
         those of the one before.
         """
-        self._scans = {}
+        self._counts = {}
+        self._undo.clear()
         if self._conn.info.server_version >= 150000:
             self._conn.execute("SELECT pg_stat_force_next_flush()")
+
+    def roll_back(self) -> None:
+        """The transaction was rolled back: every relation has the file again that it had before it."""
+        for oid, known in reversed(self._undo.copy()):
+            self._remember(oid, known)
+        self._undo.clear()
 
     def mark(self) -> None:
         """Outside a transaction: the state before a statement that makes transactions of its own."""
         self.flush()
-        rows = self._cursor.execute(self._sql).fetchall()
-        self._scans = {row.oid: (row.scans_flushed, row.tuples_flushed) for row in rows}
+        self._counts = {row.oid: row for row in self._fetch("inside_flushed")}
 
-    def read(self, kind: str, *, marked: bool = False) -> tuple[tuple[Rewrite, ...], tuple[Validation, ...]]:
-        """Existing relations rewritten, and tables scanned, since the reading before.
+    def read(self, kind: str, locked: Iterable[int]) -> Inside:
+        """What happened since the reading before, in the open transaction, to the relations ``locked`` by it.
 
-        ``marked``: since :meth:`mark`. TRUNCATE gives relations a new, empty file: that is no rewrite.
+        A relation that the transaction has not locked is one that it has neither written nor scanned.
         """
-        if marked and self._conn.info.server_version >= 150000:
-            self._conn.execute("SELECT pg_stat_force_next_flush()")
-        rows = self._cursor.execute(self._sql).fetchall()
-        rewritten = () if kind == "TRUNCATE" else tuple(self._rewritten(rows))
-        self._filenodes.update({row.oid: row.filenode for row in rows})
-        counts = {
-            row.oid: (row.scans_flushed, row.tuples_flushed) if marked else (row.scans, row.tuples)
-            for row in rows
-        }
-        scanned = tuple(self._scanned(counts))
-        self._scans = counts
-        return rewritten, scanned
+        return self._compare(kind, self._fetch("inside_transaction", oids=sorted(locked)), set(locked))
 
-    def _rewritten(self, rows: list[InsideRow]) -> list[Rewrite]:
-        """By oid; and an index that was dropped and built again under its name, by name."""
-        present: Mapping[int, InsideRow] = {row.oid: row for row in rows}
+    def read_marked(self, kind: str) -> Inside:
+        """Outside a transaction: what happened since :meth:`mark`."""
+        if self._conn.info.server_version >= 150000:
+            self._conn.execute("SELECT pg_stat_force_next_flush()")
+        return self._compare(kind, self._fetch("inside_flushed"), None)
+
+    def _fetch(self, name: str, **parameters: object) -> list[InsideRow]:
+        sql = load_query(name, self._conn.info.server_version)
+        return self._cursor.execute(sql, parameters or None).fetchall()
+
+    def _compare(self, kind: str, rows: list[InsideRow], locked: set[int] | None) -> Inside:
+        changes = {row.oid: self._since_last(row) for row in rows}
+        written = self._new_files(rows, self._files.keys() if locked is None else locked)
+        emptied = [
+            relation
+            for relation, row in written
+            if relation.relkind == "r" and self._is_emptied(kind, changes[row.oid], row.oid)
+        ]
+        empty = {relation.oid for relation in emptied}
+        self._counts |= {row.oid: row for row in rows}
+        return Inside(
+            rewrites=tuple(
+                self._rewrite(relation, row.oid)
+                for relation, row in written
+                if relation.oid not in empty and self._owner(relation) not in empty
+            ),
+            validations=tuple(self._scans(changes)),
+            truncated=tuple(relation.full_name for relation in emptied),
+            row_changes=tuple(self._row_changes(changes)),
+        )
+
+    def _since_last(self, row: InsideRow) -> InsideRow:
+        last = self._counts.get(row.oid, _NOTHING)
+        return InsideRow(
+            row.oid,
+            row.schema,
+            row.name,
+            row.filenode,
+            row.scans - last.scans,
+            row.tuples - last.tuples,
+            row.inserted - last.inserted,
+            row.updated - last.updated,
+            row.deleted - last.deleted,
+        )
+
+    def _new_files(self, rows: list[InsideRow], locked: Set[int]) -> list[tuple[Relation, InsideRow]]:
+        """Existing relations with another file than before: by oid; and an index that was dropped and built
+        again in one statement, which has a new oid under its old name, by name."""
+        present = {row.oid: row for row in rows}
         by_name = {(row.schema, row.name): row for row in rows}
         found = []
-        for relation in self._catalog.existing():
-            if not relation.filenode:
+        for oid in sorted(locked & self._files.keys()):
+            relation, filenode = self._files[oid]
+            row = present.get(oid)
+            if row is None:  # dropped: a later relation of its name is another one
+                row = by_name.get((relation.schema, relation.name)) if relation.relkind == "i" else None
+                self._remember(oid, None)
+            if row is None:
                 continue
-            row = present.get(relation.oid)
-            if row is None and relation.relkind == "i":
-                row = by_name.get((relation.schema, relation.name))
-            known = self._filenodes.get(row.oid, relation.filenode) if row else 0
-            if row is not None and row.filenode != known:
-                found.append(
-                    Rewrite(
-                        relation=relation.full_name,
-                        target=relation.target,
-                        table=self._catalog.table_of(relation.oid),
-                        bytes=self._size_bytes(row.oid),
-                    )
-                )
+            if row.filenode != filenode:
+                found.append((relation, row))
+            if (row.oid, row.filenode) != (oid, filenode):
+                self._remember(row.oid, (relation, row.filenode))
         return found
 
-    def _scanned(self, counts: Mapping[int, tuple[int, int]]) -> list[Validation]:
+    def _remember(self, oid: int, known: tuple[Relation, int] | None) -> None:
+        self._undo.append((oid, self._files.pop(oid, None)))
+        if known is not None:
+            self._files[oid] = known
+
+    def _is_emptied(self, kind: str, change: InsideRow, oid: int) -> bool:
+        """Whether a table's new file came from TRUNCATE: what writes a table anew reads it first."""
+        if kind == "TRUNCATE":
+            return True
+        return kind not in _WRITE_ANEW and (change.scans == 0 or not self._size_bytes(oid))
+
+    def _owner(self, relation: Relation) -> int:
+        """The table that an index, a TOAST table or its index belongs to in the end; 0 for a table."""
+        owner = self._catalog.find(relation.table_oid) if relation.table_oid else None
+        return 0 if owner is None else self._owner(owner) or owner.oid
+
+    def _rewrite(self, relation: Relation, oid: int) -> Rewrite:
+        table = self._catalog.table_of(relation.oid)
+        return Rewrite(relation.full_name, relation.target, table, self._size_bytes(oid))
+
+    def _scans(self, changes: Mapping[int, InsideRow]) -> Iterable[Validation]:
         """Tables and materialized views alone: an index has scans of another kind."""
-        found = []
-        for oid, (scans, tuples) in counts.items():
+        for oid, change in changes.items():
             relation = self._catalog.before(oid)
-            scans_before, tuples_before = self._scans.get(oid, (0, 0))
-            if relation is None or relation.relkind not in ("r", "m"):
-                continue
-            if scans > scans_before and tuples > tuples_before:
-                found.append(
-                    Validation(relation.full_name, tuples - tuples_before, float(scans - scans_before))
-                )
-        return found
+            if relation is not None and relation.relkind in ("r", "m") and change.scans > 0:
+                yield Validation(relation.full_name, change.tuples, float(change.scans))
+
+    def _row_changes(self, changes: Mapping[int, InsideRow]) -> Iterable[RowChanges]:
+        for oid, change in changes.items():
+            relation = self._catalog.before(oid)
+            counts = (change.inserted, change.updated, change.deleted)
+            # TRUNCATE takes back what was counted before it.
+            if relation is not None and relation.relkind == "r" and any(count > 0 for count in counts):
+                yield RowChanges(relation.full_name, *(max(0, count) for count in counts))
 
     def _size_bytes(self, oid: int) -> int | None:
         row = self._conn.execute("SELECT pg_relation_size(%s::oid)", (oid,)).fetchone()

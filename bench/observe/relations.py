@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import psycopg
@@ -81,6 +81,11 @@ class RelationCatalog:
     def existing(self) -> Iterable[Relation]:
         """The relations from before the migration."""
         return self._before.values()
+
+    @property
+    def existing_oids(self) -> Set[int]:
+        """Their oids."""
+        return self._before.keys()
 
     def find(self, oid: int) -> Relation | None:
         return self._before.get(oid) or self._made.get(oid)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.migrate.kinds import StatementFacts, classify
+from bench.model.lock import LockMode
 from bench.model.run import MigrationOutcome, MigrationRun
-from bench.model.statement import Statement, StatementError
+from bench.model.statement import AdvisoryLock, Statement, StatementError
 from bench.observe.clock import DeployClock
 from bench.observe.counters import CounterReading, difference
-from bench.observe.holds import HoldTracker, as_locks, refine
-from bench.observe.inside import InsideReader
+from bench.observe.held import HeldLocks
+from bench.observe.holds import Hold, HoldTracker, LockKey, Span, as_locks, refine
+from bench.observe.inside import Inside, InsideReader
 from bench.observe.sampler import LockSampler
+from bench.observe.timeout import LockTimeoutReader
 from bench.run.execute import describe_error, execute
 from bench.run.measured import Measured, skipped
 from bench.run.progress import Progress, StatementBegan, StatementEnded
@@ -54,7 +58,12 @@ class MigrationApplier:
         self._measured: list[Measured] = []
         self._unfinished: StatementError | None = None
         self._totals: CounterReading | None = None
-        self._size_bytes = watch.counters.size_bytes()
+        self._size_bytes = watch.size_bytes()
+        self._lock_timeout = LockTimeoutReader(conn)
+        self._frozen: list[Hold] = []
+        self._held: frozenset[LockKey] = frozenset()
+        self._application_stale = True
+        self._advisory: frozenset[AdvisoryLock] = frozenset()
         self._traces_before = len(watch.traces)
         self._clock = DeployClock()
 
@@ -71,7 +80,10 @@ class MigrationApplier:
         """The migration as far as it ran; statements that were not reached are ``skipped``."""
         intervals = [seen for trace in self._watch.traces[self._traces_before :] for seen in trace.intervals]
         spans = {position: measured.span for position, measured in enumerate(self._measured)}
-        locks = as_locks(refine(self._tracker.holds, intervals, spans), self._catalog, self._clock)
+        exact = {(hold.oid, hold.mode, hold.statement) for hold in self._tracker.holds}
+        frozen = [hold for hold in self._frozen if (hold.oid, hold.mode, hold.statement) not in exact]
+        holds = refine([*self._tracker.holds, *frozen], intervals, spans)
+        locks = as_locks(holds, self._catalog, self._clock)
         reached = len(self._measured)
         runs = [
             measured.as_run(statement, self._clock, locks.get(position, ()))
@@ -93,8 +105,9 @@ class MigrationApplier:
 
     def _apply(self, statement: Statement, sampler: LockSampler) -> None:
         facts = classify(statement.text)
-        calibration_s = self._watch.calibrator.reading_s()
-        self._totals = self._watch.counters.read()
+        calibration_s = self._watch.calibration_s()
+        self._totals = self._watch.totals()
+        self._learn_application()
         self._tell_start(statement, sampler)
         sampler.begin_statement(len(self._measured), commits_inside=statement.kind in ("CALL", "DO"))
         if self._in_transaction() or not _may_wrap(statement, facts):
@@ -105,25 +118,36 @@ class MigrationApplier:
         self._learn_names(sampler)
         self._progress(StatementEnded(self._migration, self._repeat, measured.as_run(statement, self._clock)))
 
-    def _run_plain(self, statement: Statement, calibration_s: float) -> Measured:
+    def _run_plain(self, statement: Statement, calibration_s: float | None) -> Measured:
         """As the file has it: inside its own transaction, or where none can be had."""
         was_inside = self._in_transaction()
-        if not was_inside and statement.kind not in _TELL_NOTHING:
+        tells = statement.kind not in _TELL_NOTHING
+        if not was_inside and tells:
             self._inside.mark()
-        measured = self._timed(statement, calibration_s)
+        with self._stepping(statement, may_commit=not was_inside and tells):
+            measured = self._timed(statement, calibration_s)
         measured.transaction = "file" if was_inside or self._in_transaction() else "none"
+        if measured.error is not None:
+            self._look_again(statement, measured)
         if self._conn.info.transaction_status == TransactionStatus.INTRANS:
-            self._snapshot(measured)
+            held = self._snapshot(measured)
+            if was_inside:
+                self._read_inside(statement, measured, held)
+            self._probe(statement, measured, held)
         else:
-            self._tracker.release_all(measured.span)
-        self._read_inside(statement, measured, marked=not was_inside)
+            self._release_all(measured.span)
+            if tells and measured.outcome == "applied" and measured.transaction == "none":
+                measured.inside = self._inside.read_marked(statement.kind)
+        if statement.kind.startswith("ROLLBACK"):
+            self._inside.roll_back()
         self._settle(measured)
         return measured
 
-    def _run_wrapped(self, statement: Statement, calibration_s: float) -> Measured:
+    def _run_wrapped(self, statement: Statement, calibration_s: float | None) -> Measured:
         """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
         self._conn.execute("BEGIN")
-        measured = self._timed(statement, calibration_s)
+        with self._stepping(statement):
+            measured = self._timed(statement, calibration_s)
         measured.transaction = "own"
         if measured.error is not None:
             if not self._conn.closed:
@@ -131,17 +155,19 @@ class MigrationApplier:
             if measured.error.sqlstate in REFUSES_TRANSACTION:
                 self._clock.discard_last()
                 return self._run_plain(statement, calibration_s)
+            self._look_again(statement, measured)
             self._settle(measured)
             return measured
         begin = self._clock.source()
-        self._snapshot(measured)
-        self._read_inside(statement, measured)
+        held = self._snapshot(measured)
+        self._read_inside(statement, measured, held)
+        self._probe(statement, measured, held)
         measured.observed_s = self._clock.source() - begin
         self._commit(statement, measured)
         self._settle(measured)
         return measured
 
-    def _timed(self, statement: Statement, calibration_s: float) -> Measured:
+    def _timed(self, statement: Statement, calibration_s: float | None) -> Measured:
         """Clock, execute, clock: nothing else comes between."""
         measured = Measured("failed", (0.0, 0.0), 0.0, calibration_s, None, None)
         try:
@@ -166,21 +192,78 @@ class MigrationApplier:
                 self._conn.execute("COMMIT")
         except psycopg.Error as raised:
             measured.outcome, measured.error = "failed", describe_error(raised, statement)
+            self._inside.roll_back()
         begin, end = self._clock.last_span
         measured.commit_s = end - begin
         measured.duration_s += end - begin
-        self._tracker.release_all((begin, end))
+        self._release_all((begin, end))
 
-    def _snapshot(self, measured: Measured) -> None:
-        rows = self._watch.locks_of(self._conn.info.backend_pid)
-        present = [(row.oid, row.mode) for row in rows if row.granted]
-        self._tracker.snapshot(len(self._measured), present, measured.span)
+    def _release_all(self, during: Span) -> None:
+        self._tracker.release_all(during)
+        self._held = frozenset()
 
-    def _read_inside(self, statement: Statement, measured: Measured, *, marked: bool = False) -> None:
+    def _snapshot(self, measured: Measured) -> HeldLocks:
+        held = self._watch.locks_of(self._conn.info.backend_pid)
+        self._tracker.snapshot(len(self._measured), held.relations, measured.span)
+        self._held = frozenset(held.relations)
+        existing = held.only(self._catalog.existing_oids)
+        self._application_stale |= existing.strongest >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength
+        measured.lock_count = held.shared_entries
+        measured.advisory = tuple(lock for lock in held.advisory if lock not in self._advisory)
+        self._advisory = frozenset(held.advisory)
+        return held
+
+    def _read_inside(self, statement: Statement, measured: Measured, held: HeldLocks) -> None:
         """Rewrites and scans; never where SET TRANSACTION may still have to come first."""
         if measured.outcome != "applied" or statement.kind in _TELL_NOTHING:
             return
-        measured.rewrites, measured.validations = self._inside.read(statement.kind, marked=marked)
+        inside = self._inside.read(statement.kind, held.oids)
+        # What came after a savepoint is undone by going back to it, files included: nothing new was written.
+        measured.inside = Inside() if statement.kind == "ROLLBACK TO" else inside
+        measured.lock_timeout = self._lock_timeout.read()
+
+    def _probe(self, statement: Statement, measured: Measured, held: HeldLocks) -> None:
+        """Try what an application does while the statement's transaction is open."""
+        prober = self._watch.prober
+        if prober is None or measured.outcome != "applied" or statement.kind in _TELL_NOTHING:
+            return
+        existing = held.only(self._catalog.existing_oids)
+        if not existing.blocks_nobody:
+            measured.blocks = prober.probe(self._conn.info.backend_pid)
+
+    def _learn_application(self) -> None:
+        """Let the prober see what was committed since it looked last."""
+        if self._watch.prober is not None and self._application_stale and not self._in_transaction():
+            self._watch.prober.learn(self._catalog)
+            self._application_stale = False
+
+    @contextmanager
+    def _stepping(self, statement: Statement, *, may_commit: bool = False) -> Iterator[None]:
+        """Make a statement wait half-way, again and again, if its locks may be gone at its end."""
+        stepper = self._watch.stepper
+        if stepper is None or not (may_commit or statement.kind in ("CALL", "DO")):
+            yield
+            return
+        with stepper.stepping(self._conn.info.backend_pid, self._catalog, statement.text) as seen:
+            yield
+        self._keep_frozen(seen)
+
+    def _look_again(self, statement: Statement, measured: Measured) -> None:
+        """Run a statement that failed once more, step by step: an error takes the locks with it."""
+        stepper = self._watch.stepper
+        if stepper is None or self._conn.closed or self._in_transaction() or measured.transaction != "own":
+            return
+        self._conn.execute("BEGIN")
+        stepping = stepper.stepping(self._conn.info.backend_pid, self._catalog, statement.text)
+        with stepping as seen, suppress(psycopg.Error):
+            execute(self._conn, statement)
+        self._conn.execute("ROLLBACK")
+        self._keep_frozen(seen, measured.span)
+
+    def _keep_frozen(self, seen: Collection[LockKey], span: Span | None = None) -> None:
+        during = span or self._clock.last_span
+        new = sorted(set(seen) - self._held)
+        self._frozen += [Hold(*key, len(self._measured), during, during, "frozen") for key in new]
 
     def _settle(self, measured: Measured) -> None:
         """Read what can wait until the statement's own transaction, if any, has ended.
@@ -189,9 +272,10 @@ class MigrationApplier:
         """
         if self._conn.closed:
             return
-        size_bytes = self._watch.counters.size_bytes()
-        totals = self._watch.counters.read() if measured.outcome == "applied" else None
-        measured.counters = difference(self._totals, totals, size_bytes - self._size_bytes)
+        size_bytes = self._watch.size_bytes()
+        totals = self._watch.totals() if measured.outcome == "applied" else None
+        grown = None if size_bytes is None or self._size_bytes is None else size_bytes - self._size_bytes
+        measured.counters = difference(self._totals, totals, grown)
         self._size_bytes = size_bytes
         if not self._in_transaction():
             self._inside.flush()
@@ -209,7 +293,7 @@ class MigrationApplier:
             return
         with self._clock.running():
             self._conn.execute("ROLLBACK")
-        self._tracker.release_all(self._clock.last_span)
+        self._release_all(self._clock.last_span)
         self._unfinished = StatementError(
             None,
             "the file ends inside a transaction, so the server rolled its work back",

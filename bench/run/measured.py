@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.model.lock import Lock
 from bench.model.metric import Counters
+from bench.model.run import MigrationRun
 from bench.model.statement import (
-    Rewrite,
+    AdvisoryLock,
+    Block,
     Statement,
     StatementError,
     StatementOutcome,
     StatementRun,
     TransactionMode,
-    Validation,
 )
 from bench.observe.clock import DeployClock
 from bench.observe.holds import Span
+from bench.observe.inside import Inside
 
 
 @dataclass(slots=True)
@@ -32,8 +35,12 @@ class Measured:
     error: StatementError | None
     transaction: TransactionMode = "none"
     counters: Counters = field(default_factory=Counters)
-    rewrites: tuple[Rewrite, ...] = ()
-    validations: tuple[Validation, ...] = ()
+    inside: Inside = field(default_factory=Inside)
+    advisory: tuple[AdvisoryLock, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    lock_count: int | None = None
+    lock_timeout: tuple[float, str] | None = None
+    """Seconds, 0.0 for none, and where the setting came from."""
     commit_s: float | None = None
     observed_s: float | None = None
 
@@ -51,12 +58,19 @@ class Measured:
             rows=self.rows,
             counters=self.counters,
             locks=locks,
-            rewrites=self.rewrites,
-            validations=self.validations,
+            rewrites=self.inside.rewrites,
+            validations=self.inside.validations,
             error=self.error,
             started_at_s=clock.at(self.span[0]),
             commit_s=self.commit_s,
             observed_s=self.observed_s,
+            truncated=self.inside.truncated,
+            row_changes=self.inside.row_changes,
+            advisory=self.advisory,
+            blocks=self.blocks,
+            lock_timeout_s=self.lock_timeout[0] if self.lock_timeout else None,
+            lock_timeout_source=self.lock_timeout[1] if self.lock_timeout else None,
+            lock_count=self.lock_count,
         )
 
 
@@ -73,4 +87,15 @@ def skipped(statement: Statement) -> StatementRun:
         calibration_s=None,
         rows=None,
         counters=Counters(),
+    )
+
+
+def not_reached(migration: str, statements: Iterable[Statement]) -> MigrationRun:
+    """The record of a migration that was not reached."""
+    return MigrationRun(
+        id=migration,
+        outcome="skipped",
+        duration_s=None,
+        error=None,
+        statements=tuple(skipped(statement) for statement in statements),
     )

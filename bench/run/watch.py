@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import TupleRow
 
 from bench.observe.calibrate import Calibrator
-from bench.observe.counters import CounterReader
-from bench.observe.intervals import LockRow
+from bench.observe.counters import CounterReader, CounterReading
+from bench.observe.freeze import Stepper
+from bench.observe.held import HeldLocks, read_held
+from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.observe.sampler import LockSampler, SamplerTrace
-from bench.pg.catalog import load_query
 from bench.pg.server import Server
 
 
@@ -24,15 +25,31 @@ class Watch:
 
     observer: psycopg.Connection[TupleRow]
     sampling: psycopg.Connection[TupleRow]
-    counters: CounterReader
-    calibrator: Calibrator
-    traces: list[SamplerTrace]
+    traces: list[SamplerTrace] = field(default_factory=list)
+    counters: CounterReader | None = None
+    """None where the cost of statements is not asked for."""
+    calibrator: Calibrator | None = None
+    """None where their times are not."""
+    prober: Prober | None = None
+    """Tries what an application does while a statement's transaction is open."""
+    stepper: Stepper | None = None
+    """Makes statements wait half-way whose locks are gone at their end."""
 
-    def locks_of(self, pid: int) -> list[LockRow]:
-        """The relation locks that a backend holds now."""
-        sql = load_query("backend_locks", self.observer.info.server_version)
-        with self.observer.cursor(row_factory=class_row(LockRow)) as cursor:
-            return cursor.execute(sql, {"pid": pid}).fetchall()
+    def locks_of(self, pid: int) -> HeldLocks:
+        """What a backend holds now."""
+        return read_held(self.observer, pid)
+
+    def size_bytes(self) -> int | None:
+        """Size of the database; None where the cost of statements is not asked for."""
+        return self.counters.size_bytes() if self.counters else None
+
+    def totals(self) -> CounterReading | None:
+        """What statements have cost so far; None where that is not known."""
+        return self.counters.read() if self.counters else None
+
+    def calibration_s(self) -> float | None:
+        """The calibration query's time now; None where times are not asked for."""
+        return self.calibrator.reading_s() if self.calibrator else None
 
     def catalog(self) -> RelationCatalog:
         """The relations that exist now."""
@@ -60,4 +77,4 @@ def watch(server: Server, dbname: str, counters_dbname: str | None) -> Iterator[
         server.connect(counters_dbname, application_name="pgrehearse counters") as counting,
     ):
         counters = CounterReader(counting, dbname, statements=counters_dbname is not None)
-        yield Watch(observer, sampling, counters, Calibrator(observer), [])
+        yield Watch(observer, sampling, counters=counters, calibrator=Calibrator(observer))

@@ -1,0 +1,156 @@
+"""What an application does: the commands that are tried on every table and view that is there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow, class_row
+
+from bench.observe.recipes import FEW_ROWS, Column, insert_attempts, rows_clause, settable
+from bench.observe.relations import Relation, RelationCatalog
+from bench.pg.catalog import load_query
+
+OPS = ("SELECT", "SELECT FOR UPDATE", "INSERT", "UPDATE", "DELETE")
+
+FOREIGN_KEY_VIOLATION = "23503"
+ANOTHER_ROW_MAY_DO = ("22", "23")
+"""Classes of errors: data exception, integrity constraint violation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command on one relation."""
+
+    relation: str
+    """As it was called before the migration."""
+    op: str
+    text: bytes
+    after_insert: bytes | None = None
+    """The same on a row that it inserts before, for a table that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    columns: tuple[Column, ...]
+    insert: sql.Composable | None
+    takes_row: bool
+    """Whether the INSERT comes to its end."""
+    rows: int
+    """Rows that the table has, counted up to one more than matters."""
+
+
+class Application:
+    """The commands of an application on the relations that were there before the migration.
+
+    ``conn`` must not be a session that waits for locks while a migration's transaction is open.
+    """
+
+    def __init__(self, conn: psycopg.Connection[TupleRow], max_tables: int) -> None:
+        self._conn = conn
+        self._catalog = RelationCatalog(())
+        self._max_tables = max_tables
+        self._random = random.Random(1)
+        self._names: dict[int, sql.Identifier] = {}
+        self._tables: dict[int, _Table] = {}
+
+    def learn(self, catalog: RelationCatalog) -> None:
+        """Read names and columns as they are committed now, and find a new row for each table that changed.
+
+        ``catalog`` has the relations from before the migration. Waits for locks: no migration's transaction
+        may be open.
+        """
+        self._catalog = catalog
+        kinds = ("r", "p", "v", "m")
+        targets = [each for each in self._catalog.existing() if each.relkind in kinds]
+        tables = [each.oid for each in targets if each.relkind in ("r", "p")][: self._max_tables]
+        found = self._query("probe_targets", [each.oid for each in targets])
+        self._names = {oid: sql.Identifier(schema, name) for oid, schema, name in found.fetchall()}
+        columns: dict[int, list[Column]] = {}
+        with self._conn.cursor(row_factory=class_row(Column)) as cursor:
+            text = load_query("probe_columns", self._conn.info.server_version)
+            for column in cursor.execute(text, {"oids": tables}):
+                columns.setdefault(column.oid, []).append(column)
+        known = self._tables
+        self._tables = {
+            oid: known[oid]
+            if oid in known and known[oid].columns == tuple(found)
+            else self._prepare(self._names[oid], tuple(found))
+            for oid, found in columns.items()
+        }
+
+    def targets(self) -> list[Relation]:
+        """Tables and views that can be tried."""
+        return [
+            relation
+            for relation in self._catalog.existing()
+            if relation.oid in self._tables
+            or (relation.relkind in ("v", "m") and relation.oid in self._names)
+        ]
+
+    def commands(self, relation: Relation, xids: Sequence[int]) -> list[Command]:
+        """The commands on one relation, in the order of :data:`OPS`.
+
+        ``xids``: the transaction ids in whose name the migration keeps rows locked.
+        """
+        name, table = self._names[relation.oid], self._tables.get(relation.oid)
+        if table is None:
+            return [self._command(relation, "SELECT", sql.SQL("SELECT * FROM {} LIMIT 1").format(name))]
+        rows = rows_clause(name, table.rows, xids)
+        column = settable(table.columns)
+        texts: dict[str, sql.Composable | None] = {
+            "SELECT": sql.SQL("SELECT FROM {} LIMIT 1").format(name),
+            "SELECT FOR UPDATE": sql.SQL("SELECT FROM {}{} FOR UPDATE").format(name, rows),
+            "INSERT": table.insert,
+            "UPDATE": _update(name, column, rows) if column else None,
+            "DELETE": sql.SQL("DELETE FROM {}{}").format(name, rows),
+        }
+        made = [self._command(relation, op, text) for op, text in texts.items() if text is not None]
+        if table.rows == 0 and table.takes_row and table.insert is not None:
+            insert = table.insert.as_bytes(self._conn) + b"; "
+            made[-1] = Command(made[-1].relation, "DELETE", made[-1].text, insert + made[-1].text)
+        return made
+
+    def _command(self, relation: Relation, op: str, text: sql.Composable) -> Command:
+        return Command(relation.full_name, op, text.as_bytes(self._conn))
+
+    def _prepare(self, name: sql.Identifier, columns: tuple[Column, ...]) -> _Table:
+        """Find an INSERT that the table takes: each is tried, and rolled back."""
+        fields = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(each.name)) for each in columns)
+        sample = self._conn.execute(sql.SQL("SELECT {} FROM {} LIMIT 1").format(fields, name)).fetchone()
+        some = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS counted").format(name, FEW_ROWS + 1)
+        rows: int = (self._conn.execute(some).fetchone() or (0,))[0]
+        present = dict(zip((each.name for each in columns), sample or (), strict=False))
+        first: sql.Composed | None = None
+        for attempt in insert_attempts(name, columns, present, self._random.getrandbits(31)):
+            first = first or attempt
+            refused = self._refusal(attempt)
+            if refused is None or refused == FOREIGN_KEY_VIOLATION:  # foreign keys are looked at last
+                return _Table(columns, attempt, refused is None, rows)
+            if not refused.startswith(ANOTHER_ROW_MAY_DO):
+                break
+        return _Table(columns, first, False, rows)
+
+    def _refusal(self, text: sql.Composed) -> str | None:
+        """SQLSTATE with which the server refuses the command; None if it does not."""
+        self._conn.execute("BEGIN")
+        try:
+            self._conn.execute(text)
+        except psycopg.Error as error:
+            return error.sqlstate or "?"
+        finally:
+            self._conn.execute("ROLLBACK")
+        return None
+
+    def _query(self, name: str, oids: list[int]) -> psycopg.Cursor[TupleRow]:
+        return self._conn.execute(load_query(name, self._conn.info.server_version), {"oids": oids})
+
+
+def _update(name: sql.Identifier, column: Column, rows: sql.Composable) -> sql.Composed:
+    """Sets a column to what it is, so that no key changes."""
+    return sql.SQL("UPDATE {} SET {column} = {column}{}").format(
+        name, rows, column=sql.Identifier(column.name)
+    )

@@ -1,0 +1,210 @@
+"""A statement made to wait half-way, again and again, so that locks can be read which are gone at its end.
+
+CREATE INDEX CONCURRENTLY, VACUUM and procedures commit inside; an exception block or an error takes locks
+back. No snapshot after the statement shows these, and samples miss the short ones. So other sessions, the
+gates, hold locks that stop it: SHARE on the system catalogs that every DDL writes to (reading them stays
+possible), ACCESS EXCLUSIVE on the tables that it may touch. Each time it waits, what it holds and asks for is
+read; then the next gate queues up behind it, and the one that stopped it lets go.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+
+from bench.observe.held import FIRST_OID
+from bench.observe.relations import Relation, RelationCatalog
+from bench.pg.catalog import load_query
+
+CATALOGS = ("pg_class", "pg_index", "pg_inherits")
+MAX_TABLES = 12
+"""More tables are not stopped at: each needs a session of its own."""
+MAX_STEPS = 300
+"""A loop that takes locks again and again is let through after so many stops."""
+POLL_S = 0.0005
+_WORD = re.compile(r"[\w$]+")
+
+LockKey = tuple[int, str]
+"""Relation oid and mode."""
+Connection = psycopg.Connection[TupleRow]
+
+
+@dataclass(slots=True)
+class _Gate:
+    """A session that holds a lock, waits for one, or is free."""
+
+    conn: Connection
+
+    def take(self, command: bytes) -> bool:
+        """Take the lock if it is free now; tell whether it was."""
+        self.conn.execute("BEGIN")
+        try:
+            self.conn.execute(command + b" NOWAIT")
+        except psycopg.Error:
+            self.conn.execute("ROLLBACK")
+            return False
+        return True
+
+    def queue(self, command: bytes) -> None:
+        """Ask for the lock and do not wait for the answer."""
+        self.conn.execute("BEGIN")
+        self.conn.pgconn.send_query(command)
+
+    def release(self) -> None:
+        """Let go of what it holds, or stop asking for it."""
+        pgconn = self.conn.pgconn
+        if pgconn.transaction_status == TransactionStatus.ACTIVE:
+            pgconn.consume_input()
+            if pgconn.is_busy():
+                pgconn.get_cancel().cancel()
+        while pgconn.get_result() is not None:
+            pass
+        self.conn.execute("ROLLBACK")
+
+
+@dataclass(slots=True)
+class _Stops:
+    """The relations at which the statement is stopped now, and by which gate."""
+
+    commands: dict[int, bytes]
+    holding: dict[int, _Gate] = field(default_factory=dict)
+
+
+class Stepper:
+    """Steps through statements; opens its sessions with ``connect`` when they are first needed."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._gates: list[_Gate] = []
+        self._observer: Connection | None = None
+
+    def close(self) -> None:
+        """Close the sessions."""
+        for conn in (self._observer, *(gate.conn for gate in self._gates)):
+            if conn is not None:
+                conn.close()
+
+    @contextmanager
+    def stepping(self, pid: int, catalog: RelationCatalog, text: str) -> Iterator[set[LockKey]]:
+        """While the block runs a statement in the backend ``pid``, stop it wherever it can be stopped.
+
+        Yields the (oid, mode) on users' relations that it was seen to hold or to wait for; complete when the
+        block has ended.
+        """
+        observer = self._observer = self._observer or self._connect()
+        stops = _Stops(self._commands(observer, _tables_to_stop_at(catalog, text)))
+        free = self._take(stops)
+        drive = _Drive(observer, pid, stops, free)
+        thread = threading.Thread(target=drive.run, name="stepper", daemon=True)
+        thread.start()
+        try:
+            yield drive.seen
+        finally:
+            drive.stop.set()
+            thread.join()
+            for gate in self._gates:
+                with suppress(psycopg.Error):
+                    gate.release()
+
+    def _commands(self, conn: Connection, tables: Sequence[Relation]) -> dict[int, bytes]:
+        """What locks each relation: the catalogs in SHARE, tables in ACCESS EXCLUSIVE mode."""
+        commands = {
+            int(oid): f"LOCK TABLE pg_catalog.{name} IN SHARE MODE".encode()
+            for name, oid in conn.execute(
+                "SELECT name, name::regclass::oid FROM unnest(%s::text[]) AS name", (list(CATALOGS),)
+            )
+        }
+        names = conn.execute(
+            load_query("probe_targets", conn.info.server_version),
+            {"oids": [table.oid for table in tables]},
+        )
+        lock = sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE")
+        return commands | {
+            oid: lock.format(sql.Identifier(schema, name)).as_bytes(conn) for oid, schema, name in names
+        }
+
+    def _take(self, stops: _Stops) -> list[_Gate]:
+        """Close every gate that can be closed, tables first; one session more stays free."""
+        while len(self._gates) <= len(stops.commands):
+            self._gates.append(_Gate(self._connect()))
+        free = self._gates.copy()
+        for oid in sorted(stops.commands, reverse=True):
+            if free[-1].take(stops.commands[oid]):
+                stops.holding[oid] = free.pop()
+        return free
+
+
+class _Drive:
+    """The loop that waits for the statement to wait, reads its locks, and lets it go on."""
+
+    def __init__(self, observer: Connection, pid: int, stops: _Stops, free: list[_Gate]) -> None:
+        self._observer = observer
+        self._sql = load_query("stepping", observer.info.server_version)
+        self._pid = pid
+        self._stops = stops
+        self._free = free
+        self._steps = 0
+        self.seen: set[LockKey] = set()
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        with suppress(psycopg.Error):  # the statement's own session tells what is wrong with the server
+            while not self.stop.wait(POLL_S):
+                self._look()
+
+    def _look(self) -> None:
+        rows = self._observer.execute(self._sql, {"pids": [self._pid]}, prepare=True).fetchall()
+        self.seen |= {
+            (oid, mode) for _, kind, oid, mode, _, _ in rows if kind == "relation" and oid >= FIRST_OID
+        }
+        for _, kind, oid, _, granted, holder in rows:
+            if granted:
+                continue
+            if kind == "relation" and oid in self._stops.holding:
+                self._let_through(oid)
+            elif kind == "virtualxid":
+                self._open_for_good(holder)
+
+    def _let_through(self, oid: int) -> None:
+        """The next gate queues up behind the statement, then the one that stopped it lets go."""
+        gate = self._stops.holding.pop(oid)
+        self._steps += 1
+        if self._free and self._steps < MAX_STEPS:
+            following = self._free.pop()
+            following.queue(self._stops.commands[oid])
+            self._stops.holding[oid] = following
+            self._await_queued(following)
+        gate.release()
+        self._free.append(gate)
+
+    def _await_queued(self, gate: _Gate) -> None:
+        pid = gate.conn.info.backend_pid
+        while not self.stop.is_set():
+            rows = self._observer.execute(self._sql, {"pids": [pid]}, prepare=True).fetchall()
+            if any(not granted for *_, granted, _ in rows):
+                return
+
+    def _open_for_good(self, holder: int | None) -> None:
+        """The statement waits for the end of a gate's transaction, as CONCURRENTLY does."""
+        for oid, gate in list(self._stops.holding.items()):
+            if gate.conn.info.backend_pid == holder:
+                del self._stops.holding[oid]
+                gate.release()
+                self._free.append(gate)
+
+
+def _tables_to_stop_at(catalog: RelationCatalog, text: str) -> list[Relation]:
+    """Tables that the text names, with those that its indexes belong to; all, if it names none."""
+    words = {word.lower() for word in _WORD.findall(text)}
+    tables = [each for each in catalog.existing() if each.relkind in ("r", "p")]
+    of_indexes = {each.table_oid for each in catalog.existing() if each.name.lower() in words}
+    named = [each for each in tables if each.name.lower() in words or each.oid in of_indexes]
+    return (named or tables)[:MAX_TABLES]

@@ -1,0 +1,66 @@
+"""Everything that one backend has locked at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from bench.model.lock import LockMode
+from bench.model.statement import AdvisoryLock
+from bench.pg.catalog import load_query
+
+FIRST_OID = 16384
+"""Oids below belong to the system catalogs (FirstNormalObjectId of PostgreSQL's transam.h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLocks:
+    """The locks of one backend."""
+
+    relations: tuple[tuple[int, str], ...]
+    """(oid, mode) on relations of users."""
+    advisory: tuple[AdvisoryLock, ...]
+    has_xid: bool
+    """Whether its transaction has written, or locked rows."""
+    shared_entries: int
+    """How many of its locks take a place in the shared lock table."""
+
+    @property
+    def oids(self) -> frozenset[int]:
+        return frozenset(oid for oid, _ in self.relations)
+
+    def only(self, oids: Container[int]) -> HeldLocks:
+        """The same without locks on other relations than these."""
+        return replace(self, relations=tuple(lock for lock in self.relations if lock[0] in oids))
+
+    @property
+    def strongest(self) -> int:
+        """Strength of the strongest lock on a relation, 0 for none."""
+        return max((LockMode(mode).strength for _, mode in self.relations), default=0)
+
+    @property
+    def blocks_nobody(self) -> bool:
+        """Whether an application's SELECT, INSERT, UPDATE or DELETE cannot wait for any of them.
+
+        These ask for ROW EXCLUSIVE at most on relations; what else they may wait for is a row, whose lock is
+        kept in the name of a transaction id, or an advisory lock that a trigger takes.
+        """
+        weak = LockMode.ACCESS_SHARE if self.has_xid else LockMode.ROW_EXCLUSIVE
+        return not self.advisory and self.strongest <= weak.strength
+
+
+def read_held(conn: psycopg.Connection[TupleRow], pid: int) -> HeldLocks:
+    """Read what the backend ``pid`` holds now, from another connection."""
+    sql = load_query("held_locks", conn.info.server_version)
+    rows = conn.execute(sql, {"pid": pid}).fetchall()
+    return HeldLocks(
+        relations=tuple(
+            (oid, mode) for kind, oid, mode, *_ in rows if kind == "relation" and oid >= FIRST_OID
+        ),
+        advisory=tuple(AdvisoryLock(key, mode) for kind, _, mode, _, key in rows if kind == "advisory"),
+        has_xid=any(kind == "transactionid" for kind, *_ in rows),
+        shared_entries=sum(not fastpath for _, _, _, fastpath, _ in rows),
+    )

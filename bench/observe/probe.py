@@ -1,0 +1,165 @@
+"""Who waits for a migration: an application's commands, tried while the migration's transaction is open.
+
+A lock blocks more than its own table: an INSERT elsewhere checks a foreign key, a view reads its tables, a
+plan opens every index. No table of lock modes tells these, so every command is tried on every table, and what
+it waits for is read from its ungranted row in pg_locks. Everything tried is rolled back.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from bench.model.statement import Block
+from bench.observe.application import OPS, Application, Command
+from bench.observe.relations import RelationCatalog
+from bench.pg.catalog import load_query
+
+SESSIONS = 6
+MAX_TABLES = 300
+"""Of a larger schema only so many tables are tried."""
+SETTINGS = {
+    "lock_timeout": "3s",
+    "statement_timeout": "5s",
+    "client_min_messages": "error",
+    "application_name": "pgrehearse probe",
+}
+"""The timeouts bound a single try, should reading pg_locks fail; one that waits is ended long before."""
+LOOK_AFTER_S = 0.002
+
+Connection = psycopg.Connection[TupleRow]
+
+
+@dataclass(slots=True)
+class _Session:
+    """A connection with the commands that it still has to try; those on one relation follow each other."""
+
+    conn: Connection
+    queue: deque[Command] = field(default_factory=deque)
+    current: Command | None = None
+    insert_waits: bool = False
+    """The INSERT on the present relation was found waiting."""
+
+    @property
+    def pid(self) -> int:
+        return self.conn.info.backend_pid
+
+    def send_next(self) -> None:
+        """Start the next command, if there is one."""
+        self.current = self.queue.popleft() if self.queue else None
+        if self.current is None:
+            return
+        if self.current.op == OPS[0]:
+            self.insert_waits = False
+        text = self.current.text
+        if self.current.after_insert and not self.insert_waits:
+            text = self.current.after_insert
+        self.conn.pgconn.send_query(b"ROLLBACK; BEGIN; " + text + b"; ROLLBACK")
+
+    def has_ended(self) -> bool:
+        """Take what has come from the server; OperationalError where it is gone."""
+        pgconn = self.conn.pgconn
+        pgconn.consume_input()
+        while not pgconn.is_busy():
+            if pgconn.get_result() is None:
+                return True
+        return False
+
+
+class Prober:
+    """Tries SELECT, SELECT FOR UPDATE, INSERT, UPDATE and DELETE on the tables that were there before the
+    migration, and SELECT on the views; opens its sessions with ``connect``."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._catalog = RelationCatalog(())
+        self._observer = self._open()
+        self._application = Application(self._observer, MAX_TABLES)
+        self._sessions: list[_Session] = []
+
+    def close(self) -> None:
+        """Close the sessions."""
+        for conn in (self._observer, *(session.conn for session in self._sessions)):
+            conn.close()
+
+    def learn(self, catalog: RelationCatalog) -> None:
+        """Read the catalog's relations as they are committed now; no migration's transaction may be open."""
+        self._catalog = catalog
+        self._application.learn(catalog)
+
+    def probe(self, pid: int) -> tuple[Block, ...]:
+        """What waits for the open transaction of the backend ``pid``, in order of relations and commands."""
+        xids = self._xids(pid)
+        targets = self._application.targets()
+        for position, relation in enumerate(targets):
+            if len(self._sessions) < min(SESSIONS, len(targets)):
+                self._sessions.append(_Session(self._open()))
+            session = self._sessions[position % len(self._sessions)]
+            session.queue.extend(self._application.commands(relation, xids))
+        blocks = list(self._drive(pid))
+        order = {relation.full_name: position for position, relation in enumerate(targets)}
+        return tuple(sorted(blocks, key=lambda block: (order[block.relation], OPS.index(block.op))))
+
+    def _open(self) -> Connection:
+        conn = self._connect()
+        for name, value in SETTINGS.items():
+            conn.execute("SELECT set_config(%s, %s, false)", (name, value))
+        return conn
+
+    def _xids(self, pid: int) -> list[int]:
+        """Transaction ids of a backend, those of its subtransactions included."""
+        rows = self._observer.execute(
+            "SELECT transactionid::text FROM pg_locks "
+            "WHERE pid = %s AND granted AND locktype = 'transactionid'",
+            (pid,),
+        )
+        return [int(xid) for (xid,) in rows]
+
+    def _drive(self, migration: int) -> Iterable[Block]:
+        """Let all sessions work through their commands; end each that waits for the migration."""
+        for session in self._sessions:
+            session.send_next()
+        while busy := [session for session in self._sessions if session.current is not None]:
+            ended = _await_any(busy)
+            if not ended:
+                waits = self._waits(migration, [session.pid for session in busy])
+                for session in busy:
+                    if session.pid in waits and session.current is not None:
+                        yield self._block(session, waits[session.pid])
+            for session in ended:
+                session.send_next()
+
+    def _block(self, session: _Session, wait: tuple[str, int, str]) -> Block:
+        kind, oid, mode = wait
+        command = session.current
+        assert command is not None
+        session.insert_waits = session.insert_waits or command.op == "INSERT"
+        self._observer.execute("SELECT pg_cancel_backend(%s)", (session.pid,), prepare=True)
+        while not session.has_ended():
+            select.select([session.conn.fileno()], [], [], 1.0)
+        waits_on = self._catalog.name(oid) if oid else command.relation
+        session.send_next()
+        return Block(command.relation, command.op, waits_on, kind, mode)
+
+    def _waits(self, migration: int, pids: list[int]) -> Mapping[int, tuple[str, int, str]]:
+        """Of these sessions, those that wait for the migration: lock type, relation's oid, mode."""
+        text = load_query("probe_waits", self._observer.info.server_version)
+        rows = self._observer.execute(text, {"migration": migration, "pids": pids}, prepare=True)
+        return {pid: (kind, oid, mode) for pid, kind, oid, mode, by_migration in rows if by_migration}
+
+
+def _await_any(busy: list[_Session]) -> list[_Session]:
+    """The sessions whose command has ended, as soon as there is one; none if all work on for a while."""
+    deadline = time.monotonic() + LOOK_AFTER_S
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        readable, _, _ = select.select([session.conn.fileno() for session in busy], [], [], left)
+        ended = [session for session in busy if session.conn.fileno() in readable and session.has_ended()]
+        if ended or not left:
+            return ended

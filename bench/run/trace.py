@@ -1,0 +1,95 @@
+"""A trace: what a script locks, rewrites, scans and blocks, on a schema with few rows or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from bench.migrate.script import read_statements
+from bench.model.run import MigrationRun
+from bench.model.statement import Statement
+from bench.observe.freeze import Stepper
+from bench.observe.probe import Prober
+from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.server import Server
+from bench.run.apply import MigrationApplier
+from bench.run.guard import refuse_server_wide
+from bench.run.measured import not_reached
+from bench.run.prepare import apply_file
+from bench.run.progress import Progress, Step, silent
+from bench.run.watch import Watch
+
+Script = tuple[Path, Sequence[Statement]]
+
+
+def trace(
+    server: Server,
+    scripts: Sequence[Script],
+    *,
+    before: Sequence[Path] = (),
+    probe: bool = True,
+    progress: Progress = silent,
+) -> tuple[MigrationRun, ...]:
+    """Apply scripts one after the other, each in a session of its own, in a new database that is dropped.
+
+    ``before``: files that make the schema and its rows. ``probe``: try an application's commands while each
+    statement's transaction is open. Statements that commit inside, that hide what they do or that fail are
+    made to wait half-way, where the role may lock the system catalogs; so no duration means anything here.
+    The first script that fails is the last one applied. Raises UsageError for a file that cannot be used or
+    a file of ``before`` that fails, ServerError where the server goes away.
+    """
+    if not server.managed:
+        for path, statements in scripts:
+            refuse_server_wide(path, statements)
+    dbname = new_name("trace")
+    try:
+        create_database(server, dbname)
+        for path in before:
+            progress(Step(f"schema and rows from {path}"))
+            apply_file(server, dbname, path)
+        with _watch(server, dbname, probe=probe) as watching:
+            return tuple(_apply_all(server, dbname, scripts, watching, progress))
+    finally:
+        drop_database(server, dbname)
+
+
+def read_scripts(paths: Sequence[Path]) -> list[Script]:
+    """Read the scripts; UsageError for one that cannot be used."""
+    return [(path, read_statements(path)) for path in paths]
+
+
+def _apply_all(
+    server: Server, dbname: str, scripts: Sequence[Script], watching: Watch, progress: Progress
+) -> Iterator[MigrationRun]:
+    failed = False
+    for path, statements in scripts:
+        if failed:
+            yield not_reached(str(path), statements)
+            continue
+        progress(Step(f"{path}: {len(statements)} statements"))
+        with server.connect(dbname, application_name="pgrehearse migration") as conn:
+            applier = MigrationApplier(str(path), statements, conn, watching, repeat=0, progress=progress)
+            applier.run()
+            result = applier.result()
+        failed = result.outcome == "failed"
+        yield result
+
+
+@contextmanager
+def _watch(server: Server, dbname: str, *, probe: bool) -> Iterator[Watch]:
+    """Observers without counters and calibration, which would only take time."""
+    with ExitStack() as stack:
+        connect = partial(server.connect, dbname)
+        stepper = Stepper(partial(connect, application_name="pgrehearse gate")) if server.superuser else None
+        prober = Prober(partial(connect, application_name="pgrehearse probe")) if probe else None
+        for sessions in (stepper, prober):
+            if sessions is not None:
+                stack.enter_context(closing(sessions))
+        yield Watch(
+            observer=stack.enter_context(connect(application_name="pgrehearse observer")),
+            sampling=stack.enter_context(connect(application_name="pgrehearse sampler")),
+            prober=prober,
+            stepper=stepper,
+        )
