@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
+
+from bench.errors import UsageError
 
 _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
@@ -68,6 +72,24 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--quiet", action="store_true", help="no progress")
     group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+
+
+def require_writable(json: str | None) -> None:
+    """Raise UsageError where the file that ``--json`` names cannot be written, before the work begins."""
+    if json in (None, "-"):
+        return
+    parent = Path(str(json)).absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK) or Path(str(json)).is_dir():
+        raise UsageError(f"--json {json} cannot be written", hint="name a file in a directory that exists")
+
+
+def write_json(json: str, document: bytes) -> None:
+    """Write a document to where ``--json`` says."""
+    if json == "-":
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
+    else:
+        Path(json).write_bytes(document)
 
 
 def positive_number(text: str) -> float:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_data_options, add_output_options, add_server_options, positive_count
+from bench.cli.options import (
+    add_data_options,
+    add_output_options,
+    add_server_options,
+    positive_count,
+    require_writable,
+    write_json,
+)
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,15 +126,6 @@ def run(
     return present(concluded, directory.path, json, options=again)
 
 
-def require_writable(json: str | None) -> None:
-    """Raise UsageError where the file that ``--json`` names cannot be written, before the work begins."""
-    if json in (None, "-"):
-        return
-    parent = Path(str(json)).absolute().parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK) or Path(str(json)).is_dir():
-        raise UsageError(f"--json {json} cannot be written", hint="name a file in a directory that exists")
-
-
 def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:
     """The options that a next run of the same needs, as one would type them; never a connection string."""
     chosen = {
@@ -166,9 +162,7 @@ def present(run: Run, directory: Path, json: str | None, *, options: str = "") -
     from bench.store.codec import encode
 
     paths = write_report(run, directory)
-    if json == "-":
-        sys.stdout.buffer.write(encode(run))
-    elif json is not None:
-        Path(json).write_bytes(encode(run))
+    if json is not None:
+        write_json(json, encode(run))
     print_summary(run, paths.html, Console(stderr=json == "-"), options=options)
     return 4 if summarise(run).failed else 0

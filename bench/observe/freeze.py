@@ -4,7 +4,8 @@ CREATE INDEX CONCURRENTLY, VACUUM and procedures commit inside; an exception blo
 back. No snapshot after the statement shows these, and samples miss the short ones. So other sessions, the
 gates, hold locks that stop it: SHARE on the system catalogs that every DDL writes to (reading them stays
 possible), ACCESS EXCLUSIVE on the tables that it may touch. Each time it waits, what it holds and asks for is
-read; then the next gate queues up behind it, and the one that stopped it lets go.
+read; then the next gate queues up behind it, and the one that stopped it lets go. On a server of our own each
+commit inside it waits as well, for a standby that does not exist, until it is told not to.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ MAX_TABLES = 12
 MAX_STEPS = 300
 """A loop that takes locks again and again is let through after so many stops."""
 POLL_S = 0.0005
+NO_STANDBY = "pgrehearse_none"
+"""Name of the standby in synchronous_standby_names that makes commits wait, where they ask for it.
+https://www.postgresql.org/docs/current/runtime-config-replication.html#GUC-SYNCHRONOUS-STANDBY-NAMES"""
 _WORD = re.compile(r"[\w$]+")
 
 LockKey = tuple[int, str]
@@ -93,8 +97,8 @@ class Stepper:
                 conn.close()
 
     @contextmanager
-    def stepping(self, pid: int, catalog: RelationCatalog, text: str) -> Iterator[set[LockKey]]:
-        """While the block runs a statement in the backend ``pid``, stop it wherever it can be stopped.
+    def stepping(self, conn: Connection, catalog: RelationCatalog, text: str) -> Iterator[set[LockKey]]:
+        """While the block runs a statement on ``conn``, stop it wherever it can be stopped.
 
         Yields the (oid, mode) on users' relations that it was seen to hold or to wait for; complete when the
         block has ended.
@@ -102,14 +106,16 @@ class Stepper:
         observer = self._observer = self._observer or self._connect()
         stops = _Stops(self._commands(observer, _tables_to_stop_at(catalog, text)))
         free = self._take(stops)
-        drive = _Drive(observer, pid, stops, free)
+        drive = _Drive(observer, conn.info.backend_pid, stops, free)
         thread = threading.Thread(target=drive.run, name="stepper", daemon=True)
-        thread.start()
         try:
-            yield drive.seen
+            with _waiting_commits(conn):
+                thread.start()
+                yield drive.seen
         finally:
             drive.stop.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
             for gate in self._gates:
                 with suppress(psycopg.Error):
                     gate.release()
@@ -142,6 +148,25 @@ class Stepper:
         return free
 
 
+@contextmanager
+def _waiting_commits(conn: Connection) -> Iterator[None]:
+    """Let the session's commits wait for the standby that does not exist, if the server names it."""
+    row = conn.execute(
+        "SELECT current_setting('synchronous_commit') "
+        "WHERE current_setting('synchronous_standby_names') = %s",
+        (NO_STANDBY,),
+    ).fetchone()
+    if row is None:
+        yield
+        return
+    conn.execute("SET synchronous_commit = on")
+    try:
+        yield
+    finally:
+        if not conn.closed and conn.info.transaction_status != TransactionStatus.INERROR:
+            conn.execute("SELECT set_config('synchronous_commit', %s, false)", row)
+
+
 class _Drive:
     """The loop that waits for the statement to wait, reads its locks, and lets it go on."""
 
@@ -161,17 +186,25 @@ class _Drive:
                 self._look()
 
     def _look(self) -> None:
-        rows = self._observer.execute(self._sql, {"pids": [self._pid]}, prepare=True).fetchall()
-        self.seen |= {
-            (oid, mode) for _, kind, oid, mode, _, _ in rows if kind == "relation" and oid >= FIRST_OID
-        }
-        for _, kind, oid, _, granted, holder in rows:
-            if granted:
-                continue
-            if kind == "relation" and oid in self._stops.holding:
+        rows = self._read(self._pid)
+        waiting = next((row for row in rows if not row[3]), None)
+        if waiting is not None:
+            rows = self._read(self._pid)  # now that it stands still
+        relations = ((oid, mode) for kind, oid, mode, *_ in rows if kind == "relation")
+        self.seen |= {(oid, mode) for oid, mode in relations if oid >= FIRST_OID}
+        match waiting:
+            case ("relation", oid, _, _, _) if oid in self._stops.holding:
                 self._let_through(oid)
-            elif kind == "virtualxid":
+            case ("virtualxid", _, _, _, holder):
                 self._open_for_good(holder)
+            case ("commit", *_):
+                # A commit that waits for a standby ends well when it is cancelled, with a warning.
+                self._observer.execute("SELECT pg_cancel_backend(%s)", (self._pid,))
+
+    def _read(self, pid: int) -> list[tuple[str, int, str, bool, int | None]]:
+        """Lock type, relation's oid, mode, whether granted, who holds a transaction waited for."""
+        cursor = self._observer.execute(self._sql, {"pid": pid}, prepare=True)
+        return cursor.fetchall()
 
     def _let_through(self, oid: int) -> None:
         """The next gate queues up behind the statement, then the one that stopped it lets go."""
@@ -187,10 +220,8 @@ class _Drive:
 
     def _await_queued(self, gate: _Gate) -> None:
         pid = gate.conn.info.backend_pid
-        while not self.stop.is_set():
-            rows = self._observer.execute(self._sql, {"pids": [pid]}, prepare=True).fetchall()
-            if any(not granted for *_, granted, _ in rows):
-                return
+        while not self.stop.is_set() and all(granted for *_, granted, _ in self._read(pid)):
+            pass
 
     def _open_for_good(self, holder: int | None) -> None:
         """The statement waits for the end of a gate's transaction, as CONCURRENTLY does."""

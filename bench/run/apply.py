@@ -244,7 +244,7 @@ class MigrationApplier:
         if stepper is None or not (may_commit or statement.kind in ("CALL", "DO")):
             yield
             return
-        with stepper.stepping(self._conn.info.backend_pid, self._catalog, statement.text) as seen:
+        with stepper.stepping(self._conn, self._catalog, statement.text) as seen:
             yield
         self._keep_frozen(seen)
 
@@ -254,7 +254,7 @@ class MigrationApplier:
         if stepper is None or self._conn.closed or self._in_transaction() or measured.transaction != "own":
             return
         self._conn.execute("BEGIN")
-        stepping = stepper.stepping(self._conn.info.backend_pid, self._catalog, statement.text)
+        stepping = stepper.stepping(self._conn, self._catalog, statement.text)
         with stepping as seen, suppress(psycopg.Error):
             execute(self._conn, statement)
         self._conn.execute("ROLLBACK")

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.migrate.script import read_statements
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement
-from bench.observe.freeze import Stepper
+from bench.observe.freeze import NO_STANDBY, Stepper
 from bench.observe.probe import Prober
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
@@ -53,6 +53,15 @@ def trace(
             return tuple(_apply_all(server, dbname, scripts, watching, progress))
     finally:
         drop_database(server, dbname)
+
+
+def trace_settings() -> dict[str, str]:
+    """Settings of a server that is started for a trace.
+
+    A commit that asks for it waits for a standby that does not exist: so the locks of transactions inside a
+    statement can be read at their ends. No other commit asks.
+    """
+    return {"synchronous_standby_names": NO_STANDBY, "synchronous_commit": "local"}
 
 
 def read_scripts(paths: Sequence[Path]) -> list[Script]:

@@ -1,6 +1,5 @@
--- What the statement's backend (first) and those of the gates hold and wait for. Touches pg_locks alone.
-SELECT l.pid,
-       l.locktype,
+-- What a backend holds and waits for: locks, and a commit that waits for a standby. Touches shared memory alone.
+SELECT l.locktype,
        coalesce(l.relation, 0)::oid AS oid,
        l.mode,
        l.granted,
@@ -9,6 +8,10 @@ SELECT l.pid,
          WHERE h.granted AND NOT l.granted
            AND l.locktype = 'virtualxid' AND h.locktype = 'virtualxid' AND h.virtualxid = l.virtualxid) AS holder
   FROM pg_locks l
- WHERE l.pid = ANY (%(pids)s)
-   AND (l.locktype IN ('relation', 'virtualxid') OR NOT l.granted)
+ WHERE l.pid = %(pid)s
+   AND (l.locktype = 'relation' OR NOT l.granted)
    AND l.mode <> 'SIReadLock'
+UNION ALL
+SELECT 'commit', 0, '', false, NULL
+  FROM pg_stat_get_activity(%(pid)s)
+ WHERE wait_event = 'SyncRep'

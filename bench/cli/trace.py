@@ -1,0 +1,101 @@
+"""``bench trace``: what a script locks and who would wait, in about a second."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cli.options import add_output_options, add_server_options
+
+EPILOG = """\
+Durations mean nothing here: the tables are empty, or small. `bench run` measures those.
+
+A lock is exact where it was read at the end of its statement, before the commit; frozen where the statement
+was made to wait half-way (CONCURRENTLY, VACUUM, procedures that commit, errors); else sampled.
+
+examples:
+  bench trace migration.sql --schema schema.sql
+  pg_dump --schema-only mydb > schema.sql; bench trace *.sql --schema schema.sql
+  bench trace migration.sql --schema schema.sql --data rows.sql --json - | jq .summary.blocks
+  bench trace migration.sql --schema schema.sql --server cluster --no-probe
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "trace",
+        help="locks, rewrites, scans and waits of a script, on an empty schema",
+        description="Apply scripts to a new database and print, statement by statement, what each locks, "
+        "writes anew and reads in full, and which commands of an application would wait for it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="scripts, applied in this order")
+    parser.add_argument(
+        "--schema",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="SQL of the schema before, for example of pg_dump --schema-only",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="FILE", help="SQL that fills it with a few rows"
+    )
+    parser.add_argument(
+        "--probe",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="try an application's commands while each statement's transaction is open (default)",
+    )
+    add_server_options(parser)
+    add_output_options(parser)
+    parser.set_defaults(command=trace)
+
+
+def trace(
+    *,
+    files: Sequence[Path],
+    schema: Path | None,
+    data: Path | None,
+    probe: bool,
+    server: str,
+    image: str | None,
+    pg_bindir: Path | None,
+    json: str | None,
+    quiet: bool,
+) -> int:
+    """Trace some scripts; returns the exit code: 4 where one failed."""
+    from dataclasses import replace
+
+    import msgspec
+    from rich.console import Console
+
+    from bench.cli.live import live
+    from bench.cli.options import require_writable, write_json
+    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.report.tracejson import trace_document
+    from bench.report.tracetext import print_trace
+    from bench.run.progress import Said
+    from bench.run.trace import read_scripts, trace_settings
+    from bench.run.trace import trace as run_trace
+
+    require_writable(json)
+    scripts = read_scripts(files)
+    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    before = [path for path in (schema, data) if path is not None]
+    with (
+        live(quiet=quiet or json == "-") as progress,
+        open_server(
+            replace(spec, durable=False, settings=trace_settings()), lambda text: progress(Said(text))
+        ) as opened,
+    ):
+        runs = run_trace(opened, scripts, before=before, probe=probe, progress=progress)
+        info = opened.info
+    if json is not None:
+        write_json(json, msgspec.json.format(msgspec.json.encode(trace_document(runs, info)), indent=2))
+    if json != "-":
+        print_trace(runs, Console(highlight=False))
+    return 4 if any(run.outcome == "failed" for run in runs) else 0

@@ -1,0 +1,91 @@
+"""A trace as JSON: what each statement locked, wrote anew, read in full and blocked, and all together."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bench.model.lock import Lock
+from bench.model.run import MigrationRun, ServerInfo
+from bench.model.statement import StatementRun
+
+_UNITED = (
+    "locks",
+    "rewrites",
+    "full_scans",
+    "indexes_rebuilt",
+    "truncated",
+    "blocks",
+    "scans",
+    "row_changes",
+)
+
+
+def trace_document(runs: Sequence[MigrationRun], server: ServerInfo) -> dict[str, Any]:
+    """The trace of some scripts, ready to be written as JSON.
+
+    Names are those from before the script. ``rewrites``, ``full_scans``, ``indexes_rebuilt`` and
+    ``truncated`` are names of existing relations, ``scans`` has rows and passes. ``summary`` has the same
+    keys, each thing once.
+    """
+    statements = [_statement(run.id, each) for run in runs for each in run.statements]
+    error = next((each["error"] for each in statements if each["error"]), None)
+    error = error or next((asdict(run.error) for run in runs if run.error is not None), None)
+    return {
+        "server": {"kind": server.kind, "version": server.version, "version_num": server.version_num},
+        "statements": statements,
+        "summary": {key: _union(each[key] for each in statements) for key in _UNITED} | {"error": error},
+    }
+
+
+def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
+    return {
+        "file": run.file or migration,
+        "line": run.line,
+        "index": run.index,
+        "text": run.text,
+        "kind": run.kind,
+        "outcome": run.outcome,
+        "transaction": run.transaction,
+        "locks": _union([_lock(lock) for lock in run.locks]),
+        "rewrites": [each.relation for each in run.rewrites if not each.target.endswith("index")],
+        "full_scans": [each.relation for each in run.validations],
+        "indexes_rebuilt": [each.relation for each in run.rewrites if each.target.endswith("index")],
+        "truncated": list(run.truncated),
+        "blocks": [asdict(each) for each in run.blocks],
+        "scans": [asdict(each) for each in run.validations],
+        "row_changes": [asdict(each) for each in run.row_changes],
+        "advisory": [asdict(each) for each in run.advisory],
+        "lock_timeout_s": run.lock_timeout_s,
+        "lock_count": run.lock_count,
+        "error": asdict(run.error) if run.error else None,
+    }
+
+
+def _lock(lock: Lock) -> dict[str, Any]:
+    return {
+        "relation": lock.relation,
+        "mode": lock.mode.value,
+        "relkind": lock.relkind,
+        "new": lock.new,
+        "source": lock.source,
+        "table": lock.table,
+    }
+
+
+def _union(lists: Iterable[Any]) -> list[Any]:
+    """Everything in the order in which it came first, each thing once."""
+    return list({_key(each): each for each in reversed(list(_flat(lists)))}.values())[::-1]
+
+
+def _flat(lists: Iterable[Any]) -> Iterator[Any]:
+    for each in lists:
+        if isinstance(each, list):
+            yield from each
+        else:
+            yield each
+
+
+def _key(value: Any) -> Hashable:
+    return tuple(value.items()) if isinstance(value, dict) else value

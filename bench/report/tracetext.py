@@ -1,0 +1,107 @@
+"""A trace on the terminal: statement by statement, what it locks and who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from bench.analyse.summary import TRANSACTION_CONTROL
+from bench.model.lock import Lock, LockMode
+from bench.model.run import MigrationRun
+from bench.model.statement import Block, StatementRun
+from bench.report.excerpt import excerpt
+from bench.report.format import count
+
+_INDENT = 4
+_EXCERPT = 100
+"""Characters of a statement that are shown."""
+_STYLES = {"reads": "red", "writes": "yellow", "": "dim"}
+
+
+def print_trace(runs: Sequence[MigrationRun], console: Console) -> None:
+    """Print what each statement locked, wrote anew, read in full and blocked; new relations are left out."""
+    for run in runs:
+        for statement in run.statements:
+            if statement.kind not in TRANSACTION_CONTROL or statement.error:
+                _print_statement(run.id, statement, console)
+        if run.error is not None and all(each.error is None for each in run.statements):
+            console.print(Text(f"{run.id}: {run.error.message}", style="bold red"))
+
+
+def _print_statement(migration: str, statement: StatementRun, console: Console) -> None:
+    place = f"{Path(statement.file or migration).name}:{statement.line}"
+    head = Text.assemble((place, "bold"), "  ", excerpt(statement.text, _EXCERPT))
+    console.print(head, soft_wrap=True)
+    for text, style in _lines(statement):
+        console.print(Text(f"{' ' * _INDENT}{text}", style=style), soft_wrap=True)
+
+
+def _lines(statement: StatementRun) -> Iterator[tuple[str, str]]:
+    if statement.outcome == "skipped":
+        yield "not reached", "dim"
+        return
+    if statement.error is not None:
+        yield f"fails: {statement.error.message} ({statement.error.sqlstate})", "bold red"
+    locks = [lock for lock in statement.locks if not lock.new]
+    for lock in locks:
+        if not _goes_with_its_table(lock, locks):
+            yield _lock(lock, locks), _STYLES[_felt(lock.mode)]
+    if not locks:
+        yield "locks nothing that was there before", "dim"
+    for each in statement.rewrites:
+        if each.table is None:
+            yield f"writes {each.relation} anew", "red"
+    indexes = [each.relation for each in statement.rewrites if each.table and not _is_toast(each.relation)]
+    if indexes:
+        yield f"builds again {', '.join(indexes)}", "yellow"
+    for name in statement.truncated:
+        yield f"empties {name}", "red"
+    for scan in statement.validations:
+        passes = "" if scan.passes in (None, 1.0) else f" in {scan.passes:g} passes"
+        yield f"reads {scan.relation} in full: {count(scan.rows)} rows{passes}", "yellow"
+    for change in statement.row_changes:
+        locked = change.updated + change.deleted
+        if locked:
+            yield f"keeps {count(locked)} rows of {change.relation} locked until it commits", "yellow"
+    for advisory in statement.advisory:
+        yield f"holds the advisory lock {advisory.key} ({advisory.mode})", "yellow"
+    yield from _waits(statement.blocks)
+
+
+def _lock(lock: Lock, locks: Sequence[Lock]) -> str:
+    beside = sum(other.table == lock.relation and other.mode == lock.mode for other in locks)
+    indexes = f" and {beside} of its indexes" if beside else ""
+    source = "" if lock.source == "exact" else f" ({lock.source})"
+    return f"{lock.mode.sql_name:<24} {lock.relation}{indexes}{source}"
+
+
+def _goes_with_its_table(lock: Lock, locks: Sequence[Lock]) -> bool:
+    """Whether an index's lock is told by the same lock on its table; those of TOAST tables are left out."""
+    same = any(other.relation == lock.table and other.mode == lock.mode for other in locks)
+    return _is_toast(lock.relation) or same
+
+
+def _felt(mode: LockMode) -> str:
+    return "reads" if mode.blocks_reads else "writes" if mode.blocks_writes else ""
+
+
+def _waits(blocks: Sequence[Block]) -> Iterator[tuple[str, str]]:
+    """One line for each relation and cause."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for block in blocks:
+        grouped.setdefault((block.relation, block.waits_on, block.wait_kind), []).append(block.op)
+    for (relation, waits_on, kind), ops in grouped.items():
+        because = "" if waits_on == relation else f", because of {waits_on}"
+        row = "" if kind == "relation" else f" ({_KINDS.get(kind, kind)})"
+        style = "red" if "SELECT" in ops else "yellow"
+        yield f"{', '.join(ops)} on {relation} would wait{because}{row}", style
+
+
+_KINDS = {"transactionid": "for a row", "tuple": "for a row", "advisory": "for an advisory lock"}
+
+
+def _is_toast(relation: str) -> bool:
+    return relation.startswith("pg_toast.")
