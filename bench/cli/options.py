@@ -12,15 +12,15 @@ from bench.errors import UsageError
 _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
-def add_server_options(parser: argparse.ArgumentParser) -> None:
+def add_server_options(parser: argparse.ArgumentParser, default: str = "auto") -> None:
     """``--server``, ``--image``, ``--pg-bindir``."""
     group = parser.add_argument_group("server")
     group.add_argument(
         "--server",
-        default="auto",
+        default=default,
         metavar="KIND|DSN",
         help="auto, container, embedded, cluster, or postgresql://… of a server where databases named "
-        "bench_… may be created (default: auto)",
+        f"bench_… may be created (default: {default})",
     )
     group.add_argument(
         "--image", default=None, help="image of the container (default: postgres:17)", metavar="IMAGE"

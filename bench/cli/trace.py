@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
         default=True,
         help="try an application's commands while each statement's transaction is open (default)",
     )
-    add_server_options(parser)
+    add_server_options(parser, default="embedded")  # the one that starts fastest
     add_output_options(parser)
     parser.set_defaults(command=trace)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -91,15 +90,15 @@ class Application:
             or (relation.relkind in ("v", "m") and relation.oid in self._names)
         ]
 
-    def commands(self, relation: Relation, xids: Sequence[int]) -> list[Command]:
+    def commands(self, relation: Relation, xid: int | None) -> list[Command]:
         """The commands on one relation, in the order of :data:`OPS`.
 
-        ``xids``: the transaction ids in whose name the migration keeps rows locked.
+        ``xid``: the transaction in whose name the migration keeps rows locked, if it has written.
         """
         name, table = self._names[relation.oid], self._tables.get(relation.oid)
         if table is None:
             return [self._command(relation, "SELECT", sql.SQL("SELECT * FROM {} LIMIT 1").format(name))]
-        rows = rows_clause(name, table.rows, xids)
+        rows = rows_clause(name, table.rows, xid)
         column = settable(table.columns)
         texts: dict[str, sql.Composable | None] = {
             "SELECT": sql.SQL("SELECT FROM {} LIMIT 1").format(name),

@@ -41,15 +41,16 @@ class HeldLocks:
         """Strength of the strongest lock on a relation, 0 for none."""
         return max((LockMode(mode).strength for _, mode in self.relations), default=0)
 
-    @property
-    def blocks_nobody(self) -> bool:
+    def blocks_nobody(self, *, rows: bool) -> bool:
         """Whether an application's SELECT, INSERT, UPDATE or DELETE cannot wait for any of them.
 
-        These ask for ROW EXCLUSIVE at most on relations; what else they may wait for is a row, whose lock is
-        kept in the name of a transaction id, or an advisory lock that a trigger takes.
+        These ask for ROW EXCLUSIVE at most on relations. What else they may wait for is a row that was there
+        before, of which ``rows`` says that it has changed, ROW SHARE with a transaction id that it may be
+        locked; or an advisory lock that a trigger takes.
         """
-        weak = LockMode.ACCESS_SHARE if self.has_xid else LockMode.ROW_EXCLUSIVE
-        return not self.advisory and self.strongest <= weak.strength
+        locks_rows = self.has_xid and any(mode == LockMode.ROW_SHARE for _, mode in self.relations)
+        strong = self.strongest > LockMode.ROW_EXCLUSIVE.strength
+        return not (rows or locks_rows or strong or self.advisory)
 
 
 def read_held(conn: psycopg.Connection[TupleRow], pid: int) -> HeldLocks:

@@ -78,7 +78,10 @@ def refine(
         for key, found in seen.items()
         if key not in kept_on
         for interval in found
-        if interval.epoch in ran and interval.not_after > ran[interval.epoch][0]
+        if interval.epoch in ran
+        and interval.not_after > ran[interval.epoch][0]
+        # A sample answered after the statement's end may show what came later: a look of ours, or the next.
+        and interval.seen_from <= ran[interval.epoch][1]
     ]
     return tuple(
         replace(hold, waited_s=waits.get((hold.oid, hold.mode, hold.statement), 0.0)) for hold in refined
@@ -135,7 +138,7 @@ def _as_lock(hold: Hold, catalog: RelationCatalog, clock: DeployClock) -> Lock:
         relation=catalog.name(hold.oid),
         mode=LockMode(hold.mode),
         target=relation.target if relation else "transient",
-        new=not catalog.existed(hold.oid),
+        new=not catalog.existed(hold.oid, hold.statement),
         source=hold.source,
         waited_s=hold.waited_s,
         held_s=(bounds[0] + bounds[1]) / 2,

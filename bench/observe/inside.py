@@ -40,6 +40,8 @@ class Inside:
     validations: tuple[Validation, ...] = ()
     truncated: tuple[str, ...] = ()
     row_changes: tuple[RowChanges, ...] = ()
+    moved: tuple[tuple[int, Relation], ...] = ()
+    """New oids of indexes from before that were made again under their names."""
 
 
 _NOTHING = InsideRow(0, "", "", 0, 0, 0, 0, 0, 0)
@@ -61,6 +63,7 @@ class InsideReader:
         self._undo: list[tuple[int, tuple[Relation, int] | None]] = []
         """What the entries were that the open transaction has changed."""
         self._counts: dict[int, InsideRow] = {}
+        self._moved: list[tuple[int, Relation]] = []
 
     def flush(self) -> None:
         """Outside a transaction: hand the counts over, so that the next transaction starts at 0.
@@ -120,6 +123,7 @@ class InsideReader:
             validations=tuple(self._scans(changes)),
             truncated=tuple(relation.full_name for relation in emptied),
             row_changes=tuple(self._row_changes(changes)),
+            moved=tuple(self._moved),
         )
 
     def _since_last(self, row: InsideRow) -> InsideRow:
@@ -139,6 +143,7 @@ class InsideReader:
     def _new_files(self, rows: list[InsideRow], locked: Set[int]) -> list[tuple[Relation, InsideRow]]:
         """Existing relations with another file than before: by oid; and an index that was dropped and built
         again in one statement, which has a new oid under its old name, by name."""
+        self._moved = []
         present = {row.oid: row for row in rows}
         by_name = {(row.schema, row.name): row for row in rows}
         found = []
@@ -150,6 +155,8 @@ class InsideReader:
                 self._remember(oid, None)
             if row is None:
                 continue
+            if row.oid != oid:
+                self._moved.append((row.oid, relation))
             if row.filenode != filenode:
                 found.append((relation, row))
             if (row.oid, row.filenode) != (oid, filenode):

@@ -95,13 +95,13 @@ class Prober:
 
     def probe(self, pid: int) -> tuple[Block, ...]:
         """What waits for the open transaction of the backend ``pid``, in order of relations and commands."""
-        xids = self._xids(pid)
+        xid = self._xid(pid)
         targets = self._application.targets()
         for position, relation in enumerate(targets):
             if len(self._sessions) < min(SESSIONS, len(targets)):
                 self._sessions.append(_Session(self._open()))
             session = self._sessions[position % len(self._sessions)]
-            session.queue.extend(self._application.commands(relation, xids))
+            session.queue.extend(self._application.commands(relation, xid))
         blocks = list(self._drive(pid))
         order = {relation.full_name: position for position, relation in enumerate(targets)}
         return tuple(sorted(blocks, key=lambda block: (order[block.relation], OPS.index(block.op))))
@@ -112,14 +112,14 @@ class Prober:
             conn.execute("SELECT set_config(%s, %s, false)", (name, value))
         return conn
 
-    def _xids(self, pid: int) -> list[int]:
-        """Transaction ids of a backend, those of its subtransactions included."""
-        rows = self._observer.execute(
-            "SELECT transactionid::text FROM pg_locks "
+    def _xid(self, pid: int) -> int | None:
+        """A backend's transaction id, if it has one."""
+        row = self._observer.execute(
+            "SELECT min(transactionid::text::bigint) FROM pg_locks "
             "WHERE pid = %s AND granted AND locktype = 'transactionid'",
             (pid,),
-        )
-        return [int(xid) for (xid,) in rows]
+        ).fetchone()
+        return row[0] if row else None
 
     def _drive(self, migration: int) -> Iterable[Block]:
         """Let all sessions work through their commands; end each that waits for the migration."""

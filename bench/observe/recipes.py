@@ -137,17 +137,24 @@ def settable(columns: Sequence[Column]) -> Column | None:
     return next(iter(plain or free), None)
 
 
-def rows_clause(table: sql.Identifier, rows: int, xids: Sequence[int]) -> sql.Composable:
-    """Which rows to touch: all of a few, else one that the migration has locked, if any, and one other."""
+def rows_clause(table: sql.Identifier, rows: int, xid: int | None) -> sql.Composable:
+    """Which rows to touch: all of a few, else one that a transaction keeps locked, if any, and another one.
+
+    ``xid``: of that transaction; those of its subtransactions are higher. None where it has none.
+    """
     if rows <= FEW_ROWS:
         return sql.SQL("")
     choices = [sql.SQL("(SELECT tableoid, ctid FROM {} LIMIT 1)").format(table)]
-    if xids:
-        choices.append(
-            sql.SQL("(SELECT tableoid, ctid FROM {} WHERE xmax::text = ANY({}) LIMIT 1)").format(
-                table, sql.Literal([str(xid) for xid in xids])
-            )
-        )
+    if xid is not None:
+        choices.append(_LOCKED_ROW.format(table, sql.Literal(xid)))
     return sql.SQL(" WHERE (tableoid, ctid) IN (SELECT * FROM ({}) AS chosen)").format(
         sql.SQL(" UNION ALL ").join(choices)
     )
+
+
+# Where nobody locks a row any more, its xmax is of a transaction that has ended. pg_xact_status wants the epoch.
+_LOCKED_ROW = sql.SQL(
+    "(SELECT tableoid, ctid "
+    "FROM {}, (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS snapshot(newest) WHERE CASE WHEN xmax::text::bigint >= {} THEN pg_xact_status("
+    "(newest - newest % 4294967296 + xmax::text::bigint)::text::xid8) = 'in progress' ELSE false END LIMIT 1)"
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg.rows import TupleRow, class_row
@@ -58,6 +58,7 @@ class RelationCatalog:
     def __init__(self, before: Iterable[Relation]) -> None:
         self._before = {relation.oid: relation for relation in before}
         self._made: dict[int, Relation] = {}
+        self._adopted: dict[int, int] = {}
 
     @classmethod
     def read(cls, conn: psycopg.Connection[TupleRow]) -> RelationCatalog:
@@ -74,9 +75,15 @@ class RelationCatalog:
             rows = cursor.execute(_sql("relations_by_oid", conn), {"oids": unknown}).fetchall()
         self._made.update({relation.oid: relation for relation in rows})
 
-    def existed(self, oid: int) -> bool:
-        """Whether the relation was there before the migration."""
-        return oid in self._before
+    def adopt(self, oid: int, relation: Relation, statement: int) -> None:
+        """Take an index that ``statement`` made for the one from before whose place it took."""
+        self._before[oid] = replace(relation, oid=oid)
+        self._adopted[oid] = statement
+
+    def existed(self, oid: int, statement: int | None = None) -> bool:
+        """Whether the relation was there before the migration; to ``statement`` its own rebuilds are new."""
+        made_by = self._adopted.get(oid, -1)
+        return oid in self._before and (statement is None or statement > made_by)
 
     def existing(self) -> Iterable[Relation]:
         """The relations from before the migration."""

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.migrate.kinds import StatementFacts, classify
-from bench.model.lock import LockMode
 from bench.model.run import MigrationOutcome, MigrationRun
-from bench.model.statement import AdvisoryLock, Statement, StatementError
+from bench.model.statement import Statement, StatementError
 from bench.observe.clock import DeployClock
 from bench.observe.counters import CounterReading, difference
-from bench.observe.held import HeldLocks
-from bench.observe.holds import Hold, HoldTracker, LockKey, Span, as_locks, refine
-from bench.observe.inside import Inside, InsideReader
+from bench.observe.holds import as_locks, refine
 from bench.observe.sampler import LockSampler
-from bench.observe.timeout import LockTimeoutReader
 from bench.run.execute import describe_error, execute
+from bench.run.inspection import TELL_NOTHING, Inspection
 from bench.run.measured import Measured, skipped
 from bench.run.progress import Progress, StatementBegan, StatementEnded
 from bench.run.watch import Watch
@@ -53,17 +49,11 @@ class MigrationApplier:
         self._repeat = repeat
         self._progress = progress
         self._catalog = watch.catalog()
-        self._tracker = HoldTracker()
-        self._inside = InsideReader(conn, self._catalog)
+        self._inspection = Inspection(conn, watch, self._catalog)
         self._measured: list[Measured] = []
         self._unfinished: StatementError | None = None
         self._totals: CounterReading | None = None
         self._size_bytes = watch.size_bytes()
-        self._lock_timeout = LockTimeoutReader(conn)
-        self._frozen: list[Hold] = []
-        self._held: frozenset[LockKey] = frozenset()
-        self._application_stale = True
-        self._advisory: frozenset[AdvisoryLock] = frozenset()
         self._traces_before = len(watch.traces)
         self._clock = DeployClock()
 
@@ -80,9 +70,7 @@ class MigrationApplier:
         """The migration as far as it ran; statements that were not reached are ``skipped``."""
         intervals = [seen for trace in self._watch.traces[self._traces_before :] for seen in trace.intervals]
         spans = {position: measured.span for position, measured in enumerate(self._measured)}
-        exact = {(hold.oid, hold.mode, hold.statement) for hold in self._tracker.holds}
-        frozen = [hold for hold in self._frozen if (hold.oid, hold.mode, hold.statement) not in exact]
-        holds = refine([*self._tracker.holds, *frozen], intervals, spans)
+        holds = refine(self._inspection.holds, intervals, spans)
         locks = as_locks(holds, self._catalog, self._clock)
         reached = len(self._measured)
         runs = [
@@ -107,7 +95,8 @@ class MigrationApplier:
         facts = classify(statement.text)
         calibration_s = self._watch.calibration_s()
         self._totals = self._watch.totals()
-        self._learn_application()
+        if not self._in_transaction():
+            self._inspection.learn_application()
         self._tell_start(statement, sampler)
         sampler.begin_statement(len(self._measured), commits_inside=statement.kind in ("CALL", "DO"))
         if self._in_transaction() or not _may_wrap(statement, facts):
@@ -115,38 +104,37 @@ class MigrationApplier:
         else:
             measured = self._run_wrapped(statement, calibration_s)
         self._measured.append(measured)
-        self._learn_names(sampler)
+        if not self._in_transaction() and not self._conn.closed:
+            self._inspection.between(sampler.oids)
         self._progress(StatementEnded(self._migration, self._repeat, measured.as_run(statement, self._clock)))
 
     def _run_plain(self, statement: Statement, calibration_s: float | None) -> Measured:
         """As the file has it: inside its own transaction, or where none can be had."""
         was_inside = self._in_transaction()
-        tells = statement.kind not in _TELL_NOTHING
-        if not was_inside and tells:
-            self._inside.mark()
-        with self._stepping(statement, may_commit=not was_inside and tells):
+        position, inspection = len(self._measured), self._inspection
+        may_commit = not was_inside and statement.kind not in TELL_NOTHING
+        inspection.before(statement, in_transaction=was_inside)
+        with inspection.stepping(statement, position, may_commit=may_commit):
             measured = self._timed(statement, calibration_s)
         measured.transaction = "file" if was_inside or self._in_transaction() else "none"
         if measured.error is not None:
-            self._look_again(statement, measured)
+            inspection.look_again(statement, position, measured)
         if self._conn.info.transaction_status == TransactionStatus.INTRANS:
-            held = self._snapshot(measured)
-            if was_inside:
-                self._read_inside(statement, measured, held)
-            self._probe(statement, measured, held)
+            inspection.after(statement, position, measured)
         else:
-            self._release_all(measured.span)
-            if tells and measured.outcome == "applied" and measured.transaction == "none":
-                measured.inside = self._inside.read_marked(statement.kind)
-        if statement.kind.startswith("ROLLBACK"):
-            self._inside.roll_back()
+            inspection.released(measured.span)
+            if not was_inside:
+                inspection.after_transactions(statement, position, measured)
+        if statement.kind == "ROLLBACK":
+            inspection.rolled_back()
         self._settle(measured)
         return measured
 
     def _run_wrapped(self, statement: Statement, calibration_s: float | None) -> Measured:
         """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
+        position, inspection = len(self._measured), self._inspection
         self._conn.execute("BEGIN")
-        with self._stepping(statement):
+        with inspection.stepping(statement, position):
             measured = self._timed(statement, calibration_s)
         measured.transaction = "own"
         if measured.error is not None:
@@ -155,15 +143,12 @@ class MigrationApplier:
             if measured.error.sqlstate in REFUSES_TRANSACTION:
                 self._clock.discard_last()
                 return self._run_plain(statement, calibration_s)
-            self._look_again(statement, measured)
-            self._settle(measured)
-            return measured
-        begin = self._clock.source()
-        held = self._snapshot(measured)
-        self._read_inside(statement, measured, held)
-        self._probe(statement, measured, held)
-        measured.observed_s = self._clock.source() - begin
-        self._commit(statement, measured)
+            inspection.look_again(statement, position, measured)
+        else:
+            begin = self._clock.source()
+            inspection.after(statement, position, measured)
+            measured.observed_s = self._clock.source() - begin
+            self._commit(statement, measured)
         self._settle(measured)
         return measured
 
@@ -192,78 +177,11 @@ class MigrationApplier:
                 self._conn.execute("COMMIT")
         except psycopg.Error as raised:
             measured.outcome, measured.error = "failed", describe_error(raised, statement)
-            self._inside.roll_back()
+            self._inspection.rolled_back()
         begin, end = self._clock.last_span
         measured.commit_s = end - begin
         measured.duration_s += end - begin
-        self._release_all((begin, end))
-
-    def _release_all(self, during: Span) -> None:
-        self._tracker.release_all(during)
-        self._held = frozenset()
-
-    def _snapshot(self, measured: Measured) -> HeldLocks:
-        held = self._watch.locks_of(self._conn.info.backend_pid)
-        self._tracker.snapshot(len(self._measured), held.relations, measured.span)
-        self._held = frozenset(held.relations)
-        existing = held.only(self._catalog.existing_oids)
-        self._application_stale |= existing.strongest >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength
-        measured.lock_count = held.shared_entries
-        measured.advisory = tuple(lock for lock in held.advisory if lock not in self._advisory)
-        self._advisory = frozenset(held.advisory)
-        return held
-
-    def _read_inside(self, statement: Statement, measured: Measured, held: HeldLocks) -> None:
-        """Rewrites and scans; never where SET TRANSACTION may still have to come first."""
-        if measured.outcome != "applied" or statement.kind in _TELL_NOTHING:
-            return
-        inside = self._inside.read(statement.kind, held.oids)
-        # What came after a savepoint is undone by going back to it, files included: nothing new was written.
-        measured.inside = Inside() if statement.kind == "ROLLBACK TO" else inside
-        measured.lock_timeout = self._lock_timeout.read()
-
-    def _probe(self, statement: Statement, measured: Measured, held: HeldLocks) -> None:
-        """Try what an application does while the statement's transaction is open."""
-        prober = self._watch.prober
-        if prober is None or measured.outcome != "applied" or statement.kind in _TELL_NOTHING:
-            return
-        existing = held.only(self._catalog.existing_oids)
-        if not existing.blocks_nobody:
-            measured.blocks = prober.probe(self._conn.info.backend_pid)
-
-    def _learn_application(self) -> None:
-        """Let the prober see what was committed since it looked last."""
-        if self._watch.prober is not None and self._application_stale and not self._in_transaction():
-            self._watch.prober.learn(self._catalog)
-            self._application_stale = False
-
-    @contextmanager
-    def _stepping(self, statement: Statement, *, may_commit: bool = False) -> Iterator[None]:
-        """Make a statement wait half-way, again and again, if its locks may be gone at its end."""
-        stepper = self._watch.stepper
-        if stepper is None or not (may_commit or statement.kind in ("CALL", "DO")):
-            yield
-            return
-        with stepper.stepping(self._conn, self._catalog, statement.text) as seen:
-            yield
-        self._keep_frozen(seen)
-
-    def _look_again(self, statement: Statement, measured: Measured) -> None:
-        """Run a statement that failed once more, step by step: an error takes the locks with it."""
-        stepper = self._watch.stepper
-        if stepper is None or self._conn.closed or self._in_transaction() or measured.transaction != "own":
-            return
-        self._conn.execute("BEGIN")
-        stepping = stepper.stepping(self._conn, self._catalog, statement.text)
-        with stepping as seen, suppress(psycopg.Error):
-            execute(self._conn, statement)
-        self._conn.execute("ROLLBACK")
-        self._keep_frozen(seen, measured.span)
-
-    def _keep_frozen(self, seen: Collection[LockKey], span: Span | None = None) -> None:
-        during = span or self._clock.last_span
-        new = sorted(set(seen) - self._held)
-        self._frozen += [Hold(*key, len(self._measured), during, during, "frozen") for key in new]
+        self._inspection.released((begin, end))
 
     def _settle(self, measured: Measured) -> None:
         """Read what can wait until the statement's own transaction, if any, has ended.
@@ -277,15 +195,6 @@ class MigrationApplier:
         grown = None if size_bytes is None or self._size_bytes is None else size_bytes - self._size_bytes
         measured.counters = difference(self._totals, totals, grown)
         self._size_bytes = size_bytes
-        if not self._in_transaction():
-            self._inside.flush()
-
-    def _learn_names(self, sampler: LockSampler) -> None:
-        """Relations that a transaction made can be named once it has committed."""
-        if not self._in_transaction():
-            self._catalog.learn(
-                self._watch.observer, sampler.oids.union(hold.oid for hold in self._tracker.holds)
-            )
 
     def _end_session(self) -> None:
         """The end of psql's input: a transaction that is still open is rolled back, and its work is lost."""
@@ -293,7 +202,7 @@ class MigrationApplier:
             return
         with self._clock.running():
             self._conn.execute("ROLLBACK")
-        self._release_all(self._clock.last_span)
+        self._inspection.released(self._clock.last_span)
         self._unfinished = StatementError(
             None,
             "the file ends inside a transaction, so the server rolled its work back",
@@ -316,22 +225,6 @@ class MigrationApplier:
                 lambda: self._catalog.describe_held(sampler.held),
             )
         )
-
-
-_TELL_NOTHING = frozenset(
-    {
-        "BEGIN",
-        "COMMIT",
-        "ROLLBACK",
-        "SET",
-        "SET TRANSACTION",
-        "SET CONSTRAINTS",
-        "RESET",
-        "SAVEPOINT",
-        "RELEASE",
-    }
-)
-"""Kinds that neither rewrite nor scan, and after which SET TRANSACTION may still come."""
 
 
 def _may_wrap(statement: Statement, facts: StatementFacts) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,6 +35,8 @@ class Watch:
     """Tries what an application does while a statement's transaction is open."""
     stepper: Stepper | None = None
     """Makes statements wait half-way whose locks are gone at their end."""
+    source: Callable[[], float] = time.perf_counter
+    """Seconds of the clock on which spans are told."""
 
     def locks_of(self, pid: int) -> HeldLocks:
         """What a backend holds now."""

@@ -1,0 +1,192 @@
+"""What is read of a migration's session besides its time: locks, files, scans, rows, and who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+
+from bench.model.lock import LockMode
+from bench.model.statement import AdvisoryLock, Block, Statement
+from bench.observe.held import HeldLocks
+from bench.observe.holds import Hold, HoldTracker, LockKey, Span
+from bench.observe.inside import Inside, InsideReader
+from bench.observe.relations import RelationCatalog
+from bench.observe.timeout import LockTimeoutReader
+from bench.run.execute import execute
+from bench.run.measured import Measured
+from bench.run.watch import Watch
+
+TELL_NOTHING = frozenset(
+    {
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SET",
+        "SET TRANSACTION",
+        "SET CONSTRAINTS",
+        "RESET",
+        "SAVEPOINT",
+        "RELEASE",
+    }
+)
+"""Kinds that neither rewrite nor scan, and after which SET TRANSACTION may still come."""
+
+
+class Inspection:
+    """Looks at the session ``conn`` between its statements, and into those that outlast their locks."""
+
+    def __init__(self, conn: psycopg.Connection[TupleRow], watch: Watch, catalog: RelationCatalog) -> None:
+        self._conn = conn
+        self._watch = watch
+        self._catalog = catalog
+        self._tracker = HoldTracker()
+        self._inside = InsideReader(conn, catalog)
+        self._lock_timeout = LockTimeoutReader(conn)
+        self._frozen: list[Hold] = []
+        self._held: frozenset[LockKey] = frozenset()
+        self._advisory: frozenset[AdvisoryLock] = frozenset()
+        self._rows_locked = False
+        """The open transaction has changed rows that were there before."""
+        self._blocks: tuple[Block, ...] = ()
+        """What the last probe of the open transaction found."""
+        self._unnamed: set[int] = set()
+        self._learned = False
+
+    @property
+    def holds(self) -> list[Hold]:
+        """The locks so far, each from when to when; what a look inside saw only where no snapshot has it."""
+        exact = {(hold.oid, hold.mode, hold.statement) for hold in self._tracker.holds}
+        frozen = (hold for hold in self._frozen if (hold.oid, hold.mode, hold.statement) not in exact)
+        return [*self._tracker.holds, *frozen]
+
+    def before(self, statement: Statement, *, in_transaction: bool) -> None:
+        """Get ready for a statement that runs as the file has it."""
+        if statement.kind in TELL_NOTHING:
+            return
+        if not in_transaction:
+            self._inside.mark()
+        elif self._guards(statement):
+            self._conn.execute("SAVEPOINT pgrehearse")
+
+    def after(self, statement: Statement, position: int, measured: Measured) -> None:
+        """Look at the transaction that the statement has left open."""
+        held = self._watch.locks_of(self._conn.info.backend_pid)
+        is_new = self._snapshot(held, position, measured)
+        if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
+            return
+        existing = held.only(self._catalog.existing_oids)
+        if existing.relations:
+            self._read_inside(statement, held, measured)
+        self._adopt(measured, position)
+        self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
+        if self._watch.prober is not None and not existing.blocks_nobody(rows=self._rows_locked):
+            if is_new or measured.inside.row_changes:
+                self._blocks = self._watch.prober.probe(self._conn.info.backend_pid)
+            measured.blocks = self._blocks
+        if measured.transaction == "file" and self._guards(statement):
+            self._conn.execute("RELEASE SAVEPOINT pgrehearse")
+
+    def after_transactions(self, statement: Statement, position: int, measured: Measured) -> None:
+        """Look at what a statement did that ran outside a transaction of the file's or ours."""
+        if measured.outcome == "applied" and statement.kind not in TELL_NOTHING:
+            measured.inside = self._inside.read_marked(statement.kind)
+            self._adopt(measured, position)
+            self._learned = False
+
+    def released(self, during: Span) -> None:
+        """The transaction ended ``during`` its COMMIT or ROLLBACK, or by an error."""
+        self._tracker.release_all(during)
+        self._held = frozenset()
+        self._rows_locked = False
+
+    def rolled_back(self) -> None:
+        """It ended by a ROLLBACK."""
+        self._inside.roll_back()
+
+    def between(self, sampled: Collection[int]) -> None:
+        """No transaction is open: get ready for the next. ``sampled``: relations that samples have shown."""
+        self._inside.flush()
+        self._catalog.learn(self._watch.observer, self._unnamed.union(sampled))
+        self._unnamed.clear()
+
+    def learn_application(self) -> None:
+        """No transaction is open: let the prober see what was committed since it looked last."""
+        if self._watch.prober is not None and not self._learned:
+            self._watch.prober.learn(self._catalog)
+            self._learned = True
+
+    @contextmanager
+    def stepping(self, statement: Statement, position: int, *, may_commit: bool = False) -> Iterator[None]:
+        """Make a statement wait half-way, again and again, if its locks may be gone at its end."""
+        stepper = self._watch.stepper
+        if stepper is None or not (may_commit or statement.kind in ("CALL", "DO")):
+            yield
+            return
+        clock = self._watch.source
+        begin = clock()
+        with stepper.stepping(self._conn, self._catalog, statement.text) as seen:
+            yield
+        self._keep_frozen(seen, position, (begin, clock()))
+
+    def look_again(self, statement: Statement, position: int, measured: Measured) -> None:
+        """Run a statement that failed once more, step by step: its error has taken the locks with it."""
+        stepper = self._watch.stepper
+        if stepper is None or self._conn.closed or measured.transaction == "none":
+            return
+        if self._conn.info.transaction_status == TransactionStatus.INERROR:
+            if not self._guards(statement):
+                return
+            self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse")
+        else:
+            self._inside.mark()
+            self._conn.execute("BEGIN")
+        stepping = stepper.stepping(self._conn, self._catalog, statement.text)
+        with stepping as seen, suppress(psycopg.Error):
+            execute(self._conn, statement)
+        if self._conn.closed:
+            return
+        self._conn.execute("ROLLBACK")
+        if measured.transaction == "own":
+            scans = self._inside.read_marked(statement.kind).validations
+            measured.inside = replace(measured.inside, validations=scans)
+        self._keep_frozen(seen, position, measured.span)
+
+    def _adopt(self, measured: Measured, position: int) -> None:
+        for oid, relation in measured.inside.moved:
+            self._catalog.adopt(oid, relation, position)
+
+    def _guards(self, statement: Statement) -> bool:
+        """Whether a savepoint comes before a statement in the file's transaction, to look at a failure."""
+        return self._watch.stepper is not None and statement.kind not in (*TELL_NOTHING, "ROLLBACK TO")
+
+    def _snapshot(self, held: HeldLocks, position: int, measured: Measured) -> bool:
+        """Note the locks; tell whether there are others than before."""
+        self._tracker.snapshot(position, held.relations, measured.span)
+        now = frozenset(held.relations)
+        is_new, self._held = now != self._held, now
+        self._unnamed |= held.oids - self._catalog.existing_oids
+        strongest = held.only(self._catalog.existing_oids).strongest
+        if strongest >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength:
+            self._learned = False
+        measured.lock_count = held.shared_entries
+        measured.advisory = tuple(lock for lock in held.advisory if lock not in self._advisory)
+        is_new |= bool(measured.advisory)
+        self._advisory = frozenset(held.advisory)
+        return is_new
+
+    def _read_inside(self, statement: Statement, held: HeldLocks, measured: Measured) -> None:
+        """Rewrites and scans; never where SET TRANSACTION may still have to come first."""
+        inside = self._inside.read(statement.kind, held.oids)
+        # What came after a savepoint is undone by going back to it, files included: nothing new was written.
+        measured.inside = Inside() if statement.kind == "ROLLBACK TO" else inside
+        measured.lock_timeout = self._lock_timeout.read()
+
+    def _keep_frozen(self, seen: Collection[LockKey], position: int, during: Span) -> None:
+        self._unnamed.update(oid for oid, _ in seen)
+        new = sorted(set(seen) - self._held)
+        self._frozen += [Hold(*key, position, during, during, "frozen") for key in new]
