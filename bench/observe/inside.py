@@ -82,6 +82,12 @@ class InsideReader:
             self._remember(oid, known)
         self._undo.clear()
 
+    def go_back(self, locked: Iterable[int]) -> None:
+        """The transaction went back to a savepoint, which gives some relations the file of before again."""
+        touched = {oid for oid, _ in self._undo}
+        self.roll_back()
+        self.read("ROLLBACK TO", touched.union(locked))
+
     def mark(self) -> None:
         """Outside a transaction: the state before a statement that makes transactions of its own."""
         self.flush()

@@ -152,9 +152,10 @@ def rows_clause(table: sql.Identifier, rows: int, xid: int | None) -> sql.Compos
     )
 
 
-# Where nobody locks a row any more, its xmax is of a transaction that has ended. pg_xact_status wants the epoch.
+# Where nobody locks a row any more, its xmax is of a transaction that has ended.
 _LOCKED_ROW = sql.SQL(
     "(SELECT tableoid, ctid "
-    "FROM {}, (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS snapshot(newest) WHERE CASE WHEN xmax::text::bigint >= {} THEN pg_xact_status("
+    "FROM {}, (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS snapshot(newest) "
+    "WHERE CASE WHEN xmax::text::bigint >= {} THEN pg_xact_status("
     "(newest - newest % 4294967296 + xmax::text::bigint)::text::xid8) = 'in progress' ELSE false END LIMIT 1)"
 )

@@ -14,7 +14,7 @@ from bench.model.lock import LockMode
 from bench.model.statement import AdvisoryLock, Block, Statement
 from bench.observe.held import HeldLocks
 from bench.observe.holds import Hold, HoldTracker, LockKey, Span
-from bench.observe.inside import Inside, InsideReader
+from bench.observe.inside import InsideReader
 from bench.observe.relations import RelationCatalog
 from bench.observe.timeout import LockTimeoutReader
 from bench.run.execute import execute
@@ -80,8 +80,11 @@ class Inspection:
         if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
             return
         existing = held.only(self._catalog.existing_oids)
-        if existing.relations:
-            self._read_inside(statement, held, measured)
+        if statement.kind == "ROLLBACK TO":
+            self._inside.go_back(held.oids)
+        elif existing.relations:
+            measured.inside = self._inside.read(statement.kind, held.oids)
+            measured.lock_timeout = self._lock_timeout.read()
         self._adopt(measured, position)
         self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
         if self._watch.prober is not None and not existing.blocks_nobody(rows=self._rows_locked):
@@ -178,13 +181,6 @@ class Inspection:
         is_new |= bool(measured.advisory)
         self._advisory = frozenset(held.advisory)
         return is_new
-
-    def _read_inside(self, statement: Statement, held: HeldLocks, measured: Measured) -> None:
-        """Rewrites and scans; never where SET TRANSACTION may still have to come first."""
-        inside = self._inside.read(statement.kind, held.oids)
-        # What came after a savepoint is undone by going back to it, files included: nothing new was written.
-        measured.inside = Inside() if statement.kind == "ROLLBACK TO" else inside
-        measured.lock_timeout = self._lock_timeout.read()
 
     def _keep_frozen(self, seen: Collection[LockKey], position: int, during: Span) -> None:
         self._unnamed.update(oid for oid, _ in seen)
