@@ -66,6 +66,11 @@ class StatementSummary:
     nested: tuple[NestedPlan, ...]
     error: StatementError | None
     """The first failure, in the repeats' order."""
+    explained_s: float | None = None
+    """Its duration in the pass that looked inside, to which ``nested`` belongs."""
+    nested_left_out: int = 0
+    growth: float | None = None
+    """Exponent of the whole statement against data."""
 
     @property
     def where(self) -> str:
@@ -233,6 +238,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
     outcome = _worst([each.outcome for each in runs])
     assert outcome is not None  # there is at least one run
     counters, varying = median_counters([each.counters for each in runs])
+    opened = next((each for each in runs if each.nested or each.explained_s is not None), first)
     return StatementSummary(
         migration=file.id,
         file=file.file,
@@ -250,8 +256,11 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         locks=merge_locks(file, runs),
         rewrites=_union((each.rewrites for each in runs), lambda rewrite: rewrite.relation),
         validations=_union((each.validations for each in runs), lambda validation: validation.relation),
-        nested=next((each.nested for each in runs if each.nested), ()),
+        nested=opened.nested,
         error=next((each.error for each in runs if each.error), None),
+        explained_s=opened.explained_s,
+        nested_left_out=opened.nested_left_out,
+        growth=opened.growth,
     )
 
 

@@ -7,11 +7,29 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
+class AtSize:
+    """What a statement took in the pass for hidden statements, at one size of the data."""
+
+    data_rows: int
+    """Rows of all tables before the migrations."""
+    duration_s: float
+    calls: int
+    work: float | None
+    """Rows that the nodes of its plans returned or threw away, over all loops and calls: free of noise. None
+    where not every call left its plan."""
+
+
+@dataclass(frozen=True, slots=True)
 class NestedPlan:
-    """A statement that ran inside another one: in a function, a trigger or a DO block."""
+    """A statement that ran inside another one: in a function, a trigger or a DO block; or that one itself.
+
+    All figures come from a pass of its own, so that no duration elsewhere holds the cost of looking.
+    """
 
     text: str
+    """As the server had it; of texts that differ in their constants alone, that of the longest call."""
     duration_s: float
+    """What ran inside it again is counted in."""
     rows: int | None
     plan: dict[str, Any] | None
     calls: int = 1
@@ -20,7 +38,15 @@ class NestedPlan:
     context: str | None = None
     """The function or trigger that it ran in, as the server names it."""
     growth: float | None = None
-    """Exponent of duration against data, measured at two sizes: 1 is linear, 2 quadratic."""
+    """Exponent against data, measured at two sizes: 1 is linear, 2 quadratic. Of ``work`` where both sizes
+    have it, else of the duration where that is above the noise."""
+    level: int = 1
+    """0: the plan of the statement itself, its ``text`` the same; 1: ran in it; 2: ran in one that did; and
+    so on. What left no plan of its own has 1."""
+    work: float | None = None
+    """As :attr:`AtSize.work`."""
+    sizes: tuple[AtSize, ...] = ()
+    """The sizes that ``growth`` compares, the smaller one first."""
 
 
 @dataclass(frozen=True, slots=True)

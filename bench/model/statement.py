@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.model.lock import Lock
 from bench.model.metric import Counters
-from bench.model.plan import NestedPlan
+from bench.model.plan import AtSize, NestedPlan
 
 StatementOutcome = Literal["applied", "failed", "skipped"]
 TransactionMode = Literal["file", "own", "none"]
@@ -139,6 +139,7 @@ class StatementRun:
     rewrites: tuple[Rewrite, ...] = ()
     validations: tuple[Validation, ...] = ()
     nested: tuple[NestedPlan, ...] = ()
+    """The costliest statements inside it, and its own plan, longest first; in the last repeat alone."""
     error: StatementError | None = None
     started_at_s: float | None = None
     """Seconds after the start of the migration's first statement."""
@@ -160,3 +161,11 @@ class StatementRun:
     """Entries of the shared lock table that the session held when the statement had ended."""
     file: str | None = None
     """The file that the statement stands in, where the migration's file included another one."""
+    explained_s: float | None = None
+    """Its duration in the pass that looked inside: what shares of ``nested`` refer to."""
+    nested_left_out: int = 0
+    """Texts that ran inside it, too, and are not in ``nested``, as they cost least."""
+    growth: float | None = None
+    """As :attr:`NestedPlan.growth`, of the whole statement."""
+    sizes: tuple[AtSize, ...] = ()
+    """The sizes that ``growth`` compares, the smaller one first."""

@@ -22,6 +22,7 @@ from bench.model.finding import VerdictStatus
 from bench.model.run import Run
 from bench.report.excerpt import excerpt
 from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
+from bench.report.nestedview import HotLine, hot_lines
 
 _STATUS_STYLE: dict[VerdictStatus, str] = {
     "ready": "bold green",
@@ -73,6 +74,9 @@ def _parts(summary: RunSummary) -> Iterator[tuple[str, RenderableType]]:
     slowest = sorted(ran, key=lambda each: -each.duration_s.median if each.duration_s else 0.0)[:_TOP]
     if slowest:
         yield _title("Slowest statements", len(slowest), len(ran)), _statements(slowest, numbers)
+    hot = hot_lines(ran)
+    if hot:
+        yield _title("Hot SQL inside statements", len(hot[:_TOP]), len(hot)), _hot(hot[:_TOP], numbers)
     for migration in summary.migrations:
         if migration.outcome == "failed":
             yield "Failure", _failure(migration)
@@ -131,6 +135,20 @@ def _statements(statements: Sequence[StatementSummary], numbers: Mapping[str, in
     table = _table(f">{unit}", "#:line", "…Statement")
     for each, time in zip(statements, times, strict=True):
         table.add_row(time, f"{numbers[each.migration]}:{each.line}", _cut(excerpt(each.text, 200)))
+    return table
+
+
+def _hot(hot: Sequence[HotLine], numbers: Mapping[str, int]) -> Table:
+    unit, times = seconds_column([each.duration_s for each in hot])
+    table = _table(f">{unit}", "#:line", ">Share", ">Growth", "…SQL")
+    for each, time in zip(hot, times, strict=True):
+        table.add_row(
+            time,
+            f"{numbers[each.statement.migration]}:{each.line}",
+            each.view.share or UNKNOWN,
+            each.view.growth or UNKNOWN,
+            _cut(each.view.text),
+        )
     return table
 
 

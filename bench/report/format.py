@@ -23,6 +23,7 @@ __all__ = [
     "seconds",
     "seconds_column",
     "shortened",
+    "shortened_lines",
     "size",
     "size_column",
     "spread_seconds",
@@ -41,3 +42,9 @@ def shortened(text: str, width: int) -> str:
     """The text on one line of at most ``width`` characters (2 or more), cut with an ellipsis."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
+
+
+def shortened_lines(text: str, length: int) -> str:
+    """The text with its line breaks, cut with an ellipsis after so many characters."""
+    stripped = text.strip("\n")
+    return stripped if len(stripped) <= length else f"{stripped[: length - 1].rstrip()}…"

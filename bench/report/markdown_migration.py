@@ -19,9 +19,11 @@ from bench.report.format import (
     spread_size,
 )
 from bench.report.markup import block, bullets, code, plain, table
+from bench.report.nestedview import hot_lines
 
 _OUTCOME = {"applied": "✅ applied", "failed": "🔴 failed", "skipped": "⏭️ not reached", None: "⏭️ did not run"}
 _SQL_WIDTH = 72
+_HOT = 5
 
 
 def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]:
@@ -43,6 +45,7 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     if ran:
         yield "#### Statements"
         yield _statements(ran)
+    yield from _inside(ran)
     left = len(migration.statements) - len(ran)
     if left:
         yield f"Not reached: {left} more {'statement' if left == 1 else 'statements'}."
@@ -98,6 +101,28 @@ def _statements(statements: Sequence[StatementSummary]) -> str:
             for row, each in enumerate(statements)
         ),
     )  # fmt: skip
+
+
+def _inside(statements: Sequence[StatementSummary]) -> Iterator[str]:
+    """The hot SQL inside statements, and the plan of the hottest."""
+    hot = hot_lines(statements)
+    if not hot:
+        return
+    yield "#### Hot statements inside"
+    time_unit, times = seconds_column([each.duration_s for each in hot[:_HOT]])
+    yield table(
+        ("SQL", ">Line", f">Time, {time_unit}", ">Share", ">Calls", ">Rows", ">Growth", "Most work"),
+        (
+            (
+                code(excerpt(each.view.text, _SQL_WIDTH)), str(each.line), time, each.view.share or UNKNOWN,
+                each.view.calls, each.view.rows, each.view.growth or UNKNOWN, plain(each.view.node),
+            )
+            for each, time in zip(hot[:_HOT], times, strict=True)
+        ),
+    )  # fmt: skip
+    if len(hot[0].plan) > 1:
+        yield f"Plan of the one in line {hot[0].line}:"
+        yield block("\n".join(hot[0].plan), language="")
 
 
 def _mark(statement: StatementSummary) -> str:

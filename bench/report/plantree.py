@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.analyse.plans import node_name, node_work
+
 DETAILS = (
     "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "One-Time Filter",
     "Sort Key", "Group Key", "Function Call", "Sort Method", "Cache Key",
@@ -42,6 +44,10 @@ class PlanRow:
     blocks_hit: int | None
     blocks_read: int | None
     temp_blocks: int | None
+    handled: float
+    """Rows that the node returned or threw away, over all loops."""
+    work: str
+    """The node and these rows in words."""
     limited: bool
     """A Limit above may have stopped it early, so fewer rows than expected mean nothing."""
 
@@ -91,7 +97,7 @@ class _Walk:
         share = own_s / total_s if own_s is not None and total_s else None
         yield PlanRow(
             depth=depth,
-            node=_describe(node),
+            node=node_name(node),
             role=node.get("Subplan Name"),
             details=tuple((key, _words(node[key])) for key in DETAILS if key in node),
             exclusive_s=own_s,
@@ -103,6 +109,8 @@ class _Walk:
             blocks_hit=_own(node, children, "Shared Hit Blocks"),
             blocks_read=_own(node, children, "Shared Read Blocks"),
             temp_blocks=_own(node, children, "Temp Written Blocks"),
+            handled=(work := node_work(node)).rows,
+            work=work.sentence,
             limited=limited,
         )
         kind = node.get("Node Type")
@@ -151,24 +159,6 @@ def _own(node: dict[str, Any], children: list[tuple[dict[str, Any], float]], key
 def _cte_name(node: dict[str, Any]) -> str | None:
     name = str(node.get("Subplan Name", ""))
     return name.removeprefix("CTE ") if name.startswith("CTE ") else None
-
-
-def _describe(node: dict[str, Any]) -> str:
-    words = [str(node.get("Node Type", "node"))]
-    if node.get("Partial Mode") in ("Partial", "Finalize"):
-        words.insert(0, str(node["Partial Mode"]))
-    if node.get("Strategy") in ("Hashed", "Sorted", "Mixed"):
-        words.append(f"({str(node['Strategy']).lower()})")
-    if node.get("Join Type") not in (None, "Inner"):
-        words.append(f"({str(node['Join Type']).lower()})")
-    if "Index Name" in node:
-        words.append(f"using {node['Index Name']}")
-    target = node.get("Relation Name") or node.get("Function Name") or node.get("CTE Name")
-    if target:
-        words.append(f"on {target}")
-        if node.get("Alias") not in (None, target):
-            words.append(str(node["Alias"]))
-    return " ".join(words)
 
 
 def _words(value: Any) -> str:

@@ -9,41 +9,7 @@ from bench.analyse.queries import QuerySummary
 from bench.analyse.stats import Spread
 from bench.model.plan import QueryCost
 from bench.report import format as fmt
-from bench.report.plantree import PlanRow, plan_rows
-
-LONGEST_DETAIL = 240
-OFF = 10.0
-"""An estimate that is wrong by this factor or more is marked."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """One row of a plan."""
-
-    depth: int
-    node: str
-    role: str
-    details: tuple[tuple[str, str], ...]
-    time: str
-    share: float
-    """0 to 1; 0 where not timed."""
-    estimated: str
-    rows: str
-    factor: str
-    """Filled where the estimate is wrong by a factor of ten or more."""
-    loops: str
-    blocks: str
-    temp: str
-    ran: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PlanView:
-    """One side's plan with its totals."""
-
-    title: str
-    totals: tuple[tuple[str, str], ...]
-    nodes: tuple[NodeView, ...]
+from bench.report.planview import PlanView, plan_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,40 +87,7 @@ def _plan(title: str, cost: QueryCost, spread: Spread | None) -> PlanView:
         ("estimated cost", fmt.count(cost.total_cost)),
     )
     known = tuple((label, value) for label, value in totals if value != fmt.UNKNOWN)
-    return PlanView(title, known, tuple(_node(row) for row in plan_rows(cost.plan or {})))
-
-
-def _node(row: PlanRow) -> NodeView:
-    factor = row.estimate_factor
-    off = factor is not None and not 1 / OFF < factor < OFF
-    many = row.loops is not None and row.loops > 1
-    return NodeView(
-        depth=row.depth,
-        node=row.node,
-        role=row.role or "",
-        details=tuple((key, fmt.shortened(value, LONGEST_DETAIL)) for key, value in row.details),
-        time=fmt.seconds(row.exclusive_s),
-        share=min(row.share or 0.0, 1.0),
-        estimated=fmt.count(row.rows_estimated),
-        rows="never ran" if row.never_ran else fmt.count(row.rows),
-        factor=_factor(factor) if off and factor is not None else "",
-        loops=fmt.count(row.loops) if many else "",
-        blocks=_blocks(row),
-        temp=fmt.count(row.temp_blocks) if row.temp_blocks else "",
-        ran=not row.never_ran,
-    )
-
-
-def _factor(factor: float) -> str:
-    """``26.0× more`` or ``26.0× fewer`` rows than expected."""
-    return f"{fmt.ratio(factor)} more" if factor > 1 else f"{fmt.ratio(1 / factor)} fewer"
-
-
-def _blocks(row: PlanRow) -> str:
-    if row.blocks_hit is None and row.blocks_read is None:
-        return fmt.UNKNOWN
-    read = f" + {fmt.count(row.blocks_read)} read" if row.blocks_read else ""
-    return f"{fmt.count(row.blocks_hit)}{read}"
+    return plan_view(title, known, cost.plan or {})
 
 
 def _median(spread: Spread | None) -> float | None:

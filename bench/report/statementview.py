@@ -12,6 +12,7 @@ from bench.model.metric import Counters
 from bench.model.statement import Rewrite
 from bench.report import format as fmt
 from bench.report.excerpt import excerpt
+from bench.report.nestedview import InsideView, inside_view
 from bench.report.timeline import WEAKEST_SHOWN
 
 EXCERPT = 160
@@ -61,15 +62,6 @@ class LockView:
 
 
 @dataclass(frozen=True, slots=True)
-class NestedView:
-    """A statement that ran inside."""
-
-    text: str
-    duration: str
-    rows: str
-
-
-@dataclass(frozen=True, slots=True)
 class StatementView:
     """One statement with everything that opens under it."""
 
@@ -100,7 +92,7 @@ class StatementView:
     scans: tuple[str, ...]
     wal: str
     counters: tuple[Fact, ...]
-    nested: tuple[NestedView, ...]
+    inside: InsideView
     error: tuple[Fact, ...]
     error_message: str
 
@@ -140,10 +132,7 @@ def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> St
         scans=tuple(f"{each.relation}, {fmt.count(each.rows)} rows" for each in statement.validations),
         wal=fmt.size(statement.counters.wal_bytes),
         counters=_counters(statement),
-        nested=tuple(
-            NestedView(each.text, fmt.seconds(each.duration_s), fmt.count(each.rows))
-            for each in statement.nested
-        ),
+        inside=inside_view(statement),
         error=_error(statement),
         error_message=statement.error.message if statement.error else "",
     )

@@ -38,6 +38,12 @@ class RunDraft:
         ordered = tuple(sorted((*repeats, repeat), key=lambda r: r.index))
         self.update(passes=(replace(solo, repeats=ordered), *others))
 
+    @property
+    def last_repeat(self) -> Repeat | None:
+        """The last repeat of the solo pass, None before the first."""
+        solo = [repeat for each in self.run.passes if each.kind == "solo" for repeat in each.repeats]
+        return solo[-1] if solo else None
+
     def finish(self) -> Run:
         """The run as it stands, with the time of its end; saved."""
         self.update(finished_at=now())

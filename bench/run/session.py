@@ -25,9 +25,20 @@ from bench.run.apply import MigrationApplier
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, now
 from bench.run.guard import refuse_server_wide
+from bench.run.hidden import (
+    PLANS,
+    HiddenPass,
+    LookingInside,
+    growth_note,
+    put_growth,
+    put_inside,
+    reached_in,
+    smaller,
+    total_rows,
+)
 from bench.run.host import read_host
 from bench.run.measured import skipped
-from bench.run.prepare import DataOptions, template
+from bench.run.prepare import DataOptions, Template, template
 from bench.run.progress import Progress, Step
 from bench.run.watch import Watch, watch
 
@@ -124,6 +135,8 @@ class _Rehearsal:
         ):
             self.draft.update(dataset=prepared.dataset)
             self._solo_pass(prepared.dbname, counters)
+            if self.options.explain:
+                self._look_inside(prepared, counters)
 
     def _solo_pass(self, prepared: str, counters: str | None) -> None:
         """Apply everything on a fresh clone, again and again; cost the queries on the last one."""
@@ -172,6 +185,40 @@ class _Rehearsal:
                 "row-level security does not apply to a superuser or to the tables' owner.",
             )
         )
+
+    def _look_inside(self, prepared: Template, counters: str | None) -> None:
+        """Find what ran inside the statements of the last repeat, and on less data, how that grows."""
+        repeat = self.draft.last_repeat
+        if repeat is None:
+            return
+        seen = self._hidden(prepared.dbname, counters, "plans inside statements")
+        repeat = put_inside(repeat, seen.found)
+        self.draft.put_repeat(repeat)
+        self.draft.note(*seen.notes, *((PLANS,) if seen.found else ()))
+        if self.suite.data is None or not seen.found:
+            return
+        with template(self.server, self.suite, smaller(self.options.data), self.progress) as less:
+            small = self._hidden(less.dbname, counters, "the same on a quarter of the data", seen)
+            rows = total_rows(less.dataset), total_rows(prepared.dataset)
+        self.draft.put_repeat(put_growth(repeat, small.found, rows=rows))
+        self.draft.note(growth_note(rows), *small.notes)
+
+    def _hidden(
+        self, prepared: str, counters: str | None, title: str, fuller: HiddenPass | None = None
+    ) -> HiddenPass:
+        repeat = self.draft.last_repeat
+        assert repeat is not None
+        with self._own_roles(), self._clone(prepared, "plans") as clone:
+            return LookingInside(
+                self.server,
+                self.scripts,
+                clone,
+                counters,
+                reached_in(repeat),
+                self.progress,
+                title,
+                fuller.found if fuller is not None else None,
+            ).run()
 
     @contextmanager
     def _own_roles(self) -> Iterator[None]:
@@ -237,7 +284,7 @@ def counters_database(server: Server) -> Iterator[str | None]:
 
 
 def _repeat_of(index: int, migrations: list[MigrationRun], watching: Watch) -> Repeat:
-    readings = watching.calibrator.readings
+    readings = watching.calibrator.readings if watching.calibrator else []
     return Repeat(
         index=index,
         calibration_s=statistics.median(readings) if readings else None,

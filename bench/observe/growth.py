@@ -1,0 +1,42 @@
+"""How a statement grows with the data: two sizes compared.
+
+The exponent of y against x is log(y1/y0) / log(x1/x0): 1 where both grow alike, 2 where y grows with the
+square. Counted work comes first: it is the same in every run, however fast the machine is, and shows what a
+nested loop will cost while it is still cheap. Where no plan counts it, as in commands without one, the time
+has to do, and that is believed above a floor of noise alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bench.model.plan import AtSize
+
+LEAST_S, LEAST_SMALL_S = 0.05, 0.002
+"""Shorter durations, at the full and at the smaller size, say nothing about growth."""
+LEAST_WORK = 10_000
+"""Fewer rows at the full size are handled in a moment, whatever their exponent."""
+LEAST_RATIO = 1.5
+"""Sizes that differ by less give no exponent."""
+
+
+def exponent(sizes: Sequence[AtSize]) -> float | None:
+    """Exponent from the first to the last size: of the work where both have it, else of the duration."""
+    if len(sizes) < 2:
+        return None
+    small, full = sizes[0], sizes[-1]
+    if small.data_rows <= 0 or full.data_rows < LEAST_RATIO * small.data_rows:
+        return None
+    scale = math.log(full.data_rows / small.data_rows)
+    if small.work and full.work and full.work >= LEAST_WORK:
+        return math.log(full.work / small.work) / scale
+    return time_exponent(sizes)
+
+
+def time_exponent(sizes: Sequence[AtSize]) -> float | None:
+    """Exponent of the duration alone; None below the floor of noise."""
+    small, full = sizes[0], sizes[-1]
+    if small.duration_s < LEAST_SMALL_S or full.duration_s < LEAST_S or full.data_rows <= small.data_rows:
+        return None
+    return math.log(full.duration_s / small.duration_s) / math.log(full.data_rows / small.data_rows)

@@ -1,0 +1,256 @@
+"""The pass that looks inside statements: plans and times of the SQL hidden in them, on a clone of its own.
+
+It runs what the solo pass ran, plainly, as psql would: no observers, no transactions of ours. Looking costs
+time, so none of its durations is a statement's; they are compared with each other alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from bench.migrate.suite import Migration
+from bench.model.plan import AtSize, NestedPlan
+from bench.model.run import Dataset, Note, Repeat
+from bench.model.statement import Statement, StatementRun
+from bench.observe.counted import CountReader
+from bench.observe.explained import text_key
+from bench.observe.growth import exponent
+from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
+from bench.pg.server import Server
+from bench.run.execute import describe_error, execute
+from bench.run.prepare import DataOptions
+from bench.run.progress import Progress, Step
+
+Place = tuple[str, int]
+"""Migration and index of a statement."""
+Scripts = Sequence[tuple[Migration, tuple[Statement, ...]]]
+
+SMALLER = 4
+"""The second size is a quarter of the first: a quadratic statement takes a sixteenth of the time there."""
+UNKNOWN_SHARE = 0.1
+"""A statement's work counts as known where what left no plan took no more than this share of it."""
+
+PLANS = Note(
+    "statements inside",
+    "Plans and times of what ran inside statements (DO blocks, functions, triggers, foreign-key checks) come "
+    "from a pass of their own, on a fresh clone; no duration of a statement holds the cost of looking, and "
+    "what the plans' messages cost is taken off the times inside. Nodes are not timed, as that would distort "
+    "large joins: rows show where the work is. In a statement of more than 2 s a plan is kept only for what "
+    "took a ten-thousandth of it.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenPass:
+    """What was found, by statement, and why it ended early if it did."""
+
+    found: Mapping[Place, Inside]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LookingInside:
+    """Runs the suite on one clone and reads what its statements run inside."""
+
+    server: Server
+    scripts: Scripts
+    clone: str
+    counters: str | None
+    """Database with pg_stat_statements, None where the server cannot have it."""
+    reached: Mapping[Place, StatementRun]
+    """What the solo pass reached: nothing else is run."""
+    progress: Progress
+    title: str
+    fuller: Mapping[Place, Inside] | None = None
+    """What the same pass found on SMALLER times the data; None: this is all that the solo pass had."""
+
+    def run(self) -> HiddenPass:
+        """Apply file after file, up to the first statement that fails.
+
+        Raises psycopg.Error where the connection breaks.
+        """
+        found: dict[Place, Inside] = {}
+        with ExitStack() as stack:
+            counts = None
+            if self.counters is not None:
+                conn = stack.enter_context(
+                    self.server.connect(self.counters, application_name="pgrehearse counters")
+                )
+                counts = CountReader(conn, self.clone)
+            for migration, statements in self.scripts:
+                try:
+                    note = self._migration(migration, statements, counts, found)
+                except CannotLookInsideError as error:
+                    return HiddenPass({}, (_cannot(error),))
+                if note is not None:
+                    return HiddenPass(found, note)
+        return HiddenPass(found)
+
+    def _migration(
+        self,
+        migration: Migration,
+        statements: Sequence[Statement],
+        counts: CountReader | None,
+        found: dict[Place, Inside],
+    ) -> tuple[Note, ...] | None:
+        """Apply one file; a tuple says that the pass ends here."""
+        self.progress(Step(f"{self.title}, {migration.id}"))
+        with self.server.connect(self.clone, application_name="pgrehearse plans") as conn:
+            reader = NestedReader(conn)
+            for statement in statements:
+                place = (migration.id, statement.index)
+                solo = self.reached.get(place)
+                if solo is None:
+                    return ()
+                found[place], error = self._look(place, statement, reader, counts)
+                if error is not None:
+                    return () if solo.outcome == "failed" else (_ended(migration, statement, error),)
+            if conn.info.transaction_status != TransactionStatus.IDLE:
+                return ()
+        return None
+
+    def _look(
+        self, place: Place, statement: Statement, reader: NestedReader, counts: CountReader | None
+    ) -> tuple[Inside, psycopg.Error | None]:
+        """Execute one statement and return what was seen of it, its end by an error included."""
+        solo_s = self.reached[place].duration_s or 0.0
+        expected_s = solo_s if self.fuller is None else solo_s / SMALLER
+        fuller = self.fuller.get(place) if self.fuller is not None else None
+        reader.begin(statement.text, expected_s, counters=counts is not None)
+        if counts is not None:
+            counts.reset()
+        failure: psycopg.Error | None = None
+        begin = time.perf_counter()
+        try:
+            execute(reader.conn, statement)
+        except psycopg.Error as error:
+            if reader.conn.closed:
+                raise
+            failure = error
+        duration_s = time.perf_counter() - begin
+        counted = counts.read() if counts is not None else []
+        price_s = None if fuller is None else fuller.price_s
+        return reader.result(duration_s, counted, failure=failure, price_s=price_s), failure
+
+
+def reached_in(repeat: Repeat) -> dict[Place, StatementRun]:
+    """The statements that ran in a repeat of the solo pass."""
+    return {
+        (migration.id, statement.index): statement
+        for migration in repeat.migrations
+        for statement in migration.statements
+        if statement.outcome != "skipped"
+    }
+
+
+def put_inside(repeat: Repeat, found: Mapping[Place, Inside]) -> Repeat:
+    """The repeat with what was found inside its statements."""
+
+    def filled(migration_id: str, statement: StatementRun) -> StatementRun:
+        inside = found.get((migration_id, statement.index))
+        if inside is None:
+            return statement
+        return replace(
+            statement,
+            nested=inside.nested,
+            nested_left_out=inside.left_out,
+            explained_s=inside.duration_s,
+        )
+
+    return replace(
+        repeat,
+        migrations=tuple(
+            replace(each, statements=tuple(filled(each.id, statement) for statement in each.statements))
+            for each in repeat.migrations
+        ),
+    )
+
+
+def put_growth(repeat: Repeat, smaller: Mapping[Place, Inside], *, rows: tuple[int, int]) -> Repeat:
+    """The repeat with the growth of its statements and of what ran inside them.
+
+    ``smaller`` is what the same pass found on less data; ``rows`` are those of all tables, there and here.
+    """
+
+    def compared(migration_id: str, statement: StatementRun) -> StatementRun:
+        small = smaller.get((migration_id, statement.index))
+        if small is None or statement.outcome != "applied" or statement.explained_s is None:
+            return statement
+        sizes = (
+            AtSize(rows[0], small.duration_s, 1, _whole_work(small.nested)),
+            AtSize(rows[1], statement.explained_s, 1, _whole_work(statement.nested)),
+        )
+        by_text = {(each.level == 0, text_key(each.text)): each for each in small.nested}
+        nested = tuple(
+            _grown(each, by_text.get((each.level == 0, text_key(each.text))), rows)
+            for each in statement.nested
+        )
+        return replace(statement, nested=nested, sizes=sizes, growth=exponent(sizes))
+
+    return replace(
+        repeat,
+        migrations=tuple(
+            replace(each, statements=tuple(compared(each.id, statement) for statement in each.statements))
+            for each in repeat.migrations
+        ),
+    )
+
+
+def _grown(full: NestedPlan, small: NestedPlan | None, rows: tuple[int, int]) -> NestedPlan:
+    if small is None:
+        return full
+    sizes = (
+        AtSize(rows[0], small.duration_s, small.calls, small.work),
+        AtSize(rows[1], full.duration_s, full.calls, full.work),
+    )
+    return replace(full, sizes=sizes, growth=exponent(sizes))
+
+
+def _whole_work(nested: Sequence[NestedPlan]) -> float | None:
+    """The work of all plans together: each has its own nodes, however deep it ran."""
+    unknown_s = sum(each.duration_s for each in nested if each.work is None)
+    if not nested or unknown_s > UNKNOWN_SHARE * max(each.duration_s for each in nested):
+        return None
+    return sum(each.work for each in nested if each.work is not None)
+
+
+def smaller(options: DataOptions) -> DataOptions:
+    """The data of the second size: scale and rows of single tables divided, one row at least left."""
+    rows = {table: max(rows // SMALLER, 1) for table, rows in options.rows.items()}
+    return replace(options, scale=options.scale / SMALLER, rows=rows)
+
+
+def total_rows(dataset: Dataset) -> int:
+    """Rows of all tables together."""
+    return sum(table.rows for table in dataset.tables)
+
+
+def growth_note(rows: tuple[int, int]) -> Note:
+    """Say what growth was measured on."""
+    return Note(
+        "growth",
+        f"Growth compares two sizes, {rows[0]:,} and {rows[1]:,} rows in all tables: the exponent of the "
+        "rows that plans handle, or of the time where no plan counts them (1 linear, 2 quadratic).",
+    )
+
+
+def _cannot(error: CannotLookInsideError) -> Note:
+    return Note(
+        "statements inside",
+        f"What ran inside statements is not known: auto_explain cannot be used on this server ({error}).",
+    )
+
+
+def _ended(migration: Migration, statement: Statement, error: psycopg.Error) -> Note:
+    said = describe_error(error, statement)
+    file = statement.file or migration.path.name
+    where = f"{file}:{said.line or statement.line}"
+    return Note(
+        "statements inside", f"The pass that looks inside statements ended at {where}: {said.message}."
+    )
