@@ -26,6 +26,10 @@ class FindingView:
     href: str
     evidence: tuple[Fact, ...]
     fix: str
+    sql: str
+    """The statements to run instead."""
+    accepted: str
+    """Why the authors accept it; empty where they do not."""
 
 
 def finding_view(finding: Finding, summary: RunSummary) -> FindingView:
@@ -50,6 +54,8 @@ def finding_view(finding: Finding, summary: RunSummary) -> FindingView:
             Fact(_label(key), evidence_text(key, value)) for key, value in finding.evidence.items()
         ),
         fix=finding.fix or "",
+        sql=finding.sql or "",
+        accepted=finding.accepted or "",
     )
 
 

@@ -12,6 +12,7 @@ from bench.analyse.verdict import judge
 from bench.model.finding import Finding, Verdict
 from bench.model.run import Run
 from bench.report.conditionsview import data_origin
+from bench.report.findingsection import findings_section
 from bench.report.format import (
     UNKNOWN,
     count,
@@ -29,7 +30,6 @@ STATUS = {
     "conditional": "🟡 **Ready on conditions**",
     "not_ready": "🔴 **Not ready**",
 }
-_SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}
 
 HOW_TO_READ = (
     "Times are medians over the repeats with the smallest and the largest. A hold is the time from grant to "
@@ -84,12 +84,7 @@ def _executive_summary(
     if verdict.conditions:
         yield "### Conditions"
         yield bullets(plain(each) for each in verdict.conditions)
-    if findings:
-        yield "### Findings"
-        yield table(
-            ("Severity", "Code", "What was measured", "Way out"),
-            ((_SEVERITY[f.severity], code(f.code), plain(f.message), plain(f.fix or "")) for f in findings),
-        )
+    yield from findings_section(findings)
 
 
 def _migrations(summary: RunSummary) -> Iterator[str]:

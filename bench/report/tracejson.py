@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.analyse.locks import is_toast
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun, ServerInfo
 from bench.model.statement import StatementRun
@@ -26,8 +27,8 @@ def trace_document(runs: Sequence[MigrationRun], server: ServerInfo) -> dict[str
     """The trace of some scripts, ready to be written as JSON.
 
     Names are those from before the script. ``rewrites``, ``full_scans``, ``indexes_rebuilt`` and
-    ``truncated`` are names of existing relations, ``scans`` has rows and passes. ``summary`` has the same
-    keys, each thing once.
+    ``truncated`` are names of existing relations, ``scans`` has rows and passes. TOAST tables, whose names
+    say nothing, have their locks apart. ``summary`` has the same keys, each thing once.
     """
     statements = [_statement(run.id, each) for run in runs for each in run.statements]
     error = next((each["error"] for each in statements if each["error"]), None)
@@ -40,6 +41,7 @@ def trace_document(runs: Sequence[MigrationRun], server: ServerInfo) -> dict[str
 
 
 def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
+    rewrites = [each for each in run.rewrites if not is_toast(each.relation)]
     return {
         "file": run.file or migration,
         "line": run.line,
@@ -48,10 +50,11 @@ def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
         "kind": run.kind,
         "outcome": run.outcome,
         "transaction": run.transaction,
-        "locks": _union([_lock(lock) for lock in run.locks]),
-        "rewrites": [each.relation for each in run.rewrites if not each.target.endswith("index")],
+        "locks": _union(_lock(lock) for lock in run.locks if not is_toast(lock.relation)),
+        "toast_locks": _union(_lock(lock) for lock in run.locks if is_toast(lock.relation)),
+        "rewrites": [each.relation for each in rewrites if not each.target.endswith("index")],
         "full_scans": [each.relation for each in run.validations],
-        "indexes_rebuilt": [each.relation for each in run.rewrites if each.target.endswith("index")],
+        "indexes_rebuilt": [each.relation for each in rewrites if each.target.endswith("index")],
         "truncated": list(run.truncated),
         "blocks": [asdict(each) for each in run.blocks],
         "scans": [asdict(each) for each in run.validations],

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from bench.analyse.locks import is_toast
 from bench.analyse.summary import TRANSACTION_CONTROL
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun
@@ -54,7 +55,7 @@ def _lines(statement: StatementRun) -> Iterator[tuple[str, str]]:
     for each in statement.rewrites:
         if each.table is None:
             yield f"writes {each.relation} anew", "red"
-    indexes = [each.relation for each in statement.rewrites if each.table and not _is_toast(each.relation)]
+    indexes = [each.relation for each in statement.rewrites if each.table and not is_toast(each.relation)]
     if indexes:
         yield f"builds again {', '.join(indexes)}", "yellow"
     for name in statement.truncated:
@@ -81,7 +82,7 @@ def _lock(lock: Lock, locks: Sequence[Lock]) -> str:
 def _goes_with_its_table(lock: Lock, locks: Sequence[Lock]) -> bool:
     """Whether an index's lock is told by the same lock on its table; those of TOAST tables are left out."""
     same = any(other.relation == lock.table and other.mode == lock.mode for other in locks)
-    return _is_toast(lock.relation) or same
+    return is_toast(lock.relation) or same
 
 
 def _felt(mode: LockMode) -> str:
@@ -101,7 +102,3 @@ def _waits(blocks: Sequence[Block]) -> Iterator[tuple[str, str]]:
 
 
 _KINDS = {"transactionid": "for a row", "tuple": "for a row", "advisory": "for an advisory lock"}
-
-
-def _is_toast(relation: str) -> bool:
-    return relation.startswith("pg_toast.")

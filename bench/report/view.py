@@ -64,13 +64,16 @@ class PageView:
     migrations: tuple[MigrationView, ...]
     queries: tuple[QueryView, ...]
     findings: tuple[FindingView, ...]
+    accepted: tuple[FindingView, ...]
+    """Findings that count for nothing, as the suite's authors accept them."""
     conditions: ConditionsView
 
 
 def page_view(run: Run, summary: RunSummary) -> PageView:
     """The page of a run; verdict and findings are worked out where the run has none yet."""
     findings = run.findings or find_dangers(run)
-    units, migrations = migration_views(findings, summary)
+    open_ones = [each for each in findings if each.accepted is None]
+    units, migrations = migration_views(open_ones, summary)
     return PageView(
         suite=summary.suite,
         run_id=run.run_id,
@@ -84,7 +87,8 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
         units=units,
         migrations=migrations,
         queries=query_views(summary.queries),
-        findings=tuple(finding_view(each, summary) for each in findings),
+        findings=tuple(finding_view(each, summary) for each in open_ones),
+        accepted=tuple(finding_view(each, summary) for each in findings if each.accepted is not None),
         conditions=conditions_view(run),
     )
 

@@ -61,7 +61,8 @@ def test_the_document(directory: Path) -> None:
     assert first["rewrites"] == ["public.parent"]
     assert set(first["full_scans"]) == {"public.parent", "public.child"}
     assert first["indexes_rebuilt"] == ["public.parent_pkey"]
-    assert {"relation": "public.parent", "rows": 10, "passes": 2.0} in first["scans"]
+    scan = next(each for each in first["scans"] if each["relation"] == "public.parent")
+    assert scan["rows"] == 5 * scan["passes"] >= 10
     assert {
         "relation": "public.child",
         "op": "INSERT",
