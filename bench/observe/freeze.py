@@ -89,6 +89,16 @@ class Stepper:
         self._connect = connect
         self._gates: list[_Gate] = []
         self._observer: Connection | None = None
+        self._hiding: frozenset[str] = frozenset()
+
+    def learn(self, conn: Connection) -> None:
+        """Read which routines take locks back while they run, as the session ``conn`` sees them."""
+        rows = conn.execute(load_query("hiding_locks", conn.info.server_version))
+        self._hiding = frozenset(name.lower() for (name,) in rows)
+
+    def may_hide(self, text: str) -> bool:
+        """Whether a statement names a routine, or a table with a trigger, that may take locks back."""
+        return bool(self._hiding) and not self._hiding.isdisjoint(_words(text))
 
     def close(self) -> None:
         """Close the sessions."""
@@ -232,9 +242,13 @@ class _Drive:
                 self._free.append(gate)
 
 
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}
+
+
 def _tables_to_stop_at(catalog: RelationCatalog, text: str) -> list[Relation]:
     """Tables that the text names, with those that its indexes belong to; all, if it names none."""
-    words = {word.lower() for word in _WORD.findall(text)}
+    words = _words(text)
     tables = [each for each in catalog.existing() if each.relkind in ("r", "p")]
     of_indexes = {each.table_oid for each in catalog.existing() if each.name.lower() in words}
     named = [each for each in tables if each.name.lower() in words or each.oid in of_indexes]

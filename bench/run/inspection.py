@@ -36,6 +36,8 @@ TELL_NOTHING = frozenset(
 )
 """Kinds that neither rewrite nor scan, and after which SET TRANSACTION may still come."""
 
+_MAKE_ROUTINES = frozenset({"CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TRIGGER"})
+
 
 class Inspection:
     """Looks at the session ``conn`` between its statements, and into those that outlast their locks."""
@@ -56,6 +58,8 @@ class Inspection:
         """What the last probe of the open transaction found."""
         self._unnamed: set[int] = set()
         self._learned = False
+        if watch.stepper is not None:
+            watch.stepper.learn(conn)
 
     @property
     def holds(self) -> list[Hold]:
@@ -80,6 +84,8 @@ class Inspection:
         if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
             return
         existing = held.only(self._catalog.existing_oids)
+        if self._watch.stepper is not None and statement.kind in _MAKE_ROUTINES:
+            self._watch.stepper.learn(self._conn)
         if statement.kind == "ROLLBACK TO":
             self._inside.go_back(held.oids)
         elif existing.relations:
@@ -127,7 +133,8 @@ class Inspection:
     def stepping(self, statement: Statement, position: int, *, may_commit: bool = False) -> Iterator[None]:
         """Make a statement wait half-way, again and again, if its locks may be gone at its end."""
         stepper = self._watch.stepper
-        if stepper is None or not (may_commit or statement.kind in ("CALL", "DO")):
+        hides = may_commit or statement.kind in ("CALL", "DO")
+        if stepper is None or not (hides or stepper.may_hide(statement.text)):
             yield
             return
         clock = self._watch.source

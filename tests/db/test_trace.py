@@ -212,6 +212,21 @@ def test_an_exception_block_takes_its_locks_back(traced: Trace) -> None:
     assert locks(only(traced(script))) == {("lone", "ACCESS EXCLUSIVE", "frozen")}
 
 
+@pytest.mark.parametrize("statement", ["SELECT tries();", "INSERT INTO child (parent_id) VALUES (1);"])
+def test_so_does_one_in_a_function_and_in_a_trigger(traced: Trace, statement: str) -> None:
+    body = """BEGIN
+        BEGIN ALTER TABLE lone ADD COLUMN x int; RAISE EXCEPTION 'no'; EXCEPTION WHEN others THEN NULL; END;
+        RETURN NULL;
+    END"""
+    run = traced(
+        f"CREATE FUNCTION tries() RETURNS int LANGUAGE plpgsql AS $${body}$$;"
+        f"CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $${body}$$;"
+        f"CREATE TRIGGER t AFTER INSERT ON child EXECUTE FUNCTION fires(); {statement}"
+    )
+    assert run.outcome == "applied", run.error
+    assert ("lone", "ACCESS EXCLUSIVE", "frozen") in locks(run.statements[-1])
+
+
 @pytest.mark.parametrize("frame", ["{}", "BEGIN; UPDATE lone SET id = 0; {} COMMIT;"])
 def test_an_error_takes_the_locks_with_it(traced: Trace, frame: str) -> None:
     run = traced(frame.format("ALTER TABLE child ALTER COLUMN note SET NOT NULL;"))
