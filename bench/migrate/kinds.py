@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
@@ -58,19 +59,38 @@ class StatementFacts:
     """Fails outside a transaction block, so that a block put round it would hide the failure."""
     sets_local: bool = False
     """Sets something until the end of the transaction; outside a block it has no effect."""
-    relations: tuple[RelationName, ...] = ()
-    """Relations that it names, in order, each once; not those inside the bodies of functions and DO."""
     parsed: bool = True
     """False where only the leading keywords were understood."""
 
 
 def classify(text: str) -> StatementFacts:
-    """Classify one statement; never fails, whatever the text."""
+    """Classify one statement; never fails, whatever the text. What was classified lately is remembered."""
+    return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS else _classify(text)
+
+
+def _classify(text: str) -> StatementFacts:
     if len(text) <= PARSED_CHARACTERS and (statement := _parse_one(text)) is not None:
         node = statement.WhichOneof("node")
         if node is not None:
-            return _facts(node, getattr(statement, node), statement)
+            return _facts(node, getattr(statement, node))
     return _facts_by_keywords(leading_keywords(text))
+
+
+_REMEMBERED_CHARACTERS = 2000
+_remembered = lru_cache(maxsize=20_000)(_classify)
+"""A file's statements are classified when it is read, and again in every repeat."""
+
+
+def named_relations(text: str) -> tuple[RelationName, ...]:
+    """Relations that a statement names, in order, each once; not those inside the bodies of functions and DO.
+
+    None where only the leading keywords are understood.
+    """
+    statement = _parse_one(text) if len(text) <= PARSED_CHARACTERS else None
+    node = statement.WhichOneof("node") if statement is not None else None
+    if statement is None or node is None:
+        return ()
+    return tuple(dict.fromkeys(_relations(node, getattr(statement, node), statement)))
 
 
 def _parse_one(text: str) -> Any | None:
@@ -81,7 +101,7 @@ def _parse_one(text: str) -> Any | None:
     return statements[0].stmt if len(statements) == 1 else None
 
 
-def _facts(node: str, statement: Any, root: Any) -> StatementFacts:
+def _facts(node: str, statement: Any) -> StatementFacts:
     control = _transaction_control(statement) if node == "transaction_stmt" else None
     return StatementFacts(
         kind=command_of(node, statement),
@@ -92,7 +112,6 @@ def _facts(node: str, statement: Any, root: Any) -> StatementFacts:
         or node == "lock_stmt"
         or (node == "declare_cursor_stmt" and not statement.options & _CURSOR_WITH_HOLD),
         sets_local=node == "constraints_set_stmt" or (node == "variable_set_stmt" and _sets_local(statement)),
-        relations=tuple(dict.fromkeys(_relations(node, statement, root))),
     )
 
 

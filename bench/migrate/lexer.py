@@ -10,8 +10,9 @@ Python before 3.11.5 matches them wrongly: https://github.com/python/cpython/iss
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Container
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 WHITE_SPACE = " \t\n\r\f\v"
 
@@ -24,7 +25,7 @@ _COMMENT_MARK = re.compile(r"/\*|\*/")
 _ESCAPE_STRING = re.compile(r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*'(?!')", re.DOTALL)
 _CONTINUATION = re.compile(r"(?:[ \t\f\v]++|--[^\n\r]*+)*[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*'")
 _DOLLAR_QUOTE = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$")
-_VARIABLE = re.compile(
+REFERENCE = re.compile(
     rf""":(?:([{_LETTER}0-9]++)|'([{_LETTER}0-9]++)'|"([{_LETTER}0-9]++)"|\{{\?([{_LETTER}0-9]++)\}})"""
 )
 
@@ -51,17 +52,52 @@ _ROUTINE = _uneventful("begin", "case", "end")
 _COPY = _uneventful("from")
 
 
+ReferenceForm = Literal["plain", "literal", "identifier", "test"]
+_FORMS: tuple[ReferenceForm, ...] = ("plain", "literal", "identifier", "test")
+
+
+class Reference(NamedTuple):
+    """``:name``, ``:'name'``, ``:"name"`` or ``:{?name}`` outside quotes and comments."""
+
+    offset: int
+    """Of its colon."""
+    end: int
+    name: str
+    form: ReferenceForm
+
+
+@dataclass(slots=True)
+class Nesting:
+    """How deep a statement is at some point; it goes on from there after a variable or a meta-command."""
+
+    words: list[str] = field(default_factory=list)
+    """Its leading words, in lower case, up to four."""
+    in_head: bool = True
+    """Whether nothing but these words and space has come."""
+    parentheses: int = 0
+    blocks: int = 0
+    """Of ``BEGIN ATOMIC … END``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Where a statement ends, and what stands in it that only psql understands."""
+    """Where a statement ends or is interrupted, and what stands in it that only psql understands."""
 
     position: int
-    """Offset after the semicolon, of the backslash, or of the end of the text."""
-    by: Literal["semicolon", "backslash", "end"]
+    """Offset after the semicolon, of the backslash or the reference, or of the end of the text."""
+    by: Literal["semicolon", "backslash", "reference", "end"]
     copies_stdin: bool
     """``COPY … FROM stdin``: its rows follow in the file."""
     variables: tuple[tuple[int, str], ...]
-    """(offset, name) of each ``:name``, ``:'name'``, ``:"name"`` that psql would replace if it is set."""
+    """(offset, name) of each reference that was passed over, which psql would replace if it is set."""
+    reference: Reference | None = None
+    """The one that ``position`` is of."""
+
+
+def reference_at(found: re.Match[str]) -> Reference:
+    """The reference that :data:`REFERENCE` has matched."""
+    form = found.lastindex or 1
+    return Reference(found.start(), found.end(), found[form], _FORMS[form - 1])
 
 
 def skip_space(text: str, position: int) -> int:
@@ -81,44 +117,88 @@ def skip_space(text: str, position: int) -> int:
 
 def leading_words(text: str, count: int, position: int = 0) -> list[str]:
     """Up to ``count`` words from ``position`` on, as written, until anything else than space comes."""
+    return _read_words(text, count, position)[0]
+
+
+def _read_words(text: str, count: int, position: int) -> tuple[list[str], int]:
+    """The words, and the offset of what comes after them and the space behind them."""
     words: list[str] = []
     position = skip_space(text, position)
     while len(words) < count and (word := _WORD.match(text, position)):
         words.append(word[0])
         position = skip_space(text, word.end())
-    return words
+    return words, position
 
 
-def find_end(text: str, start: int) -> Ending:
-    """Find the end of the statement whose first character of code is at ``start``."""
-    words = [word.lower() for word in leading_words(text, 4, start)]
-    copy = words[:1] == ["copy"]
-    pattern = _COPY if copy else _ROUTINE if _defines_routine(words) else _PLAIN
+def find_end(
+    text: str, start: int, nesting: Nesting | None = None, replaced: Container[str] | None = None
+) -> Ending:
+    """Find the end of the statement whose first character of code is at ``start``.
+
+    With a ``nesting``, the statement goes on at ``start``, and the nesting is brought up to date. With
+    ``replaced``, the search stops at the first reference to one of these variables, and at ``:{?name}``.
+    """
+    nesting = nesting or Nesting()
+    head_end = _read_head(nesting, text, start)
+    copy = nesting.words[:1] == ["copy"]
+    routine = _defines_routine(nesting.words)
+    pattern = _COPY if copy else _ROUTINE if routine else _PLAIN
     length = len(text)
     variables: list[tuple[int, str]] = []
+    reference: Reference | None = None
     copies_stdin = False
-    parentheses = blocks = 0
+    by: Literal["semicolon", "backslash", "reference", "end"] = "end"
     position = start
     while (position := _end(pattern, text, position)) < length:
         char = text[position]
-        if char == ";" and parentheses == 0 and blocks == 0:
-            return Ending(position + 1, "semicolon", copies_stdin, tuple(variables))
+        if char == ";" and nesting.parentheses == 0 and nesting.blocks == 0:
+            position, by = position + 1, "semicolon"
+            break
         if char == "\\":
-            return Ending(position, "backslash", copies_stdin, tuple(variables))
+            by = "backslash"
+            break
         if char == "(":
-            parentheses += 1
+            nesting.parentheses += 1
         elif char == ")":
-            parentheses = max(parentheses - 1, 0)
-        token_end = _token_end(text, position, char)
-        if char == ":" and (variable := _VARIABLE.match(text, position)):
-            variables.append((position, variable[variable.lastindex or 0]))
-        elif char.isalpha() and text[token_end - 1] != "'" and parentheses == 0:
+            nesting.parentheses = max(nesting.parentheses - 1, 0)
+        reference = _reference(text, position) if char == ":" else None
+        if reference and _is_replaced(reference, replaced):
+            by = "reference"
+            break
+        token_end = reference.end if reference else _token_end(text, position, char)
+        if reference:
+            variables.append((position, reference.name))
+        elif char.isalpha() and text[token_end - 1] != "'" and nesting.parentheses == 0:
             if copy:
                 copies_stdin = copies_stdin or _names_stdin(text, token_end)
-            else:
-                blocks = _nesting(blocks, text[position:token_end].lower())
+            elif routine:
+                nesting.blocks = _nesting(nesting.blocks, text[position:token_end].lower())
         position = token_end
-    return Ending(length, "end", copies_stdin, tuple(variables))
+    nesting.in_head = nesting.in_head and position == head_end
+    return Ending(position, by, copies_stdin, tuple(variables), reference if by == "reference" else None)
+
+
+def copies_stdin(text: str) -> bool:
+    """Whether a whole statement is ``COPY … FROM stdin``."""
+    return find_end(text, skip_space(text, 0)).copies_stdin
+
+
+def _read_head(nesting: Nesting, text: str, start: int) -> int:
+    """Read on in the leading words, and return where they end; ``start`` where they have ended before."""
+    if not nesting.in_head:
+        return start
+    words, end = _read_words(text, 4 - len(nesting.words), start)
+    nesting.words += [word.lower() for word in words]
+    return end
+
+
+def _reference(text: str, position: int) -> Reference | None:
+    found = REFERENCE.match(text, position)
+    return reference_at(found) if found else None
+
+
+def _is_replaced(reference: Reference, replaced: Container[str] | None) -> bool:
+    return replaced is not None and (reference.form == "test" or reference.name in replaced)
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -153,7 +233,7 @@ def _names_stdin(text: str, position: int) -> bool:
 
 
 def _token_end(text: str, position: int, char: str) -> int:
-    """Offset after the quoted text, comment, variable, word or single character at ``position``."""
+    """Offset after the quoted text, comment, word or single character at ``position``."""
     if char in "'\"":
         return len(text)  # nothing closes it, or it would have been passed over
     if char in "eE" and text.startswith("'", position + 1):
@@ -162,7 +242,7 @@ def _token_end(text: str, position: int, char: str) -> int:
         return _after(text, tag[0], tag.end())
     if char == "/":
         return _after_comment(text, position) or len(text)
-    return max(_end(_VARIABLE, text, position), _end(_WORD, text, position), position + 1)
+    return max(_end(_WORD, text, position), position + 1)
 
 
 def _after(text: str, closing: str, position: int) -> int:

@@ -1,53 +1,57 @@
-"""psql's meta-commands in a migration file: which change nothing in the database, and which are refused."""
+"""psql's meta-commands in a migration file: which act, which change nothing, and which are refused."""
 
 from __future__ import annotations
 
 import re
 
-_NAME = re.compile(r"\\([^\s\\]*)")
+_NAME = re.compile(r"\\([^ \t\n\r\f\v\\]*)")
 # Up to the end of the line or the next backslash outside quotes, as psqlscanslash.l reads arguments.
 _ARGUMENTS = re.compile(r"""(?:'(?:[^'\\\n]|\\[^\n])*'|"[^"\n]*+"|`[^`\n]*+`|[^\\\n'"`]++|['"`][^\n]*+)*""")
+_PIPE = re.compile(r"[ \t\r\f\v]*+\|")
+_LINE = re.compile(r"[^\n]*+")
+
+INCLUDES = frozenset({"i", "include", "ir", "include_relative"})
+RELATIVE_INCLUDES = frozenset({"ir", "include_relative"})
+CONDITIONALS = frozenset({"if", "elif", "else", "endif"})
+SENDS = frozenset({"g", "gx"})
+"""They end a statement, as a semicolon does."""
+
+_WHOLE_LINE = frozenset({"copy", "!"})
+_MAY_PIPE = frozenset({"g", "gx", "o", "out", "w", "write"})
 
 _PRINTS = frozenset({"echo", "qecho", "warn"})
 _DISPLAY = frozenset(
-    {"timing", "pset", "x", "a", "t", "f", "C", "H", "T", "errverbose", "conninfo", "unset"}
+    {"timing", "pset", "x", "a", "t", "f", "C", "H", "T", "errverbose", "conninfo"}
     | {"restrict", "unrestrict"}
     | {"d", "d+", "df", "df+", "di", "di+", "dn", "dp", "ds", "dt", "dt+", "du", "dv", "dv+", "dx", "l", "z"}
 )
 """They change psql's output alone; ``\\restrict`` and ``\\unrestrict`` frame the files of pg_dump."""
 
-_HARMFUL_SETTINGS = {
-    "AUTOCOMMIT": "on",
-    "ON_ERROR_STOP": "on",
-    "ON_ERROR_ROLLBACK": "off",
-    "SINGLELINE": "off",
-    "SINGLESTEP": "off",
-}
-"""Settings of psql that decide what is sent, with the value that a rehearsal keeps to."""
-_VALUES = {
-    "on": frozenset({"", "on", "true", "yes", "1"}),
-    "off": frozenset({"off", "false", "no", "0"}),
-}
-
+_SHELL = "a rehearsal runs no shell commands"
+_ONE_DATABASE = "a migration is rehearsed in one database, on one connection"
+_IN_SQL = "work with the value in SQL, for example in a DO block"
+_NO_PARAMETERS = "write the values into the statement, and end it with a semicolon"
 _HINTS = {
-    "i": "put the included file's statements into this file",
-    "ir": "put the included file's statements into this file",
-    "include": "put the included file's statements into this file",
-    "include_relative": "put the included file's statements into this file",
-    "copy": "write COPY … FROM stdin with the rows below it",
-    "g": "end the statement with a semicolon",
-    "gx": "end the statement with a semicolon",
     "gexec": "write the statements out, or run them by EXECUTE in a DO block",
-    "gset": "work with the value in SQL, for example in a DO block",
-    "c": "a migration is rehearsed in one database, on one connection",
-    "connect": "a migration is rehearsed in one database, on one connection",
-    "!": "a rehearsal runs no shell commands",
+    "gset": _IN_SQL,
+    "gdesc": "remove it: it describes a statement without running it",
+    "crosstabview": "end the statement with a semicolon",
+    "watch": "end the statement with a semicolon",
+    "bind": _NO_PARAMETERS,
+    "bind_named": _NO_PARAMETERS,
+    "parse": _NO_PARAMETERS,
+    "getenv": "\\set the variable to its value",
+    "prompt": "\\set the variable to its value",
+    "cd": "write the directory into the names of the files",
+    "c": _ONE_DATABASE,
+    "connect": _ONE_DATABASE,
+    "!": _SHELL,
     ";": "end the statement with a plain semicolon",
     "q": "remove it, and what stands after it",
     "quit": "remove it, and what stands after it",
+    "r": "remove it, and the statement before it",
+    "reset": "remove it, and the statement before it",
 }
-for _conditional in ("if", "elif", "else", "endif"):
-    _HINTS[_conditional] = "write the condition in SQL, for example in a DO block"
 
 
 def command_end(text: str, position: int) -> int:
@@ -55,10 +59,19 @@ def command_end(text: str, position: int) -> int:
 
     It ends before the end of its line, before the next meta-command, or after ``\\\\``.
     """
+    if text.startswith("\\;", position):
+        return position + 2
     name = _NAME.match(text, position)
-    arguments = _ARGUMENTS.match(text, name.end() if name else position + 1)
-    end = arguments.end() if arguments else position + 1
+    arguments = name.end() if name else position + 1
+    if name and (name[1] in _WHOLE_LINE or (name[1] in _MAY_PIPE and _PIPE.match(text, arguments))):
+        return _end(_LINE, text, arguments)
+    end = _end(_ARGUMENTS, text, arguments)
     return end + 2 if text.startswith("\\\\", end) else end
+
+
+def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.match(text, position)
+    return found.end() if found else position
 
 
 def command_name(command: str) -> str:
@@ -69,16 +82,20 @@ def command_name(command: str) -> str:
     return name[1] if name else ""
 
 
+def command_arguments(command: str) -> str:
+    """What follows the name, without the ``\\\\`` that ends it."""
+    rest = command[1 + len(command_name(command)) :]
+    return rest if command_name(command) in _WHOLE_LINE else rest.removesuffix("\\\\")
+
+
 def refusal(command: str) -> str | None:
-    """What to try instead of the command, or None where it changes nothing in the database."""
+    """What to try instead of a command that does not act here, or None where it changes nothing."""
     name = command_name(command)
-    arguments = command[1 + len(name) :].removesuffix("\\\\").split()
+    arguments = command_arguments(command).split()
     if name in _PRINTS:
         return None
     if "`" in command:
-        return _HINTS["!"]
-    if name == "set":
-        return _refuse_setting(arguments)
+        return _SHELL
     if name == "encoding":
         utf8 = [word.strip("'").lower().replace("-", "") for word in arguments] in (["utf8"], ["unicode"])
         return None if utf8 else "migration files are read as UTF-8"
@@ -87,19 +104,3 @@ def refusal(command: str) -> str | None:
     if name in _DISPLAY:
         return None
     return _HINTS.get(name, "remove it: only SQL is rehearsed")
-
-
-def _refuse_setting(arguments: list[str]) -> str | None:
-    name, value = (*arguments, "", "")[:2]
-    kept = _HARMFUL_SETTINGS.get(name)
-    if kept is None or value.strip("'").lower() in _VALUES[kept]:
-        return None
-    return f"a rehearsal keeps to {name} {kept}"
-
-
-def set_name(command: str) -> str | None:
-    """Name of the variable that the command sets, if it sets one."""
-    if command_name(command) != "set":
-        return None
-    arguments = command[len("\\set") :].split()
-    return arguments[0] if arguments else None

@@ -1,214 +1,242 @@
-"""Reading of a migration file: its statements, exactly as they stand there."""
+"""Reading of a migration file: the statements that psql would send for it, in order."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from bench.errors import UsageError
+from bench.migrate.arguments import Argument, BadArgument, read_arguments
+from bench.migrate.assembly import assemble, is_empty
+from bench.migrate.clientcopy import read_copy
+from bench.migrate.conditionals import Conditionals, Undo
 from bench.migrate.kinds import classify
-from bench.migrate.lexer import WHITE_SPACE, Ending, find_end, skip_space
-from bench.migrate.metacommand import command_end, command_name, refusal, set_name
-from bench.migrate.syntax import parses
-from bench.model.statement import Statement
-
-_BYTE_ORDER_MARK = "\ufeff"
-_BLANK = re.compile(r"[ \t\n\r\f\v]*+")
-_REST_OF_LINE = re.compile(r"[ \t\r\f\v]*+(?:--[^\n\r]*+\r?)?(?:\n|\Z)")
-_END_OF_ROWS = re.compile(r"^\\\.\r?(?:\n|\Z)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a file; the texts of a file's pieces, joined, are the file."""
-
-    kind: Literal["statement", "rows", "command", "space"]
-    """``rows``: what follows ``COPY … FROM stdin``; ``command``: of psql; ``space``: nothing to execute."""
-    text: str
-    """A statement's begins with the comments before it and ends with its semicolon."""
-    line: int
-    """Line of its first character, from 1."""
-    column: int
-    """Column of its first character, from 1."""
-    code: int = 0
-    """For a statement, offset of the first character that is neither white space nor comment."""
-    closed: bool = True
-    """For a statement, whether a semicolon ends it."""
-    copies_stdin: bool = False
-    """For a statement, whether it is ``COPY … FROM stdin``."""
-    variables: tuple[tuple[int, str], ...] = ()
-    """For a statement, (offset, name) of each ``:name`` that psql would replace if it is set."""
+from bench.migrate.metacommand import (
+    CONDITIONALS,
+    INCLUDES,
+    RELATIVE_INCLUDES,
+    SENDS,
+    command_arguments,
+    command_name,
+    refusal,
+)
+from bench.migrate.pieces import Cutter, Piece
+from bench.migrate.source import find_file, name_beside, read_text
+from bench.migrate.variables import Variables, parse_boolean
+from bench.model.statement import Statement, Stretch
 
 
-class _Cutter:
-    """Cuts a text from its beginning on, and counts the lines."""
+def read_statements(path: Path, variables: Mapping[str, str] | None = None) -> tuple[Statement, ...]:
+    """Read the statements of a file and of those that it includes; none where it holds only comments.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = 0
-        self.pieces: list[Piece] = []
-        self._line = 1
-        self._column = 1
+    ``variables`` are psql's, by name: those that ``psql -v`` would set, and those that psql has from the
+    server. Files that a command names are looked for in the working directory, as psql does, and then
+    beside the file that names them.
 
-    def cut(self, kind: Literal["rows", "command", "space"], end: int) -> None:
-        """Cut off what lies before ``end``; rows are kept where they are none, too."""
-        if end > self.position or kind == "rows":
-            self._append(Piece(kind, self.text[self.position : end], self._line, self._column))
+    UsageError, with file and line: a file that cannot be read, is not UTF-8 or holds a NUL; a meta-command
+    that cannot be rehearsed, or is used wrongly; a variable that is not set, or not known beforehand.
+    """
+    session = _Session(path, Variables(variables))
+    _Script(path, session).read()
+    return tuple(session.statements)
 
-    def cut_statement(self, code: int, ending: Ending) -> None:
-        """Cut off the statement whose first character of code is at ``code``."""
-        start = self.position
-        self._append(
-            Piece(
-                "statement",
-                self.text[start : ending.position],
-                self._line,
-                self._column,
-                code=code - start,
-                closed=ending.by == "semicolon",
-                copies_stdin=ending.copies_stdin,
-                variables=tuple((offset - start, name) for offset, name in ending.variables),
+
+@dataclass(slots=True)
+class _Session:
+    """What a file shares with those that it includes."""
+
+    migration: Path
+    variables: Variables
+    statements: list[Statement] = field(default_factory=list)
+    including: list[tuple[Path, int]] = field(default_factory=list)
+    """The files that wait for the end of one that they include, each with the line that names it."""
+
+
+class _Script:
+    """One file, read from its beginning to its end."""
+
+    def __init__(self, path: Path, session: _Session) -> None:
+        self._path = path
+        self._session = session
+        self._file = None if path == session.migration else name_beside(path, session.migration)
+        self._cutter = Cutter(read_text(path), str(path))
+        self._conditionals = Conditionals(self._mark)
+        self._open: list[Piece] = []
+        """Parts of a statement that meta-commands have interrupted."""
+
+    def read(self) -> None:
+        """Add the file's statements to those of the session."""
+        # psql replaces nothing in a branch that it skips.
+        while (piece := self._cutter.next(self._values if self._conditionals.active else None)) is not None:
+            if piece.kind == "command":
+                self._command(piece)
+            elif piece.kind == "statement" and self._conditionals.active:
+                self._open.append(piece)
+                if piece.closed:
+                    self._end_statement()
+        if (line := self._conditionals.open_line) is not None:
+            raise UsageError(f"{self._path}:{line}: psql's \\if has no \\endif", hint="add \\endif")
+        if self._open:
+            self._end_statement()
+
+    @property
+    def _values(self) -> Variables:
+        return self._session.variables
+
+    def _mark(self) -> Undo:
+        count, nesting = len(self._open), copy(self._cutter.nesting)
+
+        def undo() -> None:
+            del self._open[count:]
+            self._cutter.nesting = nesting
+
+        return undo
+
+    def _end_statement(self) -> None:
+        pieces, self._open = self._open, []
+        if is_empty(pieces):
+            return
+        statement, copies = assemble(self._path, pieces, len(self._session.statements), self._file)
+        if copies:
+            last = pieces[-1]
+            rows = self._rows(last.line + last.text.count("\n"))
+            statement = replace(statement, copy_data=rows)
+        self._session.statements.append(statement)
+
+    def _rows(self, line: int) -> str:
+        for piece in self._cutter.rows():
+            if piece.kind == "rows":
+                return piece.text
+        raise UsageError(
+            f"{self._path}:{line}: text after COPY … FROM stdin on the same line",
+            hint="the rows begin on the next line; move what follows below them",
+        )
+
+    def _command(self, piece: Piece) -> None:
+        """Do what psql does, or say what to try where that cannot be."""
+        name = command_name(piece.text)
+        if name in CONDITIONALS:
+            self._conditional(piece, name)
+        elif not self._conditionals.active:
+            if name == ".":
+                raise self._refused(piece, "psql reads the rows of a COPY that it skips as SQL; use INSERT")
+        elif name in SENDS:
+            self._send(piece)
+        elif name == "set":
+            self._set(piece)
+        elif name == "unset":
+            self._unset(piece)
+        elif name in INCLUDES:
+            self._include(piece, relative=name in RELATIVE_INCLUDES)
+        elif name == "copy":
+            self._copy(piece)
+        elif (hint := refusal(piece.text)) is not None:
+            raise self._refused(piece, hint)
+
+    def _refused(self, piece: Piece, hint: str, why: str = "cannot be rehearsed") -> UsageError:
+        return UsageError(f"{self._path}:{piece.line}: psql's \\{command_name(piece.text)} {why}", hint=hint)
+
+    def _arguments(self, piece: Piece) -> list[Argument]:
+        try:
+            return read_arguments(command_arguments(piece.text), self._values)
+        except BadArgument as error:
+            raise self._refused(piece, "write the argument out", f"has {error}") from None
+        except LookupError as error:
+            raise self._refused(
+                piece, str(error.args[0]), "has a variable that is not known before the migration runs"
+            ) from None
+
+    def _conditional(self, piece: Piece, name: str) -> None:
+        def condition() -> bool:
+            text = " ".join(argument.text for argument in self._arguments(piece))
+            value = parse_boolean(text)
+            if value is None:
+                hint = "write true or false, on or off, 1 or 0, or \\set the variable to one of them"
+                raise self._refused(piece, hint, f'has no condition that is true or false: "{text}"')
+            return value
+
+        try:
+            if name == "if":
+                self._conditionals.begin(piece.line, condition)
+            elif name == "elif":
+                self._conditionals.next_branch(condition)
+            elif name == "else":
+                self._conditionals.last_branch()
+            else:
+                self._conditionals.end()
+        except ValueError as error:
+            raise self._refused(piece, str(error), "is out of place") from None
+
+    def _send(self, piece: Piece) -> None:
+        if self._cutter.nesting is None:
+            raise self._refused(piece, "remove it, or write out the statement that it would run again")
+        if self._arguments(piece):
+            raise self._refused(
+                piece, "end the statement with a semicolon", "with arguments cannot be rehearsed"
+            )
+        self._cutter.nesting = None
+        self._end_statement()
+
+    def _set(self, piece: Piece) -> None:
+        name, *values = [argument.text for argument in self._arguments(piece)] or [""]
+        if not name:
+            return  # it prints all variables
+        try:
+            self._values.set(name, "".join(values))
+        except ValueError as error:
+            raise self._refused(piece, str(error)) from None
+
+    def _unset(self, piece: Piece) -> None:
+        name, *_ = [argument.text for argument in self._arguments(piece)] or [""]
+        try:
+            self._values.unset(name)
+        except ValueError as error:
+            raise self._refused(piece, str(error)) from None
+
+    def _include(self, piece: Piece, *, relative: bool) -> None:
+        self._must_stand_between(piece)
+        arguments = self._arguments(piece)
+        name = arguments[0].without_semicolons() if arguments else ""
+        path = self._find(piece, name, relative=relative)
+        here = (self._path, piece.line)
+        chain = [*self._session.including, here]
+        if any(path.samefile(waiting) for waiting, _ in chain):
+            places = " → ".join(f"{waiting}:{line}" for waiting, line in chain)
+            raise self._refused(piece, f"{places} → {path}", f"includes {path} again, without end")
+        self._session.including.append(here)
+        _Script(path, self._session).read()
+        self._session.including.pop()
+
+    def _copy(self, piece: Piece) -> None:
+        self._must_stand_between(piece)
+        try:
+            read = read_copy(command_arguments(piece.text))
+        except ValueError as error:
+            raise self._refused(piece, str(error)) from None
+        file = None if read.file is None else str(self._find(piece, read.file))
+        self._session.statements.append(
+            Statement(
+                index=len(self._session.statements),
+                line=piece.line,
+                text=read.sql,
+                kind=classify(read.sql).kind,
+                copy_data=self._rows(piece.line) if file is None else None,
+                file=self._file,
+                copy_file=file,
+                stretches=(Stretch(read.sql, piece.line, piece.column, verbatim=False),),
             )
         )
 
-    def _append(self, piece: Piece) -> None:
-        self.pieces.append(piece)
-        self.position += len(piece.text)
-        lines = piece.text.count("\n")
-        self._line += lines
-        self._column = len(piece.text) - piece.text.rfind("\n") + (0 if lines else self._column - 1)
+    def _find(self, piece: Piece, name: str, *, relative: bool = False) -> Path:
+        path = find_file(name, self._path, relative=relative) if name else None
+        if path is None:
+            where = f'beside "{self._path}"' if relative else f'here or beside "{self._path}"'
+            raise self._refused(piece, f"there is no such file {where}", f'cannot find "{name}"')
+        return path
 
-
-def split_script(text: str) -> list[Piece]:
-    """Split a script where psql does: at semicolons outside quotes, parentheses and routine bodies.
-
-    A comment on the line where a statement ends stays with that line, not with the next statement.
-    Nothing is refused here. Time is linear in the text.
-    """
-    cutter = _Cutter(text)
-    cutter.cut("space", len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0)
-    while cutter.position < len(text):
-        blank = _BLANK.match(text, cutter.position)
-        cutter.cut("space", blank.end() if blank else cutter.position)
-        code = skip_space(text, cutter.position)
-        if code == len(text):
-            cutter.cut("space", code)
-        elif text[code] == ";":
-            cutter.cut("space", code + 1)
-        elif text[code] == "\\":
-            cutter.cut("space", code)
-            cutter.cut("command", command_end(text, code))
-        else:
-            _cut_statement(cutter, code)
-    return cutter.pieces
-
-
-def _cut_statement(cutter: _Cutter, code: int) -> None:
-    """Cut a statement, the rest of its last line if nothing but a comment, and the rows of a COPY."""
-    ending = find_end(cutter.text, code)
-    cutter.cut_statement(code, ending)
-    rest = _REST_OF_LINE.match(cutter.text, cutter.position)
-    if ending.by == "backslash" or not rest:
-        return
-    cutter.cut("space", rest.end())
-    if ending.copies_stdin:
-        mark = _END_OF_ROWS.search(cutter.text, cutter.position)
-        cutter.cut("rows", mark.start() if mark else len(cutter.text))
-        cutter.cut("space", mark.end() if mark else len(cutter.text))
-
-
-def read_statements(path: Path) -> tuple[Statement, ...]:
-    """Read the statements of a file, in order; none where it holds only comments.
-
-    UsageError: the file cannot be read, is not UTF-8 or holds a NUL (with the byte's offset), or uses
-    psql beyond SQL: a meta-command that does something, or a variable (with the line).
-    """
-    pieces = split_script(read_text(path))
-    statements: list[Statement] = []
-    variables_set: set[str] = set()
-    for position, piece in enumerate(pieces):
-        if piece.kind == "command":
-            _refuse_command(path, piece, inside=position > 0 and not pieces[position - 1].closed)
-            variables_set |= {set_name(piece.text) or ""}
-        elif piece.kind == "statement":
-            _refuse_variables(path, piece, variables_set)
-            rows = _rows_after(path, pieces, position) if piece.copies_stdin else None
-            statements.append(_as_statement(len(statements), piece, rows))
-    return tuple(statements)
-
-
-def read_text(path: Path) -> str:
-    """The file's text, line ends as they are. UsageError: unreadable, not UTF-8, or with a NUL."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        raise UsageError(
-            f"{path}: not UTF-8 at byte {error.start} (0x{data[error.start]:02x})",
-            hint="it looks like UTF-16; save it as UTF-8" if utf16 else "save the file as UTF-8",
-        ) from error
-    if (nul := data.find(b"\0")) >= 0:
-        raise UsageError(f"{path}: NUL at byte {nul}", hint="PostgreSQL accepts no NUL in SQL; remove it")
-    return text
-
-
-def _as_statement(index: int, piece: Piece, rows: str | None) -> Statement:
-    text = statement_text(piece)
-    return Statement(
-        index=index,
-        line=piece.line + piece.text.count("\n", 0, piece.code),
-        text=text,
-        kind=classify(text).kind,
-        copy_data=rows,
-        first_line=piece.line,
-        first_column=piece.column,
-    )
-
-
-def statement_text(piece: Piece) -> str:
-    """What is sent: without the final semicolon and outer white space. It starts where the piece starts."""
-    text = piece.text[:-1] if piece.closed else piece.text
-    return text.rstrip(WHITE_SPACE)
-
-
-def _rows_after(path: Path, pieces: Sequence[Piece], position: int) -> str:
-    for piece in pieces[position + 1 : position + 3]:
-        if piece.kind == "rows":
-            return piece.text
-    raise UsageError(
-        f"{path}:{_last_line(pieces[position])}: text after COPY … FROM stdin on the same line",
-        hint="the rows begin on the next line; move what follows below them",
-    )
-
-
-def _last_line(piece: Piece) -> int:
-    return piece.line + piece.text.count("\n")
-
-
-def _refuse_command(path: Path, piece: Piece, *, inside: bool) -> None:
-    """Refuse a meta-command that has an effect, and any inside a statement."""
-    hint = refusal(piece.text)
-    if inside or hint is not None:
-        raise UsageError(
-            f"{path}:{piece.line}: psql's \\{command_name(piece.text)} cannot be rehearsed"
-            f"{' inside a statement' if inside else ''}",
-            hint=hint or "move it between two statements",
-        )
-
-
-def _refuse_variables(path: Path, piece: Piece, variables_set: Set[str]) -> None:
-    """Refuse what psql would replace; ``a[1:n]`` is SQL, which psql leaves alone unless n is set."""
-    for offset, name in piece.variables:
-        if name in variables_set or not parses(statement_text(piece)):
-            line = piece.line + piece.text.count("\n", 0, offset)
-            raise UsageError(
-                f"{path}:{line}: psql's variable :{name} cannot be rehearsed",
-                hint="write the value into the file",
-            )
+    def _must_stand_between(self, piece: Piece) -> None:
+        if self._cutter.nesting is not None:
+            hint = "move it between two statements"
+            raise self._refused(piece, hint, "cannot be rehearsed inside a statement")

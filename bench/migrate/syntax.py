@@ -14,11 +14,6 @@ PARSER_VERSION_NUM = 180000
 """The grammar's server version; a newer server may accept what it refuses."""
 
 
-def parses(text: str) -> bool:
-    """Whether the grammar accepts the text."""
-    return error_in(text) is None
-
-
 def error_in(text: str) -> PgQueryError | None:
     """The grammar's refusal; its ``cursorpos`` counts characters from 1, 0 where it is not known."""
     try:
@@ -29,7 +24,7 @@ def error_in(text: str) -> PgQueryError | None:
 
 
 def check_syntax(path: Path, statements: Iterable[Statement]) -> None:
-    """Raise UsageError for the first statement that the grammar refuses: ``file:line:column: …``.
+    """Raise UsageError for a migration's first statement that the grammar refuses: ``file:line:column: …``.
 
     Meant for servers up to the grammar's version (:data:`PARSER_VERSION_NUM`).
     """
@@ -38,6 +33,6 @@ def check_syntax(path: Path, statements: Iterable[Statement]) -> None:
         if error is not None:
             line, column = statement.locate(max(error.cursorpos, 1))
             raise UsageError(
-                f"{path}:{line}:{column}: {error.message}",
+                f"{statement.path(path)}:{line}:{column}: {error.message}",
                 hint="correct the statement; a server extension's own syntax cannot be checked beforehand",
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from bench.model.lock import Lock
@@ -14,15 +16,36 @@ TransactionMode = Literal["file", "own", "none"]
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a statement's text, and where it stands in the file."""
+
+    text: str
+    line: int
+    """Line of its first character, from 1; of the reference or command that it took the place of."""
+    column: int
+    verbatim: bool
+    """Whether it stands there as it is; False for the value of a variable of psql."""
+
+    def locate(self, offset: int) -> tuple[int, int]:
+        """Line and column of the character at ``offset``, from 0."""
+        if not self.verbatim:
+            return self.line, self.column
+        lines = self.text.count("\n", 0, offset)
+        last = self.text.rfind("\n", 0, offset)
+        return self.line + lines, offset - last if lines else self.column + offset
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement, exactly as its file has it."""
+    """One statement, as psql would send it."""
 
     index: int
     """Position in the file, from 0."""
     line: int
     """Line of the first character that is neither white space nor comment, from 1."""
     text: str
-    """The source text: comments before it included, outer white space and final semicolon excluded."""
+    """What is sent: the source text, comments before it included, outer white space and final semicolon
+    excluded, and psql's variables replaced."""
     kind: str
     """Command in words, for example ``ALTER TABLE`` or ``CREATE INDEX CONCURRENTLY``."""
     copy_data: str | None = None
@@ -31,16 +54,27 @@ class Statement:
     """Line of the first character of ``text``, which may be a comment; None: the same as ``line``."""
     first_column: int = 1
     """Column of that character, from 1."""
-
     file: str | None = None
-    """The file that it stands in, where another one included it (``\\i``); None: the migration's own."""
+    """The file that it stands in, where another one included it (``\\i``), as a path from the directory of
+    the migration's file; None: the migration's own."""
+    copy_file: str | None = None
+    """The file whose bytes are the rows of ``COPY … FROM stdin`` (``\\copy``)."""
+    stretches: tuple[Stretch, ...] = ()
+    """The parts of ``text``, where it is not the file's own text; the last one may be longer than that."""
 
     def locate(self, position: int) -> tuple[int, int]:
         """Line and column in the file of the character at ``position`` of the text, all from 1."""
-        before = self.text[: position - 1]
-        lines = before.count("\n")
-        column = len(before) - before.rfind("\n") if lines else self.first_column + len(before)
-        return (self.first_line or self.line) + lines, column
+        offset = position - 1
+        for stretch in self.stretches:
+            if offset < len(stretch.text) or stretch is self.stretches[-1]:
+                return stretch.locate(offset)
+            offset -= len(stretch.text)
+        own = Stretch(self.text, self.first_line or self.line, self.first_column, verbatim=True)
+        return own.locate(offset)
+
+    def path(self, migration: Path) -> Path:
+        """The file that it stands in, given the migration's."""
+        return migration if self.file is None else Path(os.path.normpath(migration.parent / self.file))
 
 
 @dataclass(frozen=True, slots=True)

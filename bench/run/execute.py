@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import psycopg
 from psycopg.rows import TupleRow
 
+from bench.errors import UsageError
 from bench.model.statement import Statement, StatementError
 
+COPY_BYTES = 1 << 17
+"""Of a file at a time; psycopg sends as much at once."""
 _COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
 
 
@@ -16,15 +20,27 @@ def execute(conn: psycopg.Connection[TupleRow], statement: Statement) -> int | N
     """Send the statement's own text and wait for its end.
 
     Returns the rows that it returned or changed, None for a command that has no such count.
-    Raises psycopg.Error.
+    Raises psycopg.Error; UsageError where the file of a ``\\copy`` can no longer be read.
     """
     with conn.cursor() as cursor:
-        if statement.copy_data is not None:
+        if statement.copy_file is not None:
+            _copy_file(cursor, statement.text, Path(statement.copy_file))
+        elif statement.copy_data is not None:
             with cursor.copy(statement.text.encode()) as copy:
                 copy.write(statement.copy_data)
         else:
             cursor.execute(statement.text.encode(), prepare=False)
         return cursor.rowcount if cursor.rowcount >= 0 else None
+
+
+def _copy_file(cursor: psycopg.Cursor[TupleRow], text: str, path: Path) -> None:
+    """Send the file's bytes as they are, a part at a time, as psql does."""
+    try:
+        with path.open("rb") as rows, cursor.copy(text.encode()) as copy:
+            while part := rows.read(COPY_BYTES):
+                copy.write(part)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def describe_error(error: psycopg.Error, statement: Statement) -> StatementError:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import struct
-import subprocess
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -15,64 +10,14 @@ from random import Random
 import pytest
 from postgast import PgQueryError, scan
 from postgast import pg_query_pb2 as tree
+from psql_recorder import PROGRAMS, Recorder
 
-from bench.migrate.script import split_script, statement_text
-from bench.pg.binaries import find_installations
-from bench.pg.embedded import embedded_installation
+from bench.migrate.pieces import split_script, statement_text
 
 MARK = "SELECT 'end of file'"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 Split = Callable[[Sequence[str]], list[list[str]]]
-
-
-class Recorder:
-    """Answers every query with success, and COPY … FROM stdin by taking rows; keeps the queries."""
-
-    def __init__(self) -> None:
-        self.queries: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-
-    def serve_one(self) -> None:
-        """Serve one session to its end."""
-        connection, _ = self._listener.accept()
-        with connection, connection.makefile("rb") as stream:
-            stream.read(struct.unpack("!i", stream.read(4))[0] - 4)
-            parameters = {
-                "client_encoding": "UTF8",
-                "standard_conforming_strings": "on",
-                "server_version": "15.0",
-            }
-            connection.sendall(_message(b"R", struct.pack("!i", 0)))
-            for name, value in parameters.items():
-                connection.sendall(_message(b"S", f"{name}\0{value}\0".encode()))
-            connection.sendall(_message(b"Z", b"I"))
-            while (kind := stream.read(1)) not in (b"", b"X"):
-                body = stream.read(struct.unpack("!i", stream.read(4))[0] - 4)
-                if kind == b"Q":
-                    self.queries.append(body[:-1].decode())
-                    if re.search(r"\bfrom\s+std(in|out)\b[^']*$", self.queries[-1], re.IGNORECASE):
-                        connection.sendall(_message(b"G", struct.pack("!bh", 0, 0)))
-                        continue
-                if kind in b"Qcf":
-                    connection.sendall(_message(b"C", b"SET\0") + _message(b"Z", b"I"))
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def _message(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("!i", len(body) + 4) + body
-
-
-def _programs() -> dict[str, Path]:
-    """psql of each installation, by major version: psql's own lexer has changed over time."""
-    found = [embedded_installation(), *find_installations()]
-    return {str(each.major): each.bindir / "psql" for each in found if (each.bindir / "psql").is_file()}
-
-
-PROGRAMS = _programs()
 
 
 @pytest.fixture(params=PROGRAMS, scope="module")
@@ -81,23 +26,15 @@ def split_by_psql(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     directory = tmp_path_factory.mktemp("scripts")
 
     def split(scripts: Sequence[str]) -> list[list[str]]:
-        recorder = Recorder()
         arguments = []
         for number, script in enumerate(scripts):
             (directory / f"{number}.sql").write_bytes(script.encode())
             arguments += ["-f", str(directory / f"{number}.sql"), "-c", MARK]
-        server = threading.Thread(target=recorder.serve_one)
-        server.start()
-        conninfo = f"host=127.0.0.1 port={recorder.port} user=u dbname=d sslmode=disable gssencmode=disable"
-        done = subprocess.run(
-            [PROGRAMS[request.param], "-X", "-q", "-d", conninfo, *arguments],
-            capture_output=True, text=True, timeout=60, check=False,
-            env={"PATH": os.environ["PATH"], "PGCLIENTENCODING": "UTF8"},
-        )  # fmt: skip
-        server.join(timeout=20)
+        recorder = Recorder()
+        session = recorder.record(PROGRAMS[request.param], arguments)
         recorder.close()
-        assert done.returncode == 0, done.stderr
-        return list(_between_marks(recorder.queries))
+        assert session.returncode == 0, session.errors
+        return list(_between_marks([each.query for each in session.sent]))
 
     return split
 

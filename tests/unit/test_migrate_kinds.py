@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.migrate.kinds import PARSED_CHARACTERS, RelationName, classify
+from bench.migrate.kinds import PARSED_CHARACTERS, RelationName, classify, named_relations
 
 KINDS = {
     "ALTER TABLE a ADD b int": "ALTER TABLE",
@@ -175,7 +175,7 @@ def test_sets_local(text: str, local: bool) -> None:
     ],
 )
 def test_relations_as_written(text: str, relations: list[tuple[str | None, str]]) -> None:
-    assert sorted(classify(text).relations, key=str) == sorted(
+    assert sorted(named_relations(text), key=str) == sorted(
         (RelationName(*relation) for relation in relations), key=str
     )
 

@@ -1,0 +1,5 @@
+\if :flag
+SELECT 'flag';
+\else
+SELECT 'no flag';
+\endif

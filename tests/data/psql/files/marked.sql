@@ -1,0 +1,3 @@
+﻿SELECT 4 AS marked;
+SELECT 'a
+b';

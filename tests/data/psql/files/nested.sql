@@ -1,0 +1,3 @@
+\i deep/in_deep.sql
+\ir deep/relative.sql
+SELECT 7 AS outer;

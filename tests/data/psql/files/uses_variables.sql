@@ -1,0 +1,2 @@
+SELECT :n, :'name', :"name";
+\set from_included yes
