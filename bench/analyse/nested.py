@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from bench.analyse.plans import heaviest_node, nodes
 from bench.analyse.quantity import count
 from bench.analyse.summary import StatementSummary, solo_repeats, summarise
 from bench.model.finding import Finding, Severity
-from bench.model.plan import AtSize, NestedPlan
+from bench.model.plan import AtSize, GrowthOf, NestedPlan
 from bench.model.run import Run
 
 HALF = 0.5
 """The deeper of two statements is hot where it has this share of the other one's time."""
-SUPERLINEAR, QUADRATIC = 1.3, 1.7
-"""Exponents from which on growth is worth a finding, and a warning. A sort's n·log n stays below 1.2."""
+SUPERLINEAR: dict[GrowthOf | None, float] = {"work": 1.3, "time": 1.5, None: math.inf}
+"""Exponents from which on growth is worth a finding: n·log n stays below 1.2, and a linear time that is off
+by two thirds, between sizes of 1 to 4, below 1.4."""
+QUADRATIC = 1.7
+"""The exponent from which on it is a warning."""
 NOTICEABLE_S = 0.05
 """What takes less at the full size is no danger yet that a figure could show."""
 TEXT_WIDTH = 120
@@ -60,8 +64,9 @@ def hot_statement(statement: StatementSummary) -> Hot | None:
 
 
 def dominant_node(nested: NestedPlan) -> str:
-    """The node of its plan with most work, in words; empty without a plan."""
-    return heaviest_node(nested.plan).sentence if nested.plan else ""
+    """The node of its plan with most work, in words; empty without a plan that was executed to its end."""
+    executed = nested.plan is not None and "Actual Loops" in nested.plan
+    return heaviest_node(nested.plan or {}).sentence if executed else ""
 
 
 def file_line(statement: StatementSummary, nested: NestedPlan) -> int | None:
@@ -101,16 +106,16 @@ def growth_findings(run: Run) -> tuple[Finding, ...]:
 
 
 def _growth(statement: StatementSummary, sizes: Sequence[AtSize]) -> Iterator[Finding]:
-    steep = [each for each in statement.nested if _is_steep(each.growth, each.duration_s)]
+    steep = [each for each in statement.nested if _is_steep(each.growth, each.growth_of, each.duration_s)]
     hot = hottest(steep)
     if hot is not None and hot.growth is not None:
         yield _finding(statement, _hot(hot, statement), hot.growth, hot.sizes, len(steep) - 1)
-    elif statement.growth and _is_steep(statement.growth, statement.explained_s or 0.0):
+    elif statement.growth and _is_steep(statement.growth, statement.growth_of, statement.explained_s or 0.0):
         yield _finding(statement, None, statement.growth, sizes, 0)
 
 
-def _is_steep(growth: float | None, duration_s: float) -> bool:
-    return growth is not None and growth >= SUPERLINEAR and duration_s >= NOTICEABLE_S
+def _is_steep(growth: float | None, growth_of: GrowthOf | None, duration_s: float) -> bool:
+    return growth is not None and growth >= SUPERLINEAR[growth_of] and duration_s >= NOTICEABLE_S
 
 
 def _hot(nested: NestedPlan, statement: StatementSummary) -> Hot:
@@ -127,6 +132,7 @@ def _finding(
     statement: StatementSummary, hot: Hot | None, growth: float, sizes: Sequence[AtSize], others: int
 ) -> Finding:
     small, full = sizes[0], sizes[-1]
+    growth_of = hot.nested.growth_of if hot is not None else statement.growth_of
     severity: Severity = "warning" if growth >= QUADRATIC else "info"
     message = (
         f"{statement.where}: {_subject(statement, hot)} grows with the power {growth:.1f} of the data: "
@@ -146,7 +152,7 @@ def _finding(
         statement=statement.index,
         relation=None,
         message=message,
-        evidence=_evidence(hot, growth, small, full),
+        evidence=_evidence(hot, growth, growth_of, small, full),
         fix=_fix(hot),
     )
 
@@ -165,9 +171,12 @@ def _subject(statement: StatementSummary, hot: Hot | None) -> str:
     return f"in {statement.kind}, {_short(hot.nested.text)} ({', '.join(part for part in parts if part)})"
 
 
-def _evidence(hot: Hot | None, growth: float, small: AtSize, full: AtSize) -> dict[str, object]:
+def _evidence(
+    hot: Hot | None, growth: float, growth_of: GrowthOf | None, small: AtSize, full: AtSize
+) -> dict[str, object]:
     evidence: dict[str, object] = {
         "exponent": round(growth, 2),
+        "exponent_of": "rows handled" if growth_of == "work" else "time",
         "small_data_rows": small.data_rows,
         "data_rows": full.data_rows,
         "small_duration_s": small.duration_s,

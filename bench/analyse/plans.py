@@ -9,6 +9,7 @@ from typing import Any
 from bench.analyse.quantity import count
 
 REMOVED = "Rows Removed by "
+HANDS_ON = frozenset({"Materialize", "Memoize"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class NodeWork:
         if not self.rows:
             return self.name
         if self.removed > self.returned:
-            return f"{self.name}, {count(self.removed)} rows removed by {self.by}"
-        return f"{self.name}, {count(self.returned)} rows"
+            return f"{self.name}, {_rows(self.removed)} removed by {self.by}"
+        return f"{self.name}, {_rows(self.returned)}"
 
 
 def node_name(node: Mapping[str, Any]) -> str:
@@ -58,6 +59,10 @@ def node_name(node: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
+def _rows(amount: float) -> str:
+    return "1 row" if amount == 1 else f"{count(amount)} rows"
+
+
 def node_work(node: Mapping[str, Any]) -> NodeWork:
     """The own work of one node, what is below it left out."""
     loops = float(node.get("Actual Loops", 0))
@@ -75,8 +80,9 @@ def node_work(node: Mapping[str, Any]) -> NodeWork:
 
 
 def heaviest_node(plan: Mapping[str, Any]) -> NodeWork:
-    """The node that handled most rows, the uppermost of equals."""
-    return max(map(node_work, nodes(plan)), key=lambda work: work.rows)
+    """The node that handled most rows, the uppermost of equals; none that hands rows on from memory."""
+    working = [node for node in nodes(plan) if node.get("Node Type") not in HANDS_ON]
+    return max(map(node_work, working or [plan]), key=lambda work: work.rows)
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from bench.analyse.queries import QuerySummary as QuerySummary
 from bench.analyse.queries import summarise_query
 from bench.analyse.stats import Spread
 from bench.model.metric import Counters
-from bench.model.plan import NestedPlan
+from bench.model.plan import GrowthOf, NestedPlan
 from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
 from bench.model.statement import (
     Rewrite,
@@ -71,6 +71,7 @@ class StatementSummary:
     nested_left_out: int = 0
     growth: float | None = None
     """Exponent of the whole statement against data."""
+    growth_of: GrowthOf | None = None
 
     @property
     def where(self) -> str:
@@ -261,6 +262,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         explained_s=opened.explained_s,
         nested_left_out=opened.nested_left_out,
         growth=opened.growth,
+        growth_of=opened.growth_of,
     )
 
 

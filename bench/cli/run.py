@@ -56,7 +56,11 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="each on a fresh clone (default: 3)",
     )
-    parser.add_argument("--no-explain", action="store_true", help="do not cost views, functions and queries")
+    parser.add_argument(
+        "--no-explain",
+        action="store_true",
+        help="do not cost views, functions and queries, nor look inside statements",
+    )
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )

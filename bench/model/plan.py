@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+GrowthOf = Literal["work", "time"]
+
 
 @dataclass(frozen=True, slots=True)
 class AtSize:
@@ -32,6 +34,7 @@ class NestedPlan:
     """What ran inside it again is counted in."""
     rows: int | None
     plan: dict[str, Any] | None
+    """The ``Plan`` object, nodes not timed; of a statement that failed, what the planner expected."""
     calls: int = 1
     """How often it ran inside the statement; ``duration_s`` and ``rows`` are their sums, ``plan`` is that of
     the longest one."""
@@ -47,6 +50,8 @@ class NestedPlan:
     """As :attr:`AtSize.work`."""
     sizes: tuple[AtSize, ...] = ()
     """The sizes that ``growth`` compares, the smaller one first."""
+    growth_of: GrowthOf | None = None
+    """What the exponent is of; that of a time is the less certain one."""
 
 
 @dataclass(frozen=True, slots=True)

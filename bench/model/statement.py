@@ -9,7 +9,7 @@ from typing import Literal
 
 from bench.model.lock import Lock
 from bench.model.metric import Counters
-from bench.model.plan import AtSize, NestedPlan
+from bench.model.plan import AtSize, GrowthOf, NestedPlan
 
 StatementOutcome = Literal["applied", "failed", "skipped"]
 TransactionMode = Literal["file", "own", "none"]
@@ -203,3 +203,4 @@ class StatementRun:
     """As :attr:`NestedPlan.growth`, of the whole statement."""
     sizes: tuple[AtSize, ...] = ()
     """The sizes that ``growth`` compares, the smaller one first."""
+    growth_of: GrowthOf | None = None

@@ -11,32 +11,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.model.plan import AtSize
+from bench.model.plan import AtSize, GrowthOf
 
 LEAST_S, LEAST_SMALL_S = 0.05, 0.002
 """Shorter durations, at the full and at the smaller size, say nothing about growth."""
-LEAST_WORK = 10_000
-"""Fewer rows at the full size are handled in a moment, whatever their exponent."""
+LEAST_WORK = 1000
+"""Rows at the full size; of fewer, as in ``SELECT f()``, the exponent means nothing."""
 LEAST_RATIO = 1.5
 """Sizes that differ by less give no exponent."""
 
 
-def exponent(sizes: Sequence[AtSize]) -> float | None:
-    """Exponent from the first to the last size: of the work where both have it, else of the duration."""
+def growth(sizes: Sequence[AtSize]) -> tuple[float | None, GrowthOf | None]:
+    """The exponent, and of what it is: of the work where both sizes have it, else of the time."""
     if len(sizes) < 2:
-        return None
+        return None, None
     small, full = sizes[0], sizes[-1]
     if small.data_rows <= 0 or full.data_rows < LEAST_RATIO * small.data_rows:
-        return None
+        return None, None
     scale = math.log(full.data_rows / small.data_rows)
     if small.work and full.work and full.work >= LEAST_WORK:
-        return math.log(full.work / small.work) / scale
-    return time_exponent(sizes)
-
-
-def time_exponent(sizes: Sequence[AtSize]) -> float | None:
-    """Exponent of the duration alone; None below the floor of noise."""
-    small, full = sizes[0], sizes[-1]
-    if small.duration_s < LEAST_SMALL_S or full.duration_s < LEAST_S or full.data_rows <= small.data_rows:
-        return None
-    return math.log(full.duration_s / small.duration_s) / math.log(full.data_rows / small.data_rows)
+        return math.log(full.work / small.work) / scale, "work"
+    if small.duration_s >= LEAST_SMALL_S and full.duration_s >= LEAST_S:
+        return math.log(full.duration_s / small.duration_s) / scale, "time"
+    return None, None

@@ -13,33 +13,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.model.plan import NestedPlan
 from bench.observe.counted import Counted
 from bench.observe.explained import (
     CHECKS,
-    Explained,
     failed_statement,
     is_key_check,
     level_of,
     place_of,
     read_notice,
-    read_plan,
     text_key,
 )
+from bench.observe.logged import Logged, with_plan, without_plan
 
 KEPT = 50
 """Texts kept for each statement: those that took longest."""
-MOST_TEXTS = 1000
+MOST_TEXTS = 500
 """Texts that are followed at once; above, the cheaper half is only counted."""
-LONGEST_TEXT = 20_000
-LONGEST_PLAN = 500_000
-"""Characters of a plan's JSON; of a longer one nothing but its figures is kept."""
 DEEPEST = 20
 """Deeper levels count as this one."""
 HIGHEST_PRICE_S = 1e-7
@@ -80,58 +78,6 @@ class Inside:
     """What each character of a notice has cost, already taken off the durations."""
 
 
-@dataclass(slots=True)
-class _Logged:
-    """One text as auto_explain has it, over all calls that were logged."""
-
-    text: str
-    level: int
-    place: str | None
-    calls: int = 0
-    duration_s: float = 0.0
-    rows: int = 0
-    work: float = 0.0
-    characters_inside: int = 0
-    """Of the notices that came while it ran."""
-    longest_s: float = -1.0
-    longest: str = ""
-    """The plan of the longest call, as JSON."""
-
-    def add(self, seen: Explained, text: str, characters_inside: int) -> None:
-        """Add one call; ``text`` stands for all of them."""
-        self.calls += 1
-        self.duration_s += seen.duration_s
-        self.rows += seen.rows
-        self.work += seen.work
-        self.characters_inside += characters_inside
-        if seen.duration_s > self.longest_s:
-            self.text, self.longest_s = text, seen.duration_s
-            self.longest = seen.plan_json if len(seen.plan_json) <= LONGEST_PLAN else ""
-
-    def nested(self, counted: list[Counted] | None, price_s: float, all_logged: bool) -> NestedPlan:
-        """Where everything was logged the counts add nothing but the rows."""
-        calls, duration_s, rows = self.calls, self.duration_s, self.rows
-        if counted is not None and not all_logged:
-            calls = max(calls, sum(each.calls for each in counted))
-            duration_s = max(duration_s, sum(each.duration_s for each in counted))
-        if counted is not None and sum(each.calls for each in counted) == calls:
-            rows = sum(each.rows for each in counted)
-        return NestedPlan(
-            text=self.text,
-            duration_s=max(duration_s - price_s * self.characters_inside, 0.0),
-            rows=rows,
-            plan=None,
-            calls=calls,
-            context=self.place,
-            level=self.level,
-            work=self.work if all_logged or calls == self.calls else None,
-        )
-
-    @property
-    def in_sql_function(self) -> bool:
-        return self.place is not None and self.place.startswith("SQL function")
-
-
 class NestedReader:
     """Collects on ``conn``, the session of the migration, what its statements run inside.
 
@@ -142,7 +88,7 @@ class NestedReader:
         self.conn = conn
         self._statement = ""
         self._all_logged = True
-        self._logged: dict[tuple[bool, str], _Logged] = {}
+        self._logged: dict[tuple[bool, str], Logged] = {}
         self._left_out = 0
         self._expected_s: float | None = None
         self._characters = [0] * (DEEPEST + 2)
@@ -165,7 +111,7 @@ class NestedReader:
         self._logged = {}
         self._left_out = 0
         self._characters = [0] * (DEEPEST + 2)
-        failed = self.conn.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
+        failed = self.conn.info.transaction_status == TransactionStatus.INERROR
         if failed or self.conn.info.parameter_status("is_superuser") != "on":
             return
         least_ms = threshold_ms(expected_s)
@@ -212,12 +158,12 @@ class NestedReader:
         bodies = [key for (_, key), logged in self._logged.items() if logged.in_sql_function]
         for key, many in by_key.items():
             if not any(key in body for body in bodies):
-                found.append((_without_plan(many, CHECKS if key == CHECKS else many[0].text), ""))
+                found.append((without_plan(many, CHECKS if key == CHECKS else many[0].text), ""))
         if failure is not None:
             done_s = sum(each.duration_s for each, _ in found if each.level == 1)
-            found += [(each, "") for each in _failed(failure, max(duration_s - done_s, 0.0))]
+            found += [(each, "") for each in self._failed(failure, max(duration_s - done_s, 0.0))]
         found.sort(key=lambda each: -each[0].duration_s)
-        nested = tuple(_with_plan(each, longest) for each, longest in found[:KEPT])
+        nested = tuple(with_plan(each, longest) for each, longest in found[:KEPT])
         return Inside(duration_s, nested, self._left_out + max(len(found) - KEPT, 0), price_s)
 
     def _price_s(self, duration_s: float) -> float:
@@ -226,6 +172,31 @@ class NestedReader:
             return 0.0
         characters = max(sum(self._characters), 1)
         return min(max(duration_s - self._expected_s, 0.0) / characters, HIGHEST_PRICE_S)
+
+    def _failed(self, failure: psycopg.Error, duration_s: float) -> Iterator[NestedPlan]:
+        """The innermost statement that an error ended, as its context has it, with the plan to expect."""
+        context = failure.diag.context
+        text = failed_statement(context)
+        if text is not None:
+            yield NestedPlan(
+                text=text,
+                duration_s=duration_s,
+                rows=None,
+                plan=self._expected_plan(text),
+                context=place_of(context),
+                level=level_of(context),
+            )
+
+    def _expected_plan(self, text: str) -> dict[str, Any] | None:
+        """The planner's choice for a statement, unless it needs variables or a transaction that is lost."""
+        if self.conn.info.transaction_status != TransactionStatus.IDLE:
+            return None
+        try:
+            with self.conn.cursor(binary=True) as cursor:  # a protocol that takes one statement alone
+                row = cursor.execute(f"EXPLAIN (FORMAT JSON) {text}".encode(), prepare=False).fetchone()
+        except psycopg.Error:
+            return None
+        return row[0][0].get("Plan") if row else None
 
     def _notice(self, diagnostic: Diagnostic) -> None:
         """Add one notice up; it is called for each, so it reads no more of the plan than it must."""
@@ -244,7 +215,7 @@ class NestedReader:
             if len(self._logged) >= MOST_TEXTS:
                 self._forget_cheapest()
             place = None if itself else place_of(context)
-            logged = self._logged[key] = _Logged(seen.text, level, place)
+            logged = self._logged[key] = Logged(seen.text, level, place)
         inside = self._characters_inside(level, len(message))
         logged.add(seen, CHECKS if key[1] == CHECKS else seen.text, inside)
 
@@ -280,35 +251,3 @@ def threshold_ms(expected_s: float | None) -> int:
     if expected_s is None or expected_s <= ALL_PLANS_S:
         return 0
     return max(1, math.ceil(expected_s * 1000 / PLAN_SHARE))
-
-
-def _without_plan(counted: list[Counted], text: str) -> NestedPlan:
-    """A command without a plan, or one whose every call was too short to be logged."""
-    return NestedPlan(
-        text=text,
-        duration_s=sum(each.duration_s for each in counted),
-        rows=sum(each.rows for each in counted) or None,
-        plan=None,
-        calls=sum(each.calls for each in counted),
-    )
-
-
-def _failed(failure: psycopg.Error, duration_s: float) -> Iterator[NestedPlan]:
-    """The innermost statement that an error ended, as the error's context has it."""
-    context = failure.diag.context
-    text = failed_statement(context)
-    if text is not None:
-        yield NestedPlan(
-            text=text,
-            duration_s=duration_s,
-            rows=None,
-            plan=None,
-            context=place_of(context),
-            level=level_of(context),
-        )
-
-
-def _with_plan(nested: NestedPlan, longest: str) -> NestedPlan:
-    plan = read_plan(longest) if longest else None
-    text = nested.text if nested.level == 0 else nested.text.strip()[:LONGEST_TEXT]
-    return replace(nested, text=text, plan=plan)

@@ -80,12 +80,24 @@ def _line(position: int, nested: NestedPlan, statement: StatementSummary, *, hot
         duration=fmt.seconds(nested.duration_s),
         share=f"{100 * share:.0f} %" if whole_s else "",
         share_of_all=share,
-        growth=f"{nested.growth:.1f}" if nested.growth is not None else "",
+        growth=_growth(nested),
         hot=hot and not itself,
         itself=itself,
-        node=dominant_node(nested),
+        node=_node(nested),
         plan=plan_view("", (), nested.plan or {}) if drawn else None,
     )
+
+
+def _growth(nested: NestedPlan) -> str:
+    """``2.0``, and ``2.0 (time)`` where no plan counted the work."""
+    if nested.growth is None:
+        return ""
+    return f"{nested.growth:.1f}{' (time)' if nested.growth_of == 'time' else ''}"
+
+
+def _node(nested: NestedPlan) -> str:
+    expected = nested.plan is not None and "Actual Loops" not in nested.plan
+    return "it failed: the plan is the expected one" if expected else dominant_node(nested)
 
 
 def _place(statement: StatementSummary, nested: NestedPlan) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bench.analyse.findings import find_dangers
 from bench.analyse.locks import without_block
-from bench.analyse.summary import RunSummary
+from bench.analyse.summary import RunSummary, solo_repeats
 from bench.analyse.verdict import judge
 from bench.model.run import Run
 from bench.report import format as fmt
@@ -174,4 +174,12 @@ def _prediction(run: Run) -> str:
     else:
         rows = sum(table.rows for table in run.dataset.tables)
         size = f"This run measured one size, {fmt.count(rows)} rows"
+        sizes = [
+            each.sizes for repeat in solo_repeats(run) for m in repeat.migrations for each in m.statements
+        ]
+        if small := next((each[0].data_rows for each in sizes if each), None):
+            return (
+                f"Duration in production: not predicted. How each statement grows from {fmt.count(small)} to "
+                f"{fmt.count(rows)} rows stands with it."
+            )
     return f"Duration in production: not predicted. {size}; how the time grows with the data is not known."

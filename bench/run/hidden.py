@@ -20,7 +20,7 @@ from bench.model.run import Dataset, Note, Repeat
 from bench.model.statement import Statement, StatementRun
 from bench.observe.counted import CountReader
 from bench.observe.explained import text_key
-from bench.observe.growth import exponent
+from bench.observe.growth import growth
 from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
@@ -191,7 +191,8 @@ def put_growth(repeat: Repeat, smaller: Mapping[Place, Inside], *, rows: tuple[i
             _grown(each, by_text.get((each.level == 0, text_key(each.text))), rows)
             for each in statement.nested
         )
-        return replace(statement, nested=nested, sizes=sizes, growth=exponent(sizes))
+        exponent, growth_of = growth(sizes)
+        return replace(statement, nested=nested, sizes=sizes, growth=exponent, growth_of=growth_of)
 
     return replace(
         repeat,
@@ -209,7 +210,8 @@ def _grown(full: NestedPlan, small: NestedPlan | None, rows: tuple[int, int]) ->
         AtSize(rows[0], small.duration_s, small.calls, small.work),
         AtSize(rows[1], full.duration_s, full.calls, full.work),
     )
-    return replace(full, sizes=sizes, growth=exponent(sizes))
+    exponent, growth_of = growth(sizes)
+    return replace(full, sizes=sizes, growth=exponent, growth_of=growth_of)
 
 
 def _whole_work(nested: Sequence[NestedPlan]) -> float | None:

@@ -39,7 +39,7 @@ def ran(text: str, duration_s: float, level: int = 1, **changes: object) -> Nest
 
 def quadratic(duration_s: float = 1.6, **changes: object) -> NestedPlan:
     sizes = (AtSize(25_000, duration_s / 16, 1, 1e6), AtSize(100_000, duration_s, 1, 16e6))
-    known = {"growth": 2.0, "sizes": sizes, "plan": PLAN, "context": IN_LINE_4} | changes
+    known = {"growth": 2.0, "growth_of": "work", "sizes": sizes, "plan": PLAN, "context": IN_LINE_4} | changes
     return ran("UPDATE deals\n  SET x = 1", duration_s, **known)
 
 
@@ -89,8 +89,8 @@ def test_growth_names_the_hot_sql_its_share_its_node_and_both_sizes() -> None:
     assert (finding.code, finding.severity, finding.statement) == ("growth", "warning", 0)
     assert finding.message == (
         "001_first.sql:31: in DO, UPDATE deals SET x = 1 (001_first.sql:34, 80 % of the time, 1 call, 10 "
-        "rows) grows with the power 2.0 of the data: 4 times the data, 16 times the time; most work: Seq Scan "
-        "on companies c, 1.2 G rows removed by Filter"
+        "rows) grows with the power 2.0 of the data: 4 times the data, 16 times the time; most work: "
+        "Seq Scan on companies c, 1.2 G rows removed by Filter"
     )
     assert finding.evidence["exponent"] == 2.0
     assert (finding.evidence["small_data_rows"], finding.evidence["data_rows"]) == (25_000, 100_000)
@@ -102,6 +102,7 @@ def test_growth_names_the_hot_sql_its_share_its_node_and_both_sizes() -> None:
     "tame",
     [
         quadratic(growth=1.2),
+        quadratic(growth=1.4, growth_of="time"),
         quadratic(growth=None),
         quadratic(duration_s=0.04),
     ],
@@ -122,7 +123,10 @@ def test_one_finding_for_a_statement_says_how_many_more() -> None:
 
 def test_a_command_without_plans_is_judged_by_its_time() -> None:
     sizes = (AtSize(25_000, 0.1, 1, None), AtSize(100_000, 1.6, 1, None))
-    plain = a_statement(0, "CREATE INDEX i ON t (x)", explained_s=1.6, growth=2.0, sizes=sizes)
+    plain = a_statement(
+        0, "CREATE INDEX i ON t (x)", explained_s=1.6, growth=2.0, growth_of="time", sizes=sizes
+    )
     (finding,) = growth_findings(a_run([a_migration([plain])]))
     assert "CREATE INDEX grows with the power 2.0" in finding.message
     assert "sql" not in finding.evidence
+    assert finding.evidence["exponent_of"] == "time"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.model.plan import AtSize
-from bench.observe.growth import exponent, time_exponent
+from bench.observe.growth import growth
 
 
 def sizes(
@@ -18,25 +18,23 @@ def sizes(
 
 @pytest.mark.parametrize(("factor", "power"), [(4, 1.0), (16, 2.0), (64, 3.0), (1, 0.0)])
 def test_the_power_is_found(factor: int, power: float) -> None:
-    assert exponent(sizes((0.1, 0.1 * factor))) == pytest.approx(power)
-    assert exponent(sizes((0.0001, 0.0001), (50_000, 50_000 * factor))) == pytest.approx(power)
+    assert growth(sizes((0.1, 0.1 * factor))) == (pytest.approx(power), "time")
+    assert growth(sizes((0.0001, 0.0001), (50_000, 50_000 * factor))) == (pytest.approx(power), "work")
 
 
 def test_work_counts_before_time() -> None:
-    both = sizes((0.1, 0.4), (10_000, 160_000))
-    assert exponent(both) == pytest.approx(2.0)
-    assert time_exponent(both) == pytest.approx(1.0)
+    assert growth(sizes((0.1, 0.4), (10_000, 160_000))) == (pytest.approx(2.0), "work")
 
 
 def test_little_work_and_short_times_say_nothing() -> None:
-    assert exponent(sizes((0.0019, 0.9))) is None
-    assert exponent(sizes((0.01, 0.049))) is None
-    assert exponent(sizes((0.0001, 0.01), (10, 160))) is None
-    assert exponent(sizes((0.1, 1.6), (10, 40))) == pytest.approx(2.0), "too little work: the time is left"
+    assert growth(sizes((0.0019, 0.9))) == (None, None)
+    assert growth(sizes((0.01, 0.049))) == (None, None)
+    assert growth(sizes((0.0001, 0.01), (10, 160))) == (None, None)
+    assert growth(sizes((0.1, 1.6), (10, 40))) == (pytest.approx(2.0), "time")
 
 
 def test_sizes_that_hardly_differ_say_nothing() -> None:
-    assert exponent(sizes((0.1, 1.6), rows=(90_000, 100_000))) is None
-    assert exponent(sizes((0.1, 1.6), rows=(0, 100_000))) is None
-    assert exponent(()) is None
-    assert exponent(sizes((0.1, 1.6))[:1]) is None
+    assert growth(sizes((0.1, 1.6), rows=(90_000, 100_000))) == (None, None)
+    assert growth(sizes((0.1, 1.6), rows=(0, 100_000))) == (None, None)
+    assert growth(()) == (None, None)
+    assert growth(sizes((0.1, 1.6))[:1]) == (None, None)

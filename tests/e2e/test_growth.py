@@ -1,0 +1,72 @@
+"""Growth on the CRM as the review found it: the ILIKE backfill is named, with its plan, as quadratic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import bench
+
+from bench.analyse.nested import growth_findings, hot_statement
+from bench.analyse.summary import summarise
+from bench.model.run import Run
+from bench.store.codec import decode
+
+ROOT = Path(__file__).parents[2]
+MIGRATION = "20250831000001_migrate_legacy_contact_relationships"
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, str]:
+    """A run on clean data, as planted dirt would end the backfill; its directory; what the terminal said."""
+    out = tmp_path_factory.mktemp("growth") / "run"
+    done = bench(
+        "run", "crm_as_reviewed", "--server", "embedded", "--scale", "0.02", "--dirt", "0", "--repeats", "1",
+        "--out", str(out), cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return decode((out / "run.json").read_bytes()), out, done.stdout
+
+
+def test_the_ilike_backfill_is_hot_and_quadratic(rehearsed: tuple[Run, Path, str]) -> None:
+    run, _, _ = rehearsed
+    (migration,) = [each for each in summarise(run).migrations if each.id == MIGRATION]
+    (linking,) = [each for each in migration.statements if "SET primary_contact_id" in each.text]
+    hot = hot_statement(linking)
+    assert hot is not None
+    assert "ct.email ILIKE d.contact_email" in hot.nested.text
+    assert hot.where == f"{MIGRATION}.sql:121"
+    assert hot.share is not None
+    assert hot.share > 0.4
+    assert hot.nested.growth == pytest.approx(2.0, abs=0.2)
+    assert hot.nested.plan is not None
+    small, full = hot.nested.sizes
+    assert full.data_rows == pytest.approx(4 * small.data_rows, rel=0.05)
+
+
+def test_the_finding_names_it_and_leaves_linear_steps_alone(rehearsed: tuple[Run, Path, str]) -> None:
+    run, _, _ = rehearsed
+    found = {each.statement: each for each in growth_findings(run) if each.migration == MIGRATION}
+    steps = {each.index: each.text for each in summarise(run).statements if each.migration == MIGRATION}
+    (linking,) = [index for index, text in steps.items() if "SET primary_contact_id" in text]
+    (linear,) = [index for index, text in steps.items() if "INSERT INTO deal_stakeholders" in text]
+    assert linear not in found
+    message = found[linking].message
+    assert f"{MIGRATION}.sql:121" in message
+    assert "UPDATE deals d SET primary_contact_id" in message
+    assert "removed by" in message
+    assert found[linking].evidence["exponent_of"] == "rows handled"
+
+
+def test_every_report_shows_it(rehearsed: tuple[Run, Path, str]) -> None:
+    _, out, said = rehearsed
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "WHERE ct.email ILIKE d.contact_email" in page
+    assert "rows removed by Filter" in page
+    assert "Rows handled" in page, "a plan whose nodes were not timed"
+    markdown = (out / "report.md").read_text(encoding="utf-8")
+    assert "#### Hot statements inside" in markdown
+    assert "`UPDATE deals d SET primary_contact_id" in markdown
+    assert "Seq Scan on contacts ct" in markdown
+    assert "Hot SQL inside statements" in said
+    assert "2:121" in said
