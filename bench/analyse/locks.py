@@ -67,8 +67,11 @@ class LockSummary:
 
     @property
     def blocks_writes(self) -> bool:
-        """Whether INSERT, UPDATE and DELETE of another session wait behind it."""
-        return self.felt and self.mode.blocks_writes
+        """Whether INSERT, UPDATE and DELETE of another session wait behind it.
+
+        Nobody writes to a materialized view.
+        """
+        return self.felt and self.mode.blocks_writes and self.target != "materialized view"
 
     @property
     def longest_s(self) -> float | None:
@@ -125,7 +128,7 @@ def _merge(file: MigrationFile, statement: StatementRun, repeats: Sequence[Seque
     locks = [lock for each in repeats for lock in each]
     return LockSummary(
         migration=file.id,
-        file=file.file,
+        file=statement.file_beside(file.file),
         statement=statement.index,
         line=statement.line,
         relation=worst.relation,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
+
+from postgast import pg_query_pb2 as tree
+from postgast import scan
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _PART = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
@@ -14,16 +18,26 @@ _ALTERED = re.compile(
 _REFERENCED = re.compile(rf"\bREFERENCES\s+{_NAME}", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)
+def identifier(name: str) -> str:
+    """A name as SQL writes it: in quotes where it is no plain word or one that the grammar keeps."""
+    if _PLAIN.fullmatch(name):
+        (token,) = scan(name).tokens
+        if token.keyword_kind in (tree.NO_KEYWORD, tree.UNRESERVED_KEYWORD):
+            return name
+    return '"' + name.replace('"', '""') + '"'
+
+
 def quoted(relation: str) -> str:
     """The name as SQL writes it: schema and relation, each in quotes where it needs them."""
     schema, dot, name = relation.partition(".")
-    return f"{_quoted_part(schema)}.{_quoted_part(name)}" if dot else _quoted_part(schema)
+    return f"{identifier(schema)}.{identifier(name)}" if dot else identifier(schema)
 
 
 def bare(relation: str) -> str:
     """The name without its schema, as SQL writes it: an index is always created in its table's."""
     schema, dot, name = relation.partition(".")
-    return _quoted_part(name if dot else schema)
+    return identifier(name if dot else schema)
 
 
 def altered_tables(text: str) -> frozenset[str]:
@@ -39,10 +53,6 @@ def referenced_tables(text: str) -> frozenset[str]:
 def is_named(relation: str, names: Collection[str]) -> bool:
     """Whether the names have a relation, with its schema or without."""
     return relation in names or relation.partition(".")[2] in names
-
-
-def _quoted_part(part: str) -> str:
-    return part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"'
 
 
 def _unquoted(name: str) -> str:

@@ -1,68 +1,95 @@
 """Whether a suite can be deployed, as far as one rehearsal measured it.
 
 A hold of the solo pass is what another session would have waited at most for the table, once the migration
-had locked it. Waits for single rows that the migration changes, and how long it queues behind long
-transactions with everybody else behind it, are other measurements and no part of this verdict.
+had locked it. How long it queues behind long transactions, with everybody else behind it, is another
+measurement and no part of this verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
+from bench.analyse.dangers.held import BLOCKING_CODES
+from bench.analyse.findings import find_dangers
+from bench.analyse.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
+from bench.analyse.limits import Limits as Limits
 from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import MigrationSummary, RunSummary, summarise
-from bench.model.finding import Verdict
+from bench.model.finding import Finding, Verdict
 from bench.model.run import Run
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long reads or writes on an existing relation may be blocked by one lock."""
-
-    conditional_s: float = 1.0
-    """Above this somebody has to agree: users notice a pause of a second."""
-    not_ready_s: float = 10.0
-    """Above this it is an outage: request timeouts and connection pools run out."""
-
-
-DEFAULT_LIMITS = Limits()
 EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
 NO_STATEMENT = "there is no statement to run"
+NO_CONDITION = frozenset({"estimate-wrong", "suppression", "timer-frozen"})
+"""Findings about the file's words: they ask for a correction, not for anybody's consent to the deploy."""
 CAVEAT = "on an idle server; waits for changed rows and behind long transactions come on top"
 
 
 def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
-    """The verdict over the run's solo pass.
+    """The verdict over the run's solo pass, and the findings that nobody has accepted.
 
-    ``not_ready``: a migration failed in any repeat, nothing was measured, or an existing relation is
-    blocked longer than ``limits.not_ready_s``. ``conditional``: blocked longer than
-    ``limits.conditional_s``, or a blocking hold or a migration could not be measured, or there was no
-    statement or no row to measure with. Else ``ready``.
+    ``not_ready``: a migration failed in any repeat, nothing was measured, an existing relation is
+    blocked longer than ``limits.not_ready_s``, or a finding is an error. ``conditional``: blocked longer
+    than ``limits.conditional_s``, a finding is a warning, a blocking hold or a migration could not be
+    measured, or there was no statement or no row to measure with. Else ``ready``. That a migration failed
+    cannot be accepted away.
     """
     summary = summarise(run)
     if summary.failed is not None:
         return _failed(summary)
     if not any(each.outcome == "applied" for each in summary.migrations):
         sentence = f"{summary.suite} is not ready: no migration was measured."
-        return Verdict("not_ready", sentence, tuple(_unmeasured(summary)))
+        return Verdict("not_ready", sentence, tuple(_unmeasured(summary, ())))
+    findings = run.findings or find_dangers(run, limits)
+    unmeasured = tuple(_unmeasured(summary, findings))
     if not summary.statements:
         sentence = f"{summary.suite} is ready on conditions: {NO_STATEMENT}."
-        return Verdict("conditional", sentence, (NO_STATEMENT, *_unmeasured(summary)))
-    blocks = _long_blocks(summary, limits)
+        return Verdict("conditional", sentence, (NO_STATEMENT, *unmeasured))
+    blocks = [block for block in _long_blocks(summary, limits) if not _is_accepted(block, findings)]
+    others = [each for each in findings if _counts(each)]
     empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
-    conditions = (*map(describe_block, blocks), *_unmeasured(summary), *empty)
-    if blocks and (blocks[0].longest_s or 0.0) > limits.not_ready_s:
-        sentence = _blocked(summary, blocks[0], "is not ready", limits.not_ready_s)
+    conditions = (*map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty)
+    outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
+    errors = [each for each in others if each.severity == "error"]
+    if blocks and (outage or not errors):
+        state, limit_s = (
+            ("is not ready", limits.not_ready_s)
+            if outage
+            else ("is ready on conditions", limits.conditional_s)
+        )
+        sentence = _blocked(summary, blocks[0], state, limit_s)
+        return Verdict("not_ready" if outage else "conditional", sentence, conditions)
+    if errors:
+        sentence = f"{_applied(summary, 'is not ready')}, but {errors[0].message}."
         return Verdict("not_ready", sentence, conditions)
-    if blocks:
-        sentence = _blocked(summary, blocks[0], "is ready on conditions", limits.conditional_s)
+    if others:
+        sentence = f"{_applied(summary, 'is ready on conditions')}; {others[0].message}."
         return Verdict("conditional", sentence, conditions)
     if conditions:
         sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
         return Verdict("conditional", sentence, conditions)
     return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(summary)} {CAVEAT}.")
+
+
+def _counts(finding: Finding) -> bool:
+    """Whether a finding is a condition of its own: the locks speak for those that are about one."""
+    return (
+        finding.accepted is None
+        and finding.severity != "info"
+        and finding.code not in BLOCKING_CODES | NO_CONDITION
+    )
+
+
+def _is_accepted(lock: LockSummary, findings: Sequence[Finding]) -> bool:
+    """Whether everything that explains a lock's hold has been accepted."""
+    about = [
+        each
+        for each in findings
+        if each.code in BLOCKING_CODES
+        and (each.migration, each.statement, each.relation) == (lock.migration, lock.statement, lock.subject)
+    ]
+    return bool(about) and all(each.accepted is not None for each in about)
 
 
 def describe_block(lock: LockSummary) -> str:
@@ -79,7 +106,7 @@ def describe_failure(migration: MigrationSummary) -> str:
     error, line = migration.error, migration.failure_line
     if error is None:
         return f"{migration.file}: was not applied to its end"
-    where = migration.file if line is None else f"{migration.file}:{line}"
+    where = migration.file if line is None else f"{migration.failure_file}:{line}"
     code = f" ({error.sqlstate})" if error.sqlstate else ""
     often = f", in {migration.failures} of {migration.n} repeats" if migration.failures < migration.n else ""
     return f"{where}: {error.message}{code}{often}"
@@ -111,14 +138,14 @@ def _blocking(summary: RunSummary) -> Iterable[LockSummary]:
     return (lock for lock in summary.locks if lock.blocks_reads or lock.blocks_writes)
 
 
-def _unmeasured(summary: RunSummary) -> Iterable[str]:
+def _unmeasured(summary: RunSummary, findings: Sequence[Finding]) -> Iterable[str]:
     for migration in summary.migrations:
         if migration.outcome != "applied":
             yield f"{migration.file} did not run"
         elif migration.duration_s is None:
             yield f"{migration.file}: its duration is not known"
     for lock in _blocking(summary):
-        if lock.longest_s is None:
+        if lock.longest_s is None and not _is_accepted(lock, findings):
             yield f"{lock.where}: how long it holds {lock.mode.sql_name} on {lock.subject} is not known"
 
 

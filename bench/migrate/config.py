@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
+from bench.model.finding import Acceptance
 
 _TYPE_NAMES: dict[type, str] = {
     str: "a string",
@@ -20,6 +21,7 @@ _TYPE_NAMES: dict[type, str] = {
     list: "an array",
     dict: "a table",
 }
+_ACCEPT_TABLE = re.compile(r"\s*\[\[\s*accept\s*\]\]")
 _PARAMETER = re.compile(r"%\(([^)]*)\)s")
 
 
@@ -45,6 +47,8 @@ class SuiteConfig:
     """Path relative to the suite's directory."""
     data: str | None = None
     """What datagen fills the base schema with; None for no data."""
+    accepted: tuple[Acceptance, ...] = ()
+    """``[[accept]]``: findings that the authors accept."""
 
 
 def read_suite_config(path: Path) -> SuiteConfig:
@@ -52,14 +56,39 @@ def read_suite_config(path: Path) -> SuiteConfig:
     if not path.is_file():
         return SuiteConfig()
     table = _read_toml(path)
-    _check_keys(path, "", table, {"description": str, "base": str, "data": str})
-    config = SuiteConfig(**table)
+    _check_keys(path, "", table, {"description": str, "base": str, "data": str, "accept": list})
+    accepted = _read_acceptances(path, table.pop("accept", []))
+    config = SuiteConfig(**table, accepted=accepted)
     if config.data is not None and config.data != "crm":
         raise UsageError(
             f'{path}: data = "{config.data}" is not a known data set',
             hint=f'{suggest(config.data, ["crm"])}known: "crm"; leave the key out for no data',
         )
     return config
+
+
+def _read_acceptances(path: Path, entries: list[Any]) -> tuple[Acceptance, ...]:
+    """``[[accept]]`` tables; what is missing in them becomes a problem that the report shows."""
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    places = [number for number, line in enumerate(lines, start=1) if _ACCEPT_TABLE.match(line)]
+    accepted: list[Acceptance] = []
+    for position, entry in enumerate(entries):
+        where = f"accept {position + 1}"
+        if not isinstance(entry, dict):
+            raise UsageError(f"{path}: {where} must be a table", hint="write [[accept]] above its keys")
+        _check_keys(path, where, entry, dict.fromkeys(("code", "because", "migration", "relation"), str))
+        missing = [key for key in ("code", "because") if not entry.get(key, "").strip()]
+        accepted.append(
+            Acceptance(
+                code=entry.get("code", ""),
+                because=" ".join(entry.get("because", "").split()),
+                place=f"{path.name}:{places[position]}" if position < len(places) else path.name,
+                migration=entry.get("migration"),
+                relation=entry.get("relation"),
+                problem=f"[[accept]] has no {missing[0]}" if missing else None,
+            )
+        )
+    return tuple(accepted)
 
 
 def read_queries(path: Path) -> tuple[QuerySpec, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.accept import read_acceptances
 from bench.migrate.config import (
     QuerySpec,
     SuiteConfig,
@@ -25,6 +26,8 @@ from bench.migrate.names import (
     stem_of,
     version_of,
 )
+from bench.migrate.source import read_text
+from bench.model.finding import Acceptance
 from bench.model.run import MigrationFile, SuiteInfo
 
 __all__ = ["Migration", "QuerySpec", "Suite", "find_suite", "list_suites"]
@@ -72,6 +75,8 @@ class Suite:
     """Every rollback file, paired with a migration or not."""
     queries: tuple[QuerySpec, ...]
     description: str = ""
+    accepted: tuple[Acceptance, ...] = ()
+    """The findings that ``suite.toml`` accepts."""
 
     @property
     def unpaired_rollbacks(self) -> tuple[Path, ...]:
@@ -81,7 +86,10 @@ class Suite:
 
     @property
     def info(self) -> SuiteInfo:
-        """What the run file records of the suite; reads the base file for its checksum."""
+        """What the run file records of the suite; reads the base file for its checksum.
+
+        UsageError: a migration cannot be read, or is not UTF-8.
+        """
         return SuiteInfo(
             name=self.name,
             path=str(self.path),
@@ -96,7 +104,12 @@ class Suite:
                 for migration in self.migrations
             ),
             unpaired_rollbacks=tuple(self._below(path) for path in self.unpaired_rollbacks),
+            accepted=(*self.accepted, *self._accepted_in_files()),
         )
+
+    def _accepted_in_files(self) -> Iterator[Acceptance]:
+        for migration in self.migrations:
+            yield from read_acceptances(read_text(migration.path), migration.id, migration.file)
 
     def _below(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()
@@ -124,6 +137,7 @@ def find_suite(name_or_dir: str, root: Path = Path("migrations"), base: Path | N
         rollbacks=tuple(sorted(rollbacks, key=_version_then_name)),
         queries=read_queries(directory / "queries.toml"),
         description=config.description,
+        accepted=config.accepted,
     )
 
 

@@ -5,6 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+FINDING_CODES = frozenset(
+    {
+        "advisory-lock",
+        "blocks-reads",
+        "blocks-writes",
+        "estimate-wrong",
+        "extension-missing",
+        "fails-on-data",
+        "false-success",
+        "fan-out",
+        "growth",
+        "held-across",
+        "index-built-under-lock",
+        "lock-table-full",
+        "no-lock-timeout",
+        "non-transactional",
+        "rewrite",
+        "row-locks",
+        "scan-under-lock",
+        "side-effect-on-failure",
+        "suppression",
+        "timer-frozen",
+        "truncated",
+    }
+)
+"""Every code that a finding can have."""
+
 Severity = Literal["info", "warning", "error"]
 VerdictStatus = Literal["ready", "conditional", "not_ready"]
 
@@ -21,8 +48,29 @@ class Finding:
     message: str
     evidence: dict[str, Any] = field(default_factory=dict)
     fix: str | None = None
+    """The way out in a sentence."""
     accepted: str | None = None
     """Why the authors accept it, where they said so; it then counts for no verdict."""
+    sql: str | None = None
+    """The statements to run instead, with the names of this place; comments say where a transaction ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A finding that the authors accept, as a comment of a migration or ``suite.toml`` says it."""
+
+    code: str
+    because: str
+    place: str
+    """``file:line`` of the words."""
+    migration: str | None = None
+    """Its id or file; None: in every migration."""
+    line: int | None = None
+    """The line where the statement meant begins; None: every statement."""
+    relation: str | None = None
+    """With or without its schema; None: every relation."""
+    problem: str | None = None
+    """What is wrong with the words; they then accept nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.model.finding import Finding, Verdict
+from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.plan import Query
 from bench.model.statement import StatementError, StatementRun
 
@@ -72,6 +72,8 @@ class SuiteInfo:
     migrations: tuple[MigrationFile, ...]
     unpaired_rollbacks: tuple[str, ...] = ()
     """Rollback files that belong to no migration."""
+    accepted: tuple[Acceptance, ...] = ()
+    """The findings that the suite's authors accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,17 @@ class TableSize:
     rows: int
     bytes: int
     """Table with indexes and TOAST, as ``pg_total_relation_size`` has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableKey:
+    """By which columns a table's rows are found and parted."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Of the primary key, in its order; none where it has none."""
+    partitioned_by: str | None = None
+    """``pg_get_partkeydef``, for example ``RANGE (created_at)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,8 @@ class Dataset:
     """Planted dirty rows by kind."""
     pools_sha256: str | None = None
     faker_version: str | None = None
+    keys: tuple[TableKey, ...] = ()
+    """Of the tables before the migrations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +119,16 @@ class SamplerInfo:
     """How finely the lock sampler saw one repeat."""
 
     period_s: float
-    """Period that was asked for while something ran."""
+    """Median of the periods that were asked for: the sampler backs off while nothing changes."""
     samples: int
     gap_p50_s: float | None
     gap_p99_s: float | None
     read_p50_s: float | None
     """What one read of pg_locks took."""
+    gap_ratio_p99: float | None = None
+    """Each gap in periods: in the one that was in force at the time."""
+    read_share: float | None = None
+    """Part of the time in which a read was under way: more than its price in one processor's time."""
 
 
 @dataclass(frozen=True, slots=True)

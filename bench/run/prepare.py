@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow, class_row
 from bench.errors import UsageError
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
-from bench.model.run import Dataset, TableSize
+from bench.model.run import Dataset, TableKey, TableSize
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, seal_template
 from bench.pg.server import Server
@@ -56,7 +56,7 @@ def template(server: Server, suite: Suite, options: DataOptions, progress: Progr
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
             conn.execute("VACUUM (FREEZE, ANALYZE)")
-            dataset = dataset or _filled_by_base(conn)
+            dataset = replace(dataset or _filled_by_base(conn), keys=_keys(conn))
         seal_template(server, dbname)
         yield Template(dbname, dataset)
     finally:
@@ -75,7 +75,7 @@ def apply_file(server: Server, dbname: str, path: Path) -> None:
             except psycopg.Error as raised:
                 error = describe_error(raised, statement)
                 raise UsageError(
-                    f"{path}:{error.line}: {error.message} ({error.sqlstate})",
+                    f"{statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
                     hint=error.hint or error.detail or "the state before the suite must apply without errors",
                 ) from raised
 
@@ -85,6 +85,11 @@ def _filled_by_base(conn: psycopg.Connection[TupleRow]) -> Dataset:
     with conn.cursor(row_factory=class_row(TableSize)) as cursor:
         tables = cursor.execute(load_query("table_sizes", conn.info.server_version)).fetchall()
     return Dataset(None, None, None, None, from_template=False, tables=tuple(tables))
+
+
+def _keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
+    rows = conn.execute(load_query("table_keys", conn.info.server_version)).fetchall()
+    return tuple(TableKey(name, tuple(columns), partitioned_by) for name, columns, partitioned_by in rows)
 
 
 def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
 
-from bench.analyse.findings import NOTICEABLE_S, find_dangers
+from bench.analyse.findings import find_dangers
+from bench.analyse.limits import DEFAULT_LIMITS
 from bench.analyse.names import bare, quoted
 from bench.model.finding import Finding
 from bench.model.lock import Lock, LockMode
@@ -16,6 +17,7 @@ from bench.model.metric import Counters
 from bench.model.run import Run
 from bench.model.statement import Rewrite, StatementRun, Validation
 
+NOTICEABLE_S = DEFAULT_LIMITS.noticeable_s
 AX, SHARE, SRX, SUX = (
     LockMode.ACCESS_EXCLUSIVE,
     LockMode.SHARE,
@@ -118,10 +120,8 @@ def test_an_index_rewritten_alone_is_a_build_under_lock() -> None:
             rewrites=(Rewrite("public.deals_pkey", "index", "public.deals", 8192),),
         )
     )
-    assert (finding.code, finding.fix) == (
-        "index-built-under-lock",
-        "REINDEX INDEX CONCURRENTLY public.deals_pkey;",
-    )
+    assert finding.code == "index-built-under-lock"
+    assert finding.sql == "-- outside a transaction\nREINDEX INDEX CONCURRENTLY deals_pkey;"
 
 
 def test_an_index_build_that_blocks_writes_is_found_with_its_name_and_the_statement_to_use() -> None:
@@ -130,15 +130,15 @@ def test_an_index_build_that_blocks_writes_is_found_with_its_name_and_the_statem
     assert finding.evidence["index"] == "public.i"
     assert finding.evidence["mode"] == "ShareLock"
     assert finding.evidence["size_delta_bytes"] == 4096
-    assert finding.fix == "CREATE INDEX CONCURRENTLY i ON public.deals …, alone and outside a transaction."
+    assert finding.sql == "-- outside a transaction\nCREATE INDEX CONCURRENTLY i ON deals (a);"
 
 
 def test_a_unique_constraint_is_built_online_and_then_attached() -> None:
     finding = only(building(mode=AX, text="ALTER TABLE deals ADD CONSTRAINT i UNIQUE (a)"))
     assert finding.code == "index-built-under-lock"
-    assert finding.fix is not None
-    assert finding.fix.startswith("CREATE UNIQUE INDEX CONCURRENTLY i ON public.deals")
-    assert "USING INDEX i" in finding.fix
+    assert finding.sql is not None
+    assert "CREATE UNIQUE INDEX CONCURRENTLY i ON deals USING btree (a);" in finding.sql
+    assert "ALTER TABLE deals ADD CONSTRAINT i UNIQUE USING INDEX i;" in finding.sql
 
 
 def test_a_scan_under_a_strong_lock_is_found_with_rows_and_seconds() -> None:
@@ -146,16 +146,16 @@ def test_a_scan_under_a_strong_lock_is_found_with_rows_and_seconds() -> None:
     assert (finding.code, finding.relation) == ("scan-under-lock", "public.deals")
     assert finding.evidence["rows"] == 125_000
     assert "reads 125 k rows of public.deals in 500 ms under ACCESS EXCLUSIVE" in finding.message
-    assert finding.fix is not None
-    assert "CHECK (company_id IS NOT NULL) NOT VALID" in finding.fix
+    assert finding.sql is not None
+    assert "CHECK (company_id IS NOT NULL) NOT VALID" in finding.sql
 
 
 def test_a_scanning_constraint_is_to_be_added_not_valid() -> None:
     text = "ALTER TABLE deals ADD CONSTRAINT positive CHECK (value > 0)"
-    fix = only(scanning(text)).fix
-    assert fix is not None
-    assert "NOT VALID" in fix
-    assert "ALTER TABLE public.deals VALIDATE CONSTRAINT" in fix
+    assert only(scanning(text)).sql == (
+        "ALTER TABLE deals ADD CONSTRAINT positive CHECK (value > 0) NOT VALID;\n"
+        "-- in a transaction of its own\nALTER TABLE deals VALIDATE CONSTRAINT positive;"
+    )
 
 
 def test_a_lock_kept_while_a_later_statement_runs_is_found_with_the_time_it_was_kept() -> None:
@@ -217,7 +217,9 @@ def test_other_errors_prove_nothing_about_the_data(sqlstate: str | None) -> None
 def test_statements_outside_a_transaction_are_one_note_per_file_with_their_lines() -> None:
     finding = only(plain(), replace(plain(), index=1, line=30))
     assert (finding.code, finding.severity) == ("non-transactional", "info")
-    assert finding.evidence == {"statements": 2, "duration_s": 0.5, "lines": [1, 30]}
+    assert finding.evidence == {
+        "statements": 2, "duration_s": 0.5, "lines": [1, 30], "kinds": ["CREATE INDEX CONCURRENTLY"],
+    }  # fmt: skip
     assert "INVALID index" in finding.message
     assert ": 2 statements run outside a transaction for 500 ms" in finding.message
     assert finding.fix is not None
@@ -341,9 +343,8 @@ def test_a_toast_index_built_again_with_the_others_is_part_of_the_table() -> Non
             rewrites=(Rewrite("public.i", "index", "public.deals", 8192), TOAST_REWRITES[1]),
         )
     )
-    assert (finding.code, finding.fix) == (
-        "index-built-under-lock", "REINDEX TABLE CONCURRENTLY public.deals;",
-    )  # fmt: skip
+    assert finding.code == "index-built-under-lock"
+    assert finding.sql == "-- outside a transaction\nREINDEX TABLE CONCURRENTLY deals;"
     assert "pg_toast" not in f"{finding}"
 
 
@@ -405,10 +406,14 @@ def test_where_the_text_names_no_table_the_strongest_then_earliest_lock_decides(
 
 def test_a_partition_is_checked_before_it_is_attached() -> None:
     scan = scanning("ALTER TABLE all_deals ATTACH PARTITION deals FOR VALUES FROM (1) TO (9)")
-    fix = fix_of(only(scan))
-    assert fix.startswith("ALTER TABLE public.deals ADD CONSTRAINT … CHECK (…) NOT VALID")
-    assert "VALIDATE CONSTRAINT" in fix
-    assert "ATTACH PARTITION then needs no scan" in fix
+    parent = a_statement(9, "CREATE TABLE all_deals (id int) PARTITION BY RANGE (id)")
+    found = next(each for each in find(scan, parent) if each.code == "scan-under-lock")
+    assert "ATTACH PARTITION then needs no scan" in fix_of(found)
+    assert found.sql is not None
+    assert found.sql.startswith(
+        "ALTER TABLE deals ADD CONSTRAINT deals_bounds "
+        "CHECK (id IS NOT NULL AND id >= 1 AND id < 9) NOT VALID;"
+    )
 
 
 def test_names_in_a_fix_are_quoted_where_they_need_it() -> None:
@@ -418,6 +423,7 @@ def test_names_in_a_fix_are_quoted_where_they_need_it() -> None:
         validations=(Validation("public.Weird Name", 10, 1.0),),
     )
     assert fix_of(only(weird)).startswith('Add the constraint to public."Weird Name" as NOT VALID')
+    assert 'ALTER TABLE "Weird Name" VALIDATE CONSTRAINT "Weird Name_a_check"' in (only(weird).sql or "")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Dangers by kind: each module finds some in what a rehearsal measured, and knows nothing of the others."""

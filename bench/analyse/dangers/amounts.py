@@ -1,0 +1,178 @@
+"""Rows and entries that a migration keeps to itself: locked rows, emptied tables, the shared lock table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
+from bench.analyse.names import quoted
+from bench.analyse.quantity import count, seconds
+from bench.analyse.remedies.choice import for_lock, for_rows
+from bench.analyse.remedies.script import Remedy
+from bench.analyse.summary import MigrationSummary, StatementSummary
+from bench.model.finding import Finding, Severity
+from bench.model.lock import LockMode
+from bench.model.statement import RowChanges
+
+
+def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Rows of existing tables that stay locked until their transaction ends, where that takes a while."""
+    for statement in migration.statements:
+        for change in rehearsed.row_changes(statement):
+            rows = change.updated + change.deleted
+            locked_s = _locked_s(statement, migration, change)
+            if rows == 0 or locked_s is None or locked_s < rehearsed.limits.noticeable_s:
+                continue
+            few = rows < rehearsed.limits.many_rows
+            severity: Severity = "info" if few else severity_of(locked_s, rehearsed.limits)
+            share = rehearsed.rows_before(change.relation)
+            of = f" of {count(share)}" if share else ""
+            remedy = for_rows(statement.text, change.relation, rehearsed.around)
+            yield finding(
+                "row-locks",
+                severity,
+                statement,
+                f"{statement.kind} keeps {count(rows)}{of} rows of {change.relation} locked for up to "
+                f"{seconds(locked_s)}, until its transaction ends: who updates or deletes one of them waits",
+                relation=change.relation,
+                evidence={
+                    "rows": rows,
+                    "rows_before": share,
+                    "updated": change.updated or None,
+                    "deleted": change.deleted or None,
+                    "locked_s": locked_s,
+                },
+                remedy=remedy,
+            )
+
+
+def _locked_s(statement: StatementSummary, migration: MigrationSummary, change: RowChanges) -> float | None:
+    """From the statement's start, or the longest transaction inside it, to the end of what locks its rows."""
+    writing = [
+        lock
+        for lock in migration.locks
+        if lock.relation == change.relation and lock.mode.strength >= LockMode.ROW_EXCLUSIVE.strength
+    ]
+    own = [lock.longest_s for lock in writing if lock.statement == statement.index]
+    known = [held_s for held_s in own if held_s is not None]
+    if statement.transaction == "none":
+        return max(known, default=None)
+    began = statement.started_at_s.median if statement.started_at_s else None
+    ends = [
+        lock.released_at_s.median
+        for lock in writing
+        if lock.statement <= statement.index and lock.released_at_s is not None
+    ]
+    if began is not None and ends and max(ends) > began:
+        return max([max(ends) - began, *known])
+    return max(known, default=statement.duration_s.high if statement.duration_s else None)
+
+
+def truncated(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Existing tables that were emptied at one stroke, where they held rows."""
+    emptied = {table for execution in rehearsed.executions(statement) for table in execution.truncated}
+    for table in sorted(emptied):
+        rows = rehearsed.rows_before(table)
+        if rows == 0 or table in _made_here(rehearsed):
+            continue
+        lock = next((each for each in statement.locks if each.relation == table and each.felt), None)
+        what = "an unknown number of rows" if rows is None else f"{count(rows)} rows"
+        retried = for_lock(statement.kind, statement.text)
+        yield finding(
+            "truncated",
+            "warning",
+            statement,
+            f"{statement.kind} empties {table}, which held {what}: they are gone with the commit, and no "
+            "rollback file can bring them back",
+            relation=table,
+            evidence={"rows": rows, "held_s": lock.longest_s if lock else None},
+            remedy=Remedy(
+                f"Keep a copy of {quoted(table)} until the deploy is certain. {retried.say}",
+                f"CREATE TABLE {quoted(table + '_before')} AS TABLE {quoted(table)};"
+                + (f"\n{retried.sql}" if retried.sql else ""),
+            ),
+        )
+
+
+def _made_here(rehearsed: Rehearsed) -> frozenset[str]:
+    return frozenset(lock.relation for lock in rehearsed.summary.locks if lock.new)
+
+
+def lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The most entries of the shared lock table held at once, against its size.
+
+    https://www.postgresql.org/docs/current/runtime-config-locks.html
+    """
+    settings, limits = rehearsed.run.environment.server.settings, rehearsed.limits
+    held = {
+        statement.index: max(each.lock_count or 0 for each in executions)
+        for statement in migration.statements
+        if (executions := rehearsed.executions(statement))
+    }
+    if not held or not settings.get("max_locks_per_transaction", "").isdigit():
+        return
+    index, most = max(held.items(), key=lambda item: item[1])
+    per_session = int(settings["max_locks_per_transaction"])
+    sessions = int(settings.get("max_connections", "100")) + int(
+        settings.get("max_prepared_transactions", "0")
+    )
+    size = per_session * sessions
+    share = most / size
+    if share <= limits.lock_table_noted:
+        return
+    statement = next(each for each in migration.statements if each.index == index)
+    enough = _enough(most, sessions, limits.lock_table_full)
+    yield finding(
+        "lock-table-full",
+        "warning" if share > limits.lock_table_full else "info",
+        statement,
+        f"the migration holds {count(most)} of about {count(size)} locks that all sessions share "
+        f'({share:.0%}): with none left every session fails with "out of shared memory"',
+        evidence={
+            "locks": most,
+            "lock_table": size,
+            "max_locks_per_transaction": per_session,
+            "max_connections": sessions,
+        },
+        remedy=Remedy(
+            "Commit more often, so that fewer relations are locked at once; or raise "
+            f"max_locks_per_transaction to {enough} (needs a restart).",
+            f"ALTER SYSTEM SET max_locks_per_transaction = {enough};",
+        ),
+    )
+
+
+def _enough(locks: int, sessions: int, share: float) -> int:
+    """A setting with which the locks are at most this share of the table, a multiple of 64."""
+    wanted = locks / share / sessions
+    return 64 * max(2, -int(-wanted // 64))
+
+
+def advisory_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Each advisory lock once, from the statement that took it to the last that ran under it."""
+    holders: dict[tuple[str, str], list[StatementSummary]] = {}
+    for statement in migration.statements:
+        keys = {
+            (lock.key, lock.mode)
+            for execution in rehearsed.executions(statement)
+            for lock in execution.advisory
+        }
+        for each in sorted(keys):
+            holders.setdefault(each, []).append(statement)
+    for (key, mode), statements in holders.items():
+        first, shared = statements[0], mode == "ShareLock"
+        held_s = sum(each.duration_s.median for each in statements[1:] if each.duration_s)
+        kept = statements[-1] is migration.statements[-1]
+        until = "the end of its session" if kept else f"line {statements[-1].line}"
+        yield finding(
+            "advisory-lock",
+            "info",
+            first,
+            f"the advisory lock {key} ({'shared' if shared else 'exclusive'}) is held from here to {until}, "
+            f"{seconds(held_s)}: who asks for the same key waits",
+            evidence={"key": key, "mode": mode, "held_s": held_s, "statements": len(statements)},
+            remedy=Remedy(
+                f"Give the key {key} to nothing but migrations, and release it as soon as they are done.",
+                f"SELECT pg_advisory_unlock{'_shared' if shared else ''}({key});" if kept else None,
+            ),
+        )

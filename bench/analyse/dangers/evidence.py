@@ -1,0 +1,198 @@
+"""What every danger is told with: the rehearsal around it, its lock, its severity and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.analyse.limits import Limits
+from bench.analyse.locks import LockSummary, worst_block
+from bench.analyse.quantity import seconds
+from bench.analyse.remedies.choice import Surroundings
+from bench.analyse.remedies.script import Remedy
+from bench.analyse.summary import (
+    TRANSACTION_CONTROL,
+    MigrationSummary,
+    RunSummary,
+    StatementSummary,
+    solo_repeats,
+    summarise,
+)
+from bench.model.finding import Finding, Severity
+from bench.model.lock import LockMode
+from bench.model.run import Run
+from bench.model.statement import RowChanges, StatementRun
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A run, its summary, and its single executions by migration and statement."""
+
+    run: Run
+    limits: Limits
+
+    @cached_property
+    def summary(self) -> RunSummary:
+        return summarise(self.run)
+
+    @cached_property
+    def _executions(self) -> Mapping[tuple[str, int], Sequence[StatementRun]]:
+        found: dict[tuple[str, int], list[StatementRun]] = {}
+        for repeat in solo_repeats(self.run):
+            for migration in repeat.migrations:
+                for statement in migration.statements:
+                    found.setdefault((migration.id, statement.index), []).append(statement)
+        return found
+
+    def executions(self, statement: StatementSummary) -> Sequence[StatementRun]:
+        """The statement in each repeat in which it ran."""
+        return [
+            each
+            for each in self._executions.get((statement.migration, statement.index), ())
+            if each.outcome != "skipped"
+        ]
+
+    def seen_before(self, statement: StatementSummary) -> frozenset[str]:
+        """The relations that earlier statements of its migration locked."""
+        migration = next(each for each in self.summary.migrations if each.id == statement.migration)
+        earlier = (each for each in migration.statements if each.index < statement.index)
+        return frozenset(lock.relation for each in earlier for lock in each.locks)
+
+    @cached_property
+    def around(self) -> Surroundings:
+        """What the remedies need to know of the tables."""
+        keys = self.run.dataset.keys if self.run.dataset else ()
+        return Surroundings(
+            keys={key.name: key.columns for key in keys if key.columns},
+            partitioned_by={key.name: key.partitioned_by for key in keys if key.partitioned_by},
+            texts=tuple(statement.text for statement in self.summary.statements),
+        )
+
+    @cached_property
+    def empty(self) -> bool:
+        """No table held a row, so that no duration says anything of production."""
+        return not self.summary.table_rows
+
+    @property
+    def noticeable_s(self) -> float:
+        """From how long on a wait is worth a line: on empty tables each is."""
+        return 0.0 if self.run.dataset is not None and self.empty else self.limits.noticeable_s
+
+    def row_changes(self, statement: StatementSummary) -> tuple[RowChanges, ...]:
+        """The rows that the statement changed, of each table the most over the repeats."""
+        most: dict[str, RowChanges] = {}
+        for execution in self.executions(statement):
+            for change in execution.row_changes:
+                if total(change) > total(most.get(change.relation)):
+                    most[change.relation] = change
+        return tuple(most.values())
+
+    def rows_before(self, table: str) -> int | None:
+        """How many rows a table had before the migrations; None where it is not known."""
+        tables = self.run.dataset.tables if self.run.dataset else ()
+        return next((each.rows for each in tables if each.name == table), None)
+
+
+def total(change: RowChanges | None) -> int:
+    """Rows changed in any way."""
+    return 0 if change is None else change.inserted + change.updated + change.deleted
+
+
+def finding(
+    code: str,
+    severity: Severity,
+    statement: StatementSummary,
+    message: str,
+    *,
+    relation: str | None = None,
+    evidence: Mapping[str, object],
+    remedy: Remedy,
+) -> Finding:
+    """A danger of one statement; its message begins with the place, its evidence has what is known."""
+    return Finding(
+        code=code,
+        severity=severity,
+        migration=statement.migration,
+        statement=statement.index,
+        relation=relation,
+        message=f"{statement.where}: {message}",
+        evidence={key: value for key, value in evidence.items() if value is not None},
+        fix=remedy.say,
+        sql=remedy.sql,
+    )
+
+
+def severity_of(held_s: float | None, limits: Limits) -> Severity:
+    """By how long others wait; what is not known is a warning, never an error."""
+    if held_s is None or held_s > limits.conditional_s:
+        return "error" if held_s is not None and held_s > limits.not_ready_s else "warning"
+    return "info"
+
+
+def severity_of_lock(lock: LockSummary | None, limits: Limits) -> Severity:
+    """By the longest hold; without a lock nobody waits."""
+    return "info" if lock is None else severity_of(lock.longest_s, limits)
+
+
+def block_on(statement: StatementSummary, table: str) -> LockSummary | None:
+    """The statement's lock that kept users of a table waiting longest, else one on its indexes."""
+    strong = [
+        lock
+        for lock in statement.locks
+        if lock.subject == table and (lock.blocks_reads or lock.blocks_writes)
+    ]
+    own = [lock for lock in strong if lock.relation == table] or strong
+    return worst_block(own) or next(iter(own), None)
+
+
+def figures(statement: StatementSummary, lock: LockSummary | None, **measured: object) -> dict[str, object]:
+    """The figures given, then duration, WAL and the lock."""
+    evidence: dict[str, object] = {
+        **measured,
+        "duration_s": statement.duration_s.median if statement.duration_s else None,
+        "wal_bytes": statement.counters.wal_bytes,
+    }
+    if lock is not None:
+        evidence |= {"mode": lock.mode.value, "held_s": lock.longest_s}
+    return evidence
+
+
+def while_held(lock: LockSummary | None) -> str:
+    """The lock in words, and who waits behind it."""
+    if lock is None:
+        return ""
+    return (
+        f" under {lock.mode.sql_name} on {lock.subject}, held for up to {seconds(lock.longest_s)}: "
+        f"{who_waits(lock.mode)} wait"
+    )
+
+
+def who_waits(mode: LockMode) -> str:
+    """Reads and writes, or writes alone."""
+    return "reads and writes" if mode.blocks_reads else "writes"
+
+
+def took(statement: StatementSummary) -> str:
+    """Its median duration."""
+    return seconds(statement.duration_s.median if statement.duration_s else None)
+
+
+def ran_under(lock: LockSummary, migration: MigrationSummary) -> Iterator[StatementSummary]:
+    """The later statements that began before the lock was released, transaction control left out."""
+    if lock.released_at_s is None:
+        return
+    for each in migration.statements:
+        began = each.started_at_s.median if each.started_at_s else None
+        if (
+            each.index > lock.statement
+            and each.kind not in TRANSACTION_CONTROL
+            and began is not None
+            and began < lock.released_at_s.median
+        ):
+            yield each
+
+
+def statement_of_lock(lock: LockSummary, migration: MigrationSummary) -> StatementSummary:
+    """The statement that took it."""
+    return next(each for each in migration.statements if each.index == lock.statement)

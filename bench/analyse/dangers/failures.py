@@ -1,0 +1,300 @@
+"""What a failure says and leaves: rows refused, extensions missing, work kept or lost, success claimed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from bench.analyse.dangers.evidence import Rehearsed, finding, total
+from bench.analyse.names import identifier
+from bench.analyse.quantity import count, seconds
+from bench.analyse.remedies.indexes import name_of_index
+from bench.analyse.remedies.offending import offending_rows
+from bench.analyse.remedies.script import Remedy
+from bench.analyse.summary import TRANSACTION_CONTROL, MigrationSummary, StatementSummary
+from bench.model.finding import Finding
+
+_DATA_ERRORS = ("22", "23")
+"""SQLSTATE classes data exception and integrity constraint violation."""
+_CONSTRAINT = re.compile(r'constraint "([^"]+)"')
+_EXTENSION = re.compile(r'extension "([^"]+)" is not available|extension control file ".*?([^/"]+)\.control"')
+_PROVIDED = {
+    "uuid_generate_v4": "uuid-ossp", "uuid_generate_v1": "uuid-ossp", "crypt": "pgcrypto",
+    "gen_salt": "pgcrypto", "digest": "pgcrypto", "gin_trgm_ops": "pg_trgm", "gist_trgm_ops": "pg_trgm",
+    "similarity": "pg_trgm", "citext": "citext", "unaccent": "unaccent", "hstore": "hstore",
+    "vector": "vector", "geometry": "postgis",
+}  # fmt: skip
+"""Names that an extension brings: a migration that fails for want of one says nothing of the extension."""
+_MISSING_NAME = re.compile(
+    r'(?:function |type |operator class )"?(?:\w+\.)?(\w+)"?(?:\(.*\))? does not exist', re.DOTALL
+)
+_CLAIM = re.compile(r"\b(success(?:ful(?:ly)?)?|succeeded|completed?|finished|done)\b", re.IGNORECASE)
+_ENDS_ALL = ("COMMIT", "END", "ROLLBACK")
+
+
+def fails_on_data(
+    statement: StatementSummary, migration: MigrationSummary, rehearsed: Rehearsed
+) -> Iterator[Finding]:
+    """A statement that the rows there are refuse."""
+    error = statement.error
+    if error is None or error.sqlstate is None or not error.sqlstate.startswith(_DATA_ERRORS):
+        return
+    constraint = _CONSTRAINT.search(error.message)
+    detail = f" ({error.detail})" if error.detail else ""
+    query = offending_rows(
+        statement.text, error.sqlstate, rehearsed.around.keys, rehearsed.run.environment.server.version_num
+    )
+    yield finding(
+        "fails-on-data",
+        "error",
+        statement,
+        f"the rows that exist are refused: {error.message}{detail}",
+        evidence={
+            "sqlstate": error.sqlstate,
+            "constraint": constraint[1] if constraint else None,
+            "detail": error.detail,
+            "failed_repeats": migration.failures,
+            "repeats": migration.n,
+        },
+        remedy=Remedy(
+            f"Repair or set aside the rows {'that this query lists' if query else 'that it names'} before "
+            f"line {statement.line} runs, in a statement of its own that can be repeated.",
+            f"{query};" if query else None,
+        ),
+    )
+
+
+def extension_missing(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """An extension that the server cannot install, or that nobody created before its names were used."""
+    error = statement.error
+    if error is None:
+        return
+    found = _EXTENSION.search(error.message)
+    wanted = _MISSING_NAME.search(error.message)
+    available = rehearsed.run.environment.server.extensions
+    if found and error.sqlstate in ("0A000", "58P01"):
+        name, what = found[1] or found[2], "this server has no files of extension"
+        say = f"Install {name} on the server first: nothing in SQL can."
+        sql = None
+    elif wanted and error.sqlstate in ("42883", "42704") and wanted[1] in _PROVIDED:
+        name = _PROVIDED[wanted[1]]
+        what = f"{wanted[1]} belongs to an extension that nobody created:"
+        say = f"Create {name} before line {statement.line}" + (
+            "." if name in available else f", once it is installed on the server, which lacks {name} now."
+        )
+        sql = f"CREATE EXTENSION IF NOT EXISTS {identifier(name)};"
+    else:
+        return
+    yield finding(
+        "extension-missing",
+        "error",
+        statement,
+        f"{what} {name}: {error.message}",
+        evidence={"extension": name, "sqlstate": error.sqlstate, "available": name in available},
+        remedy=Remedy(say, sql),
+    )
+
+
+def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """What a migration that failed had committed by then."""
+    failed = migration.failed_statement
+    if migration.outcome != "failed":
+        return
+    kept = _committed(migration)
+    worked = [each for each in kept if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT"]
+    if not worked:
+        return
+    made = {
+        lock.relation
+        for each in worked
+        for lock in each.locks
+        if lock.new and lock.target != "toast" and not lock.relation.startswith("pg_toast.")
+    }
+    rows = sum(total(change) for each in worked for change in rehearsed.row_changes(each))
+    left = [f"{len(worked)} {'statement' if len(worked) == 1 else 'statements'}"]
+    left += [f"{len(made)} new {'relation' if len(made) == 1 else 'relations'}"] if made else []
+    left += [f"{count(rows)} changed {'row' if rows == 1 else 'rows'}"] if rows else []
+    last = worked[-1]
+    online = any(
+        "CONCURRENTLY" in each.kind or each.kind in ("VACUUM", "CALL") for each in migration.statements
+    )
+    yield finding(
+        "side-effect-on-failure",
+        "warning",
+        failed or last,
+        f"the migration failed, but {_listed(left)} up to line {last.line} stay: the state is neither that "
+        "before nor that after, and the file cannot simply run again",
+        evidence={
+            "statements": len(worked),
+            "new_relations": len(made) or None,
+            "changed_rows": rows or None,
+            "last_line": last.line,
+        },
+        remedy=Remedy(
+            "Make each statement safe to run again (IF NOT EXISTS, OR REPLACE, WHERE it is not done yet), "
+            "and put those that belong together between BEGIN and COMMIT."
+            if online
+            else "Put the whole file between BEGIN and COMMIT, so that a failure leaves nothing.",
+        ),
+    )
+
+
+def _committed(migration: MigrationSummary) -> list[StatementSummary]:
+    """The statements whose work was committed before the failure."""
+    kept: list[StatementSummary] = []
+    open_work: list[StatementSummary] = []
+    for each in migration.statements:
+        if each.outcome != "applied":
+            break
+        if each.transaction == "file" and each.kind not in _ENDS_ALL:
+            open_work.append(each)
+        elif each.transaction == "file" and each.kind == "ROLLBACK":
+            open_work = []
+        else:
+            kept += [*open_work, each]
+            open_work = []
+    return kept
+
+
+def false_success(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Work that is rolled back while the file says, or its exit code would say, that all is well."""
+    if migration.outcome == "failed":
+        yield from _lost_at_end(migration)
+        yield from _claims_success(migration)
+    elif migration.outcome == "applied":
+        yield from _rolled_back(migration, rehearsed)
+
+
+def _lost_at_end(migration: MigrationSummary) -> Iterator[Finding]:
+    """Every statement succeeded, but nobody committed."""
+    if not migration.statements or any(each.outcome != "applied" for each in migration.statements):
+        return
+    last = migration.statements[-1]
+    begin = next((each for each in reversed(migration.statements) if each.kind == "BEGIN"), last)
+    yield finding(
+        "false-success",
+        "error",
+        last,
+        f"every statement succeeds and psql exits 0, but the transaction of line {begin.line} is never "
+        "committed: the server rolls all of it back",
+        evidence={"begin_line": begin.line, "statements": last.index - begin.index},
+        remedy=Remedy("End the file with COMMIT.", "COMMIT;"),
+    )
+
+
+def _claims_success(migration: MigrationSummary) -> Iterator[Finding]:
+    """After the failure, outside its transaction, a statement that does nothing but report."""
+    failed = migration.failed_statement
+    if failed is None:
+        return
+    open_transaction = failed.transaction == "file"
+    for each in migration.statements[failed.index + 1 :]:
+        if open_transaction:
+            open_transaction = each.kind not in _ENDS_ALL
+            continue
+        claim = _CLAIM.search(each.text) if _only_reports(each) else None
+        if claim is None:
+            continue
+        yield finding(
+            "false-success",
+            "error",
+            each,
+            f'without ON_ERROR_STOP, psql goes on after line {failed.line} failed, prints "{claim[0]}" here '
+            "and exits 0",
+            evidence={"failed_line": failed.line, "claim": claim[0]},
+            remedy=Remedy(
+                "Have psql stop at the first error, and report success inside the transaction that did the "
+                "work.",
+                "\\set ON_ERROR_STOP on",
+            ),
+        )
+        return
+
+
+def _only_reports(statement: StatementSummary) -> bool:
+    text = statement.text.upper()
+    if statement.kind == "SELECT":
+        return " FROM " not in " ".join(text.split())
+    return (
+        statement.kind == "DO"
+        and "RAISE NOTICE" in text
+        and not re.search(r"\b(INSERT|UPDATE|DELETE|ALTER|CREATE|DROP|PERFORM|EXECUTE)\b", text)
+    )
+
+
+def _rolled_back(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A ROLLBACK that the file itself asks for, after work."""
+    open_work: list[StatementSummary] = []
+    for each in migration.statements:
+        if each.kind == "ROLLBACK" and open_work:
+            rows = sum(total(change) for work in open_work for change in rehearsed.row_changes(work))
+            yield finding(
+                "false-success",
+                "warning",
+                each,
+                f"the file applies without an error, but takes back its {len(open_work)} "
+                f"{'statement' if len(open_work) == 1 else 'statements'} from line {open_work[0].line} on",
+                evidence={"statements": len(open_work), "changed_rows": rows or None},
+                remedy=Remedy("Write COMMIT where the work is to stay, and take a trial out of the deploy."),
+            )
+        if each.transaction != "file" or each.kind in _ENDS_ALL:
+            open_work = []
+        elif each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT":
+            open_work.append(each)
+
+
+def non_transactional(migration: MigrationSummary) -> Iterator[Finding]:
+    """One finding for all statements of a file that refused a transaction."""
+    plain = [
+        each
+        for each in migration.statements
+        if each.transaction == "none" and each.kind not in TRANSACTION_CONTROL and each.outcome != "skipped"
+    ]
+    if not plain:
+        return
+    first = plain[0]
+    total_s = sum(each.duration_s.median for each in plain if each.duration_s)
+    many = "1 statement runs" if len(plain) == 1 else f"{len(plain)} statements run"
+    builds = [each for each in plain if each.kind == "CREATE INDEX CONCURRENTLY"]
+    invalid = any("CONCURRENTLY" in each.kind for each in plain)
+    unguarded = _unguarded(builds, migration)
+    drops = [f"DROP INDEX CONCURRENTLY IF EXISTS {name}; -- before line {line}" for name, line in unguarded]
+    yield finding(
+        "non-transactional",
+        "info",
+        first,
+        f"{many} outside a transaction for {seconds(total_s)}: a failure there leaves what came before in "
+        f"place{', and an INVALID index' if invalid else ''}",
+        evidence={
+            "statements": len(plain),
+            "duration_s": total_s,
+            "lines": [each.line for each in plain],
+            "kinds": list(dict.fromkeys(each.kind for each in plain)),
+        },
+        remedy=Remedy(
+            "Make each of them safe to run again"
+            + (
+                ": DROP INDEX CONCURRENTLY IF EXISTS before an index is built again."
+                if drops
+                else ": the indexes already are, as each is dropped before it is built."
+                if builds
+                else "."
+            ),
+            "\n".join(drops) or None,
+        ),
+    )
+
+
+def _unguarded(builds: Sequence[StatementSummary], migration: MigrationSummary) -> Iterator[tuple[str, int]]:
+    """The builds whose index no statement before them drops: name and line."""
+    for build in builds:
+        name = name_of_index(build.text)
+        before = (each.text for each in migration.statements[: build.index] if "DROP" in each.text.upper())
+        plain = name.rpartition(".")[2].strip('"') if name else ""
+        if name and not any(plain in text for text in before):
+            yield name, build.line
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,179 @@
+"""Work under a lock: tables and indexes written anew, indexes built, tables read in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from bench.analyse.dangers.evidence import (
+    Rehearsed,
+    block_on,
+    figures,
+    finding,
+    severity_of_lock,
+    took,
+    while_held,
+)
+from bench.analyse.locks import LockSummary, is_toast
+from bench.analyse.names import altered_tables, is_named, referenced_tables
+from bench.analyse.quantity import count, size
+from bench.analyse.remedies.alter import alters_type, takes_index
+from bench.analyse.remedies.choice import for_index, for_reindex, for_rewrite, for_scan
+from bench.analyse.summary import StatementSummary
+from bench.model.finding import Finding
+from bench.model.lock import LockMode
+from bench.model.statement import Validation
+
+
+def find_work(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """What a statement did to whole tables while others waited."""
+    yield from _rewrites(statement, rehearsed)
+    yield from _index_builds(statement, rehearsed)
+    yield from _scans(statement, rehearsed)
+
+
+def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Tables written anew, their indexes counted in; and indexes written anew alone."""
+    if "CONCURRENTLY" in statement.kind or statement.kind == "TRUNCATE":
+        return
+    emptied = {table for execution in rehearsed.executions(statement) for table in execution.truncated}
+    by_table: dict[str, list[tuple[str, int | None]]] = {}
+    for rewrite in statement.rewrites:
+        table = rewrite.table or rewrite.relation
+        if not is_toast(table) and table not in emptied:
+            by_table.setdefault(table, []).append((rewrite.relation, rewrite.bytes))
+    for table, written in by_table.items():
+        lock = block_on(statement, table)
+        total = _sum(amount for _, amount in written)
+        whole = any(relation == table for relation, _ in written)
+        named = [relation for relation, _ in written if not is_toast(relation)]
+        on_column = [] if whole else named  # a table that is written anew takes all of its indexes along
+        what = table if whole else ", ".join(named) or f"the TOAST of {table}"
+        rebuild = statement.kind.startswith("REINDEX")
+        yield finding(
+            "index-built-under-lock" if rebuild else "rewrite",
+            severity_of_lock(lock, rehearsed.limits),
+            statement,
+            f"{statement.kind} writes {what} anew: {size(total)} in {took(statement)}{while_held(lock)}",
+            relation=table,
+            evidence=figures(statement, lock, bytes=total, relations=named or None),
+            remedy=for_reindex(statement.text, table, named if len(named) == len(written) else ())
+            if rebuild
+            else for_rewrite(statement.kind, statement.text, table, on_column, rehearsed.around),
+        )
+
+
+def _index_builds(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """New indexes on existing tables, built while writes to the table were blocked."""
+    for index in _built(statement, rehearsed):
+        lock = block_on(statement, index.table or "")
+        if lock is None or index.table is None:
+            continue
+        again = alters_type(statement.text)
+        remedy = (
+            for_rewrite(statement.kind, statement.text, index.table, [index.relation], rehearsed.around)
+            if again
+            else for_index(
+                statement.kind,
+                statement.text,
+                index.table,
+                rehearsed.around,
+                _partitions(statement, index.table, rehearsed),
+            )
+        )
+        yield finding(
+            "rewrite" if again else "index-built-under-lock",
+            severity_of_lock(lock, rehearsed.limits),
+            statement,
+            f"{statement.kind} builds {index.relation} in {took(statement)}{while_held(lock)}",
+            relation=index.table,
+            evidence=figures(
+                statement, lock, index=index.relation, size_delta_bytes=statement.counters.size_delta_bytes
+            ),
+            remedy=remedy,
+        )
+
+
+def _built(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[LockSummary]:
+    """The indexes that the statement made; of those on a table and its partitions the table's alone."""
+    rewritten = {rewrite.table or rewrite.relation for rewrite in statement.rewrites}
+    if "CONCURRENTLY" in statement.kind or statement.kind in _MAKES_NO_INDEX or takes_index(statement.text):
+        return
+    before = rehearsed.seen_before(statement)
+    built = [
+        lock
+        for lock in {each.relation: each for each in statement.locks}.values()
+        if lock.target in ("index", "partitioned index")
+        and lock.new
+        and lock.table
+        and lock.table not in rewritten
+        and lock.relation not in before
+        and not is_toast(lock.relation)
+    ]
+    parents = rehearsed.around.partitioned_by.keys() & {lock.subject for lock in statement.locks if lock.felt}
+    of_parents = [lock for lock in built if lock.table in parents]
+    if any(lock.target == "index" for lock in built):  # that of a parent alone is an entry in the catalog
+        yield from of_parents or built
+
+
+_MAKES_NO_INDEX = frozenset({"DROP INDEX", "DROP TABLE", "ALTER INDEX"})
+
+
+def _partitions(statement: StatementSummary, table: str, rehearsed: Rehearsed) -> Sequence[str]:
+    """The partitions that a statement on a partitioned table locked with it."""
+    if table not in rehearsed.around.partitioned_by:
+        return ()
+    locked = {
+        lock.subject
+        for lock in statement.locks
+        if lock.felt and lock.target == "table" and lock.mode.strength >= LockMode.SHARE.strength
+    }
+    return sorted(locked - {table})
+
+
+def _scans(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Existing tables read in full under a lock of the same statement that their users wait for."""
+    explained = {rewrite.table or rewrite.relation for rewrite in statement.rewrites}
+    explained |= {
+        lock.table for lock in statement.locks if lock.new and lock.table and not is_toast(lock.relation)
+    }
+    blocked = {
+        scan.relation: lock for scan in statement.validations if (lock := block_on(statement, scan.relation))
+    }
+    scans = [scan for scan in statement.validations if scan.relation in blocked]
+    for scan in _of_altered_table(statement, scans, blocked):
+        lock = blocked[scan.relation]
+        if scan.relation in explained or scan.rows == 0:
+            continue
+        yield finding(
+            "scan-under-lock",
+            severity_of_lock(lock, rehearsed.limits),
+            statement,
+            f"{statement.kind} reads {count(scan.rows)} rows of {scan.relation} in {took(statement)}"
+            f"{while_held(lock)}",
+            relation=scan.relation,
+            evidence=figures(statement, lock, rows=scan.rows, passes=scan.passes),
+            remedy=for_scan(statement.text, scan.relation, rehearsed.around),
+        )
+
+
+def _of_altered_table(
+    statement: StatementSummary, scans: Sequence[Validation], blocked: Mapping[str, LockSummary]
+) -> Sequence[Validation]:
+    """The one scan to blame: of the table that the text alters, else under the strongest, earliest lock.
+
+    A foreign key reads the table that it refers to as well, which needs no change.
+    """
+    altered, referenced = altered_tables(statement.text), referenced_tables(statement.text)
+    named = [scan for scan in scans if is_named(scan.relation, altered)]
+    others = [scan for scan in scans if not is_named(scan.relation, referenced)]
+
+    def order(scan: Validation) -> tuple[int, float]:
+        lock = blocked[scan.relation]
+        return -lock.mode.strength, lock.granted_at_s.median if lock.granted_at_s else 0.0
+
+    return named[:1] or sorted(others, key=order)[:1]
+
+
+def _sum(amounts: Iterable[int | None]) -> int | None:
+    known = list(amounts)
+    return None if None in known else sum(amount for amount in known if amount is not None)

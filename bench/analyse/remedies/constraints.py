@@ -1,0 +1,146 @@
+"""Constraints that are added without a scan under their lock: NOT VALID, then VALIDATE; and built online."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.analyse.names import identifier
+from bench.analyse.remedies.script import OUTSIDE, OWN, Script
+from bench.analyse.remedies.tree import (
+    column_names,
+    copy_of,
+    messages,
+    object_name,
+    relation_name,
+    sql_of,
+    tree,
+)
+
+CHECKED = (tree.CONSTR_CHECK, tree.CONSTR_FOREIGN)
+BUILT = (tree.CONSTR_UNIQUE, tree.CONSTR_PRIMARY)
+
+
+class NameChooser:
+    """Names of constraints that have none, as the server would choose them where no other has them."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._used: set[str] = set()
+
+    def name(self, constraint: Any) -> str:
+        """The constraint's own name, or the server's."""
+        return str(constraint.conname) or self.free(*_parts(constraint))
+
+    def free(self, addition: str | None, label: str) -> str:
+        """A name with this ending that no other of the statement has."""
+        for number in ("", *map(str, range(1, 100))):
+            name = object_name(self._table, addition, label + number)
+            if name not in self._used:
+                break
+        self._used.add(name)
+        return name
+
+
+def _parts(constraint: Any) -> tuple[str | None, str]:
+    """As ChooseConstraintName, ChooseForeignKeyConstraintNameAddition and ChooseIndexName have it."""
+    if constraint.contype == tree.CONSTR_CHECK:
+        columns = column_names(constraint.raw_expr)
+        return (columns[0] if len(columns) == 1 else None), "check"
+    if constraint.contype == tree.CONSTR_FOREIGN:
+        return "_".join(column.string.sval for column in constraint.fk_attrs), "fkey"
+    if constraint.contype == tree.CONSTR_PRIMARY:
+        return None, "pkey"
+    keys = [*constraint.keys, *constraint.including]
+    return "_".join(column.string.sval for column in keys), "key"
+
+
+def not_valid(constraint: Any, name: str) -> Any:
+    """The constraint by this name, so that rows that exist are not read when it is added."""
+    added = copy_of(constraint)
+    added.conname = name
+    added.skip_validation = True
+    added.initially_valid = False
+    return added
+
+
+def validate(script: Script, table: str, name: str) -> None:
+    """Have the rows checked under SHARE UPDATE EXCLUSIVE, which reads and writes do not wait for."""
+    script.add(f"ALTER TABLE {table} VALIDATE CONSTRAINT {identifier(name)}", OWN)
+
+
+def add_not_null(script: Script, table: str, column: str, chooser: NameChooser, *, checked: bool) -> None:
+    """SET NOT NULL without a scan: a validated CHECK proves it (12 and newer).
+
+    https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL
+    """
+    name = chooser.free(column, "present")
+    check = f"CHECK ({identifier(column)} IS NOT NULL) NOT VALID"
+    script.add(f"ALTER TABLE {table} ADD CONSTRAINT {identifier(name)} {check}", OWN if checked else "")
+    validate(script, table, name)
+    # Not in one statement: it would drop the constraint first, and scan for want of the proof.
+    script.add(f"ALTER TABLE {table} ALTER COLUMN {identifier(column)} SET NOT NULL", OWN)
+    script.add(f"ALTER TABLE {table} DROP CONSTRAINT {identifier(name)}")
+
+
+def build_online(script: Script, relation: Any, constraint: Any, chooser: NameChooser) -> None:
+    """A unique index built CONCURRENTLY, and the constraint made of it."""
+    name = chooser.name(constraint)
+    table = relation_name(relation)
+    if constraint.contype == tree.CONSTR_PRIMARY:
+        script.note("only for columns that are not NOT NULL yet:")
+        for column in constraint.keys:
+            add_not_null(script, table, column.string.sval, chooser, checked=False)
+    script.add(sql_of("index_stmt", _index(relation, constraint, name)), OUTSIDE)
+    added = tree.AlterTableStmt(objtype=tree.OBJECT_TABLE)
+    added.relation.CopyFrom(relation)
+    command = added.cmds.add().alter_table_cmd
+    command.subtype = tree.AT_AddConstraint
+    made = getattr(command, "def").constraint
+    made.CopyFrom(constraint)
+    for field in ("keys", "including", "options", "indexspace", "nulls_not_distinct"):
+        made.ClearField(field)
+    made.conname = made.indexname = name
+    script.add(sql_of("alter_table_stmt", added), OWN)
+
+
+def _index(relation: Any, constraint: Any, name: str) -> Any:
+    index = tree.IndexStmt(idxname=name, unique=True, concurrent=True, access_method="btree")
+    index.relation.CopyFrom(relation)
+    for columns, params in (
+        (constraint.keys, index.index_params),
+        (constraint.including, index.index_including_params),
+    ):
+        for column in columns:
+            element = params.add().index_elem
+            element.name = column.string.sval
+            element.ordering = tree.SORTBY_DEFAULT
+            element.nulls_ordering = tree.SORTBY_NULLS_DEFAULT
+    index.options.extend(constraint.options)
+    index.table_space = constraint.indexspace
+    index.nulls_not_distinct = constraint.nulls_not_distinct
+    return index
+
+
+def apply_attributes(constraints: list[Any]) -> list[Any]:
+    """A column's constraints, each with the DEFERRABLE that follows it as a node of its own."""
+    found: list[Any] = []
+    for each in constraints:
+        if each.contype == tree.CONSTR_ATTR_DEFERRABLE and found:
+            found[-1].deferrable = True
+        elif each.contype == tree.CONSTR_ATTR_DEFERRED and found:
+            found[-1].deferrable = found[-1].initdeferred = True
+        elif each.contype not in (tree.CONSTR_ATTR_NOT_DEFERRABLE, tree.CONSTR_ATTR_IMMEDIATE):
+            found.append(copy_of(each))
+    return found
+
+
+def is_volatile(node: Any) -> bool:
+    """Whether a default may give each row another value, as far as its text says.
+
+    The date of a transaction is the same for all of its rows and so is stored once; what other functions do
+    is for the server to say, and it has: this is asked only where it wrote the table anew.
+    """
+    return any(
+        call.funcname[-1].string.sval not in ("now", "transaction_timestamp", "statement_timestamp")
+        for call in messages(node, "FuncCall")
+    )

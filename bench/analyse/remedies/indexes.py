@@ -1,0 +1,133 @@
+"""Indexes built, built again and dropped, and materialized views refreshed, while their table is in use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bench.analyse.names import identifier, quoted
+from bench.analyse.remedies.script import OUTSIDE, Script
+from bench.analyse.remedies.tree import (
+    copy_of,
+    object_name,
+    relation_name,
+    sql_of,
+    statement_of,
+    tree,
+)
+
+
+def create_concurrently(text: str, partitions: Sequence[str] = ()) -> str | None:
+    """The CREATE INDEX of this text without a lock that blocks writes; None where it is none.
+
+    Of a partitioned table each partition is built by itself: the parent refuses CONCURRENTLY.
+    https://www.postgresql.org/docs/current/ddl-partitioning.html
+    """
+    found = statement_of(text)
+    if found is None or found[0] != "index_stmt":
+        return None
+    index = found[1]
+    if index.access_method == "btree":
+        index.access_method = ""
+    script = Script()
+    if not partitions:
+        index.concurrent = True
+        name = index.idxname
+        if index.if_not_exists and name:
+            schema = f"{identifier(index.relation.schemaname)}." if index.relation.schemaname else ""
+            script.add(
+                f"DROP INDEX CONCURRENTLY IF EXISTS {schema}{identifier(name)}",
+                f"{OUTSIDE}; a build that failed leaves an INVALID index, which IF NOT EXISTS would keep",
+            )
+            script.add(sql_of("index_stmt", index), OUTSIDE)
+        else:
+            script.add(sql_of("index_stmt", index), OUTSIDE)
+        return script.text
+    name = index.idxname = index.idxname or _server_name(index)
+    index.relation.inh = False
+    parent = f"{identifier(index.relation.schemaname)}." if index.relation.schemaname else ""
+    script.add(sql_of("index_stmt", index))
+    for partition in partitions:
+        schema, _, table = partition.rpartition(".")
+        part = copy_of(index)
+        part.relation.schemaname, part.relation.relname, part.relation.inh = schema, table, True
+        part.idxname = _server_name(part)
+        part.concurrent = True
+        script.add(sql_of("index_stmt", part), OUTSIDE)
+        owner = f"{identifier(schema)}." if schema else ""
+        script.add(
+            f"ALTER INDEX {parent}{identifier(name)} ATTACH PARTITION {owner}{identifier(part.idxname)}"
+        )
+    return script.text
+
+
+def _server_name(index: Any) -> str:
+    """The name that the server would choose, as ChooseIndexName has it."""
+    statement = copy_of(index)
+    elements = [each.index_elem for each in (*statement.index_params, *statement.index_including_params)]
+    columns = "_".join(each.name or _expression_name(each.expr) for each in elements)
+    return object_name(statement.relation.relname, columns, "idx")
+
+
+def _expression_name(node: Any) -> str:
+    """As FigureIndexColname has it: a function's name, else ``expr``."""
+    if node.HasField("func_call"):
+        return str(node.func_call.funcname[-1].string.sval)
+    return "expr"
+
+
+def name_of_index(text: str) -> str | None:
+    """The index that a CREATE INDEX names, with its table's schema if written; None where it names none."""
+    found = statement_of(text)
+    if found is None or found[0] != "index_stmt" or not found[1].idxname:
+        return None
+    schema = found[1].relation.schemaname
+    return f"{identifier(schema)}.{identifier(found[1].idxname)}" if schema else identifier(found[1].idxname)
+
+
+def drop_concurrently(text: str) -> str | None:
+    """DROP INDEX CONCURRENTLY, one by one: it takes no more than one, and no CASCADE."""
+    found = statement_of(text)
+    if found is None or found[0] != "drop_stmt" or found[1].remove_type != tree.OBJECT_INDEX:
+        return None
+    script = Script()
+    for each in found[1].objects:
+        drop = copy_of(found[1])
+        del drop.objects[:]
+        drop.objects.add().CopyFrom(each)
+        drop.concurrent = True
+        drop.behavior = tree.DROP_RESTRICT
+        script.add(sql_of("drop_stmt", drop), OUTSIDE)
+    return script.text
+
+
+def reindex_concurrently(text: str, table: str, indexes: Sequence[str]) -> str:
+    """REINDEX … CONCURRENTLY: as the text has it, else of the indexes that were built, else of the table."""
+    found = statement_of(text)
+    script = Script()
+    if found is not None and found[0] == "reindex_stmt":
+        # The form that every version since 12 knows; among the options only 14 and newer do.
+        target = r"\b(INDEX|TABLE|SCHEMA|DATABASE|SYSTEM)\b"
+        script.add(re.sub(target, r"\1 CONCURRENTLY", sql_of("reindex_stmt", found[1]), count=1), OUTSIDE)
+    elif indexes:
+        for index in indexes:
+            script.add(f"REINDEX INDEX CONCURRENTLY {quoted(index)}", OUTSIDE)
+    else:
+        script.add(f"REINDEX TABLE CONCURRENTLY {quoted(table)}", OUTSIDE)
+    return script.text
+
+
+def refresh_concurrently(text: str) -> str | None:
+    """REFRESH MATERIALIZED VIEW CONCURRENTLY; None where it is no refresh, or one WITH NO DATA."""
+    found = statement_of(text)
+    if found is None or found[0] != "refresh_mat_view_stmt" or found[1].skip_data:
+        return None
+    found[1].concurrent = True
+    script = Script()
+    script.note(
+        "needs a unique index of plain columns, once: "
+        f"CREATE UNIQUE INDEX ON {relation_name(found[1].relation)} (…)"
+    )
+    script.add(sql_of("refresh_mat_view_stmt", found[1]))
+    return script.text
