@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -16,31 +15,43 @@ from bench.model.statement import Block, StatementRun
 from bench.report.excerpt import excerpt
 from bench.report.format import count
 
-_INDENT = 4
+_INDENT = 10
 _EXCERPT = 100
 """Characters of a statement that are shown."""
+_Line = tuple[str, str]
+"""Text and style."""
 _STYLES = {"reads": "red", "writes": "yellow", "": "dim"}
 
 
 def print_trace(runs: Sequence[MigrationRun], console: Console) -> None:
     """Print what each statement locked, wrote anew, read in full and blocked; new relations are left out."""
     for run in runs:
-        for statement in run.statements:
-            if statement.kind not in TRANSACTION_CONTROL or statement.error:
-                _print_statement(run.id, statement, console)
+        console.print(Text(run.id, style="bold underline"), soft_wrap=True)
+        for text, style in _told(run):
+            console.print(Text(text, style=style), soft_wrap=True)
         if run.error is not None and all(each.error is None for each in run.statements):
-            console.print(Text(f"{run.id}: {run.error.message}", style="bold red"))
+            console.print(Text(f"{run.id}: {run.error.message}", style="bold red"), soft_wrap=True)
 
 
-def _print_statement(migration: str, statement: StatementRun, console: Console) -> None:
-    place = f"{Path(statement.file or migration).name}:{statement.line}"
-    head = Text.assemble((place, "bold"), "  ", excerpt(statement.text, _EXCERPT))
-    console.print(head, soft_wrap=True)
-    for text, style in _lines(statement):
-        console.print(Text(f"{' ' * _INDENT}{text}", style=style), soft_wrap=True)
+def _told(run: MigrationRun) -> Iterator[_Line]:
+    """Statements with something to tell, each with its lines below; of the others, how many there were."""
+    silent = 0
+    waiting: Sequence[Block] = ()
+    for statement in run.statements:
+        lines = [*_lines(statement), *_waits(statement.blocks, waiting)]
+        waiting = statement.blocks
+        if not lines:
+            silent += statement.kind not in TRANSACTION_CONTROL
+            continue
+        place = f"{statement.file}:{statement.line}" if statement.file else f"line {statement.line}"
+        yield f"{place:<9} {excerpt(statement.text, _EXCERPT)}", "bold"
+        yield from ((f"{' ' * _INDENT}{text}", style) for text, style in lines)
+    if silent:
+        what = "1 statement locks" if silent == 1 else f"{silent} statements lock"
+        yield f"{what} nothing that was there before", "dim"
 
 
-def _lines(statement: StatementRun) -> Iterator[tuple[str, str]]:
+def _lines(statement: StatementRun) -> Iterator[_Line]:
     if statement.outcome == "skipped":
         yield "not reached", "dim"
         return
@@ -50,10 +61,8 @@ def _lines(statement: StatementRun) -> Iterator[tuple[str, str]]:
     for lock in locks:
         if not _goes_with_its_table(lock, locks):
             yield _lock(lock, locks), _STYLES[_felt(lock.mode)]
-    if not locks:
-        yield "locks nothing that was there before", "dim"
     for each in statement.rewrites:
-        if each.table is None:
+        if each.table is None and not is_toast(each.relation):
             yield f"writes {each.relation} anew", "red"
     indexes = [each.relation for each in statement.rewrites if each.table and not is_toast(each.relation)]
     if indexes:
@@ -62,14 +71,16 @@ def _lines(statement: StatementRun) -> Iterator[tuple[str, str]]:
         yield f"empties {name}", "red"
     for scan in statement.validations:
         passes = "" if scan.passes in (None, 1.0) else f" in {scan.passes:g} passes"
-        yield f"reads {scan.relation} in full: {count(scan.rows)} rows{passes}", "yellow"
+        yield f"reads {scan.relation} in full: {_rows(scan.rows)}{passes}", "yellow"
     for change in statement.row_changes:
-        locked = change.updated + change.deleted
-        if locked:
-            yield f"keeps {count(locked)} rows of {change.relation} locked until it commits", "yellow"
+        if locked := change.updated + change.deleted:
+            yield f"keeps {_rows(locked)} of {change.relation} locked until it commits", "yellow"
     for advisory in statement.advisory:
         yield f"holds the advisory lock {advisory.key} ({advisory.mode})", "yellow"
-    yield from _waits(statement.blocks)
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{count(number)} rows"
 
 
 def _lock(lock: Lock, locks: Sequence[Lock]) -> str:
@@ -89,8 +100,11 @@ def _felt(mode: LockMode) -> str:
     return "reads" if mode.blocks_reads else "writes" if mode.blocks_writes else ""
 
 
-def _waits(blocks: Sequence[Block]) -> Iterator[tuple[str, str]]:
-    """One line for each relation and cause."""
+def _waits(blocks: Sequence[Block], before: Sequence[Block]) -> Iterator[_Line]:
+    """One line for each relation and cause; one in all where it is as after the statement before."""
+    if blocks and blocks == before:
+        yield "the same commands would wait as before", "dim"
+        return
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for block in blocks:
         grouped.setdefault((block.relation, block.waits_on, block.wait_kind), []).append(block.op)

@@ -150,7 +150,11 @@ def test_deleting_a_parent_waits_for_its_child(traced: Trace) -> None:
 
 
 def test_deleting_from_an_empty_parent_waits_too(traced: Trace) -> None:
-    schema = "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (parent_id int REFERENCES parent);"
+    schema = """
+        CREATE TABLE grandparent (id int PRIMARY KEY);
+        CREATE TABLE parent (id int PRIMARY KEY, grandparent_id int NOT NULL REFERENCES grandparent);
+        CREATE TABLE child (parent_id int REFERENCES parent);
+    """
     found = waits(only(traced("ALTER TABLE child ADD COLUMN x int;", schema=schema, probe=True)))
     assert ("parent", "DELETE", "child", "relation") in found
 
