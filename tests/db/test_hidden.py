@@ -9,13 +9,14 @@ import psycopg
 import pytest
 from fix_tcp import TcpServer
 
+from bench.errors import Interrupted
 from bench.migrate.suite import find_suite
 from bench.model.plan import NestedPlan
 from bench.model.run import Run
 from bench.model.statement import StatementRun
 from bench.observe.nested import KEPT, NestedReader, threshold_ms
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.progress import silent
+from bench.run.progress import Event, Progress, Step, silent
 from bench.run.session import RunOptions, rehearse
 
 BASE = """
@@ -28,7 +29,16 @@ INSERT INTO orders SELECT i, 1 + i % 100, i FROM generate_series(1, 5000) AS i;
 LookInside = Callable[..., Run]
 
 
-def look(server: Server, directory: Path, *files: str, explain: bool = True, repeats: int = 1) -> Run:
+def look(
+    server: Server,
+    directory: Path,
+    *files: str,
+    explain: bool = True,
+    repeats: int = 1,
+    saved: list[Run] | None = None,
+    progress: Progress = silent,
+) -> Run:
+    states: list[Run] = [] if saved is None else saved
     (directory / "base.sql").write_text(BASE)
     for number, text in enumerate(files, start=1):
         (directory / f"{number:03}_step.sql").write_text(text)
@@ -37,8 +47,8 @@ def look(server: Server, directory: Path, *files: str, explain: bool = True, rep
         find_suite(str(directory)),
         RunOptions(repeats=repeats, explain=explain),
         run_id="test",
-        save=lambda run: None,
-        progress=silent,
+        save=states.append,
+        progress=progress,
     )
 
 
@@ -148,7 +158,8 @@ def test_what_commits_or_refuses_a_transaction_runs_in_the_pass_too(inside: Look
         "CREATE INDEX CONCURRENTLY later ON orders (total);"
         "VACUUM orders;"
         "COPY customers FROM stdin;\n901\tnew\n902\tnewer\n\\.\n"
-        "BEGIN; UPDATE orders SET total = 3 WHERE id = 3; ROLLBACK;"
+        "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; UPDATE orders SET total = 3 WHERE id = 3; ROLLBACK;"
+        "BEGIN READ ONLY; SELECT count(*) FROM orders; COMMIT;"
     )
     assert run.passes[0].repeats[0].migrations[0].outcome == "applied"
     ran = statements(run)
@@ -264,6 +275,20 @@ def test_without_superuser_a_note_says_why(tcp: TcpServer, tmp_path: Path) -> No
     assert block.explained_s is None
     assert "not known" in said(run)
     assert "auto_explain" in said(run)
+
+
+def test_ctrl_c_in_the_pass_keeps_the_solo_pass(server: Server, tmp_path: Path) -> None:
+    saved: list[Run] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Step) and event.text.startswith("plans inside"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        look(server, tmp_path, "UPDATE orders SET total = 1;", saved=saved, progress=interrupt)
+    (update,) = statements(saved[-1])
+    assert update.outcome == "applied"
+    assert update.nested == ()
 
 
 def test_no_time_of_the_pass_is_a_statements_own(inside: LookInside) -> None:
