@@ -119,6 +119,12 @@ class MigrationSummary:
         return next((each for each in self.statements if each.outcome == "failed"), None)
 
     @property
+    def failure_file(self) -> str:
+        """The file where it failed: its own, or one that it includes."""
+        last = self.failed_statement or (self.statements[-1] if self.statements else None)
+        return last.file if last else self.file
+
+    @property
     def failure_line(self) -> int | None:
         """Line of the file where it failed: where the server points, else where the statement starts."""
         if self.error is not None and self.error.line is not None:
@@ -242,7 +248,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
     opened = next((each for each in runs if each.nested or each.explained_s is not None), first)
     return StatementSummary(
         migration=file.id,
-        file=file.file,
+        file=first.file_beside(file.file),
         index=first.index,
         line=first.line,
         text=first.text,

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
+from bench.model.statement import Statement, StatementRun
 from bench.run.progress import (
     Event,
     Explaining,
@@ -66,9 +67,9 @@ class Plain:
             case StatementBegan(position=0):
                 yield f"{event.migration}: {event.count} statements"
             case StatementEnded(run=run) if run.error is not None:
-                yield f"{event.migration}:{run.error.line}: {run.error.message} ({run.error.sqlstate})"
+                yield f"{_file(event, run)}:{run.error.line}: {run.error.message} ({run.error.sqlstate})"
             case StatementEnded(run=run) if (run.duration_s or 0.0) >= SLOW_S:
-                yield f"{event.migration}:{run.line} {run.kind}: {run.duration_s:.1f} s"
+                yield f"{_file(event, run)}:{run.line} {run.kind}: {run.duration_s:.1f} s"
 
 
 class _Display:
@@ -87,10 +88,10 @@ class _Display:
             case Said(text):
                 self._console.print(f"[dim]{escape(text)}[/dim]")
             case StatementEnded(run=run) if run.error is not None:
-                where = f"{event.migration}:{run.error.line}"
+                where = f"{_file(event, run)}:{run.error.line}"
                 self._console.print(f"[bold red]✗[/bold red] {escape(where)}: {escape(run.error.message)}")
             case StatementEnded(run=run) if (run.duration_s or 0.0) >= SLOW_S:
-                where = f"{event.migration}:{run.line}"
+                where = f"{_file(event, run)}:{run.line}"
                 self._console.print(f"  {run.duration_s:6.1f} s  {escape(where)} {escape(run.kind)}")
         self._event, self._since = event, time.monotonic()
 
@@ -106,7 +107,7 @@ class _Display:
             case StatementBegan() as event:
                 held = event.held()
                 locks = f" · holds {len(held)}: {held[0]}" if held else ""
-                where = f"{event.migration}:{event.statement.line}"
+                where = f"{_file(event, event.statement)}:{event.statement.line}"
                 return (
                     f"{elapsed_s:5.1f} s  {event.position + 1}/{event.count} "
                     f"{event.statement.kind} {where}{locks}"
@@ -116,7 +117,12 @@ class _Display:
             case Step(text) | Said(text):
                 return f"{elapsed_s:5.1f} s  {text}"
             case StatementEnded() as event:
-                return f"{event.migration}:{event.run.line} done"
+                return f"{_file(event, event.run)}:{event.run.line} done"
+
+
+def _file(event: StatementBegan | StatementEnded, statement: Statement | StatementRun) -> str:
+    """The migration, or the file that it includes and the statement stands in."""
+    return statement.file or event.migration
 
 
 def _loading(event: Loading) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -194,7 +195,8 @@ class StatementRun:
     lock_count: int | None = None
     """Entries of the shared lock table that the session held when the statement had ended."""
     file: str | None = None
-    """The file that the statement stands in, where the migration's file included another one."""
+    """The file that the statement stands in, where the migration's file included another one; as a path
+    from the migration's own directory."""
     explained_s: float | None = None
     """Its duration in the pass that looked inside: what shares of ``nested`` refer to."""
     nested_left_out: int = 0
@@ -204,3 +206,9 @@ class StatementRun:
     sizes: tuple[AtSize, ...] = ()
     """The sizes that ``growth`` compares, the smaller one first."""
     growth_of: GrowthOf | None = None
+
+    def file_beside(self, migration: str) -> str:
+        """The file that it stands in, given the migration's as the run file names it."""
+        if self.file is None:
+            return migration
+        return posixpath.normpath(posixpath.join(posixpath.dirname(migration), self.file))

@@ -158,7 +158,7 @@ def _failure(migration: MigrationSummary) -> Text:
     if error is None:
         return text.append(f"{migration.file}: was not applied to its end")
     line = migration.failure_line
-    place = [migration.file, *(str(each) for each in (line, error.column if line else None) if each)]
+    place = [migration.failure_file, *(str(each) for each in (line, error.column if line else None) if each)]
     text.append(":".join(place), style="bold")
     if statement:
         text.append(f"\n{excerpt(statement.text, 200)}", style="dim")

@@ -67,7 +67,7 @@ def _failure(migration: MigrationSummary) -> Iterator[str]:
     if error is None:
         yield "It was not applied to its end; the server reported no error."
         return
-    where = migration.file if line is None else f"{migration.file}:{line}"
+    where = migration.file if line is None else f"{migration.failure_file}:{line}"
     facts = [
         ("Where", code(where if error.column is None else f"{where}:{error.column}")),
         ("SQLSTATE", code(error.sqlstate or "")),

@@ -20,7 +20,8 @@ def refuse_server_wide(path: Path, statements: Iterable[Statement]) -> None:
     for statement in statements:
         verb, _, thing = statement.kind.partition(" ")
         if verb in ("CREATE", "ALTER", "DROP") and thing.startswith(SERVER_WIDE) and "MAPPING" not in thing:
+            place = f"{statement.path(path)}:{statement.line}"
             raise UsageError(
-                f"{path}:{statement.line}: {statement.kind} acts on the whole server, which is not ours",
+                f"{place}: {statement.kind} acts on the whole server, which is not ours",
                 hint="rehearse it on a server of its own: --server embedded, container or cluster",
             )

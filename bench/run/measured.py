@@ -49,6 +49,7 @@ class Measured:
         return StatementRun(
             index=statement.index,
             line=statement.line,
+            file=statement.file,
             text=statement.text,
             kind=statement.kind,
             transaction=self.transaction,
@@ -79,6 +80,7 @@ def skipped(statement: Statement) -> StatementRun:
     return StatementRun(
         index=statement.index,
         line=statement.line,
+        file=statement.file,
         text=statement.text,
         kind=statement.kind,
         transaction="none",

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from bench.analyse.locks import LockSummary
 from bench.analyse.summary import RunSummary, summarise
+from bench.analyse.verdict import describe_failure
 from bench.model.lock import Lock, LockMode
 from bench.model.metric import Counters
 from bench.model.run import MigrationRun, Pass, Repeat
@@ -114,6 +115,23 @@ def test_the_failed_statement_is_named_with_the_line_where_the_server_points() -
     unplaced = a_migration([a_statement(3, outcome="failed", error=an_error())])
     assert summarise(a_run([unplaced])).migrations[0].failure_line == 31
     assert summarise(rich_run()).migrations[0].failure_line is None
+
+
+def test_statements_and_locks_of_an_included_file_are_placed_in_it() -> None:
+    included = a_statement(
+        line=7, file="parts/a.sql", outcome="failed", error=an_error(line=9), locks=(a_lock(),)
+    )
+    summary = summarise(a_run([a_migration([included])]))
+    (migration,) = summary.migrations
+    (statement,) = migration.statements
+    assert statement.where == "parts/a.sql:9"
+    assert statement.locks[0].where == "parts/a.sql:7"
+    assert (migration.file, migration.failure_file, migration.failure_line) == (
+        "001_first.sql", "parts/a.sql", 9,
+    )  # fmt: skip
+    assert describe_failure(migration).startswith("parts/a.sql:9: ")
+    in_directory = included.file_beside("deploy/001_first.sql")
+    assert in_directory == "deploy/parts/a.sql"
 
 
 def test_a_counter_that_is_equal_in_all_repeats_is_not_listed_as_varying() -> None:
