@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row
 
-from bench.observe.recipes import FEW_ROWS, Column, insert_attempts, rows_clause, settable
+from bench.observe.recipes import FEW_ROWS, Column, insert_row, rows_clause, rows_to_try, settable
 from bench.observe.relations import Relation, RelationCatalog
 from bench.pg.catalog import load_query
 
@@ -39,7 +40,8 @@ class Command:
 @dataclass(frozen=True, slots=True)
 class _Table:
     columns: tuple[Column, ...]
-    insert: sql.Composable | None
+    row: Mapping[str, str]
+    """A new row, by column."""
     takes_row: bool
     """Whether the INSERT comes to its end, if need be without its foreign keys."""
     rows: int
@@ -59,6 +61,8 @@ class Application:
         self._random = random.Random(1)
         self._without_keys = self._refusal(sql.Composed([sql.SQL(_KEYS_OFF.decode())])) is None
         self._names: dict[int, sql.Identifier] = {}
+        self._leaves: dict[int, list[int]] = {}
+        """Partitioned table → its partitions on all levels."""
         self._tables: dict[int, _Table] = {}
 
     def learn(self, catalog: RelationCatalog) -> None:
@@ -71,8 +75,12 @@ class Application:
         kinds = ("r", "p", "v", "m")
         targets = [each for each in self._catalog.existing() if each.relkind in kinds]
         tables = [each.oid for each in targets if each.relkind in ("r", "p")][: self._max_tables]
-        found = self._query("probe_targets", [each.oid for each in targets])
-        self._names = {oid: sql.Identifier(schema, name) for oid, schema, name in found.fetchall()}
+        found = self._query("probe_targets", [each.oid for each in targets]).fetchall()
+        self._names = {oid: sql.Identifier(schema, name) for oid, schema, name, _ in found}
+        self._leaves = {}
+        for oid, *_, ancestors in found:
+            for ancestor in ancestors:
+                self._leaves.setdefault(ancestor, []).append(oid)
         columns: dict[int, list[Column]] = {}
         with self._conn.cursor(row_factory=class_row(Column)) as cursor:
             text = load_query("probe_columns", self._conn.info.server_version)
@@ -85,6 +93,19 @@ class Application:
             else self._prepare(self._names[oid], tuple(found))
             for oid, found in columns.items()
         }
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove the dead rows that trying has left, since scans of the migration would count them.
+
+        Tables that the migration has locked are left out: nothing could be written to them either.
+        """
+        tables = [self._names[oid] for oid in self._tables if oid not in self._leaves]
+        if tables:
+            names = sql.SQL(", ").join(tables)
+            self._conn.execute(
+                sql.SQL("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP on) {}").format(names)
+            )
 
     def targets(self) -> list[Relation]:
         """Tables and views that can be tried."""
@@ -106,19 +127,26 @@ class Application:
         rows = rows_clause(name, table.rows, xid)
         column = settable(table.columns)
         texts: dict[str, sql.Composable | None] = {
-            "SELECT": sql.SQL("SELECT FROM {} LIMIT 1").format(name),
-            "SELECT FOR UPDATE": sql.SQL("SELECT FROM {}{} FOR UPDATE").format(name, rows),
-            "INSERT": table.insert,
+            "SELECT": sql.SQL("SELECT * FROM {} LIMIT 1").format(name),
+            "SELECT FOR UPDATE": sql.SQL("SELECT * FROM {}{} FOR UPDATE").format(name, rows),
+            "INSERT": self._insert(relation.oid),
             "UPDATE": _update(name, column, rows) if column else None,
             "DELETE": sql.SQL("DELETE FROM {}{}").format(name, rows),
         }
         made = [self._command(relation, op, text) for op, text in texts.items() if text is not None]
-        if table.rows == 0 and table.takes_row and table.insert is not None:
-            insert = table.insert.as_bytes(self._conn)
+        if table.rows == 0 and table.takes_row:
+            insert = insert_row(name, table.row).as_bytes(self._conn)
             if self._without_keys:
                 insert = b"%s; %s; %s" % (_KEYS_OFF, insert, _KEYS_ON)
             made[-1] = replace(made[-1], after_insert=b"%s; %s" % (insert, made[-1].text))
         return made
+
+    def _insert(self, oid: int) -> sql.Composable:
+        """A row for the table or, if it is partitioned, one for each of its partitions."""
+        own = self._tables[oid].row
+        leaves = [self._tables[leaf] for leaf in self._leaves.get(oid, ()) if leaf in self._tables]
+        rows = [leaf.row for leaf in leaves if leaf.takes_row] or [own]
+        return sql.SQL("; ").join([insert_row(self._names[oid], row) for row in rows])
 
     def _command(self, relation: Relation, op: str, text: sql.Composable) -> Command:
         return Command(relation.full_name, op, text.as_bytes(self._conn))
@@ -130,15 +158,15 @@ class Application:
         some = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS counted").format(name, FEW_ROWS + 1)
         rows: int = (self._conn.execute(some).fetchone() or (0,))[0]
         present = dict(zip((each.name for each in columns), sample or (), strict=False))
-        first: sql.Composed | None = None
-        for attempt in insert_attempts(name, columns, present, self._random.getrandbits(31)):
-            first = first or attempt
-            refused = self._refusal(attempt)
+        first: Mapping[str, str] | None = None
+        for row in rows_to_try(columns, present, self._random.getrandbits(31)):
+            first = row if first is None else first
+            refused = self._refusal(insert_row(name, row))
             if refused is None or refused == FOREIGN_KEY_VIOLATION:  # foreign keys are looked at last
-                return _Table(columns, attempt, refused is None or self._without_keys, rows)
+                return _Table(columns, row, refused is None or self._without_keys, rows)
             if not refused.startswith(ANOTHER_ROW_MAY_DO):
                 break
-        return _Table(columns, first, False, rows)
+        return _Table(columns, first or {}, False, rows)
 
     def _refusal(self, text: sql.Composed) -> str | None:
         """SQLSTATE with which the server refuses the command; None if it does not."""

@@ -5,7 +5,8 @@ back. No snapshot after the statement shows these, and samples miss the short on
 gates, hold locks that stop it: SHARE on the system catalogs that every DDL writes to (reading them stays
 possible), ACCESS EXCLUSIVE on the tables that it may touch. Each time it waits, what it holds and asks for is
 read; then the next gate queues up behind it, and the one that stopped it lets go. On a server of our own each
-commit inside it waits as well, for a standby that does not exist, until it is told not to.
+commit inside it waits as well, for a standby that does not exist, until it is told not to; and an error keeps
+its locks while the server writes the statement to its log, which a long comment makes long enough.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ NO_STANDBY = "pgrehearse_none"
 """Name of the standby in synchronous_standby_names that makes commits wait, where they ask for it.
 https://www.postgresql.org/docs/current/runtime-config-replication.html#GUC-SYNCHRONOUS-STANDBY-NAMES"""
 _WORD = re.compile(r"[\w$]+")
+
+_PADDING = f"\n/*{'.' * 4_000_000}*/"
 
 LockKey = tuple[int, str]
 """Relation oid and mode."""
@@ -85,8 +88,12 @@ class _Stops:
 class Stepper:
     """Steps through statements; opens its sessions with ``connect`` when they are first needed."""
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
+    def __init__(self, connect: Callable[[], Connection], *, ours: bool) -> None:
+        """``ours``: the server's log is ours to fill."""
         self._connect = connect
+        self.padding = _PADDING if ours else ""
+        """Comment for the end of a statement that may fail: the server writes it to its log with the error,
+        and keeps the locks so long."""
         self._gates: list[_Gate] = []
         self._observer: Connection | None = None
         self._hiding: frozenset[str] = frozenset()
@@ -107,6 +114,16 @@ class Stepper:
                 conn.close()
 
     @contextmanager
+    def watching(self, conn: Connection) -> Iterator[set[LockKey]]:
+        """While the block runs a statement on ``conn``, read its locks as often as can be.
+
+        Yields what :meth:`stepping` yields.
+        """
+        observer = self._observer = self._observer or self._connect()
+        with _driving(_Drive(observer, conn.info.backend_pid, _Stops({}), [], pause_s=0.0)) as seen:
+            yield seen
+
+    @contextmanager
     def stepping(self, conn: Connection, catalog: RelationCatalog, text: str) -> Iterator[set[LockKey]]:
         """While the block runs a statement on ``conn``, stop it wherever it can be stopped.
 
@@ -116,16 +133,13 @@ class Stepper:
         observer = self._observer = self._observer or self._connect()
         stops = _Stops(self._commands(observer, _tables_to_stop_at(catalog, text)))
         free = self._take(stops)
-        drive = _Drive(observer, conn.info.backend_pid, stops, free)
-        thread = threading.Thread(target=drive.run, name="stepper", daemon=True)
         try:
-            with _waiting_commits(conn):
-                thread.start()
-                yield drive.seen
+            with (
+                _waiting_commits(conn),
+                _driving(_Drive(observer, conn.info.backend_pid, stops, free, POLL_S)) as seen,
+            ):
+                yield seen
         finally:
-            drive.stop.set()
-            if thread.ident is not None:
-                thread.join()
             for gate in self._gates:
                 with suppress(psycopg.Error):
                     gate.release()
@@ -144,7 +158,7 @@ class Stepper:
         )
         lock = sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE")
         return commands | {
-            oid: lock.format(sql.Identifier(schema, name)).as_bytes(conn) for oid, schema, name in names
+            oid: lock.format(sql.Identifier(schema, name)).as_bytes(conn) for oid, schema, name, _ in names
         }
 
     def _take(self, stops: _Stops) -> list[_Gate]:
@@ -177,10 +191,25 @@ def _waiting_commits(conn: Connection) -> Iterator[None]:
             conn.execute("SELECT set_config('synchronous_commit', %s, false)", row)
 
 
+@contextmanager
+def _driving(drive: _Drive) -> Iterator[set[LockKey]]:
+    """Let it run in a thread of its own until the block ends."""
+    thread = threading.Thread(target=drive.run, name="stepper", daemon=True)
+    thread.start()
+    try:
+        yield drive.seen
+    finally:
+        drive.stop.set()
+        thread.join()
+
+
 class _Drive:
     """The loop that waits for the statement to wait, reads its locks, and lets it go on."""
 
-    def __init__(self, observer: Connection, pid: int, stops: _Stops, free: list[_Gate]) -> None:
+    def __init__(
+        self, observer: Connection, pid: int, stops: _Stops, free: list[_Gate], pause_s: float
+    ) -> None:
+        self._pause_s = pause_s
         self._observer = observer
         self._sql = load_query("stepping", observer.info.server_version)
         self._pid = pid
@@ -192,7 +221,7 @@ class _Drive:
 
     def run(self) -> None:
         with suppress(psycopg.Error):  # the statement's own session tells what is wrong with the server
-            while not self.stop.wait(POLL_S):
+            while not self.stop.wait(self._pause_s):
                 self._look()
 
     def _look(self) -> None:

@@ -36,6 +36,10 @@ class HeldLocks:
         """The same without locks on other relations than these."""
         return replace(self, relations=tuple(lock for lock in self.relations if lock[0] in oids))
 
+    def without(self, oids: Container[int]) -> HeldLocks:
+        """The same without locks on these relations."""
+        return replace(self, relations=tuple(lock for lock in self.relations if lock[0] not in oids))
+
     @property
     def strongest(self) -> int:
         """Strength of the strongest lock on a relation, 0 for none."""

@@ -82,11 +82,18 @@ class Prober:
         self._observer = self._open()
         self._application = Application(self._observer, MAX_TABLES)
         self._sessions: list[_Session] = []
+        self._dirty = False
 
     def close(self) -> None:
         """Close the sessions."""
         for conn in (self._observer, *(session.conn for session in self._sessions)):
             conn.close()
+
+    def clean(self) -> None:
+        """Remove what the last probe has left, before the migration goes on."""
+        if self._dirty:
+            self._application.clean()
+            self._dirty = False
 
     def learn(self, catalog: RelationCatalog) -> None:
         """Read the catalog's relations as they are committed now; no migration's transaction may be open."""
@@ -103,6 +110,7 @@ class Prober:
             session = self._sessions[position % len(self._sessions)]
             session.queue.extend(self._application.commands(relation, xid))
         blocks = list(self._drive(pid))
+        self._dirty = True
         order = {relation.full_name: position for position, relation in enumerate(targets)}
         return tuple(sorted(blocks, key=lambda block: (order[block.relation], OPS.index(block.op))))
 

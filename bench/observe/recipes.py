@@ -40,30 +40,33 @@ class Column:
     """Definitions of the CHECK constraints that it is part of."""
 
 
-def insert_attempts(
-    table: sql.Identifier, columns: Sequence[Column], sample: Mapping[str, str | None], fresh: int
-) -> Iterator[sql.Composed]:
-    """INSERTs of one row, to be tried until the table takes one; a few of them, the likeliest first.
+def rows_to_try(
+    columns: Sequence[Column], sample: Mapping[str, str | None], fresh: int
+) -> Iterator[dict[str, str]]:
+    """New rows, values as text by column, to be tried until the table takes one; the likeliest come first.
 
-    ``sample`` is a row that the table has, values as text, empty for an empty table; ``fresh`` a number
-    that makes keys new.
+    ``sample`` is a row that the table has, empty for an empty table; ``fresh`` a number that makes keys new.
+    A column that is left out takes its default.
     """
     for attempt in range(ATTEMPTS):
-        row = {
+        yield {
             column.name: value
             for column in columns
             if not column.generated
             and not column.identity_always
             and (value := _value(column, sample, attempt, fresh)) is not None
         }
-        if not row:
-            yield sql.SQL("INSERT INTO {} DEFAULT VALUES").format(table)
-            return
-        yield sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            table,
-            sql.SQL(", ").join(map(sql.Identifier, row)),
-            sql.SQL(", ").join(map(sql.Literal, row.values())),
-        )
+
+
+def insert_row(table: sql.Identifier, row: Mapping[str, str]) -> sql.Composed:
+    """The INSERT of a row."""
+    if not row:
+        return sql.SQL("INSERT INTO {} DEFAULT VALUES").format(table)
+    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        table,
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join(map(sql.Literal, row.values())),
+    )
 
 
 def _value(column: Column, sample: Mapping[str, str | None], attempt: int, fresh: int) -> str | None:

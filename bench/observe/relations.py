@@ -90,6 +90,11 @@ class RelationCatalog:
         return self._before.values()
 
     @property
+    def known_oids(self) -> Set[int]:
+        """Oids of the relations that can be named."""
+        return self._before.keys() | self._made.keys()
+
+    @property
     def existing_oids(self) -> Set[int]:
         """Their oids."""
         return self._before.keys()

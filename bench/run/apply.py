@@ -95,11 +95,11 @@ class MigrationApplier:
         facts = classify(statement.text)
         calibration_s = self._watch.calibration_s()
         self._totals = self._watch.totals()
-        if not self._in_transaction():
-            self._inspection.learn_application()
+        self._inspection.ready_prober(in_transaction=self._in_transaction())
         self._tell_start(statement, sampler)
         sampler.begin_statement(len(self._measured), commits_inside=statement.kind in ("CALL", "DO"))
-        if self._in_transaction() or not _may_wrap(statement, facts):
+        tries_call = self._watch.stepper is not None and statement.kind == "CALL"
+        if self._in_transaction() or not (tries_call or _may_wrap(statement, facts)):
             measured = self._run_plain(statement, calibration_s)
         else:
             measured = self._run_wrapped(statement, calibration_s)
@@ -115,7 +115,8 @@ class MigrationApplier:
         may_commit = not was_inside and statement.kind not in TELL_NOTHING
         inspection.before(statement, in_transaction=was_inside)
         with inspection.stepping(statement, position, may_commit=may_commit):
-            measured = self._timed(statement, calibration_s)
+            sent = inspection.dressed(statement) if may_commit else statement
+            measured = self._timed(sent, calibration_s)
         measured.transaction = "file" if was_inside or self._in_transaction() else "none"
         if measured.error is not None:
             inspection.look_again(statement, position, measured)

@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.model.lock import LockMode
-from bench.model.statement import AdvisoryLock, Block, Statement
+from bench.model.statement import AdvisoryLock, Block, Statement, Validation
 from bench.observe.held import HeldLocks
 from bench.observe.holds import Hold, HoldTracker, LockKey, Span
 from bench.observe.inside import InsideReader
@@ -39,6 +39,10 @@ TELL_NOTHING = frozenset(
 _MAKE_ROUTINES = frozenset({"CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TRIGGER"})
 
 
+_LOOKS = 2
+"""How often a statement that failed is run again without gates, which might end it elsewhere."""
+
+
 class Inspection:
     """Looks at the session ``conn`` between its statements, and into those that outlast their locks."""
 
@@ -52,6 +56,8 @@ class Inspection:
         self._frozen: list[Hold] = []
         self._held: frozenset[LockKey] = frozenset()
         self._advisory: frozenset[AdvisoryLock] = frozenset()
+        self._own: set[int] = set()
+        """Relations that the open transaction has made: nobody else sees them."""
         self._rows_locked = False
         """The open transaction has changed rows that were there before."""
         self._blocks: tuple[Block, ...] = ()
@@ -84,6 +90,7 @@ class Inspection:
         if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
             return
         existing = held.only(self._catalog.existing_oids)
+        shared = held.without(self._own)
         if self._watch.stepper is not None and statement.kind in _MAKE_ROUTINES:
             self._watch.stepper.learn(self._conn)
         if statement.kind == "ROLLBACK TO":
@@ -93,7 +100,7 @@ class Inspection:
             measured.lock_timeout = self._lock_timeout.read()
         self._adopt(measured, position)
         self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
-        if self._watch.prober is not None and not existing.blocks_nobody(rows=self._rows_locked):
+        if self._watch.prober is not None and not shared.blocks_nobody(rows=self._rows_locked):
             if is_new or measured.inside.row_changes:
                 self._blocks = self._watch.prober.probe(self._conn.info.backend_pid)
             measured.blocks = self._blocks
@@ -102,7 +109,7 @@ class Inspection:
 
     def after_transactions(self, statement: Statement, position: int, measured: Measured) -> None:
         """Look at what a statement did that ran outside a transaction of the file's or ours."""
-        if measured.outcome == "applied" and statement.kind not in TELL_NOTHING:
+        if statement.kind not in TELL_NOTHING and not self._conn.closed:
             measured.inside = self._inside.read_marked(statement.kind)
             self._adopt(measured, position)
             self._learned = False
@@ -111,6 +118,7 @@ class Inspection:
         """The transaction ended ``during`` its COMMIT or ROLLBACK, or by an error."""
         self._tracker.release_all(during)
         self._held = frozenset()
+        self._own.clear()
         self._rows_locked = False
 
     def rolled_back(self) -> None:
@@ -123,9 +131,12 @@ class Inspection:
         self._catalog.learn(self._watch.observer, self._unnamed.union(sampled))
         self._unnamed.clear()
 
-    def learn_application(self) -> None:
-        """No transaction is open: let the prober see what was committed since it looked last."""
-        if self._watch.prober is not None and not self._learned:
+    def ready_prober(self, *, in_transaction: bool) -> None:
+        """Before a statement: let the prober clean up, and see what was committed since it looked last."""
+        if self._watch.prober is None:
+            return
+        self._watch.prober.clean()
+        if not in_transaction and not self._learned:
             self._watch.prober.learn(self._catalog)
             self._learned = True
 
@@ -143,28 +154,49 @@ class Inspection:
             yield
         self._keep_frozen(seen, position, (begin, clock()))
 
+    def dressed(self, statement: Statement) -> Statement:
+        """The statement as it is sent where an error must not take its locks away unseen."""
+        if self._watch.stepper is None or statement.copy_data is not None or statement.copy_file is not None:
+            return statement
+        return replace(statement, text=statement.text + self._watch.stepper.padding)
+
     def look_again(self, statement: Statement, position: int, measured: Measured) -> None:
-        """Run a statement that failed once more, step by step: its error has taken the locks with it."""
+        """Run a statement that failed again: its error has taken the locks with it."""
         stepper = self._watch.stepper
         if stepper is None or self._conn.closed or measured.transaction == "none":
             return
-        if self._conn.info.transaction_status == TransactionStatus.INERROR:
-            if not self._guards(statement):
-                return
-            self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse")
-        else:
+        in_file = self._conn.info.transaction_status == TransactionStatus.INERROR
+        if in_file and not self._guards(statement):
+            return
+        if not in_file:
             self._inside.mark()
             self._conn.execute("BEGIN")
-        stepping = stepper.stepping(self._conn, self._catalog, statement.text)
-        with stepping as seen, suppress(psycopg.Error):
-            execute(self._conn, statement)
+            self._conn.execute("SAVEPOINT pgrehearse")
+        seen: set[LockKey] = set()
+        for looking in (
+            *(stepper.watching(self._conn) for _ in range(_LOOKS)),
+            stepper.stepping(self._conn, self._catalog, statement.text),
+        ):
+            if not self._conn.closed:
+                self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse")
+                with looking as found, suppress(psycopg.Error):
+                    execute(self._conn, self.dressed(statement))
+                seen |= found
         if self._conn.closed:
             return
         self._conn.execute("ROLLBACK")
-        if measured.transaction == "own":
-            scans = self._inside.read_marked(statement.kind).validations
-            measured.inside = replace(measured.inside, validations=scans)
+        if not in_file:
+            measured.inside = replace(measured.inside, validations=self._scans_of_a_look(statement))
         self._keep_frozen(seen, position, measured.span)
+
+    def _scans_of_a_look(self, statement: Statement) -> tuple[Validation, ...]:
+        """What one of the looks has scanned: all of them did the same."""
+        scans = self._inside.read_marked(statement.kind).validations
+        looks = _LOOKS + 1
+        return tuple(
+            replace(each, rows=each.rows // looks, passes=each.passes and each.passes / looks)
+            for each in scans
+        )
 
     def _adopt(self, measured: Measured, position: int) -> None:
         for oid, relation in measured.inside.moved:
@@ -179,7 +211,7 @@ class Inspection:
         self._tracker.snapshot(position, held.relations, measured.span)
         now = frozenset(held.relations)
         is_new, self._held = now != self._held, now
-        self._unnamed |= held.oids - self._catalog.existing_oids
+        self._name_own(held)
         strongest = held.only(self._catalog.existing_oids).strongest
         if strongest >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength:
             self._learned = False
@@ -188,6 +220,13 @@ class Inspection:
         is_new |= bool(measured.advisory)
         self._advisory = frozenset(held.advisory)
         return is_new
+
+    def _name_own(self, held: HeldLocks) -> None:
+        """What the transaction has made is named while it is there, which only its own session can see."""
+        made = held.oids - self._catalog.known_oids
+        self._own |= made
+        if made and self._conn.info.transaction_status == TransactionStatus.INTRANS:
+            self._catalog.learn(self._conn, made)
 
     def _keep_frozen(self, seen: Collection[LockKey], position: int, during: Span) -> None:
         self._unnamed.update(oid for oid, _ in seen)

@@ -91,7 +91,8 @@ def _watch(server: Server, dbname: str, *, probe: bool) -> Iterator[Watch]:
     """Observers without counters and calibration, which would only take time."""
     with ExitStack() as stack:
         connect = partial(server.connect, dbname)
-        stepper = Stepper(partial(connect, application_name="pgrehearse gate")) if server.superuser else None
+        gates = partial(connect, application_name="pgrehearse gate")
+        stepper = Stepper(gates, ours=server.managed) if server.superuser else None
         prober = Prober(partial(connect, application_name="pgrehearse probe")) if probe else None
         for sessions in (stepper, prober):
             if sessions is not None:
