@@ -9,11 +9,17 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.errors import UsageError
+from bench.model.run import ServerInfo
 from bench.model.statement import Statement, StatementError
 
 COPY_BYTES = 1 << 17
 """Of a file at a time; psycopg sends as much at once."""
 _COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
+
+
+def psql_variables(info: ServerInfo) -> dict[str, str]:
+    """The variables that psql takes from the server, and a migration may ask for."""
+    return {"SERVER_VERSION_NUM": str(info.version_num)}
 
 
 def execute(conn: psycopg.Connection[TupleRow], statement: Statement) -> int | None:

@@ -17,7 +17,7 @@ from bench.model.run import Dataset, TableKey, TableSize
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, seal_template
 from bench.pg.server import Server
-from bench.run.execute import describe_error, execute
+from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.progress import Loading, Progress, Step
 
 
@@ -69,7 +69,7 @@ def apply_file(server: Server, dbname: str, path: Path) -> None:
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
     with server.connect(dbname, application_name="pgrehearse base") as conn:
-        for statement in read_statements(path):
+        for statement in read_statements(path, psql_variables(server.info)):
             try:
                 execute(conn, statement)
             except psycopg.Error as raised:

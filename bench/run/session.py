@@ -24,6 +24,7 @@ from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, now
+from bench.run.execute import psql_variables
 from bench.run.guard import refuse_server_wide
 from bench.run.hidden import (
     PLANS,
@@ -94,7 +95,8 @@ def rehearse(
     Ctrl-C; what was measured until then has been saved. A migration that fails is no error here: the run
     holds it.
     """
-    scripts = tuple((migration, read_statements(migration.path)) for migration in suite.migrations)
+    known = psql_variables(server.info)
+    scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
     if server.info.version_num < PARSER_VERSION_NUM + 10000:
         for migration, statements in scripts:
             check_syntax(migration.path, statements)

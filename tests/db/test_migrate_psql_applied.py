@@ -107,6 +107,13 @@ def test_statements_of_a_run_name_their_file(server: Server, tmp_path: Path) -> 
     ]
 
 
+def test_the_version_of_the_server_is_known(server: Server, tmp_path: Path) -> None:
+    name = "SERVER_VERSION_NUM"
+    write(tmp_path / "suite", {"001.sql": f"SELECT 1 / (:{name} = current_setting('{name}')::int)::int;\n"})
+    done = run(server, tmp_path / "suite")
+    assert done.outcome == "applied", done.error
+
+
 def test_an_error_in_an_included_file_has_its_place_there(server: Server, tmp_path: Path) -> None:
     write(
         tmp_path / "suite",
