@@ -9,6 +9,7 @@ from bench.observe.counted import Counted
 from bench.observe.explained import Explained, read_plan
 
 LONGEST_TEXT = 20_000
+LEAST_SHARE = 0.1
 LONGEST_PLAN = 300_000
 """Characters of a plan's JSON; of a longer one nothing but its figures is kept."""
 
@@ -51,7 +52,7 @@ class Logged:
             rows = sum(each.rows for each in counted)
         return NestedPlan(
             text=self.text,
-            duration_s=max(duration_s - price_s * self.characters_inside, 0.0),
+            duration_s=without_looking(duration_s, price_s, self.characters_inside),
             rows=rows,
             plan=None,
             calls=calls,
@@ -63,6 +64,11 @@ class Logged:
     @property
     def in_sql_function(self) -> bool:
         return self.place is not None and self.place.startswith("SQL function")
+
+
+def without_looking(duration_s: float, price_s: float, characters: int) -> float:
+    """A duration less the cost of the notices that came meanwhile; as that is an estimate, a tenth is left."""
+    return max(duration_s - price_s * characters, LEAST_SHARE * duration_s)
 
 
 def without_plan(counted: list[Counted], text: str) -> NestedPlan:

@@ -32,7 +32,7 @@ from bench.observe.explained import (
     read_notice,
     text_key,
 )
-from bench.observe.logged import Logged, with_plan, without_plan
+from bench.observe.logged import Logged, with_plan, without_looking, without_plan
 
 KEPT = 50
 """Texts kept for each statement: those that took longest."""
@@ -142,7 +142,7 @@ class NestedReader:
         """
         if price_s is None:
             price_s = self._price_s(duration_s)
-        duration_s = max(duration_s - price_s * sum(self._characters), 0.0)
+        duration_s = without_looking(duration_s, price_s, sum(self._characters))
         by_key: dict[str, list[Counted]] = {}
         for each in counted:
             by_key.setdefault(self._key(each.text), []).append(each)

@@ -158,7 +158,8 @@ def test_what_commits_or_refuses_a_transaction_runs_in_the_pass_too(inside: Look
         "CREATE INDEX CONCURRENTLY later ON orders (total);"
         "VACUUM orders;"
         "COPY customers FROM stdin;\n901\tnew\n902\tnewer\n\\.\n"
-        "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; UPDATE orders SET total = 3 WHERE id = 3; ROLLBACK;"
+        "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;"
+        "UPDATE orders SET total = 3 WHERE id = 3; ROLLBACK;"
         "BEGIN READ ONLY; SELECT count(*) FROM orders; COMMIT;"
     )
     assert run.passes[0].repeats[0].migrations[0].outcome == "applied"
