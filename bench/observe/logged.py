@@ -67,7 +67,7 @@ class Logged:
 
 
 def without_looking(duration_s: float, price_s: float, characters: int) -> float:
-    """A duration less the cost of the notices that came meanwhile; as that is an estimate, a tenth is left."""
+    """A duration less the cost of the notices that came meanwhile: an estimate, so a tenth is left."""
     return max(duration_s - price_s * characters, LEAST_SHARE * duration_s)
 
 

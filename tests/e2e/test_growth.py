@@ -21,7 +21,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, str]
     """A run on clean data, as planted dirt would end the backfill; its directory; what the terminal said."""
     out = tmp_path_factory.mktemp("growth") / "run"
     done = bench(
-        "run", "crm_as_reviewed", "--server", "embedded", "--scale", "0.02", "--dirt", "0", "--repeats", "1",
+        "run", "crm_as_reviewed", "--server", "embedded", "--scale", "0.01", "--dirt", "0", "--repeats", "1",
         "--out", str(out), cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
