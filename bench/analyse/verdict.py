@@ -21,8 +21,8 @@ from bench.model.run import Run
 
 EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
 NO_STATEMENT = "there is no statement to run"
-NO_CONDITION = frozenset({"estimate-wrong", "suppression", "timer-frozen"})
-"""Findings about the file's words: they ask for a correction, not for anybody's consent to the deploy."""
+NO_CONDITION = frozenset({"estimate-wrong", "growth", "suppression", "timer-frozen"})
+"""Findings that ask for no consent to this deploy: about the file's words, and about other sizes of data."""
 CAVEAT = "on an idle server; waits for changed rows and behind long transactions come on top"
 
 

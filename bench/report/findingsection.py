@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from bench.model.finding import Finding
 from bench.report.markup import block, bullets, code, plain, table
@@ -18,7 +17,10 @@ def findings_section(findings: Sequence[Finding]) -> Iterator[str]:
         yield "### Findings"
         yield table(
             ("Severity", "Code", "What was measured"),
-            ((_SEVERITY[each.severity], code(each.code), plain(each.message)) for each in open_ones),
+            (
+                (_SEVERITY[together[0].severity], code(together[0].code), plain(_told(together)))
+                for together in alike(open_ones)
+            ),
         )
         yield "### Ways out"
         yield from _ways_out(open_ones)
@@ -32,20 +34,54 @@ def findings_section(findings: Sequence[Finding]) -> Iterator[str]:
         )
 
 
+_MANY = 3
+"""So many notes of one kind in one file are told each by itself, more of them together."""
+
+
+def alike(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
+    """The findings in their order, each by itself; but notes of one kind in a file together, where many."""
+    kinds: dict[tuple[str | None, str], list[Finding]] = {}
+    for each in findings:
+        if each.severity == "info":
+            kinds.setdefault((each.migration, each.code), []).append(each)
+    for each in findings:
+        together = kinds.get((each.migration, each.code), []) if each.severity == "info" else []
+        if len(together) <= _MANY:
+            yield [each]
+        elif each is together[0]:
+            yield together
+
+
+def _told(together: Sequence[Finding]) -> str:
+    """The message of a finding, or how many there are and the message of the one with the longest hold."""
+    if len(together) == 1:
+        return together[0].message
+    worst = max(together, key=lambda each: float(each.evidence.get("held_s") or 0.0))
+    lines = [_place(each).rpartition(":")[2] for each in together]
+    return f"{worst.message}. So do {len(together) - 1} more, none for longer: lines {', '.join(lines)}"
+
+
 def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
-    """For each place the sentence and the statements, once where several findings have the same."""
+    """For each file and way out the sentence, its places and the statements of each place."""
     ordered = sorted(findings, key=lambda each: (each.migration or "", each.statement or 0))
-    for _, of_place in groupby(
-        ordered, key=lambda each: (each.migration, each.statement, each.fix, each.sql)
-    ):
-        together = list(of_place)
-        first = together[0]
-        if first.fix is None and first.sql is None:
-            continue
+    ways: dict[tuple[str | None, str | None], list[Finding]] = {}
+    for each in ordered:
+        ways.setdefault((each.migration, each.fix), []).append(each)
+    for (_, fix), together in ways.items():
         codes = ", ".join(code(name) for name in dict.fromkeys(each.code for each in together))
-        yield f"**{plain(_place(first))}**, {codes}: {plain(first.fix or '')}"
-        if first.sql is not None:
-            yield block(first.sql)
+        yield f"**{plain(_places(together))}**, {codes}: {plain(fix or '')}"
+        scripts = dict.fromkeys((_place(each).rpartition(":")[2], each.sql) for each in together if each.sql)
+        if scripts:
+            many = len(scripts) > 1
+            parts = (f"-- instead of line {line}:\n{sql}" if many else str(sql) for line, sql in scripts)
+            yield block("\n\n".join(parts))
+
+
+def _places(together: Sequence[Finding]) -> str:
+    """``file:line``, or the file and all lines."""
+    places = list(dict.fromkeys(map(_place, together)))
+    file = places[0].rpartition(":")[0]
+    return places[0] if len(places) == 1 else f"{file}: {', '.join(p.rpartition(':')[2] for p in places)}"
 
 
 def _place(finding: Finding) -> str:

@@ -205,6 +205,16 @@ def test_rows_that_nobody_else_can_want_are_none(statement: StatementRun) -> Non
     assert find(statement, code="row-locks") == []
 
 
+def test_a_block_that_commits_inside_is_told_only_where_its_batches_take_long() -> None:
+    batched = updating(
+        held_s=2.5, text="DO $$ BEGIN UPDATE deals SET a = 1; COMMIT; END $$", transaction="none"
+    )
+    finding = only(batched, code="row-locks")
+    assert "in transactions of up to 2.5" in finding.message
+    assert (finding.fix, finding.sql) == ("Make the batches smaller, so that others wait for less.", None)
+    assert find(updating(held_s=0.9, transaction="none"), code="row-locks") == []
+
+
 def test_where_no_key_is_known_the_way_out_is_in_words() -> None:
     run = replace(run_of(updating()), dataset=a_base_dataset())
     finding = next(each for each in find_dangers(run) if each.code == "row-locks")

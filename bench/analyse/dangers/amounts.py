@@ -21,19 +21,30 @@ def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
         for change in rehearsed.row_changes(statement):
             rows = change.updated + change.deleted
             locked_s = _locked_s(statement, migration, change)
-            if rows == 0 or locked_s is None or locked_s < rehearsed.limits.noticeable_s:
+            batched = statement.transaction == "none"
+            limits = rehearsed.limits
+            least_s = limits.conditional_s if batched else limits.noticeable_s
+            if rows == 0 or locked_s is None or locked_s < least_s:
                 continue
-            few = rows < rehearsed.limits.many_rows
-            severity: Severity = "info" if few else severity_of(locked_s, rehearsed.limits)
+            severity: Severity = "info" if rows < limits.many_rows else severity_of(locked_s, limits)
             share = rehearsed.rows_before(change.relation)
             of = f" of {count(share)}" if share else ""
-            remedy = for_rows(statement.text, change.relation, rehearsed.around)
+            remedy = (
+                Remedy("Make the batches smaller, so that others wait for less.")
+                if batched
+                else for_rows(statement.text, change.relation, rehearsed.around)
+            )
+            many = f"{count(rows)}{of} rows of {change.relation}"
+            kept = (
+                f"changes {many} in transactions of up to {seconds(locked_s)}"
+                if batched
+                else f"keeps {many} locked for up to {seconds(locked_s)}, until its transaction ends"
+            )
             yield finding(
                 "row-locks",
                 severity,
                 statement,
-                f"{statement.kind} keeps {count(rows)}{of} rows of {change.relation} locked for up to "
-                f"{seconds(locked_s)}, until its transaction ends: who updates or deletes one of them waits",
+                f"{statement.kind} {kept}: who updates or deletes one of them waits",
                 relation=change.relation,
                 evidence={
                     "rows": rows,

@@ -18,7 +18,7 @@ from bench.analyse.remedies.constraints import (
     validate,
 )
 from bench.analyse.remedies.script import Script
-from bench.analyse.remedies.tree import copy_of, relation_name, sql_of, statement_of, tree
+from bench.analyse.remedies.tree import alter_table_lines, copy_of, relation_name, statement_of, tree
 
 
 def safer_alter(text: str, key: Sequence[str], *, rewrites: bool, indexes: Sequence[str] = ()) -> str | None:
@@ -78,7 +78,7 @@ class _Alteration:
             del quick.cmds[:]
             for command in self._quick:
                 quick.cmds.add().alter_table_cmd.CopyFrom(command)
-            script.add(sql_of("alter_table_stmt", quick))
+            script.add(alter_table_lines(quick))
         for name in self._unchecked:
             validate(script, self._table, name)
         script.append(self._later.text)

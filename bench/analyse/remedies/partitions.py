@@ -12,7 +12,7 @@ from typing import Any
 from bench.analyse.names import identifier
 from bench.analyse.remedies.constraints import validate
 from bench.analyse.remedies.script import OWN, Script
-from bench.analyse.remedies.tree import expression, object_name, relation_name, statement_of, tree
+from bench.analyse.remedies.tree import code_of, expression, object_name, relation_name, statement_of, tree
 
 _KEY = re.compile(r"(RANGE|LIST) \((.+)\)", re.DOTALL)
 _STRATEGIES = {
@@ -43,7 +43,7 @@ def attach_checked(text: str, partitioned_by: Mapping[str, str], texts: Iterable
     script = Script()
     script.add(f"ALTER TABLE {table} ADD CONSTRAINT {identifier(name)} CHECK ({bounds}) NOT VALID")
     validate(script, table, name)
-    script.add(text.strip().rstrip(";"), OWN)
+    script.add(code_of(text).rstrip(";"), OWN)
     script.add(f"ALTER TABLE {table} DROP CONSTRAINT {identifier(name)}")
     return script.text
 

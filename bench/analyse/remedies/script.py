@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.analyse.remedies.tree import code_of
+
 OWN = "in a transaction of its own"
 OUTSIDE = "outside a transaction"
 LOCK_TIMEOUT = "2s"
@@ -48,7 +50,7 @@ def retry(statement: str) -> str:
 
     ``statement`` must be allowed in a function; each attempt that waits too long gives all its locks back.
     """
-    body = statement.strip().replace("\n", "\n            ")
+    body = code_of(statement).replace("\n", "\n            ")
     return f"""\
 DO $retry$
 BEGIN

@@ -7,12 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
-from postgast import PgQueryError, deparse, parse
+from postgast import PgQueryError, deparse, parse, scan
 from postgast import pg_query_pb2 as tree
 
 from bench.analyse.names import identifier
 
 __all__ = [
+    "alter_table_lines",
+    "code_of",
     "column_names",
     "copy_of",
     "expression",
@@ -63,6 +65,35 @@ def sql_of(node: str, statement: Any) -> str:
     result = tree.ParseResult()
     getattr(result.stmts.add().stmt, node).CopyFrom(statement)
     return str(deparse(result))
+
+
+def code_of(text: str) -> str:
+    """A statement's text without the comments before it, its further lines moved left with the first."""
+    try:
+        tokens = scan(text).tokens
+    except PgQueryError:
+        return text.strip()
+    code = next((each for each in tokens if each.token not in (tree.SQL_COMMENT, tree.C_COMMENT)), None)
+    if code is None:
+        return text.strip()
+    before = text.encode()[: code.start].decode()
+    indent = before[before.rfind("\n") + 1 :]
+    return text[len(before) :].replace("\n" + indent, "\n").strip() if indent else text[len(before) :].strip()
+
+
+def alter_table_lines(statement: Any) -> str:
+    """The SQL of an ALTER TABLE, each of several commands on a line of its own."""
+    head = "ALTER TABLE " + ("IF EXISTS " if statement.missing_ok else "")
+    head += ("" if statement.relation.inh else "ONLY ") + relation_name(statement.relation) + " "
+    parts: list[str] = []
+    for command in statement.cmds:
+        alone = copy_of(statement)
+        del alone.cmds[:]
+        alone.cmds.add().CopyFrom(command)
+        parts.append(sql_of("alter_table_stmt", alone))
+    if len(parts) == 1 or not all(part.startswith(head) for part in parts):
+        return sql_of("alter_table_stmt", statement)
+    return f"{head.rstrip()}\n    " + ",\n    ".join(part.removeprefix(head) for part in parts)
 
 
 def expression(node: Any) -> str:
