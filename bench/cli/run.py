@@ -57,6 +57,12 @@ def add_parser(commands: Any) -> None:
         help="each on a fresh clone (default: 3)",
     )
     parser.add_argument(
+        "--probe",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="find which commands of an application would wait, on the schema without its data (default)",
+    )
+    parser.add_argument(
         "--no-explain",
         action="store_true",
         help="do not cost views, functions and queries, nor look inside statements",
@@ -75,6 +81,7 @@ def run(
     suite: str,
     base: Path | None,
     repeats: int,
+    probe: bool,
     no_explain: bool,
     out: Path | None,
     scale: float,
@@ -111,6 +118,7 @@ def run(
     options = RunOptions(
         repeats=repeats,
         explain=not no_explain,
+        probe=probe,
         data=DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers),
     )
     with live(quiet=quiet) as progress:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg import sql
 
 from bench import __version__
 from bench.errors import Interrupted, ServerError
@@ -18,10 +15,9 @@ from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
 from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
 from bench.model.statement import Statement
 from bench.observe.sampler import describe_sampling
-from bench.pg.catalog import load_query
-from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
+from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, now
 from bench.run.execute import psql_variables
@@ -38,10 +34,12 @@ from bench.run.hidden import (
     total_rows,
 )
 from bench.run.host import read_host
-from bench.run.measured import skipped
+from bench.run.measured import not_reached
 from bench.run.prepare import DataOptions, Template, template
 from bench.run.progress import Progress, Step
-from bench.run.watch import Watch, watch
+from bench.run.trace import trace_in
+from bench.run.waits import WAITS, put_blocks
+from bench.run.watch import Watch, counters_database, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class RunOptions:
 
     repeats: int = 3
     explain: bool = True
+    probe: bool = True
     data: DataOptions = field(default_factory=DataOptions)
 
 
@@ -137,6 +136,8 @@ class _Rehearsal:
         ):
             self.draft.update(dataset=prepared.dataset)
             self._solo_pass(prepared.dbname, counters)
+            if self.options.probe:
+                self._try_application(prepared)
             if self.options.explain:
                 self._look_inside(prepared, counters)
 
@@ -145,21 +146,21 @@ class _Rehearsal:
         repeats = self.options.repeats
         for index in range(repeats):
             self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
-            with self._own_roles(), self._clone(prepared, "solo") as clone:
-                self._repeat(index, clone, counters)
+            with own_roles(self.server), clone(self.server, prepared, "solo") as dbname:
+                self._repeat(index, dbname, counters)
                 if self.draft.failed is not None:
                     return
                 if index == repeats - 1:
-                    self._note_stand_ins(clone)
+                    self._note_stand_ins(dbname)
                 if index == repeats - 1 and self.options.explain:
-                    self._explain(prepared, clone)
+                    self._explain(prepared, dbname)
 
-    def _repeat(self, index: int, clone: str, counters: str | None) -> None:
+    def _repeat(self, index: int, dbname: str, counters: str | None) -> None:
         """Apply the migrations in order; after one that failed the others are not reached."""
         done: list[MigrationRun] = []
-        with watch(self.server, clone, counters) as watching:
+        with watch(self.server, dbname, counters) as watching:
             for position, (migration, statements) in enumerate(self.scripts):
-                with self.server.connect(clone, application_name="pgrehearse migration") as conn:
+                with self.server.connect(dbname, application_name="pgrehearse migration") as conn:
                     applier = MigrationApplier(
                         migration.id, statements, conn, watching, repeat=index, progress=self.progress
                     )
@@ -167,7 +168,10 @@ class _Rehearsal:
                         applier.run()
                     finally:
                         done.append(applier.result())
-                        rest = [_not_reached(*script) for script in self.scripts[position + 1 :]]
+                        rest = [
+                            not_reached(each.id, unreached)
+                            for each, unreached in self.scripts[position + 1 :]
+                        ]
                         self.draft.put_repeat(_repeat_of(index, [*done, *rest], watching))
                 if done[-1].outcome == "failed":
                     return
@@ -175,7 +179,7 @@ class _Rehearsal:
     def _explain(self, prepared: str, after: str) -> None:
         """Cost the queries on the state before and on the migrated clone, with fresh statistics on both."""
         self.progress(Step("views, functions and queries, before and after"))
-        with self._clone(prepared, "before") as before:
+        with clone(self.server, prepared, "before") as before:
             with self.server.connect(after, application_name="pgrehearse analyze") as conn:
                 conn.execute("VACUUM (ANALYZE)")
             queries = cost_queries(self.server, before, after, self.suite.queries, self.progress)
@@ -187,6 +191,18 @@ class _Rehearsal:
                 "row-level security does not apply to a superuser or to the tables' owner.",
             )
         )
+
+    def _try_application(self, prepared: Template) -> None:
+        """Find who would wait for the statements of the last repeat."""
+        repeat = self.draft.last_repeat
+        if repeat is None:
+            return
+        self.progress(Step("who would wait"))
+        scripts = [(migration.id, statements) for migration, statements in self.scripts]
+        with own_roles(self.server), without_data(self.server, self.suite, prepared) as dbname:
+            tried = trace_in(self.server, dbname, scripts, probe=True, step=False)
+        self.draft.put_repeat(put_blocks(repeat, tried))
+        self.draft.note(WAITS)
 
     def _look_inside(self, prepared: Template, counters: str | None) -> None:
         """Find what ran inside the statements of the last repeat, and on less data, how that grows."""
@@ -210,49 +226,17 @@ class _Rehearsal:
     ) -> HiddenPass:
         repeat = self.draft.last_repeat
         assert repeat is not None
-        with self._own_roles(), self._clone(prepared, "plans") as clone:
+        with own_roles(self.server), clone(self.server, prepared, "plans") as dbname:
             return LookingInside(
                 self.server,
                 self.scripts,
-                clone,
+                dbname,
                 counters,
                 reached_in(repeat),
                 self.progress,
                 title,
                 fuller.found if fuller is not None else None,
             ).run()
-
-    @contextmanager
-    def _own_roles(self) -> Iterator[None]:
-        """Roles belong to the whole server: drop those that the migrations made, before the next repeat.
-
-        Only on a server that we started, and after the clone in which they own things is gone.
-        """
-        if not self.server.managed:
-            yield
-            return
-        with self.server.connect() as conn:
-            before = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
-        yield
-        with self.server.connect() as conn:
-            after = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
-            for (role,) in set(after) - set(before):
-                # What it may do with objects of the whole server would keep it from being dropped.
-                conn.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
-                conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-
-    @contextmanager
-    def _clone(self, prepared: str, purpose: str) -> Iterator[str]:
-        """A copy of the template: its files are in the operating system's cache, none in shared buffers."""
-        dbname = new_name(purpose)
-        try:
-            clone_database(self.server, prepared, dbname)
-            if self.server.capabilities.checkpoint:
-                with self.server.connect() as conn:
-                    conn.execute("CHECKPOINT")
-            yield dbname
-        finally:
-            drop_database(self.server, dbname)
 
     def _note_stand_ins(self, dbname: str) -> None:
         """Say which extensions of this database are ours, in place of ones that the server lacks."""
@@ -269,22 +253,6 @@ class _Rehearsal:
                 )
 
 
-@contextmanager
-def counters_database(server: Server) -> Iterator[str | None]:
-    """A database of our own with pg_stat_statements, which counts for the whole server; None without it."""
-    if not server.capabilities.statement_counters:
-        yield None
-        return
-    dbname = new_name("counters")
-    try:
-        create_database(server, dbname)
-        with server.connect(dbname) as conn:
-            conn.execute("CREATE EXTENSION pg_stat_statements")
-        yield dbname
-    finally:
-        drop_database(server, dbname)
-
-
 def _repeat_of(index: int, migrations: list[MigrationRun], watching: Watch) -> Repeat:
     readings = watching.calibrator.readings if watching.calibrator else []
     return Repeat(
@@ -292,14 +260,4 @@ def _repeat_of(index: int, migrations: list[MigrationRun], watching: Watch) -> R
         calibration_s=statistics.median(readings) if readings else None,
         migrations=tuple(migrations),
         sampler=describe_sampling(watching.traces),
-    )
-
-
-def _not_reached(migration: Migration, statements: tuple[Statement, ...]) -> MigrationRun:
-    return MigrationRun(
-        id=migration.id,
-        outcome="skipped",
-        duration_s=None,
-        error=None,
-        statements=tuple(skipped(statement) for statement in statements),
     )

@@ -49,10 +49,27 @@ def trace(
         for path in before:
             progress(Step(f"schema and rows from {path}"))
             apply_file(server, dbname, path)
-        with _watch(server, dbname, probe=probe) as watching:
-            return tuple(_apply_all(server, dbname, scripts, watching, progress))
+        named = [(str(path), statements) for path, statements in scripts]
+        return trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
     finally:
         drop_database(server, dbname)
+
+
+def trace_in(
+    server: Server,
+    dbname: str,
+    scripts: Sequence[tuple[str, Sequence[Statement]]],
+    *,
+    probe: bool,
+    step: bool,
+    progress: Progress = silent,
+) -> tuple[MigrationRun, ...]:
+    """Apply scripts by their names in a database that has the schema before.
+
+    ``step``: make statements wait half-way whose locks are gone at their end.
+    """
+    with _watch(server, dbname, probe=probe, step=step) as watching:
+        return tuple(_apply_all(server, dbname, scripts, watching, progress))
 
 
 def trace_settings() -> dict[str, str]:
@@ -70,16 +87,19 @@ def read_scripts(paths: Sequence[Path]) -> list[Script]:
 
 
 def _apply_all(
-    server: Server, dbname: str, scripts: Sequence[Script], watching: Watch, progress: Progress
+    server: Server,
+    dbname: str,
+    scripts: Sequence[tuple[str, Sequence[Statement]]],
+    watching: Watch,
+    progress: Progress,
 ) -> Iterator[MigrationRun]:
     failed = False
-    for path, statements in scripts:
+    for name, statements in scripts:
         if failed:
-            yield not_reached(str(path), statements)
+            yield not_reached(name, statements)
             continue
-        progress(Step(f"{path}: {len(statements)} statements"))
         with server.connect(dbname, application_name="pgrehearse migration") as conn:
-            applier = MigrationApplier(str(path), statements, conn, watching, repeat=0, progress=progress)
+            applier = MigrationApplier(name, statements, conn, watching, repeat=0, progress=progress)
             applier.run()
             result = applier.result()
         failed = result.outcome == "failed"
@@ -87,12 +107,12 @@ def _apply_all(
 
 
 @contextmanager
-def _watch(server: Server, dbname: str, *, probe: bool) -> Iterator[Watch]:
+def _watch(server: Server, dbname: str, *, probe: bool, step: bool) -> Iterator[Watch]:
     """Observers without counters and calibration, which would only take time."""
     with ExitStack() as stack:
         connect = partial(server.connect, dbname)
         gates = partial(connect, application_name="pgrehearse gate")
-        stepper = Stepper(gates, ours=server.managed) if server.superuser else None
+        stepper = Stepper(gates, ours=server.managed) if step and server.superuser else None
         prober = Prober(partial(connect, application_name="pgrehearse probe")) if probe else None
         for sessions in (stepper, prober):
             if sessions is not None:

@@ -17,6 +17,7 @@ from bench.observe.held import HeldLocks, read_held
 from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.observe.sampler import LockSampler, SamplerTrace
+from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 
 
@@ -81,3 +82,19 @@ def watch(server: Server, dbname: str, counters_dbname: str | None) -> Iterator[
     ):
         counters = CounterReader(counting, dbname, statements=counters_dbname is not None)
         yield Watch(observer, sampling, counters=counters, calibrator=Calibrator(observer))
+
+
+@contextmanager
+def counters_database(server: Server) -> Iterator[str | None]:
+    """A database of our own with pg_stat_statements, which counts for the whole server; None without it."""
+    if not server.capabilities.statement_counters:
+        yield None
+        return
+    dbname = new_name("counters")
+    try:
+        create_database(server, dbname)
+        with server.connect(dbname) as conn:
+            conn.execute("CREATE EXTENSION pg_stat_statements")
+        yield dbname
+    finally:
+        drop_database(server, dbname)

@@ -22,8 +22,7 @@ from bench.pg.embedded import embedded_installation
 from bench.pg.server import Server, ServerSpec, open_server
 from bench.run.apply import MigrationApplier
 from bench.run.progress import silent
-from bench.run.session import counters_database
-from bench.run.watch import watch
+from bench.run.watch import counters_database, watch
 
 PAIRS = 15
 ROWS = 300_000

@@ -1,0 +1,64 @@
+"""Databases for one use: copies of the template, the schema alone, and the roles that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import sql
+
+from bench.migrate.suite import Suite
+from bench.pg.catalog import load_query
+from bench.pg.database import clone_database, create_database, drop_database, new_name
+from bench.pg.server import Server
+from bench.run.prepare import Template, apply_file
+
+
+@contextmanager
+def clone(server: Server, prepared: str, purpose: str) -> Iterator[str]:
+    """A copy of the template: its files are in the operating system's cache, none in shared buffers."""
+    dbname = new_name(purpose)
+    try:
+        clone_database(server, prepared, dbname)
+        if server.capabilities.checkpoint:
+            with server.connect() as conn:
+                conn.execute("CHECKPOINT")
+        yield dbname
+    finally:
+        drop_database(server, dbname)
+
+
+@contextmanager
+def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[str]:
+    """The schema before the suite, without the rows of the generator; those of the base stay."""
+    dbname = new_name("schema")
+    try:
+        if suite.data is None:
+            clone_database(server, prepared.dbname, dbname)
+        else:
+            create_database(server, dbname)
+            if suite.base is not None:
+                apply_file(server, dbname, suite.base)
+        yield dbname
+    finally:
+        drop_database(server, dbname)
+
+
+@contextmanager
+def own_roles(server: Server) -> Iterator[None]:
+    """Roles belong to the whole server: drop those that the migrations made, before the next repeat.
+
+    Only on a server that we started, and after the clone in which they own things is gone.
+    """
+    if not server.managed:
+        yield
+        return
+    with server.connect() as conn:
+        before = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
+    yield
+    with server.connect() as conn:
+        after = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
+        for (role,) in set(after) - set(before):
+            # What it may do with objects of the whole server would keep it from being dropped.
+            conn.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
