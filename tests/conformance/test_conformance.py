@@ -1,0 +1,91 @@
+"""Every case, traced on every version that it has a truth for, says exactly what a debugger saw.
+
+The cases stand in ``cases/``; ``casefile.py`` says how they are written, ``record.py`` how truth is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance.casefile import HERE, KINDS, VERSIONS, Case, all_cases, read_cases, write_cases
+from conformance.compare import judge, traced
+
+from bench.errors import BenchError
+from bench.pg.server import Server, open_server, parse_server
+from bench.run.trace import trace_settings
+
+CASES = all_cases()
+
+
+@pytest.fixture(scope="session")
+def traced_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of the version, as ``bench trace`` would open it."""
+    version: int = request.param
+    spec = replace(parse_server(KINDS[version]), durable=False, settings=trace_settings())
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(open_server(spec, print))
+        except BenchError as error:
+            pytest.skip(f"no server {spec.kind}: {error.message}")
+        found = server.info.version_num // 10000
+        if found != version:
+            pytest.skip(f"the server {spec.kind} is PostgreSQL {found}, the truth is for {version}")
+        yield server
+
+
+@pytest.mark.parametrize("traced_server", VERSIONS, indirect=True, ids=lambda version: f"pg{version}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_trace_says_what_a_debugger_saw(case: Case, traced_server: Server) -> None:
+    version = traced_server.info.version_num // 10000
+    wrong = [
+        f"{result.category} of statement {result.step}: {word} {text}"
+        for result in judge(case, traced(case, traced_server), version)
+        for word, texts in (("missing", result.missing), ("extra", result.extra))
+        for text in sorted(texts)
+    ]
+    assert not wrong, "\n".join([case.script, *wrong])
+
+
+def test_case_files_are_read_as_they_are_written(tmp_path: Path) -> None:
+    for path in sorted((HERE / "cases").glob("*.sql")):
+        written = tmp_path / path.name
+        write_cases(written, list(read_cases(path)))
+        assert written.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
+
+
+def test_what_is_missing_and_what_is_too_much_is_told() -> None:
+    (case,) = (case for case in CASES if case.name == "set_not_null")
+    document = {"statements": [SAYS_NOTHING | {"locks": [LOCK], "rewrites": ["public.child"]}]}
+    told = {result.category: result for result in judge(case, document, 15)}
+    assert told["locks"].right == {"public.child AccessExclusiveLock"}
+    assert told["rewrites"].extra == {"public.child"}
+    assert told["scans"].missing == {"public.child rows=60 passes=1"}
+    assert "public.parent DELETE on public.child" in told["blocks"].missing
+    assert not told["outcome"].missing | told["outcome"].extra
+
+
+def test_every_case_has_a_truth_or_is_known_to_lock_nothing() -> None:
+    """A case that nobody recorded would pass for a migration without locks."""
+    silent = {case.name for case in CASES if not case.facts(15)}
+    assert silent == LOCK_NOTHING
+
+
+SAYS_NOTHING: dict[str, Any] = {
+    "locks": [],
+    "rewrites": [],
+    "indexes_rebuilt": [],
+    "truncated": [],
+    "scans": [],
+    "blocks": [],
+    "error": None,
+    "transaction": "own",
+    "kind": "ALTER TABLE",
+}
+LOCK = {"relation": "public.child", "mode": "AccessExclusiveLock", "relkind": "r", "new": False}
+LOCK_NOTHING: set[str] = set()
+"""Cases whose statements take no lock on a relation and do not fail."""
