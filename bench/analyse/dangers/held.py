@@ -144,7 +144,7 @@ def _lock_on(statement: StatementSummary, migration: MigrationSummary, subject: 
         lock
         for lock in migration.locks
         if lock.subject == subject
-        and lock.felt
+        and (lock.felt or lock.new)  # what an earlier transaction of the suite has made can be waited for
         and (
             lock.statement == statement.index
             or (lock.statement < statement.index and lock.released_at_s and lock.released_at_s.median > began)
