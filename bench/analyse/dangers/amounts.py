@@ -28,13 +28,15 @@ def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
                 continue
             severity: Severity = "info" if rows < limits.many_rows else severity_of(locked_s, limits)
             share = rehearsed.rows_before(change.relation)
-            of = f" of {count(share)}" if share else ""
+            # A row that is updated twice counts twice; there are no more to lock than there are.
+            distinct = min(rows, share) if share else rows
+            of = f" of {count(share)}" if share and share > distinct else ""
             remedy = (
                 Remedy("Make the batches smaller, so that others wait for less.")
                 if batched
                 else for_rows(statement.text, change.relation, rehearsed.around)
             )
-            many = f"{count(rows)}{of} rows of {change.relation}"
+            many = f"{count(distinct)}{of} rows of {change.relation}"
             kept = (
                 f"changes {many} in transactions of up to {seconds(locked_s)}"
                 if batched
