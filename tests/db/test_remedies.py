@@ -1,4 +1,4 @@
-"""Each proposed script, run instead of the statement, ends in the same schema and works under no strong lock."""
+"""Each proposed script ends in the same schema as the statement, with no work under a strong lock."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ PLACE = "001_first.sql:9"
 
 def rewriting(index: int = 0, held_s: float | None = 3.0) -> StatementRun:
     return a_statement(
-        index, "ALTER TABLE deals ALTER value TYPE text", locks=(a_lock(held_s=held_s),), started_at_s=9.0 * index,
+        index, "ALTER TABLE deals ALTER value TYPE text", locks=(a_lock(held_s=held_s),),
+        started_at_s=9.0 * index,
         rewrites=(Rewrite("public.deals", "table", None, 4096),),
     )  # fmt: skip
 
