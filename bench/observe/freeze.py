@@ -276,9 +276,11 @@ def _words(text: str) -> set[str]:
 
 
 def _tables_to_stop_at(catalog: RelationCatalog, text: str) -> list[Relation]:
-    """Tables that the text names, with those that its indexes belong to; all, if it names none."""
+    """Tables that the text names, by an index if not by name, and their children; all, if it names none."""
     words = _words(text)
     tables = [each for each in catalog.existing() if each.relkind in ("r", "p")]
     of_indexes = {each.table_oid for each in catalog.existing() if each.name.lower() in words}
-    named = [each for each in tables if each.name.lower() in words or each.oid in of_indexes]
-    return (named or tables)[:MAX_TABLES]
+    named = {each.oid for each in tables if each.name.lower() in words or each.oid in of_indexes}
+    while children := {each.oid for each in tables if each.parent_oid in named} - named:
+        named |= children
+    return [each for each in tables if not named or each.oid in named][:MAX_TABLES]

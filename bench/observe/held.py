@@ -52,9 +52,13 @@ class HeldLocks:
         before, of which ``rows`` says that it has changed, ROW SHARE with a transaction id that it may be
         locked; or an advisory lock that a trigger takes.
         """
-        locks_rows = self.has_xid and any(mode == LockMode.ROW_SHARE for _, mode in self.relations)
         strong = self.strongest > LockMode.ROW_EXCLUSIVE.strength
-        return not (rows or locks_rows or strong or self.advisory)
+        return not (rows or self.may_lock_rows or strong or self.advisory)
+
+    @property
+    def may_lock_rows(self) -> bool:
+        """Whether it may have locked rows without changing them."""
+        return self.has_xid and any(mode == LockMode.ROW_SHARE for _, mode in self.relations)
 
 
 def read_held(conn: psycopg.Connection[TupleRow], pid: int) -> HeldLocks:

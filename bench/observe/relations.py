@@ -38,6 +38,8 @@ class Relation:
     """For an index or a TOAST table, the table that it belongs to; else 0."""
     filenode: int
     """pg_class.relfilenode: changes when the relation is written anew; 0 where it has no file."""
+    parent_oid: int = 0
+    """The table, or the index, that a partition belongs to or a table inherits from first; else 0."""
 
     @property
     def full_name(self) -> str:

@@ -101,7 +101,7 @@ class Inspection:
         self._adopt(measured, position)
         self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
         if self._watch.prober is not None and not shared.blocks_nobody(rows=self._rows_locked):
-            if is_new or measured.inside.row_changes:
+            if is_new or measured.inside.row_changes or shared.may_lock_rows:
                 self._blocks = self._watch.prober.probe(self._conn.info.backend_pid)
             measured.blocks = self._blocks
         if measured.transaction == "file" and self._guards(statement):
@@ -169,7 +169,7 @@ class Inspection:
         if in_file and not self._guards(statement):
             return
         if not in_file:
-            self._inside.mark()
+            self._inside.flush()
             self._conn.execute("BEGIN")
             self._conn.execute("SAVEPOINT pgrehearse")
         seen: set[LockKey] = set()
@@ -184,17 +184,17 @@ class Inspection:
                 seen |= found
         if self._conn.closed:
             return
+        self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse")
+        scans = self._scans(statement, _LOOKS + 1 + in_file)
         self._conn.execute("ROLLBACK")
-        if not in_file:
-            measured.inside = replace(measured.inside, validations=self._scans_of_a_look(statement))
+        measured.inside = replace(measured.inside, validations=scans)
         self._keep_frozen(seen, position, measured.span)
 
-    def _scans_of_a_look(self, statement: Statement) -> tuple[Validation, ...]:
-        """What one of the looks has scanned: all of them did the same."""
-        scans = self._inside.read_marked(statement.kind).validations
-        looks = _LOOKS + 1
+    def _scans(self, statement: Statement, times: int) -> tuple[Validation, ...]:
+        """What a statement has scanned that ran so often since the last reading, and failed each time."""
+        scans = self._inside.read(statement.kind, self._catalog.existing_oids).validations
         return tuple(
-            replace(each, rows=each.rows // looks, passes=each.passes and each.passes / looks)
+            replace(each, rows=each.rows // times, passes=each.passes and each.passes / times)
             for each in scans
         )
 
