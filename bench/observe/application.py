@@ -100,9 +100,10 @@ class Application:
 
         Tables that the migration has locked are left out: nothing could be written to them either.
         """
-        tables = [self._names[oid] for oid in self._tables if oid not in self._leaves]
-        if tables:
-            names = sql.SQL(", ").join(tables)
+        tables = [oid for oid in self._tables if oid not in self._leaves]
+        left = self._query("probe_targets", tables).fetchall()  # some may have gone
+        if left:
+            names = sql.SQL(", ").join(sql.Identifier(schema, name) for _, schema, name, _ in left)
             self._conn.execute(
                 sql.SQL("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP on) {}").format(names)
             )

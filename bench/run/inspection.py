@@ -39,6 +39,8 @@ TELL_NOTHING = frozenset(
 _MAKE_ROUTINES = frozenset({"CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TRIGGER"})
 
 
+_RUN_ROUTINES = frozenset({"CALL", "DO"})
+
 _LOOKS = 2
 """How often a statement that failed is run again without gates, which might end it elsewhere."""
 
@@ -60,6 +62,7 @@ class Inspection:
         """Relations that the open transaction has made: nobody else sees them."""
         self._rows_locked = False
         """The open transaction has changed rows that were there before."""
+        self._probed: HeldLocks | None = None
         self._blocks: tuple[Block, ...] = ()
         """What the last probe of the open transaction found."""
         self._unnamed: set[int] = set()
@@ -86,7 +89,7 @@ class Inspection:
     def after(self, statement: Statement, position: int, measured: Measured) -> None:
         """Look at the transaction that the statement has left open."""
         held = self._watch.locks_of(self._conn.info.backend_pid)
-        is_new = self._snapshot(held, position, measured)
+        self._snapshot(held, position, measured)
         if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
             return
         existing = held.only(self._catalog.existing_oids)
@@ -95,15 +98,16 @@ class Inspection:
             self._watch.stepper.learn(self._conn)
         if statement.kind == "ROLLBACK TO":
             self._inside.go_back(held.oids)
-        elif existing.relations:
-            measured.inside = self._inside.read(statement.kind, held.oids)
+        elif existing.relations or statement.kind in _RUN_ROUTINES:
+            # What a subtransaction scanned is not locked any more once it was rolled back.
+            hides = statement.kind in _RUN_ROUTINES
+            scanned = held.oids | self._catalog.existing_oids if hides else held.oids
+            measured.inside = self._inside.read(statement.kind, scanned)
             measured.lock_timeout = self._lock_timeout.read()
         self._adopt(measured, position)
         self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
-        if self._watch.prober is not None and not shared.blocks_nobody(rows=self._rows_locked):
-            if is_new or measured.inside.row_changes or shared.may_lock_rows:
-                self._blocks = self._watch.prober.probe(self._conn.info.backend_pid)
-            measured.blocks = self._blocks
+        if statement.kind != "ROLLBACK TO":
+            self._probe(shared, measured)
         if measured.transaction == "file" and self._guards(statement):
             self._conn.execute("RELEASE SAVEPOINT pgrehearse")
 
@@ -120,6 +124,7 @@ class Inspection:
         self._held = frozenset()
         self._own.clear()
         self._rows_locked = False
+        self._probed = None
 
     def rolled_back(self) -> None:
         """It ended by a ROLLBACK."""
@@ -144,7 +149,7 @@ class Inspection:
     def stepping(self, statement: Statement, position: int, *, may_commit: bool = False) -> Iterator[None]:
         """Make a statement wait half-way, again and again, if its locks may be gone at its end."""
         stepper = self._watch.stepper
-        hides = may_commit or statement.kind in ("CALL", "DO")
+        hides = may_commit or statement.kind in _RUN_ROUTINES
         if stepper is None or not (hides or stepper.may_hide(statement.text)):
             yield
             return
@@ -206,20 +211,29 @@ class Inspection:
         """Whether a savepoint comes before a statement in the file's transaction, to look at a failure."""
         return self._watch.stepper is not None and statement.kind not in (*TELL_NOTHING, "ROLLBACK TO")
 
-    def _snapshot(self, held: HeldLocks, position: int, measured: Measured) -> bool:
-        """Note the locks; tell whether there are others than before."""
+    def _probe(self, shared: HeldLocks, measured: Measured) -> None:
+        """Find who waits, if that can have changed since the last time; ``shared``: what others can see."""
+        prober = self._watch.prober
+        if prober is None:
+            return
+        if shared.blocks_nobody(rows=self._rows_locked):
+            self._blocks = ()
+        elif shared != self._probed or measured.inside.row_changes or shared.may_lock_rows:
+            self._blocks = prober.probe(self._conn.info.backend_pid)
+        self._probed = shared
+        measured.blocks = self._blocks
+
+    def _snapshot(self, held: HeldLocks, position: int, measured: Measured) -> None:
+        """Note the locks."""
         self._tracker.snapshot(position, held.relations, measured.span)
-        now = frozenset(held.relations)
-        is_new, self._held = now != self._held, now
+        self._held = frozenset(held.relations)
         self._name_own(held)
         strongest = held.only(self._catalog.existing_oids).strongest
         if strongest >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength:
             self._learned = False
         measured.lock_count = held.shared_entries
         measured.advisory = tuple(lock for lock in held.advisory if lock not in self._advisory)
-        is_new |= bool(measured.advisory)
         self._advisory = frozenset(held.advisory)
-        return is_new
 
     def _name_own(self, held: HeldLocks) -> None:
         """What the transaction has made is named while it is there, which only its own session can see."""
