@@ -98,15 +98,20 @@ class Application:
     def clean(self) -> None:
         """Remove the dead rows that trying has left, since scans of the migration would count them.
 
-        Tables that the migration has locked are left out: nothing could be written to them either.
+        Tables that the migration has locked are left out: nothing could be written to them either. The
+        planner must not know more afterwards than before, or it would choose other plans.
         """
         tables = [oid for oid in self._tables if oid not in self._leaves]
         left = self._query("probe_targets", tables).fetchall()  # some may have gone
-        if left:
-            names = sql.SQL(", ").join(sql.Identifier(schema, name) for _, schema, name, _ in left)
-            self._conn.execute(
-                sql.SQL("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP on) {}").format(names)
-            )
+        if not left:
+            return
+        known = self._query("planner_figures", [oid for oid, *_ in left]).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(schema, name) for _, schema, name, _ in left)
+        self._conn.execute(sql.SQL("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP on) {}").format(names))
+        if self._without_keys:  # as a superuser
+            columns = dict(zip(("oids", "pages", "tuples", "visible"), zip(*known, strict=True), strict=True))
+            text = load_query("planner_figures_back", self._conn.info.server_version)
+            self._conn.execute(text, {name: list(values) for name, values in columns.items()})
 
     def targets(self) -> list[Relation]:
         """Tables and views that can be tried."""

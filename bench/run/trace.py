@@ -7,6 +7,9 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+import psycopg
+
+from bench.errors import ServerError
 from bench.migrate.script import read_statements
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement
@@ -51,6 +54,11 @@ def trace(
             apply_file(server, dbname, path)
         named = [(str(path), statements) for path, statements in scripts]
         return trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
+    except psycopg.OperationalError as error:
+        raise ServerError(
+            f"the server went away: {str(error).strip().splitlines()[0]}",
+            hint="look at its log, then trace again",
+        ) from error
     finally:
         drop_database(server, dbname)
 

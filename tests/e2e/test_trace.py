@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from command_line import bench
+from command_line import Running, bench
 
 SCHEMA = """
 CREATE TABLE parent (id int PRIMARY KEY, name text);
@@ -125,3 +127,31 @@ def test_what_cannot_be_used_is_exit_code_2(directory: Path, arguments: tuple[st
     done = bench("trace", *arguments, "--quiet", cwd=directory)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_server_that_dies_is_exit_code_5_and_leaves_nothing(directory: Path) -> None:
+    (directory / "script.sql").write_text("SELECT pg_sleep(60);")
+    running = Running(("trace", "script.sql", "--schema", "schema.sql"), directory)
+    try:
+        running.wait_for("1 statements")
+        servers = running.servers()
+        next(each for each in servers if each.ppid() == running.process.pid).kill()
+        assert running.process.wait(timeout=60) == 5
+        assert "the server" in running.said
+        _, alive = psutil.wait_procs(servers, timeout=20)
+        assert alive == []
+    finally:
+        running.kill()
+
+
+def test_ctrl_c_is_exit_code_130_and_leaves_nothing(directory: Path) -> None:
+    (directory / "script.sql").write_text("DO $$ BEGIN PERFORM pg_sleep(60); END $$;")
+    running = Running(("trace", "script.sql", "--schema", "schema.sql"), directory)
+    try:
+        running.wait_for("1 statements")
+        servers = running.servers()
+        assert running.end(signal.SIGINT) == 130
+        _, alive = psutil.wait_procs(servers, timeout=20)
+        assert alive == []
+    finally:
+        running.kill()
