@@ -115,7 +115,8 @@ class Lock:
     """``exact``: read at the end of the statement, before its commit; ``sampled``: seen while it ran;
     ``frozen``: read while the statement was made to wait half-way."""
     waited_s: float | None
-    """Seconds from request to grant; 0.0 where the lock was granted without a wait, None where not known."""
+    """Seconds from request to grant: the middle of the bounds; 0.0 where no wait was seen, None where not
+    known."""
     held_s: float | None
     """Seconds from grant to release: the middle of the bounds."""
     held_s_bounds: tuple[float, float] | None
@@ -128,3 +129,6 @@ class Lock:
     """Earliest possible release, on the same clock."""
     relkind: str | None = None
     """``pg_class.relkind``; None where the relation was gone before it could be looked up."""
+    waited_s_bounds: tuple[float, float] | None = None
+    """[shortest, longest] wait that agrees with what was seen; one shorter than the sampler's period may not
+    have been."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
 from bench.model.lock import Lock, LockMode, LockSource
 from bench.observe.clock import DeployClock
-from bench.observe.intervals import SeenInterval
+from bench.observe.intervals import Look, SeenInterval
+from bench.observe.intervals import Span as Span
 from bench.observe.relations import RelationCatalog
 
 LockKey = tuple[int, str]
 """Relation oid and mode."""
-
-Span = tuple[float, float]
-"""Earliest and latest moment, as wall-clock readings in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,9 @@ class Hold:
     granted: Span
     released: Span
     source: LockSource
-    waited_s: float | None = 0.0
+    waited: Span | None = None
+    """Shortest and longest wait for it; None where that is not known."""
+    wait_seen: bool = False
 
 
 class HoldTracker:
@@ -55,65 +56,137 @@ class HoldTracker:
 
 
 def refine(
-    holds: Iterable[Hold], intervals: Iterable[SeenInterval], ran: dict[int, Span]
+    holds: Iterable[Hold],
+    intervals: Iterable[SeenInterval],
+    ran: Mapping[int, Span],
+    looks: Iterable[Look] = (),
 ) -> tuple[Hold, ...]:
     """Narrow exact holds by what was sampled, and add the locks that only samples saw.
 
     ``ran`` gives the span in which each statement ran: a sampled lock cannot have come before its statement
-    began, nor, where no snapshot shows it at the end, have lasted longer.
+    began, nor, where no snapshot shows it at the end, have lasted longer. ``looks`` are the samples: one that
+    does not show a lock says as much about it as one that does.
     """
-    seen: dict[tuple[int, str, int], list[SeenInterval]] = {}
-    waits: dict[tuple[int, str, int], float] = {}
-    for interval in intervals:
-        key = (interval.oid, interval.mode, interval.epoch)
-        if interval.granted:
-            seen.setdefault(key, []).append(interval)
-        else:
-            waited = max(interval.waiting_s or 0.0, interval.shortest_s)
-            waits[key] = max(waits.get(key, 0.0), waited)
-    refined = [_narrow(hold, seen.pop((hold.oid, hold.mode, hold.statement), [])) for hold in holds]
-    kept_on = {(hold.oid, hold.mode, statement) for hold in refined for statement in _covers(hold, ran)}
+    samples = _Samples(intervals, looks)
+    refined: list[Hold] = []
+    inside: list[SeenInterval] = []
+    for hold in holds:
+        own = samples.granted.pop((hold.oid, hold.mode, hold.statement), [])
+        if hold.source == "exact":
+            hold, before = _narrow(hold, own, samples)
+            inside += before
+        refined.append(hold)
+    kept_on = {(hold.oid, hold.mode, statement) for hold in refined for statement in _outlives(hold, ran)}
+    inside += [seen for key, found in samples.granted.items() if key not in kept_on for seen in found]
     refined += [
-        _sampled(interval, ran[interval.epoch])
-        for key, found in seen.items()
-        if key not in kept_on
-        for interval in found
-        if interval.epoch in ran
-        and interval.not_after > ran[interval.epoch][0]
-        # A sample answered after the statement's end may show what came later: a look of ours, or the next.
-        and interval.seen_from <= ran[interval.epoch][1]
+        _sampled(seen, ran[seen.epoch])
+        for seen in inside
+        if seen.epoch in ran and _shows(seen, ran[seen.epoch])
     ]
-    return tuple(
-        replace(hold, waited_s=waits.get((hold.oid, hold.mode, hold.statement), 0.0)) for hold in refined
-    )
+    return tuple(hold if hold.source == "frozen" else _waited(hold, samples, ran) for hold in refined)
 
 
-def _covers(hold: Hold, ran: dict[int, Span]) -> Iterable[int]:
-    """Statements that ran while the lock was held."""
+_Key = tuple[int, str, int]
+"""Relation oid, mode and statement."""
+
+
+class _Samples:
+    """Intervals by lock and statement, in order, and the samples that they come from."""
+
+    def __init__(self, intervals: Iterable[SeenInterval], looks: Iterable[Look]) -> None:
+        self.granted: dict[_Key, list[SeenInterval]] = {}
+        self.awaited: dict[_Key, list[SeenInterval]] = {}
+        self._shown: dict[LockKey, list[SeenInterval]] = {}
+        self._looks: dict[int, list[Look]] = {}
+        for seen in sorted(intervals, key=lambda seen: seen.first):
+            kind = self.granted if seen.granted else self.awaited
+            kind.setdefault((seen.oid, seen.mode, seen.epoch), []).append(seen)
+            if seen.granted:
+                self._shown.setdefault((seen.oid, seen.mode), []).append(seen)
+        for look in looks:
+            self._looks.setdefault(look.epoch, []).append(look)
+
+    def last_look(self, statement: int, by: float) -> float:
+        """When the statement's last sample was sent that was answered until then."""
+        return max(
+            (look.sent for look in self._looks.get(statement, ()) if look.received <= by), default=-inf
+        )
+
+    def last_shown(self, lock: LockKey, by: float) -> float:
+        """When the last sample of an interval of the lock was sent that was answered by then."""
+        return max((seen.last[0] for seen in self._shown.get(lock, ()) if seen.last[1] <= by), default=-inf)
+
+
+def _narrow(hold: Hold, own: list[SeenInterval], samples: _Samples) -> tuple[Hold, list[SeenInterval]]:
+    """The hold within its statement's samples, and the earlier holds of the same lock in that statement.
+
+    An exact hold lasted at the statement's end. So it is the last interval, unless that one ended before.
+    """
+    _, high = hold.granted
+    before, last = own, None
+    if own and own[-1].gone[1] > high:
+        before, last = own[:-1], own[-1]
+    if last is None:
+        granted = (_within(hold.granted, samples.last_look(hold.statement, high)), high)
+    elif last.gone[0] >= high:
+        granted = (_within(hold.granted, last.not_before), _within(hold.granted, last.first[1]))
+    else:  # whether it was gone before the statement's end, and came back, cannot be told
+        granted = (_within(hold.granted, last.not_before), high)
+    released = _within(hold.released, samples.last_shown((hold.oid, hold.mode), hold.released[1]))
+    return replace(hold, granted=granted, released=(released, hold.released[1])), before
+
+
+def _outlives(hold: Hold, ran: Mapping[int, Span]) -> Iterable[int]:
+    """Later statements that began while the lock was held."""
     return (
-        statement for statement, (begin, _) in ran.items() if hold.granted[0] <= begin <= hold.released[1]
+        statement
+        for statement, (begin, _) in ran.items()
+        if statement != hold.statement and hold.granted[0] <= begin <= hold.released[1]
     )
 
 
-def _narrow(hold: Hold, intervals: list[SeenInterval]) -> Hold:
-    if not intervals:
-        return hold
-    last = max(intervals, key=lambda interval: interval.seen_to)
-    low, high = hold.granted
-    granted = (min(high, max(low, last.not_before)), max(low, min(high, last.seen_from)))
-    return replace(hold, granted=granted)
+def _shows(seen: SeenInterval, ran: Span) -> bool:
+    """Whether the lock was the statement's own.
+
+    It was not where it had gone before the statement began again, outside the transaction that it refused;
+    nor where it came after the statement's end, with the harness's reads.
+    """
+    return seen.last[1] >= ran[0] and seen.first[0] <= ran[1]
 
 
-def _sampled(interval: SeenInterval, ran: Span) -> Hold:
-    begin, end = ran
+def _sampled(seen: SeenInterval, ran: Span) -> Hold:
+    surely_held = seen.first[1] if seen.first[0] >= ran[0] else seen.last[1]
     return Hold(
-        interval.oid,
-        interval.mode,
-        interval.epoch,
-        granted=(max(begin, interval.not_before), min(end, max(begin, interval.seen_from))),
-        released=(min(end, max(begin, interval.seen_to)), min(end, interval.not_after)),
+        seen.oid,
+        seen.mode,
+        seen.epoch,
+        granted=(_within(ran, seen.not_before), _within(ran, surely_held)),
+        released=(_within(ran, seen.last[0]), _within(ran, seen.gone[1])),
         source="sampled",
     )
+
+
+def _waited(hold: Hold, samples: _Samples, ran: Mapping[int, Span]) -> Hold:
+    """With its wait, which ended with the grant; one that no sample shows fits between two of them."""
+    low, high = hold.granted
+    waits = samples.awaited.get((hold.oid, hold.mode, hold.statement), ())
+    ended = [seen for seen in waits if seen.last[0] <= high and seen.gone[1] >= low]
+    if not ended:
+        return replace(hold, waited=(0.0, high - low))
+    wait = ended[-1]
+    low = max(low, wait.last[0])
+    began = wait.began or (wait.not_before, wait.first[1])
+    earliest = max(began[0], ran[hold.statement][0] if hold.statement in ran else began[0])
+    return replace(
+        hold,
+        granted=(low, high),
+        waited=(max(0.0, low - began[1]), max(0.0, high - earliest)),
+        wait_seen=True,
+    )
+
+
+def _within(span: Span, moment: float) -> float:
+    return min(span[1], max(span[0], moment))
 
 
 def as_locks(
@@ -129,6 +202,10 @@ def as_locks(
     }
 
 
+def _middle(bounds: Span | None) -> float | None:
+    return (bounds[0] + bounds[1]) / 2 if bounds else None
+
+
 def _as_lock(hold: Hold, catalog: RelationCatalog, clock: DeployClock) -> Lock:
     granted = [clock.at(moment) for moment in hold.granted]
     released = [clock.at(moment) for moment in hold.released]
@@ -140,8 +217,9 @@ def _as_lock(hold: Hold, catalog: RelationCatalog, clock: DeployClock) -> Lock:
         target=relation.target if relation else "transient",
         new=not catalog.existed(hold.oid, hold.statement),
         source=hold.source,
-        waited_s=hold.waited_s,
-        held_s=(bounds[0] + bounds[1]) / 2,
+        waited_s=_middle(hold.waited) if hold.wait_seen else 0.0 if hold.waited else None,
+        waited_s_bounds=hold.waited,
+        held_s=_middle(bounds),
         held_s_bounds=bounds,
         table=catalog.table_of(hold.oid),
         granted_at_s=granted[1],

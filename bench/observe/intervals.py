@@ -5,6 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+Span = tuple[float, float]
+"""Earliest and latest moment, as wall-clock readings in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One sample. It shows the state at some moment between ``sent`` and ``received``."""
+
+    sent: float
+    received: float
+    epoch: int
+    """Which statement was running, or had ended last; -1 before the first."""
+    period_s: float
+    """Time after the sample before at which this one was due."""
+
 
 @dataclass(frozen=True, slots=True)
 class LockRow:
@@ -23,8 +38,9 @@ class LockRow:
 class SeenInterval:
     """A lock that was held, or waited for, in consecutive samples. Times are wall-clock readings in seconds.
 
-    The lock appeared in [not_before, seen_from] and went in [seen_to, not_after]: a sample shows the state
-    at some moment between sending its query and receiving the answer.
+    A sample shows the state at some moment between sending its query and receiving the answer. So the lock
+    came in [not_before, first[1]] and went in [last[0], gone[1]]. One that went and came back between two
+    samples, in one transaction, looks as if it had stayed.
     """
 
     oid: int
@@ -33,18 +49,22 @@ class SeenInterval:
     epoch: int
     """Which statement was running when the samples were asked for."""
     not_before: float
-    seen_from: float
-    seen_to: float
-    not_after: float
-    waiting_s: float | None
+    """When the last sample without the lock was sent."""
+    first: Span
+    """Sending and answer of the first sample with it."""
+    last: Span
+    gone: Span
+    """Of the first sample without it; of the moment at which sampling ended, twice."""
+    began: Span | None = None
+    """When a wait began, where the server says so."""
 
     @property
     def shortest_s(self) -> float:
-        return max(0.0, self.seen_to - self.seen_from)
+        return max(0.0, self.last[0] - self.first[1])
 
     @property
     def longest_s(self) -> float:
-        return self.not_after - self.not_before
+        return self.gone[1] - self.not_before
 
 
 _Key = tuple[int, str, bool, int, str]
@@ -53,16 +73,16 @@ _Key = tuple[int, str, bool, int, str]
 @dataclass(slots=True)
 class _Open:
     not_before: float
-    seen_from: float
-    seen_to: float
-    waiting_s: float | None
+    first: Span
+    last: Span
+    began: Span | None
 
 
 class IntervalBuilder:
     """Takes samples in order and keeps one open interval for each (relation, mode, granted, epoch).
 
     An interval never spans two epochs: a lock released and taken again between two samples, by two
-    statements, must not look like one hold.
+    statements, must not look like one hold. Nor does it span two waits, which begin at different times.
     """
 
     def __init__(self, started: float) -> None:
@@ -87,30 +107,46 @@ class IntervalBuilder:
         commits; not so for CREATE INDEX CONCURRENTLY and the like, which keep a lock over several.
         Returns whether a lock appeared or went since the sample before.
         """
+        during = (sent, received)
         present: set[_Key] = set()
         changed = False
         for row in rows:
-            key = (row.oid, row.mode, row.granted, epoch, row.transaction if by_transaction else "")
+            key = (row.oid, row.mode, row.granted, epoch, "")
+            if by_transaction:
+                key = self._of_transaction(key, row.transaction)
             present.add(key)
             self.oids.add(row.oid)
+            began = None if row.waiting_s is None else (sent - row.waiting_s, received - row.waiting_s)
             interval = self._open.get(key)
+            if interval is not None and _apart(interval.began, began):
+                self._close(key, during)
+                interval = None
             if interval is None:
-                self._open[key] = _Open(self._last_sent, received, received, row.waiting_s)
+                self._open[key] = _Open(self._last_sent, during, during, began)
                 changed = True
             else:
-                interval.seen_to = sent
-                if row.waiting_s is not None:
-                    interval.waiting_s = max(interval.waiting_s or 0.0, row.waiting_s)
+                interval.last = during
+                interval.began = _common(interval.began, began)
         for key in self._open.keys() - present:
-            self._close(key, received)
+            self._close(key, during)
             changed = True
         self._last_sent = sent
         return changed
 
+    def _of_transaction(self, key: _Key, transaction: str) -> _Key:
+        """The key of a lock where each transaction has locks of its own.
+
+        A transaction that ends loses its number, and its locks a moment later (CommitTransaction in
+        PostgreSQL's xact.c): a lock under number 0 is still that of the transaction before.
+        """
+        if transaction.endswith("/0"):
+            return next((known for known in self._open if known[:4] == key[:4]), key)
+        return (*key[:4], transaction)
+
     def finish(self, at: float) -> tuple[SeenInterval, ...]:
         """Close what is still open at the wall-clock reading ``at`` and return all intervals."""
         for key in list(self._open):
-            self._close(key, at)
+            self._close(key, (at, at))
         return tuple(self.closed)
 
     @property
@@ -118,19 +154,22 @@ class IntervalBuilder:
         """Relation and mode of every lock granted in the last sample."""
         return frozenset((oid, mode) for oid, mode, granted, *_ in list(self._open) if granted)
 
-    def _close(self, key: _Key, at: float) -> None:
+    def _close(self, key: _Key, gone: Span) -> None:
         oid, mode, granted, epoch, _ = key
         seen = self._open.pop(key)
         self.closed.append(
             SeenInterval(
-                oid,
-                mode,
-                granted,
-                epoch,
-                seen.not_before,
-                seen.seen_from,
-                max(seen.seen_to, seen.seen_from),
-                at,
-                seen.waiting_s,
+                oid, mode, granted, epoch, seen.not_before, seen.first, seen.last, gone, began=seen.began
             )
         )
+
+
+def _apart(one: Span | None, other: Span | None) -> bool:
+    """Whether two readings of when a wait began cannot be of the same wait."""
+    return one is not None and other is not None and (other[0] > one[1] or other[1] < one[0])
+
+
+def _common(one: Span | None, other: Span | None) -> Span | None:
+    if one is None or other is None:
+        return one or other
+    return max(one[0], other[0]), min(one[1], other[1])

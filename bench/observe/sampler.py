@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import psycopg
-from psycopg.rows import TupleRow, class_row
+from psycopg.pq import ExecStatus
+from psycopg.rows import TupleRow
 
 from bench.model.run import SamplerInfo
-from bench.observe.intervals import IntervalBuilder, LockRow, SeenInterval
+from bench.observe.intervals import IntervalBuilder, LockRow, Look, SeenInterval
+from bench.observe.pacing import Pace
 from bench.pg.catalog import load_query
-
-FINE_PERIOD_S = 0.002
-COARSE_PERIOD_S = 0.010
-"""A read costs about 0.1 ms: every 2 ms while locks come and go, every 10 ms while nothing changes."""
-UNCHANGED_BEFORE_COARSE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +23,7 @@ class SamplerTrace:
     """What one sampler saw."""
 
     intervals: tuple[SeenInterval, ...]
-    gaps_s: tuple[float, ...]
-    """Time from each sample to the next."""
-    reads_s: tuple[float, ...]
-    """How long each read took."""
+    looks: tuple[Look, ...]
     error: str | None
     """Why sampling ended early, else None."""
 
@@ -36,7 +31,7 @@ class SamplerTrace:
 class LockSampler:
     """Reads pg_locks for the backend ``pid`` until stopped.
 
-    The period is fine after :meth:`begin_statement` and while locks change; it backs off while nothing does.
+    Nobody else may use ``conn`` meanwhile. :class:`Pace` says how often it is read.
     """
 
     def __init__(
@@ -45,13 +40,12 @@ class LockSampler:
         pid: int,
         source: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._cursor = conn.cursor(row_factory=class_row(LockRow), binary=True)
+        self._pgconn = conn.pgconn
         self._sql = load_query("backend_locks", conn.info.server_version)
-        self._pid = pid
+        self._pid = str(pid).encode()
         self._source = source
         self._builder = IntervalBuilder(source())
-        self._gaps: list[float] = []
-        self._reads: list[float] = []
+        self._looks: list[Look] = []
         self._error: str | None = None
         self._epoch = (-1, False)
         self._stop = threading.Event()
@@ -82,52 +76,95 @@ class LockSampler:
         self._stop.set()
         self._wake.set()
         self._thread.join()
-        return SamplerTrace(
-            self._builder.finish(self._source()), tuple(self._gaps), tuple(self._reads), self._error
-        )
+        return SamplerTrace(self._builder.finish(self._source()), tuple(self._looks), self._error)
 
     def _run(self) -> None:
-        unchanged = 0
-        last_sent: float | None = None
+        try:
+            self._prepare()
+            self._look_on()
+        except psycopg.Error as error:
+            self._error = str(error).strip()
+
+    def _look_on(self) -> None:
+        pace = Pace(self._source())
+        period_s = 0.0
         while not self._stop.is_set():
-            epoch, by_transaction = self._epoch
+            epoch = self._epoch
             sent = self._source()
-            try:
-                rows = self._cursor.execute(self._sql, {"pid": self._pid}, prepare=True).fetchall()
-            except psycopg.Error as error:
-                self._error = str(error).strip()
-                return
+            rows = self._read()
             received = self._source()
-            changed = self._builder.observe(sent, received, rows, epoch, by_transaction=by_transaction)
-            unchanged = 0 if changed else unchanged + 1
-            self._reads.append(received - sent)
-            if last_sent is not None:
-                self._gaps.append(sent - last_sent)
-            last_sent = sent
-            if self._wake.is_set():
-                self._wake.clear()
-                unchanged = 0
-            period = FINE_PERIOD_S if unchanged < UNCHANGED_BEFORE_COARSE else COARSE_PERIOD_S
-            self._wake.wait(max(0.0, period - (received - sent)))
+            pace.looked(sent)
+            # Where a statement began meanwhile, nothing tells whose locks the answer shows.
+            if epoch is self._epoch:
+                index, by_transaction = epoch
+                if self._builder.observe(sent, received, rows, index, by_transaction=by_transaction):
+                    pace.changed(received)
+                if self._looks:
+                    pace.judge(sent - self._looks[-1].sent, period_s)
+                self._looks.append(Look(sent, received, index, period_s))
+            period_s = self._pause(pace, self._looks[-1].sent if self._looks else sent)
+
+    def _pause(self, pace: Pace, since: float) -> float:
+        """Sleep until the next look is due, sooner if a statement begins; return the period in force."""
+        due = since + pace.period_s(self._source())
+        while (left := due - self._source()) > 0 and self._wake.wait(left) and not self._stop.is_set():
+            self._wake.clear()
+            now = self._source()
+            pace.changed(now)
+            due = min(due, now + pace.period_s(now))
+        return due - since
+
+    def _prepare(self) -> None:
+        """As the unnamed statement, which the next sampler on this connection replaces."""
+        sql = self._sql.replace("%(pid)s", "$1").encode()
+        _check(self._pgconn.prepare(b"", sql), ExecStatus.COMMAND_OK)
+
+    def _read(self) -> list[LockRow]:
+        """Straight from libpq: a cursor would make a look a quarter dearer."""
+        result = self._pgconn.exec_prepared(b"", [self._pid])
+        _check(result, ExecStatus.TUPLES_OK)
+        value = result.get_value
+        return [
+            LockRow(
+                oid=int(value(row, 0) or 0),
+                mode=(value(row, 1) or b"").decode(),
+                granted=value(row, 2) == b"t",
+                waiting_s=None if (waiting := value(row, 3)) is None else float(waiting),
+                transaction=(value(row, 4) or b"").decode(),
+            )
+            for row in range(result.ntuples)
+        ]
 
 
-def describe_sampling(traces: list[SamplerTrace]) -> SamplerInfo | None:
+def _check(result: psycopg.pq.abc.PGresult, wanted: ExecStatus) -> None:
+    if result.status != wanted:
+        raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+
+
+def describe_sampling(traces: Iterable[SamplerTrace]) -> SamplerInfo | None:
     """Achieved period and cost over all traces of a repeat; None where nothing was sampled."""
-    gaps = sorted(gap for trace in traces for gap in trace.gaps_s)
-    reads = sorted(read for trace in traces for read in trace.reads_s)
-    if not reads:
+    traces = [trace for trace in traces if trace.looks]
+    if not traces:
         return None
+    looks = [look for trace in traces for look in trace.looks]
+    pairs = [pair for trace in traces for pair in pairwise(trace.looks)]
+    reads = [look.received - look.sent for look in looks]
+    sampled_s = sum(trace.looks[-1].received - trace.looks[0].sent for trace in traces)
+    gaps = [after.sent - before.sent for before, after in pairs]
+    ratios = [gap / after.period_s for gap, (_, after) in zip(gaps, pairs, strict=True) if after.period_s]
     return SamplerInfo(
-        period_s=FINE_PERIOD_S,
-        samples=len(reads),
+        period_s=_quantile([after.period_s for _, after in pairs], 0.50) or 0.0,
+        samples=len(looks),
         gap_p50_s=_quantile(gaps, 0.50),
         gap_p99_s=_quantile(gaps, 0.99),
         read_p50_s=_quantile(reads, 0.50),
+        gap_ratio_p99=_quantile(ratios, 0.99),
+        read_share=sum(reads) / sampled_s if sampled_s else None,
     )
 
 
-def _quantile(ordered: list[float], q: float) -> float | None:
-    """Nearest-rank quantile of sorted values; None of nothing."""
-    if not ordered:
+def _quantile(values: list[float], q: float) -> float | None:
+    """Nearest-rank quantile; None of nothing."""
+    if not values:
         return None
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))]

@@ -19,7 +19,7 @@ def test_an_interval_lies_between_the_samples_around_it() -> None:
     builder.observe(3.0, 3.1, [ROW])
     builder.observe(4.0, 4.1, [])
     (seen,) = builder.finish(9.0)
-    assert (seen.not_before, seen.seen_from, seen.seen_to, seen.not_after) == (1.0, 2.1, 3.0, 4.1)
+    assert (seen.not_before, seen.first, seen.last, seen.gone) == (1.0, (2.0, 2.1), (3.0, 3.1), (4.0, 4.1))
     assert seen.shortest_s == pytest.approx(0.9)
     assert seen.longest_s == pytest.approx(3.1)
 
@@ -42,6 +42,14 @@ def test_a_new_epoch_ends_the_interval_of_the_old_one() -> None:
     assert second.not_before == 1.0
 
 
+def test_a_lock_seen_once_may_go_before_its_sample_is_answered() -> None:
+    builder = IntervalBuilder(0.0)
+    builder.observe(1.0, 1.9, [ROW])
+    builder.observe(2.0, 2.1, [])
+    (seen,) = builder.finish(9.0)
+    assert seen.last == (1.0, 1.9)
+
+
 @pytest.mark.parametrize(("by_transaction", "pieces"), [(True, 2), (False, 1)])
 def test_a_new_transaction_ends_an_interval_where_it_is_told_to(by_transaction: bool, pieces: int) -> None:
     builder = IntervalBuilder(0.0)
@@ -51,13 +59,31 @@ def test_a_new_transaction_ends_an_interval_where_it_is_told_to(by_transaction: 
     assert len(builder.finish(3.0)) == pieces
 
 
-def test_a_wait_keeps_the_longest_time_that_the_server_told() -> None:
+def test_a_transaction_that_ends_loses_its_number_before_its_locks() -> None:
     builder = IntervalBuilder(0.0)
-    for moment, waiting_s in ((1.0, 0.5), (2.0, 1.5), (3.0, None)):
-        builder.observe(moment, moment, [LockRow(1, SHARE, False, waiting_s)])
+    for moment, transaction in ((1.0, "3/7"), (2.0, "3/0"), (3.0, "3/8")):
+        row = LockRow(1, SHARE, True, None, transaction)
+        builder.observe(moment, moment, [row], by_transaction=True)
+    assert [seen.last for seen in builder.finish(4.0)] == [(2.0, 2.0), (3.0, 3.0)]
+
+
+def test_a_wait_began_when_every_sample_of_it_says_so() -> None:
+    builder = IntervalBuilder(0.0)
+    for sent, received, waiting_s in ((1.0, 1.2, None), (2.0, 2.2, 1.5), (3.0, 3.1, 2.5)):
+        builder.observe(sent, received, [LockRow(1, SHARE, False, waiting_s)])
     (seen,) = builder.finish(4.0)
     assert not seen.granted
-    assert seen.waiting_s == 1.5
+    assert seen.began == (pytest.approx(0.5), pytest.approx(0.6))
+
+
+def test_two_waits_between_which_no_sample_fell_are_two() -> None:
+    builder = IntervalBuilder(0.0)
+    for sent, waiting_s in ((1.0, 0.4), (2.0, 0.1)):
+        builder.observe(sent, sent + 0.01, [LockRow(1, SHARE, False, waiting_s)])
+    assert [seen.began for seen in builder.finish(4.0)] == [
+        (pytest.approx(0.6), pytest.approx(0.61)),
+        (pytest.approx(1.9), pytest.approx(1.91)),
+    ]
 
 
 def test_changes_are_told() -> None:
@@ -94,13 +120,13 @@ def sample(truth: Truth, moments: list[float], read: float) -> list[SeenInterval
 def test_the_bounds_contain_the_hold(truth: Truth, period: int, read: float) -> None:
     moments = [float(moment) for moment in range(1, 520, period)]
     for seen in sample(truth, moments, read):
-        covered = [hold for hold in truth if hold[0] < seen.not_after and hold[1] > seen.not_before]
+        covered = [hold for hold in truth if hold[0] < seen.gone[1] and hold[1] > seen.not_before]
         assert covered, "an interval without any hold"
-        assert seen.not_before <= seen.seen_from <= seen.not_after
+        assert seen.not_before <= seen.first[1] <= seen.gone[1]
         if len(covered) == 1:
             begin, end = covered[0]
-            assert seen.not_before <= begin <= seen.seen_from
-            assert seen.seen_to <= end <= seen.not_after
+            assert seen.not_before <= begin <= seen.first[1]
+            assert seen.last[0] <= end <= seen.gone[1]
             assert seen.shortest_s <= end - begin + 1e-9 <= seen.longest_s + 2e-9
 
 
