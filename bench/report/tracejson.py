@@ -79,7 +79,10 @@ def _lock(lock: Lock) -> dict[str, Any]:
 
 def _union(lists: Iterable[Any]) -> list[Any]:
     """Everything in the order in which it came first, each thing once."""
-    return list({_key(each): each for each in reversed(list(_flat(lists)))}.values())[::-1]
+    found: dict[Hashable, Any] = {}
+    for each in _flat(lists):
+        found.setdefault(_key(each), each)
+    return list(found.values())
 
 
 def _flat(lists: Iterable[Any]) -> Iterator[Any]:
