@@ -82,7 +82,9 @@ def expected(facts: Iterable[str]) -> tuple[Facts, set[str]]:
             match = BLOCK.fullmatch(rest)
             assert match, fact
             wanted["blocks"] |= {f"{match[1]} {op} on {match[3]}" for op in match[2].split(", ")}
-        elif word in ("error", "plain"):
+        elif word == "error":
+            wanted["outcome"] = {fact}  # whether it ran plain does not matter then
+        elif word == "plain":
             wanted["outcome"].add(fact)
         else:
             wanted[WORDS[word]].add(rest)
@@ -113,8 +115,10 @@ def observed(said: Mapping[str, Any]) -> Facts:
     }
     if said["error"]:
         found["outcome"].add(f"error {said['error']['sqlstate']}")
-    if said["transaction"] == "none" and said["kind"] not in CONTROL:
+    elif said["transaction"] == "none" and said["kind"] not in CONTROL and said["outcome"] == "applied":
         found["outcome"].add("plain")
+    if said["kind"] in CONTROL:  # nothing was tried again in the debugger
+        found["blocks"].clear()
     return found
 
 

@@ -118,7 +118,8 @@ class Recorder:
         if error:
             self._conn.execute("ROLLBACK")
             self._flush()
-            scans = difference(scan_counts(self._observer, SCANS_OUTSIDE), shared)
+            whole = difference(scan_counts(self._observer, SCANS_OUTSIDE), shared)
+            scans = difference(whole, counts)  # less what the transaction had scanned before
             return (*self._facts(seen, present, present, scans, dominated=True), f"error {error}")
         self._check_held(seen)
         after, scans = relations(self._conn), difference(scan_counts(self._conn, SCANS_INSIDE), counts)

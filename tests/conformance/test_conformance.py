@@ -85,7 +85,35 @@ SAYS_NOTHING: dict[str, Any] = {
     "error": None,
     "transaction": "own",
     "kind": "ALTER TABLE",
+    "outcome": "applied",
 }
 LOCK = {"relation": "public.child", "mode": "AccessExclusiveLock", "relkind": "r", "new": False}
-LOCK_NOTHING: set[str] = set()
+LOCK_NOTHING = {
+    "add_domain_constraint_not_valid",
+    "add_enum_value",
+    "advisory_lock",
+    "alter_default_privileges",
+    "alter_function",
+    "alter_statistics",
+    "alter_table_if_exists_absent",
+    "block_with_duplicate_type",
+    "create_extension",
+    "create_publication_for_all",
+    "create_publication_for_schema",
+    "create_table_if_not_exists_present",
+    "drop_domain_constraint",
+    "drop_extension",
+    "drop_index_if_exists_absent",
+    "drop_table_if_exists_absent",
+    "grant_on_all_tables",
+    "grant_select",
+    "rename_domain",
+    "rename_enum_value",
+    "rename_schema",
+    "rename_type",
+    "replace_trigger_function",
+    "revoke",
+    "set_schema_of_function",
+    "set_schema_of_type",
+}
 """Cases whose statements take no lock on a relation and do not fail."""

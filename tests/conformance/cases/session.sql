@@ -377,7 +377,7 @@ CREATE INDEX loner_label_idx ON public.loner (label);
 ALTER TABLE public.loner ADD CONSTRAINT loner_size_key UNIQUE (size);
 --= lock public.loner AccessExclusiveLock
 --= brief public.loner AccessShareLock
---= scan public.loner rows=50 passes=1
+--= scan public.loner rows=25 passes=1
 --= error 23505
 
 -- case: set_constraints
