@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench test test-container perf lint type report doctor clean
+.PHONY: setup bench test test-container test-conformance perf lint type report doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,9 @@ test: lint type ## everything but the container tests
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)
+
+test-conformance: setup ## every lock case of the debugger, on PostgreSQL 15 and 18 (ten minutes)
+	BENCH_TEST_CONFORMANCE=all $(BIN)/pytest tests/conformance $(ARGS)
 
 perf: setup ## timings and ratios of the harness itself
 	$(BIN)/pytest tests/perf --benchmark-enable $(ARGS)

@@ -1,11 +1,12 @@
 """Every case, traced on every version that it has a truth for, says exactly what a debugger saw.
 
-The cases stand in ``cases/``; ``casefile.py`` says how they are written, ``record.py`` how truth is found.
+``make test-conformance`` traces all of them, the ordinary run a part. The cases stand in ``cases/``; ``casefile.py`` says how they are written, ``record.py`` how truth is found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,24 @@ from bench.errors import BenchError
 from bench.pg.server import Server, open_server, parse_server
 from bench.run.trace import trace_settings
 
-CASES = all_cases()
+ALL = os.environ.get("BENCH_TEST_CONFORMANCE") == "all"
+EVERY = 4
+
+
+def chosen(cases: Sequence[Case]) -> list[Case]:
+    """All cases; in an ordinary run every fourth of those that need no stops half-way, as those take long."""
+    if ALL:
+        return list(cases)
+    stops = ("plain", "error", "undone", "brief")
+    steady = [
+        case
+        for case in cases
+        if not any(fact.startswith(stops) for each in VERSIONS for fact in case.facts(each))
+    ]
+    return steady[::EVERY]
+
+
+CASES = chosen(all_cases())
 
 
 @pytest.fixture(scope="session")

@@ -362,7 +362,7 @@ ALTER TABLE public.events ATTACH PARTITION public.events_2028 FOR VALUES FROM ('
 --= lock public.kinds ShareRowExclusiveLock
 --= lock public.kinds_pkey AccessShareLock
 --= scan public.kinds rows=5 passes=1
---= scan public.events_2028 rows=37 passes=2
+--= scan public.events_2028 rows=24 passes=2
 --= block public.events SELECT, SELECT FOR UPDATE, INSERT, UPDATE, DELETE on public.events_default
 --= block public.events_2028 SELECT, SELECT FOR UPDATE, INSERT, UPDATE, DELETE on public.events_2028
 --= block public.events_default SELECT, SELECT FOR UPDATE, INSERT, UPDATE, DELETE on public.events_default
