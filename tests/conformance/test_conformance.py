@@ -1,6 +1,7 @@
 """Every case, traced on every version that it has a truth for, says exactly what a debugger saw.
 
-``make test-conformance`` traces all of them, the ordinary run a part. The cases stand in ``cases/``; ``casefile.py`` says how they are written, ``record.py`` how truth is found.
+``make test-conformance`` traces all of them, the ordinary run a part.
+The cases stand in ``cases/``; ``casefile.py`` says how they are written, ``record.py`` how truth is found.
 """
 
 from __future__ import annotations
