@@ -78,7 +78,7 @@ def test_case_files_are_read_as_they_are_written(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_and_what_is_too_much_is_told() -> None:
-    (case,) = (case for case in CASES if case.name == "set_not_null")
+    (case,) = (case for case in all_cases() if case.name == "set_not_null")
     document = {"statements": [SAYS_NOTHING | {"locks": [LOCK], "rewrites": ["public.child"]}]}
     told = {result.category: result for result in judge(case, document, 15)}
     assert told["locks"].right == {"public.child AccessExclusiveLock"}
@@ -90,7 +90,7 @@ def test_what_is_missing_and_what_is_too_much_is_told() -> None:
 
 def test_every_case_has_a_truth_or_is_known_to_lock_nothing() -> None:
     """A case that nobody recorded would pass for a migration without locks."""
-    silent = {case.name for case in CASES if not case.facts(15)}
+    silent = {case.name for case in all_cases() if not case.facts(15)}
     assert silent == LOCK_NOTHING
 
 
