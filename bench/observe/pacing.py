@@ -10,7 +10,7 @@ RELATIVE = 0.25
 """In between, a period is this part of the time since something changed: so finely is its end known."""
 LOOKS_PER_S = 50.0
 """Looks that may be made in the long run. One costs about 0.4 ms of processor time, in client and server
-together: 50 a second are 1 % of two cores. Nearly all of it is waking up twice, whatever is read."""
+together: 25 a second are 0.5 % of two cores. Nearly all of it is waking up twice, whatever is read."""
 PURSE = 50.0
 """Looks that can be saved up while nothing happens."""
 LONGEST_FINE_S = 0.050
