@@ -9,7 +9,6 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.migrate.kinds import StatementFacts, classify
-from bench.model.lock import Lock
 from bench.model.run import MigrationOutcome, MigrationRun
 from bench.model.statement import Statement, StatementError
 from bench.observe.clock import DeployClock
@@ -72,10 +71,7 @@ class MigrationApplier:
         intervals = [seen for trace in self._watch.traces[self._traces_before :] for seen in trace.intervals]
         spans = {position: measured.span for position, measured in enumerate(self._measured)}
         holds = refine(self._inspection.holds, intervals, spans)
-        locks = {
-            position: _without_passing(found)
-            for position, found in as_locks(holds, self._catalog, self._clock).items()
-        }
+        locks = as_locks(holds, self._catalog, self._clock)
         reached = len(self._measured)
         runs = [
             measured.as_run(statement, self._clock, locks.get(position, ()))
@@ -230,20 +226,6 @@ class MigrationApplier:
                 lambda: self._catalog.describe_held(sampler.held),
             )
         )
-
-
-def _without_passing(locks: tuple[Lock, ...]) -> tuple[Lock, ...]:
-    """Without what a sample met by chance, where the statement kept a lock as strong on the same relation."""
-    kept: dict[tuple[str, bool], int] = {}
-    for lock in locks:
-        if lock.source != "sampled":
-            key = (lock.relation, lock.new)
-            kept[key] = max(kept.get(key, 0), lock.mode.strength)
-    return tuple(
-        lock
-        for lock in locks
-        if lock.source != "sampled" or lock.mode.strength > kept.get((lock.relation, lock.new), 0)
-    )
 
 
 def _may_wrap(statement: Statement, facts: StatementFacts) -> bool:

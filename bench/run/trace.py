@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psycopg
 
 from bench.errors import ServerError
 from bench.migrate.script import read_statements
+from bench.model.lock import Lock
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement
 from bench.observe.freeze import NO_STANDBY, Stepper
@@ -109,7 +111,7 @@ def _apply_all(
         with server.connect(dbname, application_name="pgrehearse migration") as conn:
             applier = MigrationApplier(name, statements, conn, watching, repeat=0, progress=progress)
             applier.run()
-            result = applier.result()
+            result = _without_chance(applier.result())
         failed = result.outcome == "failed"
         yield result
 
@@ -131,3 +133,25 @@ def _watch(server: Server, dbname: str, *, probe: bool, step: bool) -> Iterator[
             prober=prober,
             stepper=stepper,
         )
+
+
+def _without_chance(run: MigrationRun) -> MigrationRun:
+    """The migration without locks that a sample met by chance and that a stronger one makes meaningless."""
+    return replace(
+        run,
+        statements=tuple(replace(each, locks=_without_passing(each.locks)) for each in run.statements),
+    )
+
+
+def _without_passing(locks: tuple[Lock, ...]) -> tuple[Lock, ...]:
+    """Without what a sample met by chance, where the statement kept a lock as strong on the same relation."""
+    kept: dict[tuple[str, bool], int] = {}
+    for lock in locks:
+        if lock.source != "sampled":
+            key = (lock.relation, lock.new)
+            kept[key] = max(kept.get(key, 0), lock.mode.strength)
+    return tuple(
+        lock
+        for lock in locks
+        if lock.source != "sampled" or lock.mode.strength > kept.get((lock.relation, lock.new), 0)
+    )
