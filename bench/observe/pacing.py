@@ -4,16 +4,17 @@ from __future__ import annotations
 
 FINE_PERIOD_S = 0.002
 """Between looks right after a statement began, or a lock came or went."""
-COARSE_PERIOD_S = 0.025
+COARSE_PERIOD_S = 0.050
 """Between looks while nothing has changed for long."""
 RELATIVE = 0.25
 """In between, a period is this part of the time since something changed: so finely is its end known."""
-LOOKS_PER_S = 50.0
+LOOKS_PER_S = 25.0
 """Looks that may be made in the long run. One costs about 0.4 ms of processor time, in client and server
 together: 25 a second are 0.5 % of two cores. Nearly all of it is waking up twice, whatever is read."""
 PURSE = 50.0
 """Looks that can be saved up while nothing happens."""
 LONGEST_FINE_S = 0.050
+"""On a machine whose processors are taken."""
 LATE = 3.0
 """A gap between two looks that is longer than so many periods was late."""
 LENGTHEN = 2.0
