@@ -216,6 +216,8 @@ class _Drive:
         self._stops = stops
         self._free = free
         self._steps = 0
+        self._ended: set[str] = set()
+        """Virtual transaction ids of the commits that need wait no longer."""
         self.seen: set[LockKey] = set()
         self.stop = threading.Event()
 
@@ -236,8 +238,10 @@ class _Drive:
                 self._let_through(oid)
             case ("virtualxid", _, _, _, holder):
                 self._open_for_good(holder)
-            case ("commit", *_):
-                # A commit that waits for a standby ends well when it is cancelled, with a warning.
+            case ("commit", _, transaction, *_) if waiting in rows and transaction not in self._ended:
+                # A commit that waits for a standby ends well when it is cancelled, with a warning; cancelled
+                # once more, before it has gone on, it would leave the second to the statement after it.
+                self._ended.add(transaction)
                 self._observer.execute("SELECT pg_cancel_backend(%s)", (self._pid,))
 
     def _read(self, pid: int) -> list[tuple[str, int, str, bool, int | None]]:

@@ -1,4 +1,5 @@
--- What a backend holds and waits for: locks, and a commit that waits for a standby. Touches shared memory alone.
+-- What a backend holds and waits for: locks, and a commit that waits for a standby, with its transaction in
+-- place of the mode. Touches shared memory alone.
 SELECT l.locktype,
        coalesce(l.relation, 0)::oid AS oid,
        l.mode,
@@ -12,6 +13,13 @@ SELECT l.locktype,
    AND (l.locktype = 'relation' OR NOT l.granted)
    AND l.mode <> 'SIReadLock'
 UNION ALL
-SELECT 'commit', 0, '', false, NULL
+SELECT 'commit',
+       0,
+       coalesce((SELECT own.virtualtransaction
+                   FROM pg_locks own
+                  WHERE own.pid = %(pid)s AND own.locktype = 'virtualxid' AND own.granted
+                  LIMIT 1), ''),
+       false,
+       NULL
   FROM pg_stat_get_activity(%(pid)s)
  WHERE wait_event = 'SyncRep'
