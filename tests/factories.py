@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from bench.model.load import (
+    BlockedBy,
+    Cause,
+    ClassLoad,
+    LatencySummary,
+    LoadSlot,
+    RequestErrors,
+    SchedulingDelay,
+    StatementSpan,
+    Wait,
+    Workload,
+)
 from bench.model.lock import Lock, LockMode, LockSource
 from bench.model.metric import Counters
 from bench.model.plan import NestedPlan, Query, QueryCost
@@ -304,3 +316,50 @@ def a_query(before_s: float | None = 0.1, after_s: float | None = 0.05, *, same_
         name="open deals by owner", kind="workload", text="SELECT * FROM deals WHERE owner_id = %(owner)s",
         before=cost(before_s, "a1"), after=cost(after_s, "a1" if same_plan else "b2"),
     )  # fmt: skip
+
+
+def a_class(name: str = "deal list", **changes: object) -> ClassLoad:
+    """A class of reads of which a few waited 1.2 s for an ALTER TABLE on deals."""
+    cause = Cause("001_first", 0, "public.deals", "AccessExclusiveLock", True, "AccessShareLock")
+    summary = LatencySummary(p50=0.002, p90=0.006, p99=1.19, p999=1.21, max=1.21)
+    plain = ClassLoad(
+        name=name, table="public.deals", access="read", sent=400, ok=398, failed=1, unfinished=1,
+        latency_s=summary, blocked_s=1.2, worst_blocked_s=1.2, tables=("public.deals", "public.contacts"),
+        role="authenticated", weight=20.0, offered_per_s=40.0, achieved_per_s=39.9, delayed=48,
+        rows_before=25.0, rows_after=24.8, latency_before_s=LatencySummary(0.002, 0.004, 0.008, 0.01, 0.011),
+        errors=(RequestErrors("42703", 1, 0, 0, 1, "column deals.x does not exist", 9.2),),
+        blocked=((3.0, 4.2),), blocked_by=(BlockedBy(cause, 40, 1.2, 1.2),),
+        heat="30 9:3 27:1;31 9:4", latency_hdr=None,
+    )  # fmt: skip
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def a_workload(*classes: ClassLoad, **changes: object) -> Workload:
+    """Ten seconds of traffic with one stall, of 1.2 s from second 3."""
+    chosen = classes or (
+        a_class(),
+        a_class(
+            "task completion", table="public.tasks", tables=("public.tasks",), access="write", blocked_s=0.0,
+            worst_blocked_s=0.0, delayed=0, errors=(), blocked=(), blocked_by=(),
+        ),
+    )  # fmt: skip
+    cause = Cause("001_first", 0, "public.deals", "AccessExclusiveLock", True, "AccessShareLock")
+    plain = Workload(
+        offered_per_s=80.0, classes=tuple(chosen),
+        timeline=tuple(
+            LoadSlot(slot / 10, 8, 8, 0, 3, 0, 2 if 30 <= slot < 42 else 0) for slot in range(100)
+        ),
+        capacity_per_s=160.0, achieved_per_s=79.8, scheduling_delay_s=SchedulingDelay(0.0004, 0.0021),
+        duration_s=10.0, connections=32, seed=1,
+        statements=(StatementSpan("001_first", 0, 3.0, 4.2),),
+        waits=(Wait(chosen[0].name, 3.0, 1.2, (1.198, 1.202), cause),), wait_count=40, deadlocks=0,
+    )  # fmt: skip
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def loaded_run(workload: Workload | None = None) -> Run:
+    """A run with one solo and one loaded repeat of the same migration."""
+    run = a_run([a_migration([a_statement()])])
+    repeat = run.passes[0].repeats[0]
+    loaded = Pass("loaded", None, (replace(repeat, workload=workload or a_workload()),))
+    return replace(run, passes=(*run.passes, loaded), dataset=a_dataset())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.model.finding import Acceptance, Finding, Verdict
+from bench.model.load import Workload
 from bench.model.plan import Query
 from bench.model.statement import StatementError, StatementRun
 
@@ -149,7 +150,8 @@ class Repeat:
     calibration_s: float | None
     """Median of the calibration query over the repeat."""
     migrations: tuple[MigrationRun, ...]
-    workload: dict[str, Any] | None = None
+    workload: Workload | None = None
+    """The application's traffic, in a loaded pass."""
     sampler: SamplerInfo | None = None
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from factories import a_lock, a_migration, a_run, a_statement, empty_run, failed_run, rich_run
+from factories import a_lock, a_migration, a_run, a_statement, empty_run, failed_run, loaded_run, rich_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ json_values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("make", [rich_run, failed_run, empty_run])
+@pytest.mark.parametrize("make", [rich_run, failed_run, empty_run, loaded_run])
 def test_decode_gives_the_run_back_and_the_same_bytes_again(make: Any) -> None:
     run = make()
     data = encode(run)

@@ -1,0 +1,253 @@
+"""What a loaded repeat measured: the requests while the migrations ran, and who waited for whom.
+
+All times are seconds on the workload's clock, whose zero is the scheduled start of the measured traffic; the
+statements' boundaries are told on it, too. A request's latency counts from its scheduled start, so that a
+server that stands still is not forgiven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import floor, log2
+from typing import Literal
+
+Access = Literal["read", "write"]
+Arrivals = Literal["poisson", "fixed"]
+
+SLOT_S = 0.1
+"""Width of a slot of :attr:`ClassLoad.heat` and of the timeline."""
+HEAT_LOWEST_S = 0.0001
+"""Where bucket 0 starts."""
+BUCKETS_PER_DOUBLING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySummary:
+    """Quantiles over all requests of a class, unfinished ones with what they had waited by the end."""
+
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestErrors:
+    """Requests of a class that failed in the same way."""
+
+    sqlstate: str
+    """As the server said it; ``08006`` where the connection broke or none could be had."""
+    count: int
+    before: int
+    """Of them scheduled before the first statement."""
+    during: int
+    after: int
+    """Of them scheduled after the last statement had ended."""
+    message: str
+    """Of the first one."""
+    first_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A lock of the migration that requests waited for."""
+
+    migration: str
+    statement: int | None
+    """Index of the statement that ran when the wait began; None between two statements."""
+    relation: str | None
+    """The relation whose lock was waited for; None where it was a row's or another kind of lock."""
+    mode: str | None
+    """The mode of the migration's lock on it, the strongest it had or asked for; None where not seen."""
+    granted: bool | None
+    """False: the migration itself was waiting for that lock, and the request queued behind it."""
+    wanted: str
+    """The mode that the request asked for."""
+    kind: str = "relation"
+    """``pg_locks.locktype`` of what was waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedBy:
+    """How long one cause blocked one class."""
+
+    cause: Cause
+    waits: int
+    blocked_s: float
+    """Union of the time in which at least one request of the class waited for it."""
+    worst_blocked_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One request that waited for the migration, directly or behind another request that did."""
+
+    name: str
+    """The class."""
+    began_s: float
+    waited_s: float
+    waited_s_bounds: tuple[float, float]
+    """[shortest, longest] that agrees with what was seen."""
+    cause: Cause
+    direct: bool = True
+    """False: it waited for another session, which waited for the migration."""
+    ended: bool = True
+    """False: it still waited when the traffic was ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLoad:
+    """One class of requests."""
+
+    name: str
+    table: str
+    """The relation that the class is about, schema-qualified."""
+    access: Access
+    sent: int
+    """Every request that was due, those included that never got a connection."""
+    ok: int
+    failed: int
+    unfinished: int
+    """Neither ok nor failed when the traffic was ended."""
+    latency_s: LatencySummary | None
+    """None where nothing was due."""
+    blocked_s: float
+    """Union of the time in which at least one request of the class waited for a lock of the migration."""
+    worst_blocked_s: float
+    """The longest single wait; 0.0: none was seen."""
+    tables: tuple[str, ...] = ()
+    """Every relation that the class touches, as its author names them; :attr:`table` is the first."""
+    role: str | None = None
+    weight: float = 1.0
+    offered_per_s: float = 0.0
+    achieved_per_s: float | None = None
+    """Requests that ended, well or not, per second of the measured traffic."""
+    delayed: int = 0
+    """Requests that took longer than :attr:`Workload.delayed_over_s`."""
+    rows_before: float | None = None
+    """Rows per request that was ok, before the first statement; None where there was none."""
+    rows_after: float | None = None
+    """The same after the last statement."""
+    latency_before_s: LatencySummary | None = None
+    """Of the requests that were due before the first statement."""
+    errors: tuple[RequestErrors, ...] = ()
+    blocked: tuple[tuple[float, float], ...] = ()
+    """[begin, end] of the stretches that ``blocked_s`` adds up."""
+    blocked_by: tuple[BlockedBy, ...] = ()
+    """Longest first."""
+    heat: str = ""
+    """Counts by slot and bucket of latency, see :func:`decode_heat`."""
+    latency_hdr: str | None = None
+    """HdrHistogram of the latencies in microseconds, V2 compressed, base64: it can be merged with others."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSlot:
+    """A tenth of a second of the traffic, all classes together."""
+
+    at_s: float
+    sent: int
+    """Due in it."""
+    ok: int
+    """Ended well in it."""
+    failed: int
+    in_flight: int
+    """At its end, sent to the server and not answered."""
+    queued: int
+    """At its end, due and without a connection: the pool was taken."""
+    blocked: int
+    """At its end, waiting for a lock of the migration."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementSpan:
+    """When a statement ran, its commit included, on the workload's clock."""
+
+    migration: str
+    statement: int
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulingDelay:
+    """How late the generator itself sent requests for which it had a connection."""
+
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The traffic of one loaded repeat."""
+
+    offered_per_s: float
+    """The rate that was asked for."""
+    classes: tuple[ClassLoad, ...]
+    timeline: tuple[LoadSlot, ...]
+    source: str = "workload.toml"
+    """``workload.toml``, ``catalog`` (derived) or ``pgbench``."""
+    arrivals: Arrivals = "poisson"
+    capacity_per_s: float | None = None
+    """Of a short trial in which every connection always had a request; None where the rate was given."""
+    achieved_per_s: float | None = None
+    """Requests that were due per second, as the generator made them."""
+    scheduling_delay_s: SchedulingDelay | None = None
+    rate_held: bool = True
+    """Whether the generator offered its rate within 2 % (or what chance allows) and was at most 5 ms late
+    in 99 of 100 requests."""
+    rate_note: str | None = None
+    """Why it did not."""
+    duration_s: float = 0.0
+    """Of the measured traffic, from its first to its last scheduled start."""
+    delayed_over_s: float = 0.1
+    connections: int = 0
+    workers: int = 1
+    workers_lost: int = 0
+    """Generator processes that ended before their time; what they had measured is kept."""
+    seed: int = 0
+    statements: tuple[StatementSpan, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    """The longest ones, of every class at least one where there was one; longest first."""
+    wait_count: int = 0
+    """All of them."""
+    deadlocks: int | None = None
+    """That the server counted in the database; None where it could not be asked."""
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+def bucket_of(latency_s: float) -> int:
+    """The bucket of a latency: bucket b starts at ``HEAT_LOWEST_S * 2 ** (b / 2)``; 0 takes all below."""
+    return max(0, floor(BUCKETS_PER_DOUBLING * log2(max(latency_s, HEAT_LOWEST_S) / HEAT_LOWEST_S)))
+
+
+def bucket_start_s(bucket: int) -> float:
+    """Where a bucket starts."""
+    return HEAT_LOWEST_S * float(2 ** (bucket / BUCKETS_PER_DOUBLING))
+
+
+def encode_heat(counts: Iterable[tuple[int, int, int]]) -> str:
+    """(slot, bucket, count) as text: ``3 10:2 11:5;4 10:7`` has two slots, the first with two buckets.
+
+    A request is in the slot of its scheduled start. Slots and buckets come out in order.
+    """
+    slots: dict[int, list[tuple[int, int]]] = {}
+    for slot, bucket, count in sorted(counts):
+        slots.setdefault(slot, []).append((bucket, count))
+    return ";".join(
+        " ".join([str(slot), *(f"{bucket}:{count}" for bucket, count in found)])
+        for slot, found in slots.items()
+    )
+
+
+def decode_heat(text: str) -> tuple[tuple[int, int, int], ...]:
+    """The (slot, bucket, count) of a class's ``heat``. ValueError for text that is none."""
+    found = []
+    for part in filter(None, text.split(";")):
+        slot, *pairs = part.split(" ")
+        for pair in pairs:
+            bucket, _, count = pair.partition(":")
+            found.append((int(slot), int(bucket), int(count)))
+    return tuple(found)
