@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench test test-container test-conformance perf lint type report doctor clean
+.PHONY: setup bench prove test test-container test-conformance perf lint type report doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +23,9 @@ setup: $(STAMP) ## virtual environment and install; nothing if up to date
 
 bench: setup ## the main job: seed, apply, watch, explain, report (SUITE= SERVER= IMAGE= SCALE= ARGS=)
 	$(BENCH) run $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
+
+prove: setup ## rollbacks, crash points, second runs, access: tried for real on clones (SUITE= SERVER= SCALE= ARGS=)
+	$(BENCH) prove $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 test: lint type ## everything but the container tests
 	$(BIN)/pytest -m 'not container' $(ARGS)

@@ -24,6 +24,7 @@ from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_loc
 from bench.analyse.dangers.work import find_work
 from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.nested import growth_findings
+from bench.analyse.proofs import proof_findings
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding, Severity
 from bench.model.run import Run
@@ -43,6 +44,7 @@ def find_dangers(run: Run, limits: Limits = DEFAULT_LIMITS) -> tuple[Finding, ..
         each for migration in rehearsed.summary.migrations for each in _of_migration(migration, rehearsed)
     ]
     found += growth_findings(run)
+    found += proof_findings(run)
     with_reasons = accept(found, run.suite.accepted, rehearsed.summary)
     return tuple(
         sorted(

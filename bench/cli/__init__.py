@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bench import __version__
-from bench.cli import doctor, report, run, trace
+from bench.cli import doctor, prove, report, run, trace
 from bench.errors import BenchError, Interrupted
 
 DESCRIPTION = """\
@@ -23,6 +23,7 @@ examples:
   bench run crm --server postgresql://me@staging/postgres --scale 0.1
   bench trace migration.sql --schema schema.sql
                                         what a script locks, and who would wait
+  bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what
   bench report latest                   draw the report of the last run again
   bench doctor                          what this machine can do
 
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, trace, report, doctor):
+    for command in (run, prove, trace, report, doctor):
         command.add_parser(commands)
     return parser
 

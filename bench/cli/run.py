@@ -20,6 +20,7 @@ from bench.cli.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.migrate.suite import Suite
     from bench.model.run import Run
 
 EPILOG = """\
@@ -107,11 +108,7 @@ def run(
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base)
-    if found.data is None and (scale != 1.0 or rows or dirt is not None):
-        raise UsageError(
-            f"{suite} has no generated data, so --scale, --rows and --dirt have no effect",
-            hint="fill the tables in its base file; generated data are for the CRM's tables alone",
-        )
+    require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
     run_id = new_run_id(found.name, datetime.now(UTC))
@@ -136,6 +133,17 @@ def run(
     directory.save(concluded)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
     return present(concluded, directory.path, json, options=again)
+
+
+def require_data(
+    found: Suite, suite: str, *, scale: float, rows: Sequence[tuple[str, int]], dirt: float | None
+) -> None:
+    """Raise UsageError for options about generated data where the suite has none."""
+    if found.data is None and (scale != 1.0 or rows or dirt is not None):
+        raise UsageError(
+            f"{suite} has no generated data, so --scale, --rows and --dirt have no effect",
+            hint="fill the tables in its base file; generated data are for the CRM's tables alone",
+        )
 
 
 def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:

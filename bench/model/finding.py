@@ -22,6 +22,7 @@ FINDING_CODES = frozenset(
         "no-lock-timeout",
         "non-transactional",
         "rewrite",
+        "rollback-incomplete",
         "row-locks",
         "scan-under-lock",
         "side-effect-on-failure",

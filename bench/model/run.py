@@ -12,6 +12,7 @@ from typing import Any, Literal
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
 from bench.model.plan import Query
+from bench.model.proof import RollbackProof
 from bench.model.statement import StatementError, StatementRun
 
 SCHEMA_VERSION = 1
@@ -164,7 +165,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    rollback: tuple[dict[str, Any], ...] = ()
+    rollback: tuple[RollbackProof, ...] = ()
     crash_points: tuple[dict[str, Any], ...] = ()
     idempotence: tuple[dict[str, Any], ...] = ()
     access: tuple[dict[str, Any], ...] = ()

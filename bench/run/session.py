@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psycopg
@@ -85,8 +86,19 @@ def _unpaired(suite: Suite) -> tuple[Note, ...]:
     )
 
 
+Then = Callable[[Template, RunDraft], None]
+"""What else to do with the template while it stands, and where to put what comes of it."""
+
+
 def rehearse(
-    server: Server, suite: Suite, options: RunOptions, *, run_id: str, save: Save, progress: Progress
+    server: Server,
+    suite: Suite,
+    options: RunOptions,
+    *,
+    run_id: str,
+    save: Save,
+    progress: Progress,
+    then: Then | None = None,
 ) -> Run:
     """Rehearse a suite on a server and return the run; ``save`` gets every state of it.
 
@@ -105,7 +117,7 @@ def rehearse(
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
     try:
-        _Rehearsal(server, suite, scripts, options, draft, progress).run()
+        _Rehearsal(server, suite, scripts, options, draft, progress, then).run()
     except KeyboardInterrupt:
         raise Interrupted(
             "interrupted; what was measured until then is kept", hint="bench report, to see how far it came"
@@ -128,6 +140,7 @@ class _Rehearsal:
     options: RunOptions
     draft: RunDraft
     progress: Progress
+    then: Then | None = None
 
     def run(self) -> None:
         with (
@@ -140,6 +153,8 @@ class _Rehearsal:
                 self._try_application(prepared)
             if self.options.explain:
                 self._look_inside(prepared, counters)
+            if self.then is not None:
+                self.then(prepared, self.draft)
 
     def _solo_pass(self, prepared: str, counters: str | None) -> None:
         """Apply everything on a fresh clone, again and again; cost the queries on the last one."""

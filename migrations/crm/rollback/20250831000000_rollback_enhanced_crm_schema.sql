@@ -74,6 +74,55 @@ DROP INDEX CONCURRENTLY IF EXISTS public.idx_tasks_parent_sequence;
 
 SET lock_timeout = '2s';
 
+-- What has been stored in the columns is named before they go: everything that is not their default.
+DO $stored$
+DECLARE
+    doomed record;
+    stored bigint;
+BEGIN
+    FOR doomed IN
+        SELECT
+            a.attrelid::regclass AS relation,
+            string_agg(
+                format('%I IS DISTINCT FROM %s', a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), 'NULL')), ' OR '
+            ) AS differs
+        FROM (VALUES
+            ('tasks',
+                'ai_priority_score estimated_duration_minutes success_probability impact_score'
+                ' auto_generated parent_task_id sequence_order blocking_reason context_data'),
+            ('activities',
+                'sentiment_score engagement_quality outcome_prediction follow_up_score'
+                ' response_time_minutes interaction_duration_minutes activity_source'
+                ' ai_generated_summary next_action_suggestion urgency_score'),
+            ('deals',
+                'deal_intelligence_score win_probability_ai risk_factors opportunity_score'
+                ' competitor_analysis engagement_velocity last_meaningful_interaction decision_timeline'
+                ' budget_confirmed technical_fit_score stakeholder_mapping close_date_confidence'),
+            ('contacts',
+                'job_seniority department decision_maker_score engagement_score enriched_at'
+                ' enrichment_source social_media_urls interests skills last_interaction_date'
+                ' interaction_count email_domain_verified phone_verified timezone'
+                ' preferred_contact_method contact_quality_score'),
+            ('companies',
+                'industry_confidence_score size_confidence_score enriched_at enrichment_source'
+                ' annual_revenue employee_count founding_year headquarters_location technology_stack'
+                ' social_media_urls engagement_score lead_score last_engagement_date is_target_account'
+                ' account_tier')
+        ) AS c (relation, columns)
+        JOIN pg_attribute AS a
+            ON a.attrelid = to_regclass('public.' || c.relation) AND a.attname = ANY (string_to_array(c.columns, ' '))
+        LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE NOT a.attisdropped
+        GROUP BY a.attrelid
+    LOOP
+        EXECUTE format('SELECT count(*) FROM %s WHERE %s', doomed.relation, doomed.differs) INTO stored;
+        IF stored > 0 THEN
+            RAISE WARNING 'dropping columns of % that hold something in % rows', doomed.relation, stored;
+        END IF;
+    END LOOP;
+END
+$stored$;
+
 -- Without CASCADE: whatever somebody has built on these tables since stops the rollback and is named.
 DROP TABLE IF EXISTS public.deal_stakeholders;
 DROP TABLE IF EXISTS public.contact_interactions;

@@ -47,7 +47,10 @@ BEGIN
         DELETE FROM public.deal_meetings AS dm
         WHERE dm.id BETWEEN batch.first_id AND batch.last_id
             AND dm.id = md5('inferred deal_meetings' || dm.deal_id || dm.meeting_id)::uuid
-            AND dm.meeting_outcome IS NULL;
+            AND dm.meeting_outcome IS NULL
+            AND dm.meeting_impact_score = (
+                SELECT coalesce(m.sentiment_score, 0) FROM public.meetings AS m WHERE m.id = dm.meeting_id
+            );
         COMMIT;
     END LOOP;
 
@@ -80,6 +83,46 @@ DROP INDEX CONCURRENTLY IF EXISTS public.idx_deal_meetings_stage_after_meeting;
 DROP INDEX CONCURRENTLY IF EXISTS public.idx_deal_meetings_progression;
 
 SET lock_timeout = '2s';
+
+-- What has been stored in the columns is named before they go: everything that is not their default.
+DO $stored$
+DECLARE
+    doomed record;
+    stored bigint;
+BEGIN
+    FOR doomed IN
+        SELECT
+            a.attrelid::regclass AS relation,
+            string_agg(
+                format('%I IS DISTINCT FROM %s', a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), 'NULL')), ' OR '
+            ) AS differs
+        FROM (VALUES
+            ('deal_meetings',
+                'stage_at_meeting_id stage_after_meeting_id stage_changed moved_deal_forward'
+                ' attendee_count external_attendee_count decision_makers_present objections_raised'
+                ' competitors_mentioned commitments_made next_meeting_scheduled notes'),
+            ('meeting_action_items',
+                'deal_id company_id contact_id estimated_effort_hours business_impact'
+                ' follow_up_meeting_required technical_requirement'),
+            ('meetings',
+                'deal_count primary_deal_id activities_generated_count tasks_generated_count'
+                ' meeting_type meeting_outcome next_steps decision_timeline budget_discussed'
+                ' timeline_discussed competitors_discussed decision_makers_identified'
+                ' meeting_quality_score engagement_level follow_up_required follow_up_scheduled')
+        ) AS c (relation, columns)
+        JOIN pg_attribute AS a
+            ON a.attrelid = to_regclass('public.' || c.relation) AND a.attname = ANY (string_to_array(c.columns, ' '))
+        LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE NOT a.attisdropped
+        GROUP BY a.attrelid
+    LOOP
+        EXECUTE format('SELECT count(*) FROM %s WHERE %s', doomed.relation, doomed.differs) INTO stored;
+        IF stored > 0 THEN
+            RAISE WARNING 'dropping columns of % that hold something in % rows', doomed.relation, stored;
+        END IF;
+    END LOOP;
+END
+$stored$;
 
 DROP TABLE IF EXISTS public.meeting_sequences;
 DROP TABLE IF EXISTS public.activity_meetings;

@@ -1,0 +1,14 @@
+"""Findings from what was proved on clones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.analyse.proofs.rollback import rollback_findings
+from bench.model.finding import Finding
+from bench.model.run import Run
+
+
+def proof_findings(run: Run) -> Iterator[Finding]:
+    """The dangers that the run's proofs show; none where nothing was proved."""
+    yield from rollback_findings(run)

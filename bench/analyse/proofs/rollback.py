@@ -1,0 +1,142 @@
+"""Findings of rollback proofs: what a rollback leaves, loses or cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.analyse.quantity import count
+from bench.model.finding import Finding
+from bench.model.proof import Difference, RollbackProof, UserWrite
+from bench.model.run import Run
+from bench.model.statement import StatementError
+
+SHOWN = 3
+
+
+def rollback_findings(run: Run) -> Iterator[Finding]:
+    """``rollback-incomplete`` for each proof that did not end in the state before."""
+    broken: set[str] = set()
+    for proof in run.proofs.rollback:
+        if proof.draft:
+            continue
+        if proof.scope == "all":
+            # What a single migration's proof has said is not said again for all of them.
+            if proof.outcome in ("differs", "failed") and not broken & set(proof.migrations):
+                yield from _broken(proof, "all rollbacks in reverse order: ")
+        elif proof.scope == "alone":
+            found = list(_missing(run, proof) if proof.outcome == "missing" else _broken(proof, ""))
+            broken.update(proof.migrations if found else ())
+            yield from found
+        else:
+            yield from _after_writes(proof)
+
+
+def describe(difference: Difference) -> str:
+    """One difference in words, as seen from the state before."""
+    if difference.thing == "rows":
+        rows = f"{count(difference.rows or 0)} {'row' if difference.rows == 1 else 'rows'}"
+        what = {
+            "removed": f"loses {rows} of {difference.object}",
+            "added": f"leaves {rows} in {difference.object}",
+            "changed": f"leaves {rows} of {difference.object} with other values",
+        }[difference.change]
+        columns = f" in {', '.join(difference.columns[:SHOWN])}" if difference.columns else ""
+        keys = f" (key {', '.join(difference.keys[:SHOWN])})" if difference.keys else ""
+        return what + columns + keys
+    if difference.thing == "sequence":
+        return f"sets {difference.object} back from {difference.before} to {difference.after}"
+    verb = {"removed": "loses", "added": "leaves", "changed": "leaves changed"}[difference.change]
+    return f"{verb} {difference.object}"
+
+
+def describe_error(error: StatementError | None) -> str:
+    """The server's words, with the line."""
+    if error is None:
+        return "for a reason that is not known"
+    state = f" ({error.sqlstate})" if error.sqlstate else ""
+    return f"at line {error.line}: {error.message}{state}" if error.line else f"{error.message}{state}"
+
+
+def listed(differences: Sequence[Difference]) -> str:
+    """The first differences in words, and how many more there are."""
+    first = "; ".join(describe(each) for each in differences[:SHOWN])
+    more = len(differences) - SHOWN
+    return f"{first}; and {more} more" if more > 0 else first
+
+
+def _missing(run: Run, proof: RollbackProof) -> Iterator[Finding]:
+    yield Finding(
+        "rollback-incomplete",
+        "warning",
+        proof.migrations[0],
+        None,
+        None,
+        f"{proof.migrations[0]} has no rollback: there is no tried way back once it is deployed",
+        {"rollback": None},
+        "Write one beside it; bench prove --draft-rollback drafts it from what the migration changes.",
+    )
+
+
+def _broken(proof: RollbackProof, prefix: str) -> Iterator[Finding]:
+    migration = proof.migrations[0] if len(proof.migrations) == 1 else None
+    name = f"the rollback of {migration}" if migration else "the way back"
+    if proof.outcome == "failed":
+        message = f"{prefix}{name} fails {describe_error(proof.error)}"
+    elif proof.outcome == "differs":
+        message = f"{prefix}{name} {listed(proof.differences)}"
+    else:
+        return
+    yield Finding(
+        "rollback-incomplete",
+        "error",
+        migration,
+        None,
+        next((each.object for each in proof.differences if each.thing == "rows"), None),
+        message,
+        {
+            "scope": proof.scope,
+            "outcome": proof.outcome,
+            "differences": [describe(each) for each in proof.differences],
+            "sqlstate": proof.error.sqlstate if proof.error else None,
+        },
+        "Make the rollback undo what the migration did and nothing else, and prove it again.",
+    )
+
+
+def _after_writes(proof: RollbackProof) -> Iterator[Finding]:
+    migration = proof.migrations[0]
+    if proof.outcome == "failed":
+        yield Finding(
+            "rollback-incomplete",
+            "error",
+            migration,
+            None,
+            None,
+            f"the rollback of {migration} fails once users have written: {describe_error(proof.error)}",
+            {"scope": proof.scope, "writes": len(proof.writes)},
+            "Let the rollback meet rows that users have changed or added since.",
+        )
+        return
+    lost = [each for each in proof.writes if each.outcome == "lost" and not each.named]
+    if not lost:
+        return
+    yield Finding(
+        "rollback-incomplete",
+        "warning",
+        migration,
+        None,
+        lost[0].relation,
+        f"the rollback of {migration} loses what users wrote since, and does not say so: "
+        + ", ".join(dict.fromkeys(map(_where, lost[:SHOWN])))
+        + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""),
+        {
+            "writes": len(proof.writes),
+            "lost": len(lost),
+            "rows": [f"{each.op} {each.relation}.{each.column} {each.key}" for each in lost],
+        },
+        "Keep these rows, or count them in a warning before they go.",
+    )
+
+
+def _where(write: UserWrite) -> str:
+    return f"{write.op} of {write.relation}.{write.column}"

@@ -1,0 +1,103 @@
+"""``bench prove``: the way back, crash points, second runs and access, proved on clones."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cli.options import add_data_options, add_output_options, add_server_options, require_writable
+
+EPILOG = """\
+Everything is tried for real on copies of one prepared database: each migration and its rollback, alone and
+all in reverse, also after an application wrote in between. Schema (every catalog object) and contents
+(every row) are compared with the state before.
+
+examples:
+  bench prove crm --scale 0.1                        the CRM suite on 10 k deals
+  bench prove db/migrations --base schema.sql        your own migrations; fill the tables in the base
+  bench prove db/migrations --draft-rollback         also draft the rollbacks that are missing, and prove them
+  bench prove crm --scale 0.02 --json - | jq '.proofs.rollback[] | {migrations, scope, outcome}'
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "prove",
+        help="rollbacks, crash points, second runs, access: tried for real",
+        description="Rehearse a suite once, then prove on clones what its rollbacks bring back.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
+    parser.add_argument(
+        "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
+    )
+    add_data_options(parser)
+    add_server_options(parser)
+    add_output_options(parser)
+    parser.set_defaults(command=prove)
+
+
+def prove(
+    *,
+    suite: str,
+    base: Path | None,
+    out: Path | None,
+    scale: float,
+    rows: Sequence[tuple[str, int]],
+    seed: int,
+    dirt: float | None,
+    workers: int | None,
+    server: str,
+    image: str | None,
+    pg_bindir: Path | None,
+    json: str | None,
+    quiet: bool,
+) -> int:
+    """Prove a suite; returns the exit code."""
+    from contextlib import suppress
+    from datetime import UTC, datetime
+
+    from bench.cli.live import live
+    from bench.cli.run import conclude, present, repeat_options, require_data
+    from bench.migrate.suite import find_suite
+    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.run.prepare import DataOptions
+    from bench.run.progress import Said
+    from bench.run.prove.session import ProofOptions
+    from bench.run.prove.session import prove as run_proofs
+    from bench.store.results import RUNS, create_directory, new_run_id
+
+    found = find_suite(suite, base=base)
+    require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
+    require_writable(json)
+    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    run_id = new_run_id(found.name, datetime.now(UTC))
+    data = DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers)
+    with live(quiet=quiet) as progress:
+        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
+        try:
+            with open_server(spec, lambda text: progress(Said(text))) as opened:
+                proved = run_proofs(
+                    opened,
+                    found,
+                    ProofOptions(),
+                    data,
+                    run_id=run_id,
+                    save=directory.save,
+                    progress=progress,
+                )
+        finally:
+            if not directory.run_file.exists():
+                with suppress(OSError):  # somebody else's files are in it
+                    directory.path.rmdir()
+    concluded = conclude(proved)
+    directory.save(concluded)
+    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
+    return present(concluded, directory.path, json, options=again)

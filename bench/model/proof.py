@@ -1,0 +1,78 @@
+"""What was proved on clones: rollbacks, crash points, second runs, who may read and write what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.model.lock import LockMode
+from bench.model.statement import StatementError
+
+Change = Literal["added", "removed", "changed"]
+RollbackOutcome = Literal["exact", "differs", "failed", "missing", "not-reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object, or the rows of one table, in which a database is not what it is compared with."""
+
+    thing: str
+    """``schema``, ``rows`` or ``sequence``."""
+    object: str
+    """Identity of the object, for example ``index public.deals_name``; of rows, their table."""
+    change: Change
+    """What became of it, seen from the state that is compared with."""
+    before: str | None = None
+    """Definition lines that it has there and here not, or a sequence's position; None of rows."""
+    after: str | None = None
+    rows: int | None = None
+    """How many rows differ in this way."""
+    keys: tuple[str, ...] = ()
+    """Primary keys of the first of them; contents where there is no key."""
+    columns: tuple[str, ...] = ()
+    """The columns whose values changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackLock:
+    """The strongest lock that a rollback took on an existing relation."""
+
+    relation: str
+    mode: LockMode
+    held_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserWrite:
+    """A row that was written between the deploy and its rollback, and what became of it."""
+
+    relation: str
+    op: Literal["INSERT", "UPDATE"]
+    column: str
+    """A column that the write gave a value of its own."""
+    key: str
+    outcome: Literal["survived", "lost"]
+    named: bool = False
+    """Whether the rollback said, in a notice or warning, that it loses rows of the table or of the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackProof:
+    """Forward, then back in a session of its own, compared with the state before."""
+
+    scope: Literal["alone", "all", "after-writes"]
+    """One migration; the whole suite in reverse; one migration with an application's writes in between."""
+    migrations: tuple[str, ...]
+    """Ids, in the order in which they were taken back."""
+    outcome: RollbackOutcome
+    """``not-reached``: the way forward failed. For ``after-writes``, ``differs`` where a write was lost."""
+    draft: bool = False
+    """The rollback was drafted from the catalog's difference; nobody wrote it."""
+    differences: tuple[Difference, ...] = ()
+    error: StatementError | None = None
+    duration_s: float | None = None
+    """Of the rollback's statements; None where it was not timed."""
+    locks: tuple[RollbackLock, ...] = ()
+    writes: tuple[UserWrite, ...] = ()
+    said: tuple[str, ...] = ()
+    """Warnings and notices of the rollback."""

@@ -1,0 +1,1 @@
+"""Proofs on clones: what a rollback, a crash, a second run or another role really does."""

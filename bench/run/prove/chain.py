@@ -1,0 +1,102 @@
+"""The states of a suite, one after the other: what each migration starts from and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from bench.migrate.script import read_statements
+from bench.migrate.suite import Migration, Suite
+from bench.model.statement import Statement
+from bench.pg.database import clone_database, drop_database, new_name
+from bench.pg.server import Server
+from bench.run.execute import psql_variables
+from bench.run.prove.play import Played, play
+from bench.run.prove.states import State, read_state, volatile_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A migration with its statements, and those of its rollback."""
+
+    migration: Migration
+    forward: tuple[Statement, ...]
+    backward: tuple[Statement, ...] | None
+    """None where it has no rollback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A migration between the state before it and the state after it, both in databases that stay."""
+
+    script: Script
+    before: State
+    after: State | None
+    """None where it failed."""
+    played: Played
+    volatile: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What two runs from the same state do not have in common; left out of :attr:`after`."""
+
+    @property
+    def id(self) -> str:
+        return self.script.migration.id
+
+
+def read_scripts(server: Server, suite: Suite) -> tuple[Script, ...]:
+    """Read migrations and rollbacks; UsageError for a file that cannot be used."""
+    known = psql_variables(server.info)
+    return tuple(
+        Script(
+            migration,
+            read_statements(migration.path, known),
+            read_statements(migration.rollback, known) if migration.rollback else None,
+        )
+        for migration in suite.migrations
+    )
+
+
+@contextmanager
+def copy_of(server: Server, dbname: str, purpose: str) -> Iterator[str]:
+    """A copy of a database that nobody is connected to, dropped at the end."""
+    name = new_name(purpose)
+    try:
+        clone_database(server, dbname, name)
+        yield name
+    finally:
+        drop_database(server, name)
+
+
+@contextmanager
+def chain(server: Server, prepared: str, scripts: Sequence[Script]) -> Iterator[Iterator[Link]]:
+    """Apply the migrations in order, each twice; the databases of all states stay until the end.
+
+    After one that failed there are no more.
+    """
+    with ExitStack() as stack:
+
+        def links() -> Iterator[Link]:
+            dbname = stack.enter_context(copy_of(server, prepared, "before"))
+            for script in scripts:
+                link = _apply(server, dbname, script, stack)
+                yield link
+                if link.after is None:
+                    return
+                dbname = link.after.dbname
+
+        yield links()
+
+
+def _apply(server: Server, before: str, script: Script, stack: ExitStack) -> Link:
+    reached = stack.enter_context(copy_of(server, before, "after"))
+    played = play(server, reached, script.forward)
+    start = read_state(server, before)
+    if played.error is not None:
+        return Link(script, start, None, played)
+    after = read_state(server, reached)
+    with copy_of(server, before, "again") as again:
+        play(server, again, script.forward)
+        volatile = volatile_columns(server, after, read_state(server, again))
+    if volatile:
+        after = read_state(server, reached, volatile)
+    return Link(script, start, after, played, volatile)

@@ -1,0 +1,106 @@
+"""Whether a rollback brings back the state before, exactly: each migration alone, and all in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg.errors import Diagnostic
+
+from bench.model.proof import RollbackLock, RollbackOutcome, RollbackProof
+from bench.model.run import MigrationRun
+from bench.model.statement import Statement
+from bench.pg.durability import fsync
+from bench.pg.server import Server
+from bench.run.apply import MigrationApplier
+from bench.run.progress import Progress
+from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.play import SAID_AT_MOST, play
+from bench.run.prove.states import compare, read_state
+from bench.run.watch import watch
+
+
+def prove_alone(
+    server: Server,
+    link: Link,
+    progress: Progress,
+    *,
+    backward: Sequence[Statement] | None = None,
+    draft: bool = False,
+) -> RollbackProof:
+    """Take one migration back, timed and under watch, and compare with the state before it.
+
+    ``backward``: a rollback in place of the suite's own.
+    """
+    statements = backward if backward is not None else link.script.backward
+    if link.after is None:
+        return RollbackProof("alone", (link.id,), "not-reached", error=link.played.error)
+    if statements is None:
+        return RollbackProof("alone", (link.id,), "missing")
+    with copy_of(server, link.after.dbname, "rollback") as dbname:
+        run, said = _watched(server, dbname, f"rollback of {link.id}", statements, progress)
+        differences = compare(server, link.before, read_state(server, dbname))
+    outcome: RollbackOutcome = "failed" if run.error else "differs" if differences else "exact"
+    return RollbackProof(
+        "alone",
+        (link.id,),
+        outcome,
+        draft=draft,
+        differences=differences,
+        error=run.error,
+        duration_s=run.duration_s,
+        locks=_strongest(run),
+        said=said,
+    )
+
+
+def prove_all(server: Server, links: Sequence[Link]) -> RollbackProof:
+    """Take the whole suite back, last migration first, and compare with the state before the first."""
+    order = tuple(link.id for link in reversed(links))
+    last = links[-1].after
+    if last is None:
+        return RollbackProof("all", order, "not-reached", error=links[-1].played.error)
+    if any(link.script.backward is None for link in links):
+        return RollbackProof("all", order, "missing")
+    said: list[str] = []
+    with copy_of(server, last.dbname, "all_back") as dbname:
+        for link in reversed(links):
+            played = play(server, dbname, link.script.backward or ())
+            said += played.said
+            if played.error is not None:
+                return RollbackProof("all", order, "failed", error=played.error, said=tuple(said))
+        differences = compare(server, links[0].before, read_state(server, dbname))
+    outcome: RollbackOutcome = "differs" if differences else "exact"
+    return RollbackProof("all", order, outcome, differences=differences, said=tuple(said))
+
+
+def _watched(
+    server: Server, dbname: str, name: str, statements: Sequence[Statement], progress: Progress
+) -> tuple[MigrationRun, tuple[str, ...]]:
+    said: list[str] = []
+
+    def listen(notice: Diagnostic) -> None:
+        if len(said) < SAID_AT_MOST and notice.message_primary:
+            said.append(f"{notice.severity}: {notice.message_primary}")
+
+    with (
+        fsync(server, on=True),
+        watch(server, dbname, None) as watching,
+        server.connect(dbname, application_name="pgrehearse rollback") as conn,
+    ):
+        conn.add_notice_handler(listen)
+        applier = MigrationApplier(name, statements, conn, watching, repeat=0, progress=progress)
+        applier.run()
+        return applier.result(), tuple(said)
+
+
+def _strongest(run: MigrationRun) -> tuple[RollbackLock, ...]:
+    """Of each relation that existed before the rollback, its strongest lock, the strongest first."""
+    strongest: dict[str, RollbackLock] = {}
+    for statement in run.statements:
+        for lock in statement.locks:
+            known = strongest.get(lock.relation)
+            if lock.new or lock.target not in ("table", "view"):
+                continue
+            if known is None or lock.mode.strength > known.mode.strength:
+                strongest[lock.relation] = RollbackLock(lock.relation, lock.mode, lock.held_s)
+    return tuple(sorted(strongest.values(), key=lambda lock: (-lock.mode.strength, lock.relation)))

@@ -1,0 +1,180 @@
+"""Comparing two databases of one server: object by object, and rows by key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from bench.model.proof import Change, Difference
+from bench.pg.contents import (
+    Contents,
+    ContentTable,
+    Volatile,
+    column_sums,
+    read_contents,
+    read_rows,
+    read_tables,
+    read_values,
+)
+from bench.pg.schema import describe_schema
+from bench.pg.server import Server
+
+KEYS_SHOWN = 5
+KEYS_COMPARED = 1000
+"""Of changed rows, to find the columns that changed."""
+TEXT_SHOWN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A database as it was: schema and contents. Where sequences stand does not count for equality."""
+
+    dbname: str = field(compare=False)
+    schema: dict[str, str]
+    tables: dict[str, Any]
+    sequences: dict[str, str] = field(compare=False, default_factory=dict)
+
+
+def read_state(server: Server, dbname: str, volatile: Volatile | None = None) -> State:
+    """Read schema and contents of a database, without its ``volatile`` columns."""
+    with server.connect(dbname, application_name="pgrehearse state") as conn:
+        return state_of(conn, dbname, volatile)
+
+
+def state_of(conn: psycopg.Connection[Any], dbname: str, volatile: Volatile | None = None) -> State:
+    """The same, over a connection that is open and in no transaction."""
+    contents: Contents = read_contents(conn, volatile)
+    return State(dbname, describe_schema(conn), dict(contents.tables), contents.sequences)
+
+
+def compare(
+    server: Server, expected: State, found: State, volatile: Volatile | None = None
+) -> tuple[Difference, ...]:
+    """What ``found`` has other than ``expected``; both databases must still be as they were then.
+
+    Rows are compared in the columns that both have: a column too much or too few is a schema's difference.
+    A sequence that has only moved on is none.
+    """
+    if expected == found:
+        return tuple(_sequences(expected, found))
+    return (
+        *schema_differences(expected.schema, found.schema),
+        *_contents(server, expected, found, volatile or {}),
+        *_sequences(expected, found),
+    )
+
+
+def schema_differences(expected: dict[str, str], found: dict[str, str]) -> Iterator[Difference]:
+    """Objects that only one of the schemas has, or that are not the same in both."""
+    for name in sorted(expected.keys() | found.keys()):
+        before, after = expected.get(name), found.get(name)
+        if after is None:
+            yield Difference("schema", name, "removed", before=_shorten(before))
+        elif before is None:
+            yield Difference("schema", name, "added", after=_shorten(after))
+        elif before != after:
+            old, new = before.splitlines(), after.splitlines()
+            yield Difference(
+                "schema",
+                name,
+                "changed",
+                before=_shorten("\n".join(line for line in old if line not in new)),
+                after=_shorten("\n".join(line for line in new if line not in old)),
+            )
+
+
+def volatile_columns(server: Server, one: State, other: State) -> dict[str, frozenset[str]]:
+    """Columns in which two runs of the same migrations on the same data do not agree."""
+    found: dict[str, frozenset[str]] = {}
+    with server.connect(one.dbname) as left, server.connect(other.dbname) as right:
+        ours, theirs = read_tables(left), read_tables(right)
+        for name in one.tables.keys() & other.tables.keys():
+            if one.tables[name] != other.tables[name]:
+                sums, others = column_sums(left, ours[name]), column_sums(right, theirs[name])
+                found[name] = frozenset(column for column in sums if sums[column] != others.get(column))
+    return found
+
+
+def _contents(server: Server, expected: State, found: State, volatile: Volatile) -> Iterator[Difference]:
+    names = [
+        name
+        for name in sorted(expected.tables.keys() & found.tables.keys())
+        if expected.tables[name] != found.tables[name]
+    ]
+    if not names:
+        return
+    with server.connect(expected.dbname) as left, server.connect(found.dbname) as right:
+        ours, theirs = read_tables(left), read_tables(right)
+        for name in names:
+            shared = tuple(
+                column
+                for column in ours[name].columns
+                if column in theirs[name].columns and column not in volatile.get(name, ())
+            )
+            yield from _rows(left, right, ours[name], theirs[name], shared)
+
+
+def _rows(
+    left: psycopg.Connection[Any],
+    right: psycopg.Connection[Any],
+    ours: ContentTable,
+    theirs: ContentTable,
+    columns: tuple[str, ...],
+) -> Iterator[Difference]:
+    before = list(read_rows(left, ours, columns))
+    after = list(read_rows(right, theirs, columns))
+    if not ours.key or ours.key != theirs.key or not set(ours.key) <= set(columns):
+        yield from _unkeyed(ours.name, Counter(row for _, row in before), Counter(row for _, row in after))
+        return
+    old, new = dict(before), dict(after)
+    removed = [key for key in old if key not in new]
+    added = [key for key in new if key not in old]
+    changed = [key for key, row in old.items() if key in new and new[key] != row]
+    parted: tuple[tuple[Change, list[str]], ...] = (("removed", removed), ("added", added))
+    for change, keys in parted:
+        if keys:
+            yield Difference("rows", ours.name, change, rows=len(keys), keys=_first(keys))
+    if changed:
+        some = changed[:KEYS_COMPARED]
+        were, are = read_values(left, ours, columns, some), read_values(right, theirs, columns, some)
+        yield Difference(
+            "rows",
+            ours.name,
+            "changed",
+            rows=len(changed),
+            keys=_first(changed),
+            columns=tuple(
+                column
+                for position, column in enumerate(columns)
+                if any(were[key][position] != are[key][position] for key in some)
+            ),
+        )
+
+
+def _first(keys: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(keys)[:KEYS_SHOWN])
+
+
+def _unkeyed(name: str, before: Counter[Any], after: Counter[Any]) -> Iterator[Difference]:
+    """Rows without a key cannot be followed: they are there, or not."""
+    if lost := (before - after).total():
+        yield Difference("rows", name, "removed", rows=lost)
+    if new := (after - before).total():
+        yield Difference("rows", name, "added", rows=new)
+
+
+def _sequences(expected: State, found: State) -> Iterator[Difference]:
+    for name in sorted(expected.sequences.keys() & found.sequences.keys()):
+        before, after = expected.sequences[name], found.sequences[name]
+        if before != after and (before.isdigit() and (not after.isdigit() or int(after) < int(before))):
+            yield Difference("sequence", name, "changed", before=before, after=after)
+
+
+def _shorten(text: str | None) -> str | None:
+    if text is None or len(text) <= TEXT_SHOWN:
+        return text
+    return text[:TEXT_SHOWN] + " …"

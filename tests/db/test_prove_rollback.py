@@ -1,0 +1,99 @@
+"""Rollbacks proved on a small schema: a clean suite raises nothing, each planted fault is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from proving import BASE, by_code, clean_suite, proved, write_suite
+
+from bench.analyse.proofs.rollback import rollback_findings
+from bench.pg.server import Server
+
+ADD = "ALTER TABLE app.deals ADD note text;"
+
+
+def outcomes(run: object) -> set[tuple[str, str]]:
+    return {(each.scope, each.outcome) for each in run.proofs.rollback}  # type: ignore[attr-defined]
+
+
+def test_a_clean_suite_goes_back_exactly_and_raises_nothing(server: Server, tmp_path: Path) -> None:
+    run = proved(server, clean_suite(tmp_path))
+    assert list(rollback_findings(run)) == []
+    alone = [each for each in run.proofs.rollback if each.scope == "alone"]
+    assert [each.outcome for each in alone] == ["exact", "exact"]
+    assert all(each.duration_s is not None and each.locks for each in alone)
+    written = [write for each in run.proofs.rollback for write in each.writes]
+    assert {write.op for write in written} == {"INSERT", "UPDATE"}
+    assert any(write.outcome == "lost" and write.named for write in written), "the column's values, said"
+    assert any(each.scope == "all" and each.outcome == "exact" for each in run.proofs.rollback)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "said"),
+    [
+        pytest.param(
+            ADD,
+            "ALTER TABLE app.deals DROP note; ALTER TABLE app.deals DROP value;",
+            "loses column app.deals.value",
+            id="drops a column that was there before",
+        ),
+        pytest.param(
+            ADD + "CREATE INDEX deals_stage ON app.deals (stage);",
+            "ALTER TABLE app.deals DROP note;",
+            "leaves index app.deals_stage",
+            id="leaves an index",
+        ),
+        pytest.param(
+            "CREATE TEMP TABLE old AS SELECT id, stage FROM app.deals; UPDATE app.deals SET stage = 'x';",
+            "UPDATE app.deals d SET stage = o.stage FROM old o WHERE o.id = d.id;",
+            'relation "old" does not exist',
+            id="needs the forward session's temporary table",
+        ),
+        pytest.param(
+            "UPDATE app.deals SET stage = 'new' WHERE id <= 3;",
+            "UPDATE app.deals SET stage = NULL WHERE stage = 'new';",
+            "leaves 3 rows of app.deals with other values in stage (key (1), (2), (3))",
+            id="restores no data",
+        ),
+        pytest.param(
+            ADD + "ALTER TABLE app.deals ALTER stage SET DEFAULT 'open';",
+            "ALTER TABLE app.deals DROP note;",
+            "leaves changed column app.deals.stage",
+            id="forgets a default",
+        ),
+        pytest.param(
+            "ALTER SEQUENCE app.deals_id_seq RESTART;",
+            "SELECT 1;",
+            "sets app.deals_id_seq back from 20 to unused",
+            id="restarts a sequence below the keys in use",
+        ),
+        pytest.param(ADD, None, "has no rollback", id="has none"),
+    ],
+)
+def test_a_planted_fault_is_named(
+    server: Server, tmp_path: Path, forward: str, backward: str | None, said: str
+) -> None:
+    run = proved(server, write_suite(tmp_path, BASE, {"001_change": (forward, backward)}))
+    messages = [each.message for each in by_code(run, "rollback-incomplete")]
+    assert any(said in message for message in messages), messages
+
+
+def test_rows_that_users_wrote_and_that_go_without_a_word_are_named(server: Server, tmp_path: Path) -> None:
+    back = "ALTER TABLE app.deals DROP note;"
+    run = proved(server, write_suite(tmp_path, BASE, {"001_note": (ADD, back)}))
+    (found,) = by_code(run, "rollback-incomplete")
+    assert "loses what users wrote since, and does not say so: UPDATE of app.deals.note" in found.message
+    assert found.severity == "warning"
+    assert ("after-writes", "differs") in outcomes(run)
+    assert ("alone", "exact") in outcomes(run)
+
+
+def test_a_rollback_that_deletes_a_row_which_a_user_added_loses_it(server: Server, tmp_path: Path) -> None:
+    forward = "INSERT INTO app.companies VALUES (100, 'made here');"
+    run = proved(
+        server,
+        write_suite(tmp_path, BASE, {"001_row": (forward, "DELETE FROM app.companies WHERE id >= 100;")}),
+    )
+    (found,) = by_code(run, "rollback-incomplete")
+    assert "INSERT of app.companies" in found.message
