@@ -1,0 +1,120 @@
+"""What was measured of one quantity at several sizes, and what a forecast says of it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How much of a limit something took: a sort of ``work_mem``, a table of ``shared_buffers``."""
+
+    used_bytes: float
+    limit_bytes: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether it stayed below the limit."""
+        return self.used_bytes < self.limit_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One quantity at one size: every repeat, and what has no noise."""
+
+    n: float
+    """The size, in any unit that is the same for all points."""
+    values: tuple[float, ...]
+    """One for each repeat, all finite; no repeat is left out."""
+    counters: Mapping[str, float] = field(default_factory=dict)
+    """Work by name: pages touched and WAL, rows handled. None: nothing was counted."""
+    regime: str = ""
+    """How the server did it: shapes of plans, spills, rewrites, locks. Only equals are fitted together."""
+    memory: Mapping[str, Memory] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.values or not all(map(math.isfinite, self.values)) or not self.n > 0:
+            raise ValueError(f"a point needs a size above 0 and finite values: {self.n}, {self.values}")
+
+    @property
+    def median(self) -> float:
+        """The middle of the repeats."""
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What is forecast, and what is noise in it."""
+
+    name: str
+    """With its unit, as ``duration_s``."""
+    floor: float
+    """An interval reaches at least so far on both sides: what differences below it mean nothing."""
+    least: float
+    """The largest size must show at least so much, or not grow at all."""
+
+
+DURATION = Quantity("duration_s", floor=0.025, least=0.05)
+HELD = Quantity("held_s", floor=0.025, least=0.05)
+WAL = Quantity("wal_bytes", floor=256 * 1024, least=1024**2)
+DISK = Quantity("size_delta_bytes", floor=256 * 1024, least=1024**2)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One quantity of one thing at several sizes, in ascending order."""
+
+    subject: str
+    """``statement:<migration>#<index>``, ``migration:<id>``, ``lock:<migration>:<relation>``, ``all``."""
+    quantity: Quantity
+    points: tuple[Point, ...]
+    pooled: bool = False
+    """Many small things together, none of which shows much alone: answered below ``least`` as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why there is no forecast, and the cheapest thing that would give one."""
+
+    reason: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A quantity at a target size, in the quantity's unit."""
+
+    subject: str
+    quantity: str
+    target: float
+    """On the axis of the points."""
+    value: float | None
+    low: float | None
+    """``low`` and ``high``: the interval that should hold 90 of 100 targets."""
+    high: float | None
+    growth: str | None
+    """``constant``, ``linear``, ``n log n``, ``quadratic``, ``cubic`` or ``power 1.4``; None: not known."""
+    exponent: float | None
+    """Of the forecast between the largest size and the target; of the work where it was refused."""
+    refused: Refused | None = None
+    fitted: tuple[float, ...] = ()
+    """The sizes that it was fitted to."""
+
+    def as_json(self, at: Mapping[str, int]) -> dict[str, Any]:
+        """As ``bench forecast --json`` prints it; the target is given by rows of tables."""
+        refused = self.refused and {"reason": self.refused.reason, "cure": self.refused.cure}
+        return {
+            "subject": self.subject,
+            "quantity": self.quantity,
+            "at": dict(at),
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "growth": self.growth,
+            "exponent": self.exponent,
+            "refused": refused,
+        }
