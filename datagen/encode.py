@@ -8,7 +8,7 @@ fields row by row, so that a row costs copying and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -35,29 +35,36 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 
 Octets = NDArray[np.uint8]
+_Field: TypeAlias = tuple[str, Any]
+"""A number of a record: NumPy's type, one value or one per row."""
 
 
 def encode_rows(columns: Sequence[Values]) -> memoryview:
     """The rows of one block, without header and trailer; every column has one value per row."""
+    rows = _row_count(columns)
     parts: list[Any] = []
-    fixed: list[Octets] = [_big_endian(np.full(_row_count(columns), len(columns), dtype=np.int64), 2)]
+    fixed: list[_Field] = [(">i2", len(columns))]
     for column in columns:
-        if isinstance(column, Texts):
-            parts += [fixed_binary(np.hstack(fixed))] if fixed else []
+        if isinstance(column, Texts | Numerics) or column.null is not None:
+            parts += [fixed_binary(_records(rows, fixed))] if fixed else []
             fixed = []
-            parts += _text_fields(column)
-        elif isinstance(column, Numerics) or column.null is not None:
-            parts += [fixed_binary(np.hstack(fixed))] if fixed else []
-            fixed = []
-            parts.append(
-                _numeric_fields(column) if isinstance(column, Numerics) else _nullable_fields(column)
-            )
+            parts += _ragged_fields(column)
         else:
-            fixed.append(_fixed_fields(column))
-    parts += [fixed_binary(np.hstack(fixed))] if fixed else []
+            fixed += _fixed_fields(column)
+    parts += [fixed_binary(_records(rows, fixed))] if fixed else []
     joined = pc.binary_join_element_wise(*parts, _NOTHING) if len(parts) > 1 else parts[0]
     offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32)
     return memoryview(joined.buffers()[2])[: int(offsets[len(joined)])]
+
+
+def _ragged_fields(column: Values) -> list[Any]:
+    match column:
+        case Texts():
+            return _text_fields(column)
+        case Numerics():
+            return [_numeric_fields(column)]
+        case _:
+            return [_nullable_fields(column)]
 
 
 def text_array(items: Sequence[str]) -> bytes:
@@ -99,30 +106,28 @@ def _row_count(columns: Sequence[Values]) -> int:
             return len(first.data)
 
 
-def _big_endian(data: Ints, width: int) -> Octets:
-    return data.astype(f">i{width}").view(np.uint8).reshape(-1, width)
+def _records(rows: int, fields: Sequence[_Field]) -> Octets:
+    """One record of big-endian numbers per row, nothing between them."""
+    layout = np.dtype([(f"f{position}", kind) for position, (kind, _) in enumerate(fields)])
+    records = np.empty(rows, dtype=layout)
+    for position, (_, data) in enumerate(fields):
+        records[f"f{position}"] = data
+    return records.view(np.uint8).reshape(rows, layout.itemsize)
 
 
-def _with_length(payload: Octets) -> Octets:
-    field = np.empty((len(payload), payload.shape[1] + 4), dtype=np.uint8)
-    field[:, :4] = np.frombuffer(payload.shape[1].to_bytes(4, "big"), dtype=np.uint8)
-    field[:, 4:] = payload
-    return field
-
-
-def _fixed_fields(column: Uuids | Integers | Booleans | Timestamps | Dates) -> Octets:
+def _fixed_fields(column: Uuids | Integers | Booleans | Timestamps | Dates) -> list[_Field]:
+    """A field's length and its payload, as numbers."""
     match column:
         case Uuids():
-            halves = np.stack([column.high, column.low], axis=1).astype(">u8")
-            return _with_length(halves.view(np.uint8).reshape(-1, 16))
+            return [(">i4", 16), (">u8", column.high), (">u8", column.low)]
         case Integers():
-            return _with_length(_big_endian(column.data, column.width))
+            return [(">i4", column.width), (f">i{column.width}", column.data)]
         case Booleans():
-            return _with_length(column.data.astype(np.uint8).reshape(-1, 1))
+            return [(">i4", 1), ("u1", column.data)]
         case Timestamps():
-            return _with_length(_big_endian(column.data, 8))
+            return [(">i4", 8), (">i8", column.data)]
         case Dates():
-            return _with_length(_big_endian(column.data, 4))
+            return [(">i4", 4), (">i4", column.data)]
 
 
 def fixed_binary(matrix: Octets) -> Any:
@@ -132,53 +137,70 @@ def fixed_binary(matrix: Octets) -> Any:
     return pa.Array.from_buffers(pa.binary(), len(matrix), buffers)
 
 
-def _ragged(matrix: Octets, keep: Mask) -> Any:
-    """The kept bytes of each row of a matrix as an Arrow array."""
-    offsets = np.zeros(len(matrix) + 1, dtype=np.int32)
-    np.cumsum(keep.sum(axis=1), out=offsets[1:])
-    return pa.Array.from_buffers(
-        pa.binary(), len(matrix), [None, pa.py_buffer(offsets), pa.py_buffer(matrix[keep])]
-    )
+def _ragged(data: NDArray[Any], lengths: Ints) -> Any:
+    """Packed elements of the given lengths in bytes, one after another, as an Arrow array."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.Array.from_buffers(pa.binary(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def _nullable_fields(column: Uuids | Integers | Booleans | Timestamps | Dates) -> Any:
-    fields = _fixed_fields(column)
-    assert column.null is not None
-    fields[column.null, :4] = 0xFF
-    keep = np.ones(fields.shape, dtype=np.bool_)
-    keep[column.null, 4:] = False
-    return _ragged(fields, keep)
+    null = column.null
+    assert null is not None
+    fields = _records(len(null), _fixed_fields(column))
+    fields[null, :4] = 0xFF
+    lengths = np.where(null, 4, fields.shape[1])
+    # Packed by words where every field is made of them: a quarter of the work.
+    words = fields.view(np.uint32) if fields.shape[1] % 4 == 0 else fields
+    keep = np.empty(words.shape, dtype=np.bool_)
+    header = 4 // words.itemsize
+    keep[:, :header] = True
+    keep[:, header:] = ~null[:, None]
+    return _ragged(words[keep], lengths)
 
 
 def _numeric_fields(column: Numerics) -> Any:
     """numeric: base-10000 digits without leading and trailing zeros, then weight, sign and display scale."""
     magnitude = np.abs(column.data)
-    whole, part = np.divmod(magnitude, 10**column.scale)
-    groups = max(1, (len(str(int(whole.max(initial=0)))) + 3) // 4)
-    digits = [whole // 10 ** (4 * power) % 10000 for power in range(groups - 1, -1, -1)]
+    rest = magnitude
+    digits: list[Ints] = []
     if column.scale:
+        rest, part = np.divmod(magnitude, 10**column.scale)
         digits.append(part * 10 ** (4 - column.scale))
-    stacked = np.stack(digits, axis=1)
-    used = stacked != 0
-    zero = ~used.any(axis=1)
-    first = np.where(zero, 0, used.argmax(axis=1))
-    last = np.where(zero, -1, stacked.shape[1] - 1 - used[:, ::-1].argmax(axis=1))
+    groups = max(1, (len(str(int(rest.max(initial=0)))) + 3) // 4)
+    for _ in range(groups - 1):
+        rest, part = np.divmod(rest, 10_000)
+        digits.append(part)
+    digits.append(rest)
+    digits.reverse()
+    width = len(digits)
+    # First and last group that is not zero; an empty stretch where all are.
+    first, last = np.full(len(magnitude), width), np.full(len(magnitude), -1)
+    for position in range(width):
+        used = digits[position] != 0
+        last[used] = position
+        used = digits[width - 1 - position] != 0
+        first[used] = width - 1 - position
+    zero = last < 0
+    first[zero] = 0
     count = last - first + 1
-
-    fields = np.empty((len(magnitude), 12 + 2 * stacked.shape[1]), dtype=np.uint8)
-    fields[:, :4] = _big_endian(8 + 2 * count, 4)
-    fields[:, 4:6] = _big_endian(count, 2)
-    fields[:, 6:8] = _big_endian(np.where(zero, 0, groups - 1 - first), 2)
-    fields[:, 8:10] = _big_endian(np.where(column.data < 0, 0x4000, 0), 2)
-    fields[:, 10:12] = (0, column.scale)
-    fields[:, 12:] = _big_endian(stacked.reshape(-1), 2).reshape(len(magnitude), -1)
-    position = np.repeat(np.arange(stacked.shape[1]), 2)
+    head: list[_Field] = [
+        (">i4", 8 + 2 * count),
+        (">i2", count),
+        (">i2", np.where(zero, 0, groups - 1 - first)),
+        (">u2", np.where(column.data < 0, 0x4000, 0)),
+        (">i2", column.scale),
+    ]
+    fields = _records(len(magnitude), [*head, *((">i2", group) for group in digits)]).view(np.uint16)
     keep = np.ones(fields.shape, dtype=np.bool_)
-    keep[:, 12:] = (position >= first[:, None]) & (position <= last[:, None])
+    for position in range(width):
+        keep[:, 6 + position] = (first <= position) & (position <= last)
+    lengths = 12 + 2 * count
     if column.null is not None:
-        fields[column.null, :4] = 0xFF
-        keep[column.null, 4:] = False
-    return _ragged(fields, keep)
+        fields[column.null, :2] = 0xFFFF
+        keep[column.null, 2:] = False
+        lengths[column.null] = 4
+    return _ragged(fields[keep], lengths)
 
 
 def _text_fields(column: Texts) -> list[Any]:
@@ -191,7 +213,7 @@ def _text_fields(column: Texts) -> list[Any]:
     if column.null is not None:
         length[column.null] = -1
     return [
-        fixed_binary(_big_endian(length, 4)),
+        fixed_binary(_records(len(length), [(">i4", length)])),
         *(piece_bytes(piece, column.null, "raw") for piece in pieces),
     ]
 
@@ -205,7 +227,7 @@ def piece_bytes(piece: Piece, null: Mask | None, form: Literal["raw", "quoted"])
     absent = np.zeros(len(piece.characters), dtype=np.bool_)
     for mask in (null, piece.blank):
         absent = absent if mask is None else absent | mask
-    return _ragged(piece.characters, np.broadcast_to(~absent[:, None], piece.characters.shape))
+    return _ragged(piece.characters[~absent], np.where(absent, 0, piece.characters.shape[1]))
 
 
 def _piece_lengths(piece: Piece) -> Ints | int:
