@@ -117,6 +117,8 @@ class Inspection:
             measured.inside = self._inside.read_marked(statement.kind)
             self._adopt(measured, position)
             self._learned = False
+            if measured.outcome == "applied":
+                self._probe_again(position, measured)
 
     def released(self, during: Span) -> None:
         """The transaction ended ``during`` its COMMIT or ROLLBACK, or by an error."""
@@ -222,6 +224,18 @@ class Inspection:
             self._blocks = prober.probe(self._conn.info.backend_pid)
         self._probed = shared
         measured.blocks = self._blocks
+
+    def _probe_again(self, position: int, measured: Measured) -> None:
+        """Find who waits for locks that a statement took and gave back, with a session in its place."""
+        prober, stand_in = self._watch.prober, self._watch.stand_in
+        if prober is None or stand_in is None:
+            return
+        keys = [(hold.oid, hold.mode) for hold in self._frozen if hold.statement == position]
+        self.ready_prober(in_transaction=False)
+        found: dict[Block, None] = {}
+        for pid in stand_in.holding(keys, self._catalog):
+            found.update(dict.fromkeys(prober.probe(pid)))
+        measured.blocks = tuple(found)
 
     def _snapshot(self, held: HeldLocks, position: int, measured: Measured) -> None:
         """Note the locks."""

@@ -17,6 +17,7 @@ from bench.model.run import MigrationRun
 from bench.model.statement import Statement
 from bench.observe.freeze import NO_STANDBY, Stepper
 from bench.observe.probe import Prober
+from bench.observe.standin import StandIn
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
@@ -124,7 +125,8 @@ def _watch(server: Server, dbname: str, *, probe: bool, step: bool) -> Iterator[
         gates = partial(connect, application_name="pgrehearse gate")
         stepper = Stepper(gates, ours=server.managed) if step and server.superuser else None
         prober = Prober(partial(connect, application_name="pgrehearse probe")) if probe else None
-        for sessions in (stepper, prober):
+        stand_in = StandIn(gates) if stepper and prober else None
+        for sessions in (stepper, prober, stand_in):
             if sessions is not None:
                 stack.enter_context(closing(sessions))
         yield Watch(
@@ -132,6 +134,7 @@ def _watch(server: Server, dbname: str, *, probe: bool, step: bool) -> Iterator[
             sampling=stack.enter_context(connect(application_name="pgrehearse sampler")),
             prober=prober,
             stepper=stepper,
+            stand_in=stand_in,
         )
 
 

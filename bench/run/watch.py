@@ -17,6 +17,7 @@ from bench.observe.held import HeldLocks, read_held
 from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.observe.sampler import LockSampler, SamplerTrace
+from bench.observe.standin import StandIn
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 
@@ -36,6 +37,8 @@ class Watch:
     """Tries what an application does while a statement's transaction is open."""
     stepper: Stepper | None = None
     """Makes statements wait half-way whose locks are gone at their end."""
+    stand_in: StandIn | None = None
+    """Takes such locks again, so that it can be tried who waits for them."""
     source: Callable[[], float] = time.perf_counter
     """Seconds of the clock on which spans are told."""
 

@@ -117,7 +117,7 @@ def observed(said: Mapping[str, Any]) -> Facts:
         found["outcome"].add(f"error {said['error']['sqlstate']}")
     elif said["transaction"] == "none" and said["kind"] not in CONTROL and said["outcome"] == "applied":
         found["outcome"].add("plain")
-    if said["kind"] in CONTROL:  # nothing was tried again in the debugger
+    if said["kind"] in CONTROL or said["transaction"] == "none":  # nothing was tried in the debugger
         found["blocks"].clear()
     return found
 

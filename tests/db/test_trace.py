@@ -259,6 +259,43 @@ def test_a_procedure_that_commits(traced: Trace) -> None:
     assert [(each.relation, each.updated) for each in statement.row_changes] == [("public.child", 300)]
 
 
+ALL = ("SELECT", "SELECT FOR UPDATE", "INSERT", "UPDATE", "DELETE")
+
+
+def test_who_waits_for_a_statement_that_commits_inside(traced: Trace) -> None:
+    statement = only(traced("VACUUM FULL parent;", probe=True))
+    assert statement.transaction == "none"
+    assert waits(statement) == {
+        *(("parent", op, "parent", "relation") for op in ALL),
+        ("child", "INSERT", "parent", "relation"),
+        ("both_of_them", "SELECT", "parent", "relation"),
+    }
+    assert only(traced("CREATE INDEX CONCURRENTLY made ON parent (name);", probe=True)).blocks == ()
+
+
+def test_who_waits_for_each_transaction_of_a_procedure(traced: Trace) -> None:
+    procedure = """CREATE PROCEDURE alters() LANGUAGE plpgsql AS $$ BEGIN
+        ALTER TABLE lone ADD COLUMN x int; COMMIT; CREATE INDEX ON child (note); COMMIT;
+    END $$;"""
+    statement = only(traced("CALL alters();", schema=SCHEMA + procedure, probe=True))
+    found = waits(statement)
+    assert {("lone", op, "lone", "relation") for op in ALL} <= found
+    assert {("child", op, "child", "relation") for op in ("INSERT", "UPDATE", "DELETE")} <= found
+    assert ("child", "SELECT", "child", "relation") not in found
+
+
+def test_a_read_waits_for_an_index_that_is_built_again_in_transactions_of_its_own(traced: Trace) -> None:
+    schema = """CREATE TABLE parted (id int, at date) PARTITION BY RANGE (at);
+    CREATE TABLE only_part PARTITION OF parted FOR VALUES FROM ('2020-01-01') TO ('2030-01-01');
+    CREATE INDEX parted_at ON parted (at);"""
+    statement = only(traced("REINDEX INDEX parted_at;", schema=schema, probe=True))
+    assert statement.transaction == "none"
+    assert ("only_part", "SELECT", "only_part_at_idx", "relation") in waits(statement)
+    assert ("only_part", "INSERT", "only_part", "relation") in waits(statement)
+    online = only(traced("REINDEX INDEX CONCURRENTLY parted_at;", schema=schema, probe=True))
+    assert online.blocks == ()
+
+
 def test_advisory_locks_and_the_timeout_in_force(traced: Trace) -> None:
     run = traced(
         "SET lock_timeout = '2s'; SELECT pg_advisory_lock(42), pg_advisory_lock(1, 2); TRUNCATE lone;"
