@@ -92,7 +92,9 @@ def trace(
             replace(spec, durable=False, settings=trace_settings()), lambda text: progress(Said(text))
         ) as opened,
     ):
-        runs = run_trace(opened, scripts, before=before, probe=probe, progress=progress)
+        runs = run_trace(
+            opened, scripts, before=before, probe=probe, disposable=opened.managed, progress=progress
+        )
         info = opened.info
     if json is not None:
         write_json(json, msgspec.json.format(msgspec.json.encode(trace_document(runs, info)), indent=2))

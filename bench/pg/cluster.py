@@ -20,6 +20,7 @@ from bench.errors import ServerError
 from bench.pg.account import Account, server_account
 from bench.pg.binaries import Installation
 from bench.pg.endpoint import Endpoint
+from bench.pg.initialise import initialise, last_lines, program_environment
 from bench.pg.lease import Lease, end_lease, orphans, write_lease
 from bench.pg.postmaster import stop_postmaster, stop_processes
 from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
@@ -75,7 +76,7 @@ def running_cluster(
         for directory in {layout.root, layout.socket}:
             directory.mkdir(mode=0o700)
             account.own(directory)
-        _initialise(installation, account, layout)
+        initialise(installation, account, layout.data)
         port = _configure(installation, account, layout, durable=durable, settings=settings)
         endpoint = Endpoint(
             {"host": str(layout.socket), "port": port, "user": "postgres", "dbname": "postgres"}
@@ -107,41 +108,6 @@ def _new_layout(parent: Path) -> Layout:
     name = f"pgrehearse-{secrets.token_hex(6)}"
     fits = len(os.fsencode(parent / name / ".s.PGSQL.65535")) <= SOCKET_PATH_BYTES
     return Layout(parent / name, parent / name if fits else Path("/tmp") / name)
-
-
-def _initialise(installation: Installation, account: Account, layout: Layout) -> None:
-    locale = ["--locale=C"]
-    if installation.major >= 17:
-        locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    done = subprocess.run(
-        [
-            installation.bindir / "initdb",
-            "--pgdata",
-            layout.data,
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--no-sync",
-            *locale,
-        ],
-        cwd="/",
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-        **account.process(),
-    )
-    if done.returncode != 0:
-        raise ServerError(
-            f"initdb of {installation.bindir} failed: {_last_lines(done.stderr)}",
-            f"check that {layout.root.parent} has room and that account {account.name} may write there",
-        )
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment without libpq's variables, which would steer the server's programs."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 
 def _configure(
@@ -197,7 +163,7 @@ def _start(installation: Installation, account: Account, layout: Layout) -> subp
         return subprocess.Popen(
             [installation.bindir / "postgres", "-D", layout.data],
             cwd="/",
-            env=_environment(),
+            env=program_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -222,7 +188,7 @@ def _await_connection(process: subprocess.Popen[bytes], endpoint: Endpoint, layo
     state = f"ended with code {process.returncode}" if process.poll() is not None else "accepts no connection"
     raise ServerError(
         f"the server did not start: it {state} after {START_TIMEOUT_S:.0f} s at most. Its log ends: "
-        + _last_lines(layout.log.read_text(encoding="utf-8", errors="replace")),
+        + last_lines(layout.log.read_text(encoding="utf-8", errors="replace")),
         "check memory, disk space and the settings that were asked for",
     )
 
@@ -240,10 +206,6 @@ def _raise_crash(layout: Layout, error: Exception) -> None:
         if full
         else "look for what ended it: memory that ran out, or a signal from outside",
     ) from error
-
-
-def _last_lines(text: str, count: int = 5) -> str:
-    return " | ".join(line.strip() for line in text.strip().splitlines()[-count:]) or "(empty)"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

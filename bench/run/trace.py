@@ -36,9 +36,12 @@ def trace(
     *,
     before: Sequence[Path] = (),
     probe: bool = True,
+    disposable: bool = False,
     progress: Progress = silent,
 ) -> tuple[MigrationRun, ...]:
     """Apply scripts one after the other, each in a session of its own, in a new database that is dropped.
+
+    ``disposable``: the server was started for this trace alone, so its empty database ``postgres`` will do.
 
     ``before``: files that make the schema and its rows. ``probe``: try an application's commands while each
     statement's transaction is open. Statements that commit inside, that hide what they do or that fail are
@@ -49,9 +52,10 @@ def trace(
     if not server.managed:
         for path, statements in scripts:
             refuse_server_wide(path, statements)
-    dbname = new_name("trace")
+    dbname = "postgres" if disposable else new_name("trace")
     try:
-        create_database(server, dbname)
+        if not disposable:
+            create_database(server, dbname)
         for path in before:
             progress(Step(f"schema and rows from {path}"))
             apply_file(server, dbname, path)
@@ -63,7 +67,8 @@ def trace(
             hint="look at its log, then trace again",
         ) from error
     finally:
-        drop_database(server, dbname)
+        if not disposable:
+            drop_database(server, dbname)
 
 
 def trace_in(
