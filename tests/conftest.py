@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
 
 import pytest
 
 # Where the tests run in the background of a shell, Ctrl-C is ignored, and every program that they start would
 # inherit that; a handler of our own is reset to the default in a new program.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Neither what the tests keep for later runs nor what runs have kept before is any business of the other.
+os.environ["BENCH_CACHE_DIR"] = tempfile.mkdtemp(prefix="pgrehearse-cache-")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["BENCH_CACHE_DIR"], ignore_errors=True)
+
 
 pytest.register_assert_rewrite("contract")
 

@@ -22,6 +22,9 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.model.run import Run
+    from bench.pg.server import ServerSpec
+    from bench.run.session import RunOptions
+    from bench.store.results import RunDirectory
 
 EPILOG = """\
 SUITE is the name of a directory under migrations/, or any directory of .sql files in version order. Files
@@ -69,6 +72,11 @@ def add_parser(commands: Any) -> None:
         help="do not cost views, functions and queries, nor look inside statements",
     )
     parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="load the data again, and do not keep them (see bench templates)",
+    )
+    parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )
     add_data_options(parser)
@@ -84,6 +92,7 @@ def run(
     repeats: int,
     probe: bool,
     no_explain: bool,
+    no_cache: bool,
     out: Path | None,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -97,42 +106,60 @@ def run(
     quiet: bool,
 ) -> int:
     """Rehearse a suite; returns the exit code."""
+    from dataclasses import replace
     from datetime import UTC, datetime
 
-    from bench.cli.live import live
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.prepare import DataOptions
-    from bench.run.progress import Said
-    from bench.run.session import RunOptions, rehearse
-    from bench.store.results import RUNS, create_directory, new_run_id
+    from bench.run.session import RunOptions
+    from bench.run.templates import template_key
+    from bench.store.results import RUNS, new_run_id
 
     found = find_suite(suite, base=base)
     require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    data = DataOptions(
+        scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers, cache=not no_cache
+    )
+    spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
     run_id = new_run_id(found.name, datetime.now(UTC))
     options = RunOptions(
         repeats=repeats,
         explain=not no_explain,
         probe=probe,
-        data=DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers),
+        data=data,
     )
+    rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)
+    concluded = conclude(rehearsed)
+    directory.save(concluded)
+    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
+    return present(concluded, directory.path, json, options=again)
+
+
+def _rehearse(
+    spec: ServerSpec, suite: Suite, options: RunOptions, run_id: str, out: Path, *, quiet: bool
+) -> tuple[Run, RunDirectory]:
+    """Rehearse on a server that is opened for it, and save every state of the run."""
+    from bench.cli.live import live
+    from bench.pg.server import open_server
+    from bench.run.progress import Said
+    from bench.run.session import rehearse
+    from bench.store.results import create_directory
+
     with live(quiet=quiet) as progress:
-        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
+        directory = create_directory(out, lambda text: progress(Said(text)))
         try:
             with open_server(spec, lambda text: progress(Said(text))) as opened:
                 rehearsed = rehearse(
-                    opened, found, options, run_id=run_id, save=directory.save, progress=progress
+                    opened, suite, options, run_id=run_id, save=directory.save, progress=progress
                 )
         finally:
             if not directory.run_file.exists():
                 with suppress(OSError):  # somebody else's files are in it
                     directory.path.rmdir()
-    concluded = conclude(rehearsed)
-    directory.save(concluded)
-    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again)
+    return rehearsed, directory
 
 
 def require_data(

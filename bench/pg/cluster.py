@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ START_TIMEOUT_S = 60.0
 REMOVE_TIMEOUT_S = 10.0
 SOCKET_PATH_BYTES = 107
 _CRASH = re.compile(r"PANIC: |LOG: (?= +\w[\w ]* \(PID \d+\) was terminated by signal)")
+OWN_SETTINGS = "pgrehearse.conf"
 STAND_INS = Path(__file__).parent / "extension"
 
 
@@ -63,11 +64,18 @@ def data_root(account: Account) -> Path:
     )
 
 
+Fill = Callable[[Path, Account], bool]
+"""Puts a data directory where there is none yet, for an account, or returns False."""
+
+
 @contextmanager
 def running_cluster(
-    installation: Installation, *, durable: bool, settings: Mapping[str, str]
+    installation: Installation, *, durable: bool, settings: Mapping[str, str], fill: Fill | None = None
 ) -> Iterator[Endpoint]:
-    """Run a new cluster, and stop and remove it at the end; ServerError shows the log of one that fails."""
+    """Run a new cluster, and stop and remove it at the end; ServerError shows the log of one that fails.
+
+    ``fill`` may bring its data directory, which ``initdb`` makes otherwise.
+    """
     account = server_account()
     _require_runnable(installation, account)
     layout = _new_layout(data_root(account))
@@ -76,7 +84,8 @@ def running_cluster(
         for directory in {layout.root, layout.socket}:
             directory.mkdir(mode=0o700)
             account.own(directory)
-        initialise(installation, account, layout.data)
+        if fill is None or not fill(layout.data, account):
+            initialise(installation, account, layout.data)
         port = _configure(installation, account, layout, durable=durable, settings=settings)
         endpoint = Endpoint(
             {"host": str(layout.socket), "port": port, "user": "postgres", "dbname": "postgres"}
@@ -133,8 +142,13 @@ def _configure(
         statements_library=_has_statements_library(installation),
         extra=settings,
     )
-    with (layout.data / "postgresql.conf").open("a", encoding="utf-8") as file:
-        file.write(format_settings(chosen))
+    # A file of its own, as a data directory that was kept has that of the server before.
+    (layout.data / OWN_SETTINGS).write_text(format_settings(chosen), encoding="utf-8")
+    account.own(layout.data / OWN_SETTINGS)
+    including = f"include '{OWN_SETTINGS}'\n"
+    if including not in (layout.data / "postgresql.conf").read_text(encoding="utf-8"):
+        with (layout.data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(including)
     # initdb also trusts every user of this machine over TCP; the socket's directory lets in nobody else.
     (layout.data / "pg_hba.conf").write_text("local all all trust\n", encoding="ascii")
     return chosen.get("port", "5432")

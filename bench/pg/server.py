@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import platform
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +19,8 @@ from psycopg.rows import TupleRow
 from bench.errors import UsageError
 from bench.model.run import Note, ServerInfo
 from bench.pg import capabilities as facts
-from bench.pg.binaries import choose_installation
+from bench.pg.account import Account
+from bench.pg.binaries import Installation, choose_installation
 from bench.pg.capabilities import Capabilities, ManagedKind
 from bench.pg.choice import DECISION_S, StartedKind, choose
 from bench.pg.cluster import running_cluster, sweep_clusters
@@ -31,6 +34,7 @@ from bench.pg.database import (
     quiet,
     sweep_databases,
 )
+from bench.pg.datacache import CacheError, take_out
 from bench.pg.embedded import embedded_installation
 from bench.pg.endpoint import Endpoint, parse_dsn
 from bench.pg.ownership import hold_ownership
@@ -52,6 +56,8 @@ class ServerSpec:
     """False turns fsync off, for tests; measured runs keep it on."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings of a server that we start."""
+    data_key: str | None = None
+    """Key of the data that are wanted: a server of our own starts from a directory kept under it, if any."""
 
 
 def parse_server(text: str, *, image: str = DEFAULT_IMAGE, pg_bindir: Path | None = None) -> ServerSpec:
@@ -83,6 +89,10 @@ class Server:
     """Extensions that the server takes from our stand-ins; a run that uses one says so."""
     owner: str = ""
     """Token that marks the databases of this run as ours."""
+    data_key: str | None = None
+    """Key of the data that this run wants."""
+    keep_as: str | None = None
+    """Name under which its data directory may be kept; None where it may not, or came from there."""
 
     @property
     def superuser(self) -> bool:
@@ -116,13 +126,17 @@ def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
     """
     called = time.monotonic()
     sweep_leases(say)
-    kind, started = _start(spec, say, auto_s=DECISION_S - (time.monotonic() - called))
+    kind, started, directory = _start(spec, say, auto_s=DECISION_S - (time.monotonic() - called))
     with started as endpoint:
         token = secrets.token_hex(16)
         with closing(endpoint.connect(application_name="pgrehearse owner")) as conn:
             hold_ownership(conn, token)
-            server = _describe(conn, kind, endpoint, token)
+            server = replace(
+                _describe(conn, kind, endpoint, token), data_key=spec.data_key, keep_as=directory.keep_as
+            )
             if server.managed:
+                if directory.taken:
+                    sweep_databases(server)
                 yield server
             else:
                 sweep_databases(server, say)
@@ -138,9 +152,35 @@ def sweep_leases(say: Say) -> None:
         say(sentence)
 
 
-def _start(spec: ServerSpec, say: Say, auto_s: float) -> tuple[ManagedKind, AbstractContextManager[Endpoint]]:
+@dataclass(slots=True)
+class _Directory:
+    """Where the data directory of a server of our own comes from."""
+
+    key: str | None
+    durable: bool
+    say: Say
+    taken: bool = False
+
+    @property
+    def keep_as(self) -> str | None:
+        return None if self.taken else self.key
+
+    def fill(self, target: Path, account: Account) -> bool:
+        if self.key is None:
+            return False
+        try:
+            self.taken = take_out(self.key, target, account, durable=self.durable)
+        except CacheError as error:
+            self.say(error.message)
+        return self.taken
+
+
+def _start(
+    spec: ServerSpec, say: Say, auto_s: float
+) -> tuple[ManagedKind, AbstractContextManager[Endpoint], _Directory]:
+    none = _Directory(None, spec.durable, say)
     if spec.kind == "dsn":
-        return "dsn", nullcontext(parse_dsn(spec.dsn or ""))
+        return "dsn", nullcontext(parse_dsn(spec.dsn or "")), none
     kind: StartedKind
     if spec.kind == "auto":
         choice = choose(spec.image, spec.pg_bindir, timeout_s=auto_s)
@@ -149,9 +189,20 @@ def _start(spec: ServerSpec, say: Say, auto_s: float) -> tuple[ManagedKind, Abst
     else:
         kind = spec.kind
     if kind == "container":
-        return kind, running_container(spec.image, durable=spec.durable, settings=spec.settings, say=say)
+        started = running_container(spec.image, durable=spec.durable, settings=spec.settings, say=say)
+        return kind, started, none
     installation = embedded_installation() if kind == "embedded" else choose_installation(spec.pg_bindir)
-    return kind, running_cluster(installation, durable=spec.durable, settings=spec.settings)
+    directory = _Directory(_directory_key(spec.data_key, installation), spec.durable, say)
+    cluster = running_cluster(installation, durable=spec.durable, settings=spec.settings, fill=directory.fill)
+    return kind, cluster, directory
+
+
+def _directory_key(data_key: str | None, installation: Installation) -> str | None:
+    """A data directory fits the very programs that made it."""
+    if data_key is None:
+        return None
+    programs = f"{data_key} {installation.version} {installation.bindir.resolve()} {platform.machine()}"
+    return hashlib.sha256(programs.encode()).hexdigest()[:32]
 
 
 def _describe(

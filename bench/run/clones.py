@@ -11,7 +11,8 @@ from bench.migrate.suite import Suite
 from bench.pg.catalog import load_query
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.server import Server
-from bench.run.prepare import Template, apply_file
+from bench.run.keep import Template
+from bench.run.prepare import apply_file
 
 
 @contextmanager

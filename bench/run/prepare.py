@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
@@ -16,9 +17,12 @@ from bench.migrate.suite import Suite
 from bench.model.run import Dataset, TableKey, TableSize
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, seal_template
+from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute, psql_variables
+from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Step
+from bench.run.templates import template_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +36,39 @@ class DataOptions:
     dirt: float | None = None
     """Share of dirty rows, 0 to 1; None for the generator's default."""
     workers: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A sealed database to clone from."""
-
-    dbname: str
-    dataset: Dataset
+    cache: bool = False
+    """Take the template from the cache where it is, and keep it there."""
 
 
 @contextmanager
 def template(server: Server, suite: Suite, options: DataOptions, progress: Progress) -> Iterator[Template]:
+    """The template of a suite: from the cache, or built, and then kept or dropped at the end."""
+    key = template_key(suite, options) if options.cache else None
+    if key is None:
+        with _built(server, suite, options, progress) as built:
+            yield built
+        return
+    name = kept_name(key, server)
+    with reserve(server, name, lambda: progress(Step("waiting for a run that makes the same template"))) as (
+        conn,
+        kept,
+    ):
+        if kept is not None:
+            mark_used(conn, kept)
+            dataset = msgspec.convert(kept.about["dataset"], Dataset)
+            progress(Step(f"template from the cache, {_rows(dataset):,} rows"))
+            yield Template(name, replace(dataset, from_template=True))
+            return
+        with _built(server, suite, options, progress) as built:
+            yield keep_template(server, conn, built, key, suite.name, progress)
+
+
+def _rows(dataset: Dataset) -> int:
+    return sum(table.rows for table in dataset.tables)
+
+
+@contextmanager
+def _built(server: Server, suite: Suite, options: DataOptions, progress: Progress) -> Iterator[Template]:
     """Build the template of a suite, and drop it at the end."""
     dbname = new_name("template")
     try:
@@ -57,8 +82,9 @@ def template(server: Server, suite: Suite, options: DataOptions, progress: Progr
             # visibility map, statistics.
             conn.execute("VACUUM (FREEZE, ANALYZE)")
             dataset = replace(dataset or _filled_by_base(conn), keys=_keys(conn))
+            unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
-        yield Template(dbname, dataset)
+        yield Template(dbname, dataset, unkeepable)
     finally:
         drop_database(server, dbname)
 

@@ -35,8 +35,9 @@ from bench.run.hidden import (
     total_rows,
 )
 from bench.run.host import read_host
+from bench.run.keep import Template
 from bench.run.measured import not_reached
-from bench.run.prepare import DataOptions, Template, template
+from bench.run.prepare import DataOptions, template
 from bench.run.progress import Progress, Step
 from bench.run.trace import trace_in
 from bench.run.waits import WAITS, put_blocks
@@ -72,6 +73,13 @@ _CLONES = Note(
     "clones",
     "Each repeat starts from a fresh file copy of one template, after a checkpoint if the role may: shared "
     "buffers are cold, the operating system's cache is warm.",
+)
+
+
+CACHED = Note(
+    "template",
+    "The data before the migrations come from the cache of templates, where an earlier run put them: the "
+    "time to load them is that of the first load.",
 )
 
 
@@ -148,6 +156,8 @@ class _Rehearsal:
             template(self.server, self.suite, self.options.data, self.progress) as prepared,
         ):
             self.draft.update(dataset=prepared.dataset)
+            if prepared.dataset.from_template:
+                self.draft.note(CACHED)
             self._solo_pass(prepared.dbname, counters)
             if self.options.probe:
                 self._try_application(prepared)

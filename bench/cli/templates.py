@@ -1,0 +1,154 @@
+"""``bench templates``: what the cache of templates holds, and the removal of it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.cli.options import add_output_options, positive_number, require_writable, write_json
+
+EPILOG = """\
+A run keeps the data that it loaded as a template, and the next one with the same base, scale, rows, seed
+and dirt on the same server starts from there. Of a server that a run starts (embedded, cluster) the data
+directory is kept, in BENCH_CACHE_DIR or pgrehearse/templates below XDG_CACHE_HOME or ~/.cache; on a server
+that runs already the template stays as a database named bench_cached_…; a container's data go with it.
+Beyond 20 GiB (BENCH_CACHE_BYTES) those used longest ago go.
+
+examples:
+  bench templates list
+  bench templates list --server "$DSN"
+  bench templates prune --older-than 30
+  bench templates prune --keep 5G
+  bench templates prune --keep 0                     all of them
+"""
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+DAY_S = 86400.0
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "templates",
+        help="list the data that runs keep for later runs, or remove them",
+        description="List or remove the templates that runs keep for later runs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", choices=("list", "prune"), help="prune removes")
+    parser.add_argument(
+        "--keep", type=size_bytes, default=None, metavar="BYTES",
+        help="prune those used longest ago until so much is left, for example 5G",
+    )  # fmt: skip
+    parser.add_argument(
+        "--older-than",
+        type=positive_number,
+        default=None,
+        metavar="DAYS",
+        help="prune those unused for so long",
+    )
+    parser.add_argument(
+        "--server", default=None, metavar="DSN", help="the templates on this server instead of this machine's"
+    )
+    add_output_options(parser)
+    parser.set_defaults(command=templates)
+
+
+def size_bytes(text: str) -> int:
+    """``5G`` as bytes, in powers of 1024."""
+    found = re.fullmatch(r"(\d+)([kmgt]?)(?:i?b)?", text.strip().lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a size, for example 5G")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def templates(
+    *,
+    action: str,
+    keep: int | None,
+    older_than: float | None,
+    server: str | None,
+    json: str | None,
+    quiet: bool,
+) -> int:
+    """List or prune; returns the exit code."""
+    from bench.errors import UsageError
+
+    require_writable(json)
+    if action == "list" and (keep is not None or older_than is not None):
+        raise UsageError("--keep and --older-than are for prune", "bench templates prune --keep 5G")
+    if action == "prune" and keep is None and older_than is None:
+        raise UsageError("prune needs to know what", "give --keep BYTES, --older-than DAYS or both")
+    limit = keep if keep is not None else 2**63
+    older_than_s = None if older_than is None else older_than * DAY_S
+    if server is not None:
+        found = _on_server(server, action, limit, older_than_s)
+    else:
+        found = _on_this_machine(action, limit, older_than_s)
+    _deliver(found, action, json, quiet)
+    return 0
+
+
+def _on_this_machine(action: str, keep: int, older_than_s: float | None) -> list[dict[str, Any]]:
+    from bench.pg.datacache import entries, prune
+
+    chosen = entries() if action == "list" else prune(keep, older_than_s=older_than_s)
+    return [_row(entry.key[:12], entry.bytes, entry.used_at, dict(entry.about)) for entry in chosen]
+
+
+def _on_server(server: str, action: str, keep: int, older_than_s: float | None) -> list[dict[str, Any]]:
+    from bench.errors import UsageError
+    from bench.pg.keeping import list_kept, prune_kept
+    from bench.pg.server import open_server, parse_server
+
+    spec = parse_server(server)
+    if spec.kind != "dsn":
+        raise UsageError(
+            f"--server {server} keeps nothing by itself",
+            "without --server, the templates of servers that runs start are listed",
+        )
+    with open_server(spec) as opened:
+        if action == "list":
+            with opened.connect() as conn:
+                chosen = list_kept(conn)
+        else:
+            chosen = prune_kept(opened, keep, older_than_s=older_than_s)
+    return [
+        _row(kept.name, kept.bytes, kept.used_at, _about(kept.about.get("suite"), kept.about.get("dataset")))
+        for kept in chosen
+    ]
+
+
+def _about(suite: Any, dataset: Any) -> dict[str, str]:
+    tables = dataset["tables"] if isinstance(dataset, dict) else []
+    return {"suite": str(suite), "rows": str(sum(table["rows"] for table in tables))}
+
+
+def _row(name: str, size: int, used_at: float, about: dict[str, str]) -> dict[str, Any]:
+    used = datetime.fromtimestamp(used_at, UTC).isoformat(timespec="seconds")
+    return {"name": name, "bytes": size, "used_at": used, "about": about}
+
+
+def _deliver(found: list[dict[str, Any]], action: str, json: str | None, quiet: bool) -> None:
+    import msgspec
+
+    if json is not None:
+        document = {"action": action, "templates": found}
+        write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    if json == "-" or quiet:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("template", "suite", "rows", "server", "size", "last used"):
+        table.add_column(heading, justify="right" if heading in ("rows", "size") else "left")
+    for row in found:
+        about = row["about"]
+        rows = f"{int(about['rows']):,}" if about.get("rows") else ""
+        size = f"{row['bytes'] / 1024**2:,.0f} MiB"
+        table.add_row(row["name"], about.get("suite"), rows, about.get("server"), size, row["used_at"])
+    Console().print(table)
+    total = sum(row["bytes"] for row in found)
+    print(f"{len(found)} {'removed' if action == 'prune' else 'kept'}, {total / 1024**2:,.0f} MiB")

@@ -1,0 +1,65 @@
+"""What a template is made of, as a key: runs that want the same one share it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datagen
+from bench.errors import UsageError
+from bench.migrate.script import read_statements
+from bench.migrate.suite import Suite
+
+if TYPE_CHECKING:
+    from bench.run.prepare import DataOptions
+
+FORMAT = 1
+"""Raised when templates are made otherwise than before from the same parts."""
+_READS_FILES = re.compile(rb"\\(?:i|ir|include|include_relative|copy)\b")
+
+
+def template_key(suite: Suite, options: DataOptions) -> str | None:
+    """Return the key of everything that a template's content depends on, without the server.
+
+    The base with the files that it reads; the generator's version, its own source and Faker's version; scale,
+    rows, seed and dirt. None where the base cannot be read beforehand.
+    """
+    parts: dict[str, Any] = {"format": FORMAT}
+    try:
+        parts["base"] = _base_sha256(suite.base)
+    except UsageError:
+        return None
+    if suite.data is not None:
+        parts |= {
+            "data": suite.data,
+            "generator": [datagen.GENERATOR_VERSION, _source_sha256(), metadata.version("faker")],
+            "options": [options.scale, sorted(options.rows.items()), options.seed, options.dirt],
+        }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _base_sha256(base: Path | None) -> str | None:
+    if base is None:
+        return None
+    content = base.read_bytes()
+    digest = hashlib.sha256(content)
+    if _READS_FILES.search(content):
+        for statement in read_statements(base, {"SERVER_VERSION_NUM": "170000"}):
+            digest.update(f"{statement.text}\0{statement.copy_data}\0".encode())
+            if statement.copy_file is not None:
+                with Path(statement.copy_file).open("rb") as rows:
+                    digest.update(hashlib.file_digest(rows, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _source_sha256() -> str:
+    """Of the generator's source: a change of it may change the rows before the version tells."""
+    digest = hashlib.sha256()
+    root = Path(datagen.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
