@@ -10,7 +10,8 @@ from bench.pg.durability import fsync
 from bench.pg.server import Server
 from bench.run.clones import own_roles
 from bench.run.draft import RunDraft, Save
-from bench.run.prepare import DataOptions, Template
+from bench.run.keep import Template
+from bench.run.prepare import DataOptions
 from bench.run.progress import Progress, Step
 from bench.run.prove.chain import Link, chain, read_scripts
 from bench.run.prove.rollback import prove_all, prove_alone
