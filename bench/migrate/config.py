@@ -55,8 +55,8 @@ def read_suite_config(path: Path) -> SuiteConfig:
     """Read ``suite.toml``; a missing file has all defaults. UsageError names what is wrong, and where."""
     if not path.is_file():
         return SuiteConfig()
-    table = _read_toml(path)
-    _check_keys(path, "", table, {"description": str, "base": str, "data": str, "accept": list})
+    table = read_toml(path)
+    check_keys(path, "", table, {"description": str, "base": str, "data": str, "accept": list})
     accepted = _read_acceptances(path, table.pop("accept", []))
     config = SuiteConfig(**table, accepted=accepted)
     if config.data is not None and config.data != "crm":
@@ -76,7 +76,7 @@ def _read_acceptances(path: Path, entries: list[Any]) -> tuple[Acceptance, ...]:
         where = f"accept {position + 1}"
         if not isinstance(entry, dict):
             raise UsageError(f"{path}: {where} must be a table", hint="write [[accept]] above its keys")
-        _check_keys(path, where, entry, dict.fromkeys(("code", "because", "migration", "relation"), str))
+        check_keys(path, where, entry, dict.fromkeys(("code", "because", "migration", "relation"), str))
         missing = [key for key in ("code", "because") if not entry.get(key, "").strip()]
         accepted.append(
             Acceptance(
@@ -95,8 +95,8 @@ def read_queries(path: Path) -> tuple[QuerySpec, ...]:
     """Read ``queries.toml``; a missing file has no queries. UsageError names what is wrong, and where."""
     if not path.is_file():
         return ()
-    table = _read_toml(path)
-    _check_keys(path, "", table, {"query": list})
+    table = read_toml(path)
+    check_keys(path, "", table, {"query": list})
     queries = tuple(
         _read_query(path, position, entry) for position, entry in enumerate(table.get("query", []), start=1)
     )
@@ -111,7 +111,7 @@ def _read_query(path: Path, position: int, entry: object) -> QuerySpec:
     where = f"query {position}"
     if not isinstance(entry, dict):
         raise UsageError(f"{path}: {where} must be a table", hint="write [[query]] above its keys")
-    _check_keys(path, where, entry, {"name": str, "kind": str, "sql": str, "params": dict})
+    check_keys(path, where, entry, {"name": str, "kind": str, "sql": str, "params": dict})
     for key in ("name", "sql"):
         if not entry.get(key, "").strip():
             raise UsageError(f"{path}: {where} has no {key}", hint=f'add {key} = "…"')
@@ -151,7 +151,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f'did you mean "{nearest[0]}"? ' if nearest else ""
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's keys; UsageError where it is not UTF-8 or not TOML."""
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -162,7 +163,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _check_keys(path: Path, where: str, table: Mapping[str, Any], known: Mapping[str, type]) -> None:
+def check_keys(path: Path, where: str, table: Mapping[str, Any], known: Mapping[str, type]) -> None:
+    """UsageError for the first key that is not ``known``, or whose value is of another type."""
     prefix = f"{path}: {where}: " if where else f"{path}: "
     for key, value in table.items():
         if key not in known:

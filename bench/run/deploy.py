@@ -1,0 +1,159 @@
+"""A migration's file applied as psql would apply it: between its statements the clock is read, no more.
+
+In the loaded pass a lock must be held as long as the deploy itself would hold it, so nothing is wrapped in a
+transaction, read, or counted here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+
+from bench.model.load import StatementSpan
+from bench.model.metric import Counters
+from bench.model.run import MigrationRun
+from bench.model.statement import Statement, StatementError, StatementRun, TransactionMode
+from bench.pg.server import Server
+from bench.run.execute import describe_error, execute
+from bench.run.measured import skipped
+from bench.run.progress import Progress, StatementBegan, StatementEnded
+from bench.workload.attribution import MigrationSession
+
+clock = time.perf_counter
+
+
+def _nobody(pid: int) -> None:
+    """Follow nobody."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What every try of every migration leaves for the attribution of waits; readings of the clock."""
+
+    sessions: list[MigrationSession] = field(default_factory=list)
+    spans: list[StatementSpan] = field(default_factory=list)
+    """Statements by when they ran, of every try."""
+    follow: Callable[[int], None] = _nobody
+    """Told the backend that applies a migration, 0 when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """One migration that is to be applied."""
+
+    server: Server
+    dbname: str
+    migration: str
+    statements: Sequence[Statement]
+    record: Record
+    repeat: int
+    progress: Progress
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
+        """A fresh session, as psql opens one for each file; the waits for it are the migration's."""
+        with self.server.connect(self.dbname, application_name="pgrehearse migration") as conn:
+            begin, pid = clock(), conn.info.backend_pid
+            self.record.follow(pid)
+            try:
+                yield conn
+            finally:
+                self.record.follow(0)
+                self.record.sessions.append(MigrationSession(self.migration, pid, begin, clock()))
+
+
+Deployer = Callable[[Deploy], MigrationRun]
+
+
+def apply_once(deploy: Deploy) -> MigrationRun:
+    """Apply the file in one session, up to its end or the first statement that fails."""
+    with deploy.session() as conn:
+        return apply_in(conn, deploy)
+
+
+def apply_in(conn: psycopg.Connection[TupleRow], deploy: Deploy) -> MigrationRun:
+    """Apply the file in this session, which a retry may have given settings."""
+    runs: list[StatementRun] = []
+    first: float | None = None
+    for position, statement in enumerate(deploy.statements):
+        deploy.progress(_began(deploy, position, statement))
+        inside = conn.info.transaction_status == TransactionStatus.INTRANS
+        rows, error = None, None
+        begin = clock()
+        try:
+            rows = execute(conn, statement)
+        except psycopg.Error as raised:
+            error = describe_error(raised, statement)
+        except KeyboardInterrupt:
+            deploy.record.spans.append(StatementSpan(deploy.migration, statement.index, begin, clock()))
+            raise
+        end = clock()
+        first = begin if first is None else first
+        deploy.record.spans.append(StatementSpan(deploy.migration, statement.index, begin, end))
+        in_file = inside or conn.info.transaction_status == TransactionStatus.INTRANS
+        mode: TransactionMode = "file" if in_file else "none"
+        runs.append(_as_run(statement, begin - first, end - begin, rows, error, mode))
+        deploy.progress(StatementEnded(deploy.migration, deploy.repeat, runs[-1]))
+        if error is not None:
+            break
+    return _as_migration(conn, deploy, runs)
+
+
+def _began(deploy: Deploy, position: int, statement: Statement) -> StatementBegan:
+    count = len(deploy.statements)
+    return StatementBegan(deploy.migration, deploy.repeat, position, count, statement, lambda: ())
+
+
+def _as_run(
+    statement: Statement,
+    started_at_s: float,
+    duration_s: float,
+    rows: int | None,
+    error: StatementError | None,
+    transaction: TransactionMode,
+) -> StatementRun:
+    return StatementRun(
+        index=statement.index,
+        line=statement.line,
+        file=statement.file,
+        text=statement.text,
+        kind=statement.kind,
+        transaction=transaction,
+        outcome="failed" if error else "applied",
+        duration_s=duration_s,
+        calibration_s=None,
+        rows=rows,
+        counters=Counters(),
+        error=error,
+        started_at_s=started_at_s,
+    )
+
+
+def _as_migration(
+    conn: psycopg.Connection[TupleRow], deploy: Deploy, runs: Sequence[StatementRun]
+) -> MigrationRun:
+    error = next((run.error for run in runs if run.error), None)
+    if error is None and conn.info.transaction_status != TransactionStatus.IDLE:
+        error = StatementError(
+            None,
+            "the file ends inside a transaction, so the server rolled its work back",
+            hint="End the file with COMMIT.",
+            line=deploy.statements[-1].line,
+        )
+    durations = [run.duration_s for run in runs if run.duration_s is not None]
+    last = runs[-1] if runs else None
+    wall_s = None if last is None else (last.started_at_s or 0.0) + (last.duration_s or 0.0)
+    return MigrationRun(
+        id=deploy.migration,
+        outcome="failed" if error else "applied",
+        duration_s=sum(durations),
+        error=error,
+        statements=(*runs, *(skipped(each) for each in deploy.statements[len(runs) :])),
+        wall_s=wall_s,
+    )

@@ -1,0 +1,182 @@
+"""From what the lookout saw and what became of the requests to who waited for the migration, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.model.load import Cause, StatementSpan, Wait
+from bench.model.lock import LockMode
+from bench.workload.lookout import SeenWait
+
+Interval = tuple[float, float]
+_MODES = frozenset(mode.value for mode in LockMode)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationSession:
+    """A backend that applied a migration, and when; readings of ``time.perf_counter``."""
+
+    migration: str
+    pid: int
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """A wait of the traffic, its class by number, on the workload's clock."""
+
+    cls: int
+    wait: Wait
+
+
+def attribute(
+    seen: Sequence[SeenWait],
+    requests: npt.NDArray[np.void],
+    names: Sequence[str],
+    sessions: Sequence[MigrationSession],
+    spans: Sequence[StatementSpan],
+    relations: Mapping[int, str],
+    *,
+    zero: float,
+    end: float,
+) -> list[Attributed]:
+    """The waits for the migration, one for each request and lock; ``spans`` are on the workload's clock.
+
+    A wait begins when the server says so, else when the request was sent. It has ended when a look did not
+    show it any more, or when the request itself had ended, whichever is known to be earlier.
+    """
+    by_pid = _requests_by_pid(requests)
+    waits_of: dict[int, list[SeenWait]] = {}
+    for each in seen:
+        waits_of.setdefault(each.pid, []).append(each)
+    found = []
+    for each in seen:
+        request = _request_of(each, by_pid.get(each.pid))
+        root = _root(each, waits_of, sessions, frozenset())
+        if request is None or root is None:
+            continue
+        session, last = root
+        begin, shortest, longest = _bounds(each, request, end)
+        cause = _cause(last, session, spans, relations, begin - zero)
+        wait = Wait(
+            name=names[request["cls"]],
+            began_s=begin - zero,
+            waited_s=longest,
+            waited_s_bounds=(shortest, longest),
+            cause=cause,
+            direct=session.pid in each.blockers,
+            ended=each.first_without is not None or request["outcome"] != 2,
+        )
+        found.append(Attributed(int(request["cls"]), wait))
+    return found
+
+
+def union(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    """The same time as stretches that do not touch each other, in order."""
+    merged: list[Interval] = []
+    for begin, end in sorted(intervals):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return tuple(merged)
+
+
+def length_s(intervals: Iterable[Interval]) -> float:
+    """The time that they cover together, none of them touching another."""
+    return sum((end - begin for begin, end in intervals), 0.0)
+
+
+def _requests_by_pid(requests: npt.NDArray[np.void]) -> dict[int, npt.NDArray[np.void]]:
+    sent = requests[~np.isnan(requests["sent"])]
+    ordered = sent[np.lexsort((sent["sent"], sent["pid"]))]
+    pids, starts = np.unique(ordered["pid"], return_index=True)
+    return {int(pid): part for pid, part in zip(pids, np.split(ordered, starts[1:]), strict=True)}
+
+
+def _request_of(wait: SeenWait, of_pid: npt.NDArray[np.void] | None) -> np.void | None:
+    """The request that the session carried when it was first seen to wait."""
+    if of_pid is None:
+        return None
+    # What was sent last before the look had come back, and had not ended before it was sent.
+    position = int(np.searchsorted(of_pid["sent"], wait.first_with, side="right")) - 1
+    while position >= 0:
+        request: np.void = of_pid[position]
+        if wait.started is None or request["sent"] <= wait.started + 0.002:
+            return request if request["finished"] >= wait.last_without else None
+        position -= 1
+    return None
+
+
+def _bounds(wait: SeenWait, request: np.void, end: float) -> tuple[float, float, float]:
+    """Begin, shortest and longest wait."""
+    earliest = max(float(request["sent"]), wait.last_without)
+    begin = earliest
+    if wait.started is not None:
+        begin = min(max(wait.started, float(request["sent"])), wait.first_with)
+    latest_end = min(float(request["finished"]), wait.first_without or end)
+    surely = max(begin, min(wait.last_with, latest_end))
+    return begin, surely - begin, max(latest_end, surely) - begin
+
+
+def _root(
+    wait: SeenWait,
+    waits_of: Mapping[int, Sequence[SeenWait]],
+    sessions: Sequence[MigrationSession],
+    visited: frozenset[int],
+) -> tuple[MigrationSession, SeenWait] | None:
+    """The migration's session at the end of the chain of those who block, and the last wait before it."""
+    at = wait.first_with
+    for session in sessions:
+        if session.pid in wait.blockers and session.begin <= at and wait.last_without <= session.end:
+            return session, wait
+    for pid in wait.blockers:
+        if pid in visited:
+            continue
+        for other in waits_of.get(pid, ()):
+            until = other.first_without
+            if other.last_without <= at and (until is None or until >= at):
+                found = _root(other, waits_of, sessions, visited | {wait.pid})
+                if found is not None:
+                    return found
+    return None
+
+
+def _cause(
+    last: SeenWait,
+    session: MigrationSession,
+    spans: Sequence[StatementSpan],
+    relations: Mapping[int, str],
+    at_s: float,
+) -> Cause:
+    wanted = last.wanted
+    on_it = [(mode, granted) for relation, mode, granted in last.migration_locks if relation == last.relation]
+    blocking = [pair for pair in on_it if _conflict(pair[0], wanted)] or on_it
+    mode, granted = max(blocking, key=lambda pair: _strength(pair[0]), default=(None, None))
+    running = [
+        each.statement
+        for each in spans
+        if each.migration == session.migration and each.begin_s - 0.001 <= at_s <= each.end_s + 0.001
+    ]
+    return Cause(
+        migration=session.migration,
+        statement=running[0] if running else None,
+        relation=relations.get(last.relation) if last.relation else None,
+        mode=mode,
+        granted=granted,
+        wanted=wanted,
+        kind=last.kind,
+    )
+
+
+def _strength(mode: str) -> int:
+    return LockMode(mode).strength if mode in _MODES else 0
+
+
+def _conflict(held: str, wanted: str) -> bool:
+    return held in _MODES and wanted in _MODES and LockMode(held).conflicts_with(LockMode(wanted))

@@ -1,0 +1,135 @@
+"""``workload.toml``: the classes of requests that an application makes, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from bench.errors import UsageError
+from bench.migrate.config import check_keys, read_toml, suggest
+from bench.model.load import Access
+from bench.workload.parameters import names_in
+from bench.workload.spec import Generator, RequestClass, TrafficMix
+
+_KEYS: dict[str, type] = {
+    "name": str,
+    "sql": str,
+    "tables": list,
+    "access": str,
+    "weight": int,
+    "role": str,
+    "settings": dict,
+    "draw": str,
+    "generate": dict,
+}
+_GENERATORS: dict[str, type] = {"integer": list, "choice": list}
+
+
+def read_workload(path: Path) -> TrafficMix:
+    """Read the file. UsageError names the file, the class and the key that cannot be used."""
+    table = read_toml(path)
+    check_keys(path, "", table, {"class": list, "same_as": str})
+    if "same_as" in table:
+        return _elsewhere(path, table)
+    classes = tuple(_read_class(path, n, entry) for n, entry in enumerate(table.get("class", []), start=1))
+    if not classes:
+        raise UsageError(f"{path}: has no class of requests", hint="add [[class]] with name, sql and tables")
+    names = [each.name for each in classes]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f'{path}: two classes are named "{name}"', hint="give each class its own name")
+    return TrafficMix(classes, "workload.toml", str(path))
+
+
+def _elsewhere(path: Path, table: Mapping[str, Any]) -> TrafficMix:
+    """``same_as``: the file of another suite, so that two suites meet the same traffic."""
+    other = (path.parent / table["same_as"]).resolve()
+    if "class" in table:
+        raise UsageError(f"{path}: has both same_as and classes", hint="keep one of the two")
+    if not other.is_file():
+        raise UsageError(f"{path}: same_as names {other}, which is no file", hint="name a workload.toml")
+    if "same_as" in read_toml(other):
+        raise UsageError(
+            f"{path}: same_as leads to another same_as, in {other}", hint="name its file at once"
+        )
+    return read_workload(other)
+
+
+def _read_class(path: Path, position: int, entry: object) -> RequestClass:
+    where = f"class {position}"
+    if not isinstance(entry, dict):
+        raise UsageError(f"{path}: {where} must be a table", hint="write [[class]] above its keys")
+    if isinstance(entry.get("name"), str) and entry["name"].strip():
+        where = f'class "{entry["name"]}"'
+    check_keys(path, where, entry, _KEYS)
+    for key in ("name", "sql", "tables"):
+        if not entry.get(key):
+            raise UsageError(f"{path}: {where} has no {key}", hint=f"add {key} = …")
+    found = RequestClass(
+        name=entry["name"],
+        statements=(entry["sql"].strip().removesuffix(";"),),
+        tables=_texts(path, f"{where}: tables", entry["tables"]),
+        access=cast(Access, entry.get("access", "read")),
+        weight=float(entry.get("weight", 1)),
+        role=entry.get("role"),
+        settings=_settings(path, where, entry.get("settings", {})),
+        draw=entry.get("draw"),
+        generate={
+            name: _generator(path, f"{where}: generate.{name}", given)
+            for name, given in entry.get("generate", {}).items()
+        },
+    )
+    _check(path, where, found)
+    return found
+
+
+def _check(path: Path, where: str, found: RequestClass) -> None:
+    if found.access not in ("read", "write"):
+        raise UsageError(
+            f'{path}: {where} has access = "{found.access}"',
+            hint=f'{suggest(found.access, ["read", "write"])}known: "read", "write"',
+        )
+    if found.weight <= 0:
+        raise UsageError(f"{path}: {where} has weight = {found.weight:g}", hint="give it a weight from 1")
+    used = names_in(*found.statements, *found.settings.values())
+    for name in sorted(used - found.generate.keys()):
+        if found.draw is None:
+            raise UsageError(
+                f"{path}: {where} uses %({name})s, which nothing gives",
+                hint=f'{suggest(name, found.generate)}add draw = "SELECT … AS {name} …" or generate.{name}',
+            )
+    for name in sorted(found.generate.keys() - used):
+        raise UsageError(f"{path}: {where} never uses its parameter {name}", hint=f"write %({name})s in sql")
+
+
+def _generator(path: Path, where: str, given: object) -> Generator:
+    """``"uuid"``, ``{ integer = [1, 6] }`` or ``{ choice = ["a", "b"] }``."""
+    if given == "uuid":
+        return Generator("uuid")
+    if isinstance(given, dict) and len(given) == 1:
+        check_keys(path, where, given, _GENERATORS)
+        ((kind, values),) = given.items()
+        if kind == "choice" and values:
+            return Generator("choice", values=_texts(path, where, values))
+        if kind == "integer" and len(values) == 2 and all(type(each) is int for each in values):
+            low, high = values
+            if low <= high:
+                return Generator("integer", low=low, high=high)
+    raise UsageError(
+        f"{path}: {where} cannot be used",
+        hint='write "uuid", { integer = [1, 6] } or { choice = ["a", "b"] }',
+    )
+
+
+def _settings(path: Path, where: str, given: Mapping[str, object]) -> dict[str, str]:
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{path}: {where}: settings.{name} must be a string", hint="put it in quotes")
+    return {name: str(value) for name, value in given.items()}
+
+
+def _texts(path: Path, where: str, values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
+        raise UsageError(f"{path}: {where} must be an array of strings")
+    return tuple(values)

@@ -1,0 +1,98 @@
+"""Before the traffic: parameters are drawn from the data, and every class is tried once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.rows import TupleRow
+
+from bench.errors import UsageError
+from bench.workload.parameters import WireClass, drawing, filled, names_in, to_wire
+from bench.workload.spec import RequestClass, TrafficMix
+
+ROWS_KEPT = 2000
+"""Sets of parameters for each class."""
+
+
+def draw_parameters(conn: psycopg.Connection[TupleRow], mix: TrafficMix, seed: int) -> tuple[WireClass, ...]:
+    """The classes with their drawn rows, each tried once in a transaction that is rolled back.
+
+    UsageError for a class that nothing can be drawn for, or that fails before any migration ran.
+    """
+    conn.execute("SELECT setseed(%s)", ((seed % 1000) / 1000,))
+    found = []
+    for request in mix.classes:
+        where = f'{mix.path or mix.source}: class "{request.name}"'
+        columns, rows = _draw(conn, request, where)
+        wire = to_wire(request, columns, rows)
+        _check_names(request, columns, where)
+        _try(conn, wire, where, random.Random(seed))
+        found.append(wire)
+    return tuple(found)
+
+
+def _draw(
+    conn: psycopg.Connection[TupleRow], request: RequestClass, where: str
+) -> tuple[Sequence[str], list[tuple[str | None, ...]]]:
+    if request.draw is None:
+        return (), []
+    with conn.cursor() as cursor:
+        try:
+            cursor.execute(request.draw.encode())
+        except psycopg.Error as error:
+            raise UsageError(
+                f"{where}: its draw fails: {_first_line(error)}", hint="try it in psql"
+            ) from error
+        result = cursor.pgresult
+        assert result is not None
+        columns = [column.name for column in cursor.description or ()]
+        rows = [
+            tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
+            for row in range(min(result.ntuples, ROWS_KEPT))
+        ]
+    if not rows:
+        raise UsageError(
+            f"{where}: its draw yields no row, so there are no parameters",
+            hint="let it read from tables that have rows, or leave the class out",
+        )
+    return columns, rows
+
+
+def _check_names(request: RequestClass, columns: Sequence[str], where: str) -> None:
+    given = {*columns, *request.generate}
+    for name in sorted(names_in(*request.statements, *request.settings.values()) - given):
+        raise UsageError(
+            f"{where} uses %({name})s, which its draw does not yield",
+            hint=f"it yields {', '.join(columns) or 'nothing'}; write SELECT … AS {name}",
+        )
+
+
+def _try(conn: psycopg.Connection[TupleRow], wire: WireClass, where: str, random_: random.Random) -> None:
+    """As the workers will send it, but in one transaction that leaves nothing."""
+    values = drawing(wire, random_)()
+    conn.execute("BEGIN")
+    try:
+        steps = [wire.setup] if wire.setup else []
+        for step in (*steps, *wire.steps):
+            chosen = [(filled(name, values) if step is wire.setup else values[name]) for name in step.names]
+            encoded = [None if value is None else value.encode() for value in chosen]
+            result = conn.pgconn.exec_params(step.sql.encode(), encoded)
+            if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+                message = result.error_message.decode(errors="replace").strip().splitlines()[0]
+                raise UsageError(
+                    f"{where} fails before any migration ran: {message}",
+                    hint="every class must work on the schema before the suite, with its role and settings",
+                )
+    finally:
+        conn.execute("ROLLBACK")
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().splitlines()[0]

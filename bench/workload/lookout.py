@@ -1,0 +1,163 @@
+"""A thread that watches who waits for a lock, and for whom, while the traffic and a migration run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from bench.pg.catalog import load_query
+
+FINE_S = 0.004
+"""Between two looks while somebody waits, at first."""
+RELATIVE = 0.02
+"""Later, this part of the time since the set of those who wait last changed."""
+COARSE_S = 0.025
+IDLE_S = 0.010
+"""While nobody waits: a wait that is shorter may not be seen."""
+
+Key = tuple[int, str, int, str, str]
+"""pid, locktype, relation, mode and transaction of a lock that is waited for."""
+
+
+@dataclass(slots=True)
+class SeenWait:
+    """A wait as the looks showed it; times are readings of ``time.perf_counter``."""
+
+    pid: int
+    kind: str
+    relation: int
+    """Oid; 0 for none."""
+    wanted: str
+    last_without: float
+    """When a look was sent that did not show it yet."""
+    first_with: float
+    """When the first look that showed it had come back."""
+    last_with: float
+    first_without: float | None = None
+    """When a look had come back that did not show it any more; None: still waiting at the end."""
+    started: float | None = None
+    """By the server's own record, on our clock."""
+    blockers: tuple[int, ...] = ()
+    migration_locks: frozenset[tuple[int, str, bool]] = frozenset()
+    """(relation, mode, granted) of the migration's when the wait was first seen."""
+
+
+@dataclass(slots=True)
+class Sighting:
+    """All that a lookout saw."""
+
+    waits: list[SeenWait] = field(default_factory=list)
+    looks: list[tuple[float, float]] = field(default_factory=list)
+    """(sent, received) of each look."""
+    error: str | None = None
+
+
+class Lookout:
+    """Looks until stopped. Nobody else may use ``conn`` meanwhile."""
+
+    def __init__(
+        self, conn: psycopg.Connection[TupleRow], source: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._conn = conn
+        self._source = source
+        self._locks = load_query("loaded_locks", conn.info.server_version).replace("$1", "%s")
+        self._blockers = load_query("blockers", conn.info.server_version).replace("$1", "%s")
+        self._offset = _clock_offset(conn, source)
+        self._open: dict[Key, SeenWait] = {}
+        self._seen = Sighting()
+        self._stop = threading.Event()
+        self._migration_pid = 0
+        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread.start()
+
+    def follow(self, pid: int) -> None:
+        """Read the table locks of this backend, too: the one that applies the migration; 0: of none."""
+        self._migration_pid = pid
+
+    def stop(self) -> Sighting:
+        """End the thread and return what it saw."""
+        self._stop.set()
+        self._thread.join()
+        return self._seen
+
+    def _run(self) -> None:
+        changed = last_sent = self._source()
+        try:
+            while not self._stop.is_set():
+                sent = self._source()
+                if self._look(sent, last_sent):
+                    changed = self._source()
+                last_sent = sent
+                now = self._source()
+                period = min(COARSE_S, max(FINE_S, RELATIVE * (now - changed))) if self._open else IDLE_S
+                self._stop.wait(max(0.001, sent + period - now))
+        except psycopg.Error as error:
+            self._seen.error = str(error).strip()
+
+    def _look(self, sent: float, last_sent: float) -> bool:
+        """Read once; whether somebody began or ended to wait."""
+        rows = self._conn.execute(self._locks.encode(), (self._migration_pid,), prepare=True).fetchall()
+        received = self._source()
+        self._seen.looks.append((sent, received))
+        held = frozenset(
+            (relation, mode, granted)
+            for pid, kind, relation, mode, granted, _, _ in rows
+            if pid == self._migration_pid and kind == "relation"
+        )
+        waiting = {
+            (pid, kind, relation, mode, transaction): started
+            for pid, kind, relation, mode, granted, started, transaction in rows
+            if not granted
+        }
+        began = [key for key in waiting if self._is_new(key, waiting[key])]
+        for key in began:
+            if key in self._open:  # the same session waits for the same lock anew
+                self._close(key, received)
+            wait = SeenWait(*key[:4], last_without=last_sent, first_with=received, last_with=sent)
+            wait.migration_locks = held
+            self._open[key] = wait
+            self._seen.waits.append(wait)
+        gone = [key for key in self._open if key not in waiting]
+        for key in gone:
+            self._close(key, received)
+        for key, wait in self._open.items():
+            wait.last_with = sent
+            if wait.started is None and waiting[key] is not None:
+                wait.started = waiting[key] - self._offset
+        if began:
+            self._look_up(began)
+        return bool(began or gone)
+
+    def _is_new(self, key: Key, started: float | None) -> bool:
+        known = self._open.get(key)
+        if known is None:
+            return True
+        return None not in (started, known.started) and abs(started - self._offset - known.started) > 1e-4  # type: ignore[operator]
+
+    def _close(self, key: Key, received: float) -> None:
+        self._open.pop(key).first_without = received
+
+    def _look_up(self, began: list[Key]) -> None:
+        """Who blocks those that are new; it is asked once, as nobody gets ahead of one who waits."""
+        pids = [key[0] for key in began]
+        rows = self._conn.execute(self._blockers.encode(), (pids,), prepare=True).fetchall()
+        found: dict[int, list[int]] = dict(rows)
+        for key in began:
+            self._open[key].blockers = tuple(found.get(key[0], ()))
+
+
+def _clock_offset(conn: psycopg.Connection[TupleRow], source: Callable[[], float]) -> float:
+    """Server's time of day minus our clock, from the quickest of a few answers."""
+    offsets = []
+    for _ in range(9):
+        sent = source()
+        row = conn.execute("SELECT extract(epoch FROM clock_timestamp())::float8", prepare=True).fetchone()
+        received = source()
+        assert row is not None
+        offsets.append((received - sent, row[0] - (sent + received) / 2))
+    return float(min(offsets)[1])

@@ -1,0 +1,220 @@
+"""From single requests and waits to what the run file holds of the traffic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hdrh.histogram import HdrHistogram
+
+from bench.model.load import (
+    SLOT_S,
+    BlockedBy,
+    Cause,
+    ClassLoad,
+    LatencySummary,
+    LoadSlot,
+    RequestErrors,
+    Wait,
+    bucket_of,
+    encode_heat,
+)
+from bench.workload.attribution import Attributed, length_s, union
+from bench.workload.records import FAILED, OK, UNFINISHED
+from bench.workload.spec import RequestClass
+
+Array = npt.NDArray[Any]
+
+DELAYED_OVER_S = 0.1
+HDR_HIGHEST_US = 3600 * 10**6
+HDR_DIGITS = 3
+WAITS_KEPT = 200
+"""Single waits in the run file; every class keeps its longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """When the deploy began and ended, on the workload's clock; both infinite where it never began."""
+
+    begin_s: float
+    end_s: float
+
+
+def class_loads(
+    classes: Sequence[RequestClass],
+    rows: Array,
+    messages: Mapping[tuple[int, str], str],
+    waits: Sequence[Attributed],
+    phases: Phases,
+    *,
+    rate_per_s: float,
+    duration_s: float,
+) -> tuple[ClassLoad, ...]:
+    """One for each class, in their order; times in ``rows`` are on the workload's clock."""
+    total = sum(each.weight for each in classes)
+    return tuple(
+        _class_load(
+            request,
+            rows[rows["cls"] == position],
+            {state: text for (cls, state), text in messages.items() if cls == position},
+            [each.wait for each in waits if each.cls == position],
+            phases,
+            offered_per_s=rate_per_s * request.weight / total,
+            duration_s=duration_s,
+        )
+        for position, request in enumerate(classes)
+    )
+
+
+def _class_load(
+    request: RequestClass,
+    rows: Array,
+    messages: Mapping[str, str],
+    waits: Sequence[Wait],
+    phases: Phases,
+    *,
+    offered_per_s: float,
+    duration_s: float,
+) -> ClassLoad:
+    latencies = rows["finished"] - rows["scheduled"]
+    before = rows["scheduled"] < phases.begin_s
+    after = rows["scheduled"] > phases.end_s
+    blocked = union(_interval(wait) for wait in waits)
+    ended = rows["outcome"] != UNFINISHED
+    return ClassLoad(
+        name=request.name,
+        table=request.tables[0],
+        tables=request.tables,
+        access=request.access,
+        role=request.role,
+        weight=request.weight,
+        sent=len(rows),
+        ok=int(np.count_nonzero(rows["outcome"] == OK)),
+        failed=int(np.count_nonzero(rows["outcome"] == FAILED)),
+        unfinished=int(np.count_nonzero(~ended)),
+        latency_s=summarise(latencies),
+        latency_before_s=summarise(latencies[before]),
+        blocked_s=length_s(blocked),
+        worst_blocked_s=max((wait.waited_s for wait in waits), default=0.0),
+        offered_per_s=offered_per_s,
+        achieved_per_s=float(np.count_nonzero(ended)) / duration_s if duration_s else None,
+        delayed=int(np.count_nonzero(latencies > DELAYED_OVER_S)),
+        rows_before=_rows_per_request(rows[before]),
+        rows_after=_rows_per_request(rows[after]),
+        errors=_errors(rows, messages, before, after),
+        blocked=blocked,
+        blocked_by=_by_cause(waits),
+        heat=_heat(rows["scheduled"], latencies),
+        latency_hdr=_histogram(latencies),
+    )
+
+
+def summarise(latencies: Array) -> LatencySummary | None:
+    """Quantiles by nearest rank: each is a latency that a request had. None of nothing."""
+    if not len(latencies):
+        return None
+    ordered = np.sort(latencies)
+
+    def at(q: float) -> float:
+        return float(ordered[max(0, math.ceil(q * len(ordered)) - 1)])
+
+    return LatencySummary(at(0.5), at(0.9), at(0.99), at(0.999), float(ordered[-1]))
+
+
+def timeline(rows: Array, waits: Iterable[Attributed], duration_s: float) -> tuple[LoadSlot, ...]:
+    """A slot for each tenth of a second, until the last request has ended."""
+    last = max(duration_s, float(np.max(rows["finished"], initial=0.0)))
+    edges = np.arange(0.0, math.ceil(last / SLOT_S) + 1) * SLOT_S
+    unsent = np.isnan(rows["sent"])
+    left_queue = np.where(unsent, rows["finished"], rows["sent"])
+    sent = rows["sent"][~unsent]
+    intervals = [_interval(each.wait) for each in waits]
+    blocked = _inside(edges, np.array([b for b, _ in intervals]), np.array([e for _, e in intervals]))
+    flying = _inside(edges, sent, rows["finished"][~unsent])
+    queued = _inside(edges, rows["scheduled"], left_queue)
+    due, _ = np.histogram(rows["scheduled"], edges)
+    ok, _ = np.histogram(rows["finished"][rows["outcome"] == OK], edges)
+    failed, _ = np.histogram(rows["finished"][rows["outcome"] == FAILED], edges)
+    return tuple(
+        LoadSlot(round(float(at), 3), *(int(each) for each in counts))
+        for at, *counts in zip(edges[:-1], due, ok, failed, flying[1:], queued[1:], blocked[1:], strict=True)
+    )
+
+
+def longest_waits(waits: Sequence[Attributed]) -> tuple[Wait, ...]:
+    """The longest ones, longest first, and the longest of each class among them."""
+    ordered = sorted((each.wait for each in waits), key=lambda wait: -wait.waited_s)
+    firsts: dict[str, Wait] = {}
+    for wait in ordered:
+        firsts.setdefault(wait.name, wait)
+    chosen = {id(wait): wait for wait in (*ordered[:WAITS_KEPT], *firsts.values())}
+    return tuple(sorted(chosen.values(), key=lambda wait: -wait.waited_s))
+
+
+def _inside(edges: Array, begins: Array, ends: Array) -> Array:
+    """How many intervals each edge lies in."""
+    return np.searchsorted(np.sort(begins), edges, side="right") - np.searchsorted(
+        np.sort(ends), edges, side="right"
+    )
+
+
+def _interval(wait: Wait) -> tuple[float, float]:
+    return wait.began_s, wait.began_s + wait.waited_s
+
+
+def _by_cause(waits: Sequence[Wait]) -> tuple[BlockedBy, ...]:
+    grouped: dict[Cause, list[Wait]] = {}
+    for wait in waits:
+        grouped.setdefault(wait.cause, []).append(wait)
+    found = [
+        BlockedBy(
+            cause,
+            len(group),
+            length_s(union(_interval(wait) for wait in group)),
+            max(wait.waited_s for wait in group),
+        )
+        for cause, group in grouped.items()
+    ]
+    return tuple(sorted(found, key=lambda each: -each.blocked_s))
+
+
+def _errors(
+    rows: Array, messages: Mapping[str, str], before: Array, after: Array
+) -> tuple[RequestErrors, ...]:
+    found = []
+    for state in np.unique(rows["sqlstate"][rows["outcome"] == FAILED]):
+        same = (rows["sqlstate"] == state) & (rows["outcome"] == FAILED)
+        text = state.decode()
+        old, new = int(np.count_nonzero(same & before)), int(np.count_nonzero(same & after))
+        count = int(np.count_nonzero(same))
+        first = float(np.min(rows["scheduled"][same]))
+        found.append(RequestErrors(text, count, old, count - old - new, new, messages.get(text, ""), first))
+    return tuple(sorted(found, key=lambda each: -each.count))
+
+
+def _rows_per_request(rows: Array) -> float | None:
+    good = rows["rows"][rows["outcome"] == OK]
+    return float(np.mean(good)) if len(good) else None
+
+
+def _heat(scheduled: Array, latencies: Array) -> str:
+    slots = np.maximum(scheduled / SLOT_S, 0).astype(int)
+    buckets = np.array([bucket_of(float(each)) for each in latencies], dtype=int)
+    cells, counts = np.unique(np.stack([slots, buckets]), axis=1, return_counts=True)
+    return encode_heat(
+        (int(slot), int(bucket), int(n)) for (slot, bucket), n in zip(cells.T, counts, strict=True)
+    )
+
+
+def _histogram(latencies: Array) -> str | None:
+    if not len(latencies):
+        return None
+    histogram = HdrHistogram(1, HDR_HIGHEST_US, HDR_DIGITS)
+    values, counts = np.unique(np.maximum(latencies * 1e6, 1).astype(int), return_counts=True)
+    for value, count in zip(values, counts, strict=True):
+        histogram.record_value(min(int(value), HDR_HIGHEST_US), int(count))
+    return bytes(histogram.encode()).decode("ascii")

@@ -1,0 +1,135 @@
+"""From a class of requests to what goes over the wire: numbered placeholders, and values for them."""
+
+from __future__ import annotations
+
+import random
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.workload.expressions import evaluate
+from bench.workload.spec import Generator, RequestClass
+
+_PLACEHOLDER = re.compile(r"%\(([^)]*)\)s|%%")
+
+
+def names_in(*texts: str) -> set[str]:
+    """The parameters that texts use."""
+    return {found[1] for text in texts for found in _PLACEHOLDER.finditer(text) if found[1] is not None}
+
+
+def numbered(text: str) -> tuple[str, tuple[str, ...]]:
+    """SQL with ``$1``, ``$2`` … for ``%(name)s``, and the names in that order; ``%%`` becomes ``%``."""
+    order: dict[str, int] = {}
+
+    def place(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "%"
+        return f"${order.setdefault(found[1], len(order) + 1)}"
+
+    return _PLACEHOLDER.sub(place, text), tuple(order)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement, with the names of its parameters in the order of their numbers."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WireClass:
+    """A class as a worker needs it: plain data that goes through a pipe as JSON."""
+
+    name: str
+    weight: float
+    steps: tuple[Step, ...]
+    setup: Step | None
+    """Sets role and settings for the transaction; its parameters are templates of values."""
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    """Sets of drawn values, in the order of ``columns``."""
+    columns: tuple[str, ...] = ()
+    generate: Mapping[str, Generator] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Types of JSON alone."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> WireClass:
+        """The class that :meth:`as_json` gave."""
+
+        def step(each: Mapping[str, Any]) -> Step:
+            return Step(each["sql"], tuple(each["names"]))
+
+        return cls(
+            name=found["name"],
+            weight=found["weight"],
+            steps=tuple(step(each) for each in found["steps"]),
+            setup=step(found["setup"]) if found["setup"] else None,
+            rows=tuple(tuple(row) for row in found["rows"]),
+            columns=tuple(found["columns"]),
+            generate={
+                name: Generator(**{**each, "values": tuple(each["values"])})
+                for name, each in found["generate"].items()
+            },
+        )
+
+
+def to_wire(
+    request: RequestClass, columns: Sequence[str], rows: Sequence[tuple[str | None, ...]]
+) -> WireClass:
+    """The class with the rows that were drawn for it."""
+    steps = tuple(Step(*numbered(text)) for text in request.statements)
+    return WireClass(
+        request.name, request.weight, steps, _setup(request), tuple(rows), tuple(columns), request.generate
+    )
+
+
+def _setup(request: RequestClass) -> Step | None:
+    """``set_config`` of role and settings: as ``SET LOCAL``, but with values as parameters.
+
+    https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SET
+    """
+    chosen = {**request.settings, **({"role": request.role} if request.role else {})}
+    if not chosen:
+        return None
+    calls = ", ".join(
+        "set_config('{}', ${}, true)".format(name.replace("'", "''"), n)
+        for n, name in enumerate(chosen, start=1)
+    )
+    return Step(f"SELECT {calls}", tuple(chosen.values()))
+
+
+def drawing(request: WireClass, random_: random.Random) -> Callable[[], dict[str, str | None]]:
+    """A function that gives the values for the next request."""
+
+    def draw() -> dict[str, str | None]:
+        values: dict[str, str | None] = {}
+        if request.rows:
+            values.update(zip(request.columns, random_.choice(request.rows), strict=True))
+        for name, generator in request.generate.items():
+            values[name] = _generated(generator, values, random_)
+        return values
+
+    return draw
+
+
+def _generated(generator: Generator, values: Mapping[str, str | None], random_: random.Random) -> str:
+    match generator.kind:
+        case "integer":
+            return str(random_.randint(generator.low, generator.high))
+        case "choice":
+            return random_.choice(generator.values)
+        case "expression":
+            return str(evaluate(generator.expression, values, random_))
+        case _:
+            return str(uuid.UUID(int=random_.getrandbits(128), version=4))
+
+
+def filled(template: str, values: Mapping[str, str | None]) -> str:
+    """A setting's value, with the parameters put in; nothing for NULL."""
+    return _PLACEHOLDER.sub(lambda found: "%" if found[1] is None else values[found[1]] or "", template)
