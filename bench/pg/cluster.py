@@ -53,9 +53,19 @@ class Layout:
         return self.root / "share"
 
 
-def data_root(account: Account) -> Path:
-    """Return where clusters' data goes: TMPDIR if set, else /var/tmp (a disk), else /tmp."""
-    for name in (os.environ.get("TMPDIR"), "/var/tmp", "/tmp"):
+MEMORY_ROOT = "/dev/shm"
+MEMORY_ROOM_BYTES = 2 * 2**30
+"""Free memory below which a cluster's data goes to a disk."""
+
+
+def data_root(account: Account, *, durable: bool = True) -> Path:
+    """Return where clusters' data goes: TMPDIR if set, else /var/tmp (a disk), else /tmp.
+
+    What need not be ``durable`` goes to /dev/shm if there is room: files are made ten times faster there.
+    """
+    in_memory = not durable and _has_room(MEMORY_ROOT)
+    names = (os.environ.get("TMPDIR"), MEMORY_ROOT if in_memory else None, "/var/tmp", "/tmp")
+    for name in names:
         if name and Path(name).is_dir() and os.access(name, os.W_OK) and account.can_enter(Path(name)):
             return Path(name).resolve()
     raise ServerError(
@@ -68,6 +78,13 @@ Fill = Callable[[Path, Account], bool]
 """Puts a data directory where there is none yet, for an account, or returns False."""
 
 
+def _has_room(directory: str) -> bool:
+    try:
+        return shutil.disk_usage(directory).free >= MEMORY_ROOM_BYTES
+    except OSError:
+        return False
+
+
 @contextmanager
 def running_cluster(
     installation: Installation, *, durable: bool, settings: Mapping[str, str], fill: Fill | None = None
@@ -78,7 +95,7 @@ def running_cluster(
     """
     account = server_account()
     _require_runnable(installation, account)
-    layout = _new_layout(data_root(account))
+    layout = _new_layout(data_root(account, durable=durable))
     lease = write_lease("cluster", {"root": str(layout.root), "socket": str(layout.socket)})
     try:
         for directory in {layout.root, layout.socket}:

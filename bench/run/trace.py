@@ -60,7 +60,9 @@ def trace(
             progress(Step(f"schema and rows from {path}"))
             apply_file(server, dbname, path)
         named = [(str(path), statements) for path, statements in scripts]
-        return trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
+        runs = trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
+        server.connect(dbname).close()  # a server that went away is no failure of a script
+        return runs
     except psycopg.OperationalError as error:
         raise ServerError(
             f"the server went away: {str(error).strip().splitlines()[0]}",
