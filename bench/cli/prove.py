@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cli.options import add_data_options, add_output_options, add_server_options, require_writable
+from bench.cli.options import (
+    add_data_options,
+    add_output_options,
+    add_server_options,
+    positive_number,
+    require_writable,
+)
 
 EPILOG = """\
 Everything is tried for real on copies of one prepared database: each migration and its rollback, alone and
@@ -38,6 +44,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )
+    parser.add_argument(
+        "--budget",
+        type=positive_number,
+        default=180.0,
+        metavar="S",
+        help="seconds for crash points; those left untried are counted (default: 180)",
+    )
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
@@ -49,6 +62,7 @@ def prove(
     suite: str,
     base: Path | None,
     out: Path | None,
+    budget: float,
     scale: float,
     rows: Sequence[tuple[str, int]],
     seed: int,
@@ -87,7 +101,7 @@ def prove(
                 proved = run_proofs(
                     opened,
                     found,
-                    ProofOptions(),
+                    ProofOptions(budget_s=budget),
                     data,
                     run_id=run_id,
                     save=directory.save,

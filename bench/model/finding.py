@@ -21,6 +21,8 @@ FINDING_CODES = frozenset(
         "lock-table-full",
         "no-lock-timeout",
         "non-transactional",
+        "not-idempotent",
+        "partial-failure",
         "rewrite",
         "rollback-incomplete",
         "row-locks",

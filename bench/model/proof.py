@@ -76,3 +76,49 @@ class RollbackProof:
     writes: tuple[UserWrite, ...] = ()
     said: tuple[str, ...] = ()
     """Warnings and notices of the rollback."""
+
+
+StateAfterCrash = Literal["before", "after", "partial"]
+Rerun = Literal["completes", "fails", "damages"]
+
+
+@dataclass(frozen=True, slots=True)
+class CrashPoint:
+    """A migration cut off at one point, the state that this left, and what a second run made of it."""
+
+    migration: str
+    statement: int
+    """Index of the statement that was the last to end, or that was cut off; -1 before the first."""
+    line: int
+    inside: bool
+    """Whether the statement itself was cut off."""
+    method: Literal["terminate", "kill -9"]
+    """The session's backend was terminated; or it was killed, and the server recovered as from a crash."""
+    state: StateAfterCrash
+    rerun: Rerun | None
+    """To the state that an undisturbed run reaches; ``damages``: to another one, without an error. None where
+    an equal state had been tried already, see ``same_as``."""
+    covers: int = 1
+    """Statement boundaries with this committed state: the transaction counter had not moved between them."""
+    same_as: int | None = None
+    """Position in the list of the point whose state is equal."""
+    differences: tuple[Difference, ...] = ()
+    """Of a partial state, from the state before."""
+    error: StatementError | None = None
+    """Of the second run."""
+    end_differences: tuple[Difference, ...] = ()
+    """Of the second run's end, from the end of an undisturbed run."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotenceProof:
+    """A migration run when it should not be: a second time, or before the one that it follows."""
+
+    scope: Literal["twice", "out-of-order"]
+    migrations: tuple[str, ...]
+    """Ids in the order in which they ran."""
+    outcome: Literal["same", "refuses", "changes", "breaks"]
+    """``same``: ends where it should; ``refuses``: an error that leaves the state as it was; ``changes``:
+    no error and another state; ``breaks``: an error and another state."""
+    error: StatementError | None = None
+    differences: tuple[Difference, ...] = ()

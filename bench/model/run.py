@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
 from bench.model.plan import Query
-from bench.model.proof import RollbackProof
+from bench.model.proof import CrashPoint, IdempotenceProof, RollbackProof
 from bench.model.statement import StatementError, StatementRun
 
 SCHEMA_VERSION = 1
@@ -166,8 +166,8 @@ class Pass:
 @dataclass(frozen=True, slots=True)
 class Proofs:
     rollback: tuple[RollbackProof, ...] = ()
-    crash_points: tuple[dict[str, Any], ...] = ()
-    idempotence: tuple[dict[str, Any], ...] = ()
+    crash_points: tuple[CrashPoint, ...] = ()
+    idempotence: tuple[IdempotenceProof, ...] = ()
     access: tuple[dict[str, Any], ...] = ()
 
 

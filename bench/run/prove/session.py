@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bench.migrate.suite import Suite
-from bench.model.run import Proofs, Run
+from bench.model.run import Note, Proofs, Run
 from bench.pg.durability import fsync
 from bench.pg.server import Server
 from bench.run.clones import own_roles
 from bench.run.draft import RunDraft, Save
 from bench.run.keep import Template
-from bench.run.prepare import DataOptions
+from bench.run.prepare import DataOptions, template
 from bench.run.progress import Progress, Step
-from bench.run.prove.chain import Link, chain, read_scripts
+from bench.run.prove.again import prove_swapped, prove_twice
+from bench.run.prove.chain import Link, Script, chain, read_scripts
+from bench.run.prove.crash import Budget, crash_points
 from bench.run.prove.rollback import prove_all, prove_alone
 from bench.run.prove.writes import prove_after_writes, schemas_of
 from bench.run.session import RunOptions, rehearse
+
+CRASH_SCALE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class ProofOptions:
     """What to prove."""
 
+    budget_s: float = 180.0
+    """For crash points; those that it leaves untried are counted in a note."""
     draft_rollback: bool = False
     """Draft the rollbacks that are missing, and prove the drafts."""
 
@@ -40,7 +49,7 @@ def prove(
     """Rehearse a suite once and prove it; ``save`` gets every state. Raises what a rehearsal raises."""
 
     def then(prepared: Template, draft: RunDraft) -> None:
-        _Proving(server, suite, options, draft, progress).run(prepared.dbname)
+        _Proving(server, suite, options, data, draft, progress).run(prepared)
 
     once = RunOptions(repeats=1, explain=False, probe=False, data=data)
     return rehearse(server, suite, once, run_id=run_id, save=save, progress=progress, then=then)
@@ -53,32 +62,60 @@ class _Proving:
     server: Server
     suite: Suite
     options: ProofOptions
+    data: DataOptions
     draft: RunDraft
     progress: Progress
 
-    def run(self, prepared: str) -> None:
+    def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
         scripts = read_scripts(self.server, self.suite)
+        with own_roles(self.server), fsync(self.server, on=False):
+            self._rollbacks(prepared, scripts)
+            with self._fewer_rows(prepared) as few:
+                self._crashes(few, scripts)
+
+    def _rollbacks(self, prepared: Template, scripts: Sequence[Script]) -> None:
         links: list[Link] = []
-        schemas: frozenset[str] = frozenset()
-        with (
-            own_roles(self.server),
-            fsync(self.server, on=False),
-            chain(self.server, prepared, scripts) as states,
-        ):
+        with chain(self.server, prepared.dbname, scripts) as states:
             for link in states:
                 links.append(link)
-                schemas = schemas or schemas_of(link.before)
-                self._rollback(link, schemas)
+                self.progress(Step(f"rollback of {link.id}"))
+                self._put(rollback=(prove_alone(self.server, link, self.progress),))
+                schemas = schemas_of(links[0].before)
+                if (after := prove_after_writes(self.server, link, schemas)) is not None:
+                    self._put(rollback=(after,))
+                if (twice := prove_twice(self.server, link)) is not None:
+                    self._put(idempotence=(twice,))
+                if len(links) > 1 and (swapped := prove_swapped(self.server, links[-2], link)) is not None:
+                    self._put(idempotence=(swapped,))
             if links:
                 self.progress(Step("all rollbacks in reverse order"))
                 self._put(rollback=(prove_all(self.server, links),))
 
-    def _rollback(self, link: Link, schemas: frozenset[str]) -> None:
-        self.progress(Step(f"rollback of {link.id}"))
-        self._put(rollback=(prove_alone(self.server, link, self.progress),))
-        if (after := prove_after_writes(self.server, link, schemas)) is not None:
-            self._put(rollback=(after,))
+    def _crashes(self, few: Template, scripts: Sequence[Script]) -> None:
+        budget = Budget(time.monotonic() + self.options.budget_s)
+        with chain(self.server, few.dbname, scripts) as states:
+            for link in states:
+                self.progress(Step(f"crash points of {link.id}"))
+                points, untried = crash_points(self.server, link, budget, self.progress)
+                self._put(crash_points=points)
+                if untried:
+                    self.draft.note(
+                        Note(f"crash points of {link.id}", f"{untried} were not tried: the budget was spent.")
+                    )
+
+    @contextmanager
+    def _fewer_rows(self, prepared: Template) -> Iterator[Template]:
+        """What a crash leaves depends on the statements, hardly on how many rows there are."""
+        scale = prepared.dataset.scale
+        if self.suite.data is None or scale is None or scale <= CRASH_SCALE:
+            yield prepared
+            return
+        less = replace(self.data, scale=CRASH_SCALE, rows={})
+        with template(self.server, self.suite, less, self.progress) as few:
+            rows = sum(table.rows for table in few.dataset.tables)
+            self.draft.note(Note("crash points", f"Tried at scale {CRASH_SCALE:g}: {rows:,} rows."))
+            yield few
 
     def _put(self, **more: tuple[object, ...]) -> None:
         """Add proofs to those that the run has, and save it."""

@@ -1,0 +1,106 @@
+"""Findings of crash points and second runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.analyse.proofs.rollback import SHOWN, describe, describe_error, listed
+from bench.model.finding import Finding
+from bench.model.proof import CrashPoint, Difference, IdempotenceProof
+from bench.model.run import Run
+
+
+def crash_findings(run: Run) -> Iterator[Finding]:
+    """``partial-failure`` for each migration that a crash can leave half done, and that cannot go on."""
+    for migration in dict.fromkeys(point.migration for point in run.proofs.crash_points):
+        points = [point for point in run.proofs.crash_points if point.migration == migration]
+        bad = [point for point in points if point.state == "partial" and point.rerun in ("fails", "damages")]
+        if bad:
+            yield _partial(migration, bad, points)
+
+
+def idempotence_findings(run: Run) -> Iterator[Finding]:
+    """``not-idempotent``: a warning where a run in the wrong moment leaves another state."""
+    for proof in run.proofs.idempotence:
+        if proof.scope == "twice" and proof.outcome != "same":
+            yield _second_run(proof)
+        elif proof.scope == "out-of-order" and proof.outcome in ("changes", "breaks"):
+            yield _swapped(proof)
+
+
+def _partial(migration: str, bad: Sequence[CrashPoint], points: Sequence[CrashPoint]) -> Finding:
+    first = min(bad, key=lambda point: (point.line, point.inside))
+    where = f"{'inside' if first.inside else 'after'} line {first.line}"
+    then = (
+        f"run again it fails {describe_error(first.error)}"
+        if first.rerun == "fails"
+        else f"run again it ends elsewhere than an undisturbed run: it {listed(first.end_differences)}"
+    )
+    boundaries = sum(point.covers for point in points)
+    stuck = sum(point.covers for point in bad)
+    return Finding(
+        "partial-failure",
+        "error",
+        migration,
+        first.statement if first.statement >= 0 else None,
+        None,
+        f"a crash {where} leaves {migration} half done ({_there(first.differences)}), and {then}; "
+        f"so at {stuck} of {boundaries} points",
+        {
+            "points": boundaries,
+            "stuck": stuck,
+            "line": first.line,
+            "inside": first.inside,
+            "rerun": first.rerun,
+            "sqlstate": first.error.sqlstate if first.error else None,
+            "left": [describe(each) for each in first.differences],
+        },
+        "Put what belongs together into one transaction, and let what cannot be in one (CONCURRENTLY, "
+        "batches) begin by looking at what is there: IF NOT EXISTS, dropping an invalid index, a record of "
+        "the batches done.",
+    )
+
+
+def _there(differences: Sequence[Difference]) -> str:
+    verbs = {"added": "there already", "removed": "gone already", "changed": "changed already"}
+    shown = [f"{each.object} {verbs[each.change]}" for each in differences[:SHOWN]]
+    more = len(differences) - SHOWN
+    return "; ".join([*shown, f"{more} more"] if more > 0 else shown)
+
+
+def _second_run(proof: IdempotenceProof) -> Finding:
+    migration = proof.migrations[0]
+    if proof.outcome == "refuses":
+        message = f"{migration} run a second time fails {describe_error(proof.error)}; nothing changes"
+    elif proof.outcome == "breaks":
+        message = (
+            f"{migration} run a second time fails {describe_error(proof.error)}, and "
+            f"{listed(proof.differences)}"
+        )
+    else:
+        message = f"{migration} run a second time {listed(proof.differences)}, without an error"
+    return Finding(
+        "not-idempotent",
+        "info" if proof.outcome == "refuses" else "warning",
+        migration,
+        None,
+        None,
+        message,
+        {"outcome": proof.outcome, "differences": [describe(each) for each in proof.differences]},
+        "Where the deploy may be started twice, let every statement look at what is there first.",
+    )
+
+
+def _swapped(proof: IdempotenceProof) -> Finding:
+    early, late = proof.migrations
+    how = "fails half-way" if proof.outcome == "breaks" else "raises no error"
+    return Finding(
+        "not-idempotent",
+        "info",
+        early,
+        None,
+        None,
+        f"{early} run before {late} {how}, and {listed(proof.differences)}",
+        {"outcome": proof.outcome, "differences": [describe(each) for each in proof.differences]},
+        f"Let {early} begin with a check that {late} has been applied.",
+    )

@@ -1,0 +1,181 @@
+"""Crash points: a migration cut off at every statement boundary and inside long statements, then run again.
+
+Boundaries between which the server's transaction counter stands still have one committed state, so that the
+last of them, where most work is open, stands for all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from psycopg.pq import TransactionStatus
+
+from bench.migrate.kinds import named_relations
+from bench.model.proof import CrashPoint, Rerun
+from bench.model.statement import Statement
+from bench.pg.server import Server
+from bench.run.progress import Progress, Said
+from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.cut import Cut, may_kill, run_and_cut
+from bench.run.prove.play import play, play_on
+from bench.run.prove.states import State, compare, read_state
+
+LONG_S = 0.05
+INSIDE_AT_MOST = 4
+"""Statements of one migration that are cut off inside: those that commit inside or build an index online,
+then the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Until when crash points may be tried."""
+
+    until: float
+    """On the clock of :func:`time.monotonic`."""
+
+    @property
+    def spent(self) -> bool:
+        return time.monotonic() >= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One statement of the survey."""
+
+    statement: Statement
+    duration_s: float
+    transactions: int
+    """Transactions with a number of their own that began while it ran."""
+    moved: bool
+    """Whether the committed state may be another one after it."""
+
+
+def crash_points(
+    server: Server, link: Link, budget: Budget, progress: Progress
+) -> tuple[tuple[CrashPoint, ...], int]:
+    """Try the points of one migration; also returns how many the budget left untried."""
+    if link.after is None:
+        return (), 0
+    cuts = list(_plan(survey(server, link), kill=may_kill(server)))
+    before = read_state(server, link.before.dbname, link.volatile) if link.volatile else link.before
+    tried: list[tuple[CrashPoint, State]] = []
+    for done, cut in enumerate(_spread(cuts)):
+        if budget.spent:
+            progress(Said(f"the budget is spent: {len(cuts) - done} crash points of {link.id} are not tried"))
+            break
+        tried.append(_try(server, replace(link, before=before), link.after, cut, tried))
+    return tuple(point for point, _ in tried), len(cuts) - len(tried)
+
+
+def survey(server: Server, link: Link) -> list[Ran]:
+    """Run the migration undisturbed, and see after each statement whether anything was committed."""
+    ran: list[Ran] = []
+    with (
+        copy_of(server, link.before.dbname, "survey") as dbname,
+        server.connect(dbname, application_name="pgrehearse proof") as conn,
+        server.connect(application_name="pgrehearse observer") as observer,
+    ):
+        clock, counter, since = time.perf_counter(), _transactions(observer), 0
+
+        def note(done: int) -> None:
+            nonlocal clock, counter, since
+            duration_s = time.perf_counter() - clock
+            now = _transactions(observer)
+            since += now - counter
+            idle = conn.info.transaction_status == TransactionStatus.IDLE
+            ran.append(
+                Ran(link.script.forward[done - 1], duration_s, now - counter, moved=idle and since > 0)
+            )
+            since = 0 if idle else since
+            counter, clock = now, time.perf_counter()
+
+        play_on(conn, link.script.forward, note)
+    return ran
+
+
+def _transactions(observer: object) -> int:
+    row = observer.execute(  # type: ignore[attr-defined]
+        "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+    ).fetchone()
+    return int(row[0])
+
+
+def _plan(ran: Sequence[Ran], *, kill: bool) -> Iterator[Cut]:
+    """One cut for each committed state, at its last boundary, and some inside statements."""
+    # Boundary n comes after n statements; what moved the state begins a group of boundaries.
+    starts = [0, *(position + 1 for position, each in enumerate(ran) if each.moved)]
+    ends = [*(start - 1 for start in starts[1:]), len(ran)]
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        middle = kill and number == len(starts) // 2
+        yield Cut(done=end, covers=end - start + 1, method="kill -9" if middle else "terminate")
+    for position in _worth_cutting(ran):
+        each = ran[position]
+        yield Cut(
+            done=position,
+            inside=True,
+            half_s=each.duration_s / 2,
+            half_transactions=each.transactions // 2,
+            lock=_relation(each.statement) if "CONCURRENTLY" in each.statement.kind else None,
+        )
+
+
+def _worth_cutting(ran: Sequence[Ran]) -> list[int]:
+    online = [n for n, each in enumerate(ran) if each.statement.kind == "CREATE INDEX CONCURRENTLY"]
+    committing = [n for n, each in enumerate(ran) if each.transactions > 1 and n not in online]
+    long = [n for n, each in enumerate(ran) if each.duration_s > LONG_S]
+    by_length = sorted({*committing, *long} - set(online), key=lambda n: -ran[n].duration_s)
+    return sorted({*online[:1], *online[-1:], *by_length[:INSIDE_AT_MOST]})
+
+
+def _relation(statement: Statement) -> str | None:
+    named = named_relations(statement.text)
+    if not named:
+        return None
+    return ".".join(
+        '"' + part.replace('"', '""') + '"' for part in (named[-1].schema, named[-1].name) if part
+    )
+
+
+def _spread(cuts: Sequence[Cut]) -> list[Cut]:
+    """First and last, then ever halves of what is left: whenever the budget ends, all parts had some."""
+    order: list[int] = []
+    spans = [(0, len(cuts) - 1)]
+    while spans:
+        low, high = spans.pop(0)
+        if low <= high:
+            middle = (low + high) // 2
+            order.append(middle)
+            spans += [(low, middle - 1), (middle + 1, high)]
+    return [cuts[position] for position in order]
+
+
+def _try(
+    server: Server, link: Link, after: State, cut: Cut, tried: Sequence[tuple[CrashPoint, State]]
+) -> tuple[CrashPoint, State]:
+    forward = link.script.forward
+    with copy_of(server, link.before.dbname, "crash") as dbname:
+        run_and_cut(server, dbname, forward, cut)
+        state = read_state(server, dbname, link.volatile)
+        named = forward[cut.done if cut.inside else max(cut.done - 1, 0)]
+        point = CrashPoint(
+            link.id,
+            named.index if cut.done or cut.inside else -1,
+            named.line,
+            cut.inside,
+            cut.method,
+            "before" if state == link.before else "after" if state == after else "partial",
+            None,
+            covers=cut.covers,
+        )
+        for position, (_, known) in enumerate(tried):
+            if known == state:
+                return replace(point, same_as=position), state
+        if point.state == "partial":
+            point = replace(point, differences=compare(server, link.before, state, link.volatile))
+        played = play(server, dbname, forward)
+        end = read_state(server, dbname, link.volatile)
+        differences = compare(server, after, end, link.volatile)
+    rerun: Rerun = "fails" if played.error else "damages" if differences else "completes"
+    return replace(point, rerun=rerun, error=played.error, end_differences=differences), state
