@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench prove test test-container test-conformance perf lint type report doctor clean
+.PHONY: setup bench prove test test-container test-conformance perf lint type report compare doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +47,9 @@ type: setup ## mypy --strict
 
 report: setup ## draw the report of a stored run again (RUN=)
 	$(BENCH) report $(or $(RUN),latest)
+
+compare: setup ## what got worse since the suite's baseline; exit code 1 where something did (SUITE= RUN=)
+	$(BENCH) compare $(or $(BASE),$(SUITE)) $(or $(RUN),latest)
 
 doctor: setup ## what this machine can do
 	$(BENCH) doctor

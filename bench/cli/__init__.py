@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bench import __version__
-from bench.cli import doctor, prove, report, run, templates, trace
+from bench.cli import baseline, compare, doctor, prove, report, run, templates, trace
 from bench.errors import BenchError, Interrupted
 
 DESCRIPTION = """\
@@ -26,10 +26,11 @@ examples:
   bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what
   bench report latest                   draw the report of the last run again
   bench templates list                  the loaded data that runs keep for later runs
+  bench compare crm latest              what got worse since the suite's baseline
   bench doctor                          what this machine can do
 
-exit codes: 0 the migrations applied, 2 usage, configuration or unreadable input, 4 a migration failed,
-5 server trouble, 130 interrupted
+exit codes: 0 the migrations applied, 1 something got worse, 2 usage, configuration or unreadable input,
+3 not comparable, 4 a migration failed, 5 server trouble, 130 interrupted
 """
 
 
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, prove, trace, report, templates, doctor):
+    for command in (run, prove, trace, report, templates, doctor, compare, baseline):
         command.add_parser(commands)
     return parser
 

@@ -1,0 +1,1 @@
+"""Two runs compared: what got worse, decided on numbers, for every statement, migration and the suite."""

@@ -1,0 +1,102 @@
+"""Which migration of the base is which of the head, and which statement is which."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from bench.analyse.compare.result import Presence
+from bench.model.record import MigrationRecord, Record, StatementRecord
+
+SIMILAR = 0.6
+"""Share of words that two statements at the same place need to have in common to be one that was edited."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPair:
+    base: StatementRecord | None
+    head: StatementRecord | None
+    presence: Presence
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPair:
+    base: MigrationRecord | None
+    head: MigrationRecord | None
+    presence: Presence
+
+
+def match_migrations(base: Record, head: Record) -> tuple[MigrationPair, ...]:
+    """Pairs by id, then by content (renamed); in the head's order, what is missing at the end."""
+    old = {each.id: each for each in base.migrations}
+    new_ids = {each.id for each in head.migrations}
+    free = {each.sha256: each for each in base.migrations if each.id not in new_ids}
+    pairs, used = [], set()
+    for each in head.migrations:
+        same = old.get(each.id)
+        renamed = None if same else free.pop(each.sha256, None)
+        found = same or renamed
+        presence: Presence = "renamed" if renamed else "added"
+        if same:
+            presence = "both" if same.sha256 == each.sha256 else "edited"
+        if found:
+            used.add(found.id)
+        pairs.append(MigrationPair(found, each, presence))
+    pairs += [MigrationPair(each, None, "missing") for each in base.migrations if each.id not in used]
+    return tuple(pairs)
+
+
+def match_statements(
+    base: Sequence[StatementRecord], head: Sequence[StatementRecord]
+) -> tuple[StatementPair, ...]:
+    """Pairs in the head's order: the same text first, then what was edited in place."""
+    same = SequenceMatcher(None, [s.sha256 for s in base], [s.sha256 for s in head], autojunk=False)
+    pairs: list[StatementPair] = []
+    for tag, i1, i2, j1, j2 in same.get_opcodes():
+        if tag == "equal":
+            pairs += [StatementPair(a, b, "both") for a, b in zip(base[i1:i2], head[j1:j2], strict=True)]
+        else:
+            pairs += _edited(base[i1:i2], head[j1:j2])
+    return tuple(pairs)
+
+
+def _edited(base: Sequence[StatementRecord], head: Sequence[StatementRecord]) -> Iterator[StatementPair]:
+    """Between two stretches of the same text: the most alike become pairs, whatever their order."""
+    alike = sorted(
+        (
+            (-likeness(a, b), at, to)
+            for at, a in enumerate(base)
+            for to, b in enumerate(head)
+            if likeness(a, b) >= SIMILAR
+        ),
+    )
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, at, to in alike:
+        if to not in partner and at not in taken:
+            partner[to] = at
+            taken.add(at)
+    for at, each in enumerate(base):
+        if at not in taken:
+            yield StatementPair(each, None, "missing")
+    for to, each in enumerate(head):
+        if to in partner:
+            old = base[partner[to]]
+            yield StatementPair(old, each, "both" if old.sha256 == each.sha256 else "edited")
+        else:
+            yield StatementPair(None, each, "added")
+
+
+def likeness(one: StatementRecord, other: StatementRecord) -> float:
+    """Share of words in common, 0 to 1; 0 where they begin with different commands."""
+    a, b = _words(one.text), _words(other.text)
+    if not a or not b or a[0] != b[0]:
+        return 0.0
+    common = sum(min(a.count(word), b.count(word)) for word in set(a))
+    return 2 * common / (len(a) + len(b))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", text.lower())

@@ -1,0 +1,185 @@
+"""A run reduced to what a comparison needs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.model.lock import LockMode
+from bench.model.metric import Counters
+from bench.model.plan import Query
+from bench.model.record import RECORD_VERSION, MigrationRecord, QueryRecord, Record, StatementRecord
+from bench.model.run import Repeat, Run
+from bench.model.statement import StatementRun
+
+PAGE_BYTES = 8192
+TEXT_LENGTH = 200
+COUNTER_NAMES = ("blocks", "blocks_dirtied", "wal_records", "wal_fpi", "wal_bytes", "temp_bytes")
+
+# Quoted things are kept as they are: what looks like a comment in them is none.
+_TOKEN = re.compile(
+    r"""(?P<kept>'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"""
+    r"""|(?:--[^\n]*|/\*.*?\*/|\s+)+""",
+    re.DOTALL,
+)
+
+
+def record(run: Run) -> Record:
+    """What a comparison needs of a run: its solo pass, its queries after the suite, its proofs."""
+    repeats = tuple(repeat for each in run.passes if each.kind == "solo" for repeat in each.repeats)
+    return Record(
+        record_version=RECORD_VERSION,
+        run_id=run.run_id,
+        started_at=run.started_at,
+        suite=run.suite.name,
+        path=run.suite.path,
+        key=comparability_key(run),
+        machine=_machine(run),
+        pages={each.name: each.bytes // PAGE_BYTES for each in (run.dataset.tables if run.dataset else ())},
+        migrations=tuple(
+            _migration(file.id, file.file, file.sha256, repeats) for file in run.suite.migrations
+        ),
+        queries=tuple(_query(query) for query in run.queries if query.after is not None),
+    )
+
+
+def comparability_key(run: Run) -> dict[str, str]:
+    """Everything that must be the same for two runs to be compared: key → value.
+
+    The text of the migrations is no part of it, as their change is what a comparison judges.
+    """
+    server, data = run.environment.server, run.dataset
+    key = {
+        "run schema version": str(run.schema_version),
+        "suite": run.suite.name,
+        "base sha256": str(run.suite.base_sha256),
+        "PostgreSQL version": server.version,
+        "architecture": _architecture(run.environment.host.os),
+        "extensions": _digest(sorted(server.extensions)),
+    }
+    key |= {f"setting {name}": value for name, value in sorted(server.settings.items())}
+    if data is not None:
+        key |= {
+            "generator version": str(data.generator_version),
+            "seed": str(data.seed),
+            "scale": str(data.scale),
+            "pools sha256": str(data.pools_sha256),
+            "dirty rows": str(dict(sorted(data.dirt.items()))),
+        }
+        key |= {f"rows of {table.name}": str(table.rows) for table in data.tables}
+    return key
+
+
+def _machine(run: Run) -> dict[str, str]:
+    host = run.environment.host
+    return {
+        "processor": host.cpu,
+        "cores": str(host.cores),
+        "memory": str(host.memory_bytes),
+        "operating system": host.os,
+        "kind of server": run.environment.server.kind,
+    }
+
+
+def _architecture(platform: str) -> str:
+    found = re.search(r"x86_64|amd64|aarch64|arm64|i[3-6]86|ppc64le|s390x|riscv64", platform, re.IGNORECASE)
+    alias = {"amd64": "x86_64", "arm64": "aarch64"}
+    name = found[0].lower() if found else platform
+    return alias.get(name, name)
+
+
+def _migration(id: str, file: str, sha256: str, repeats: Sequence[Repeat]) -> MigrationRecord:
+    runs = [each for repeat in repeats for each in repeat.migrations if each.id == id]
+    outcomes = {each.outcome for each in runs}
+    outcome = next((word for word in ("failed", "skipped", "applied") if word in outcomes), "skipped")
+    indexes = sorted({each.index for migration in runs for each in migration.statements})
+    by_index = {
+        index: [each for migration in runs for each in migration.statements if each.index == index]
+        for index in indexes
+    }
+    return MigrationRecord(id, file, sha256, outcome, tuple(_statement(by_index[at]) for at in indexes))
+
+
+def _statement(runs: Sequence[StatementRun]) -> StatementRecord:
+    first, text = runs[0], normalised(runs[0].text)
+    applied = [each for each in runs if each.outcome == "applied"]
+    exact = [_modes(each, sure=True) for each in applied]
+    return StatementRecord(
+        line=first.line,
+        kind=first.kind,
+        text=text[:TEXT_LENGTH],
+        sha256=hashlib.sha256(text.encode()).hexdigest()[:16],
+        durations_s=tuple(_micro(each.duration_s) for each in applied),
+        calibrations_s=tuple(_micro(each.calibration_s) for each in applied),
+        rows=tuple(each.rows for each in applied),
+        counters={name: tuple(counter(each.counters, name) for each in applied) for name in COUNTER_NAMES},
+        locks=_in_all(exact),
+        sampled=_in_any([_modes(each, sure=False) for each in applied]),
+        rewrites=tuple(sorted(_always([{w.relation for w in each.rewrites} for each in applied]))),
+    )
+
+
+def counter(counters: Counters, name: str) -> int | None:
+    """One counter by the name that records have; ``blocks`` are those hit and those read."""
+    if name == "blocks":
+        hit, read = counters.blocks_hit, counters.blocks_read
+        return None if hit is None or read is None else hit + read
+    value: int | None = getattr(counters, name)
+    return value
+
+
+def _modes(run: StatementRun, *, sure: bool) -> dict[str, LockMode]:
+    """Strongest mode on each existing relation that keeps its name between two servers."""
+    found: dict[str, LockMode] = {}
+    for lock in run.locks:
+        if lock.new or lock.target == "toast" or lock.relation.startswith("pg_toast."):
+            continue
+        if sure and lock.source == "sampled":
+            continue
+        known = found.get(lock.relation)
+        if known is None or lock.mode.strength > known.strength:
+            found[lock.relation] = lock.mode
+    return found
+
+
+def _in_all(repeats: Sequence[Mapping[str, LockMode]]) -> dict[str, str]:
+    names = _always([set(each) for each in repeats])
+    return {
+        name: min((each[name] for each in repeats), key=lambda mode: mode.strength).value
+        for name in sorted(names)
+    }
+
+
+def _in_any(repeats: Sequence[Mapping[str, LockMode]]) -> dict[str, str]:
+    names = sorted({name for each in repeats for name in each})
+    return {
+        name: max((each[name] for each in repeats if name in each), key=lambda mode: mode.strength).value
+        for name in names
+    }
+
+
+def _always(repeats: Sequence[set[str]]) -> set[str]:
+    return set.intersection(*repeats) if repeats else set()
+
+
+def _query(query: Query) -> QueryRecord:
+    cost = query.after
+    assert cost is not None
+    return QueryRecord(
+        query.name, cost.fingerprint, cost.blocks, cost.temp_bytes, cost.rows, cost.error,
+        tuple(round(each, 6) for each in cost.execution_s_all),
+    )  # fmt: skip
+
+
+def normalised(text: str) -> str:
+    """A statement's text without comments, its white space outside of quotes as single blanks."""
+    return _TOKEN.sub(lambda found: found["kept"] or " ", text).strip()
+
+
+def _digest(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def _micro(value_s: float | None) -> float | None:
+    return None if value_s is None else round(value_s, 6)

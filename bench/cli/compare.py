@@ -1,0 +1,66 @@
+"""``bench compare``: what got worse between two runs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from bench.cli.options import add_output_options, require_writable, write_json
+
+EPILOG = """\
+BASE and HEAD are run ids, directories or files of runs, latest, the file of a baseline, or the name of a
+suite that has one in results/baselines.
+
+examples:
+  bench compare crm latest              the last run against the suite's baseline
+  bench compare old/run.json new/run.json --json -
+  bench compare crm latest --format markdown > comment.md
+
+exit codes: 0 nothing got worse, 1 something did, 2 a file cannot be read, 3 the two are not comparable
+"""
+FORMATS = ("console", "markdown", "annotations", "junit", "sarif", "gitlab")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "compare",
+        help="what got worse between two runs; exit code 1 where something did",
+        description="Compare two runs: locks, rewrites, plans and rows, exact counters, times.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("base", metavar="BASE", help="the run or baseline before")
+    parser.add_argument("head", nargs="?", default="latest", metavar="HEAD", help="default: latest")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="console", help="what to print (default: console)"
+    )
+    add_output_options(parser)
+    parser.set_defaults(command=compare)
+
+
+def compare(*, base: str, head: str, format: str, json: str | None, quiet: bool) -> int:
+    """Compare two runs; returns 1 where something got worse."""
+    from bench.analyse.compare.decide import compare as decide
+    from bench.cli.sides import load_side
+
+    require_writable(json)
+    return present(decide(load_side(base), load_side(head)), format, json)
+
+
+def present(comparison: Any, format: str, json: str | None) -> int:
+    """Print a comparison in one format, write it as JSON where asked; returns the exit code."""
+    import sys
+
+    from rich.console import Console
+
+    from bench.report.comparison.console import print_comparison
+    from bench.report.comparison.formats import encode, render
+
+    if json is not None:
+        write_json(json, encode(comparison))
+    if format == "console":
+        print_comparison(comparison, Console(stderr=json == "-"))
+    elif json != "-":
+        sys.stdout.write(render(comparison, format))
+    return 1 if comparison.outcome == "fail" else 0

@@ -1,0 +1,136 @@
+"""Baselines: records of accepted runs, one small file for each suite, and the history of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import UsageError
+from bench.model.record import RECORD_VERSION, Record
+from bench.store.results import write_atomic
+
+BASELINES = Path("results/baselines")
+
+
+def accept(record: Record, because: str, root: Path = BASELINES) -> Path:
+    """Store a record as its suite's baseline and add it to the history; returns the file.
+
+    Raises UsageError: the reason is empty, a migration did not apply, or the place cannot be written.
+    """
+    if not because.strip():
+        raise UsageError("a baseline needs a reason", 'say why it is right: --because "…"')
+    failed = [each.file for each in record.migrations if each.outcome != "applied"]
+    if failed or not record.migrations:
+        what = f"{failed[0]} did not apply" if failed else "it has no migrations"
+        raise UsageError(f"{record.run_id} cannot be a baseline: {what}")
+    accepted = replace(
+        record, because=because.strip(), accepted_at=datetime.now(UTC).isoformat(timespec="seconds")
+    )
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / f"{record.suite}.json"
+    write_atomic(path, encode_record(accepted))
+    history = root / f"{record.suite}.history.jsonl"
+    lines = history.read_bytes() if history.exists() else b""
+    write_atomic(history, lines + msgspec.json.encode(summary(accepted)) + b"\n")
+    return path
+
+
+def encode_record(record: Record) -> bytes:
+    """The baseline's bytes: one line for each statement and key, so that a difference can be reviewed."""
+    return b"".join(_lines(msgspec.to_builtins(record), "")) + b"\n"
+
+
+def _lines(value: object, indent: str) -> Iterator[bytes]:
+    """JSON with a line for each member of the outer objects and lists, a statement or query on one line."""
+    inner = indent + "  "
+    if isinstance(value, dict) and value and (not indent or "statements" in value or _is_flat(value)):
+        yield b"{\n"
+        for at, (key, below) in enumerate(value.items()):
+            yield (",\n" if at else "").encode() + inner.encode() + msgspec.json.encode(key) + b": "
+            yield from _lines(below, inner)
+        yield f"\n{indent}}}".encode()
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        yield b"[\n"
+        for at, below in enumerate(value):
+            yield (",\n" if at else "").encode() + inner.encode()
+            if "statements" in below:
+                yield from _lines(below, inner)
+            else:
+                yield msgspec.json.encode(below)
+        yield f"\n{indent}]".encode()
+    else:
+        yield msgspec.json.encode(value)
+
+
+def _is_flat(value: dict[str, object]) -> bool:
+    return all(isinstance(each, str | int | bool) for each in value.values())
+
+
+def summary(record: Record) -> dict[str, object]:
+    """One line of history: median duration and WAL of the suite, and why it was accepted."""
+    from statistics import median
+
+    statements = [each for migration in record.migrations for each in migration.statements]
+
+    def total(values: list[list[float]]) -> float:
+        return sum(median(each) for each in values if each)
+
+    return {
+        "accepted_at": record.accepted_at,
+        "run_id": record.run_id,
+        "because": record.because,
+        "postgresql": record.key.get("PostgreSQL version"),
+        "scale": record.key.get("scale"),
+        "processor": record.machine.get("processor"),
+        "duration_s": round(total([[v for v in s.durations_s if v is not None] for s in statements]), 6),
+        "wal_bytes": total(
+            [[v for v in s.counters.get("wal_bytes", ()) if v is not None] for s in statements]
+        ),
+        "blocks": total([[v for v in s.counters.get("blocks", ()) if v is not None] for s in statements]),
+        "statements": len(statements),
+    }
+
+
+def decode_record(data: bytes, source: str) -> Record:
+    """The record in a baseline's bytes.
+
+    Raises UsageError: not JSON, not a baseline, or written by a newer version.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Head).record_version
+        if version > RECORD_VERSION:
+            raise UsageError(
+                f"{source}: written by a newer version of pgrehearse (record version {version}, "
+                f"this one reads up to {RECORD_VERSION})",
+                "upgrade pgrehearse: pip install --upgrade pgrehearse",
+            )
+        return msgspec.json.decode(data, type=Record)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{source}: neither a run file nor a baseline: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source}: not JSON: {error}", "was the file cut off or edited?") from error
+
+
+def is_record(data: bytes) -> bool:
+    """Whether JSON says of itself that it is a baseline."""
+    try:
+        return isinstance(msgspec.json.decode(data, type=_Head).record_version, int)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def find_baseline(which: str, root: Path = BASELINES) -> Path | None:
+    """The baseline that ``which`` names: ``baseline``-file, or a suite that has one; None where none does."""
+    path = Path(which)
+    if path.is_file() and is_record(path.read_bytes()):
+        return path
+    named = root / f"{which}.json"
+    return named if named.is_file() else None
+
+
+class _Head(msgspec.Struct):
+    record_version: int
