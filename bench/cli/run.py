@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import (
     add_data_options,
+    add_load_options,
     add_output_options,
     add_server_options,
     positive_count,
@@ -21,6 +22,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
+    from bench.model.load import Arrivals
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
     from bench.run.session import RunOptions
@@ -35,6 +37,8 @@ examples:
   bench run crm_as_reviewed --scale 0.05             another suite, 5 k deals
   bench run db/migrations --base schema.sql          your own migrations, on an empty schema
   bench run crm --server cluster --repeats 5
+  bench run crm --rate 200 --connections 20          the application's traffic, in requests per second
+  bench run db/migrations --base schema.sql --workload pgbench:orders.sql@3 --workload pgbench:search.sql
   bench run crm --server postgresql://me@staging/postgres
 """
 
@@ -76,6 +80,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="load the data again, and do not keep them (see bench templates)",
     )
+    add_load_options(parser)
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )
@@ -93,6 +98,11 @@ def run(
     probe: bool,
     no_explain: bool,
     no_cache: bool,
+    no_load: bool,
+    workload: Sequence[str],
+    rate: float | None,
+    arrivals: Arrivals,
+    connections: int,
     out: Path | None,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -111,10 +121,12 @@ def run(
 
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
+    from bench.run.loaded import LoadOptions
     from bench.run.prepare import DataOptions
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
+    from bench.workload.choose import given_mix
 
     found = find_suite(suite, base=base)
     require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
@@ -125,10 +137,18 @@ def run(
     )
     spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
     run_id = new_run_id(found.name, datetime.now(UTC))
+    load = LoadOptions(
+        mix=given_mix(found.path, workload),
+        rate_per_s=rate,
+        arrivals=arrivals,
+        connections=connections,
+        seed=seed,
+    )
     options = RunOptions(
         repeats=repeats,
         explain=not no_explain,
         probe=probe,
+        load=None if no_load else load,
         data=data,
     )
     rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)

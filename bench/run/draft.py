@@ -38,6 +38,16 @@ class RunDraft:
         ordered = tuple(sorted((*repeats, repeat), key=lambda r: r.index))
         self.update(passes=(replace(solo, repeats=ordered), *others))
 
+    def put_loaded(self, repeat: Repeat, hazard: str | None = None) -> None:
+        """Add a repeat to the loaded pass beside this hazard, or replace the one with its index; save."""
+        found = next((p for p in self.run.passes if p.kind == "loaded" and p.hazard == hazard), None)
+        repeats = tuple(r for r in found.repeats if r.index != repeat.index) if found else ()
+        changed = Pass("loaded", hazard, (*repeats, repeat))
+        if found is None:
+            self.update(passes=(*self.run.passes, changed))
+        else:
+            self.update(passes=tuple(changed if p is found else p for p in self.run.passes))
+
     @property
     def last_repeat(self) -> Repeat | None:
         """The last repeat of the solo pass, None before the first."""

@@ -55,6 +55,9 @@ class Hazard(Protocol):
 class LoadOptions:
     """How the traffic is made."""
 
+    mix: TrafficMix | None = None
+    """The application's requests; None: derived from the catalog."""
+    repeats: int = 1
     rate_per_s: float | None = None
     """None: half of the measured capacity."""
     arrivals: Arrivals = "poisson"

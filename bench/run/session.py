@@ -36,6 +36,8 @@ from bench.run.hidden import (
 )
 from bench.run.host import read_host
 from bench.run.keep import Template
+from bench.run.loaded import LoadOptions
+from bench.run.loading import load_clones
 from bench.run.measured import not_reached
 from bench.run.prepare import DataOptions, template
 from bench.run.progress import Progress, Step
@@ -51,6 +53,8 @@ class RunOptions:
     repeats: int = 3
     explain: bool = True
     probe: bool = True
+    load: LoadOptions | None = None
+    """None: no loaded pass."""
     data: DataOptions = field(default_factory=DataOptions)
 
 
@@ -159,6 +163,8 @@ class _Rehearsal:
             if prepared.dataset.from_template:
                 self.draft.note(CACHED)
             self._solo_pass(prepared.dbname, counters)
+            if (load := self.options.load) is not None:
+                load_clones(self.server, prepared.dbname, self.scripts, load, self.draft, self.progress)
             if self.options.probe:
                 self._try_application(prepared)
             if self.options.explain:

@@ -1,0 +1,109 @@
+r"""pgbench's script files as classes of requests: SQL, ``\set`` with integers and ``random()``, variables.
+
+https://www.postgresql.org/docs/current/pgbench.html#PGBENCH-CUSTOM-SCRIPTS
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from postgast import PgQueryError, split
+
+from bench.errors import UsageError
+from bench.migrate.kinds import named_relations
+from bench.model.load import Access
+from bench.workload.expressions import check
+from bench.workload.spec import Generator, RequestClass, TrafficMix
+
+_SET = re.compile(r"\\set\s+(\w+)\s+(.+)")
+_VARIABLE = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+_NUMBERED = re.compile(r"\$(\d+)")
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
+
+
+def read_scripts(given: Sequence[str]) -> TrafficMix:
+    """``file.sql`` or ``file.sql@weight`` each. UsageError names file and line of what cannot be used."""
+    classes = []
+    for each in given:
+        name, at, weight = each.rpartition("@")
+        path = Path(name if at else each)
+        if at and not (weight.isdecimal() and int(weight) > 0):
+            raise UsageError(f"--workload pgbench:{each}: {weight} is no weight", hint="write file.sql@3")
+        classes.append(_read(path, float(weight) if at else 1.0))
+    return TrafficMix(tuple(classes), "pgbench", ", ".join(given))
+
+
+def _read(path: Path, weight: float) -> RequestClass:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--workload pgbench:{path}: cannot be read: {error}") from error
+    generate: dict[str, Generator] = {}
+    sql: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("\\"):
+            _set(path, number, line.strip(), generate)
+        elif not line.lstrip().startswith("--"):
+            _check_variables(path, number, line, generate)
+            sql.append(line)
+    statements = _statements(path, "\n".join(sql), list(generate))
+    used = {name for name in generate if any(f"%({name})s" in each for each in statements)}
+    used |= {
+        name for name in generate for each in generate.values() if f":{name}" in each.expression
+    }  # a variable may be there for another one alone
+    tables = dict.fromkeys(
+        ".".join(filter(None, (relation.schema, relation.name)))
+        for each in statements
+        for relation in named_relations(_PLACEHOLDER.sub("NULL", each))
+    )
+    access: Access = "write" if any(_WRITES.search(each) for each in statements) else "read"
+    return RequestClass(
+        name=path.stem,
+        statements=statements,
+        tables=tuple(tables) or (path.stem,),
+        access=access,
+        weight=weight,
+        generate={name: each for name, each in generate.items() if name in used},
+    )
+
+
+_PLACEHOLDER = re.compile(r"%\(\w+\)s")
+
+
+def _set(path: Path, number: int, line: str, known: dict[str, Generator]) -> None:
+    """``\\set``; every other command, and what is no integer arithmetic, is refused."""
+    found = _SET.fullmatch(line)
+    if found is None:
+        raise UsageError(
+            f"{path}:{number}: {line.split()[0]} is not supported in the traffic",
+            hint="\\set with integers, variables and random(low, high) is; write the rest as SQL",
+        )
+    name, expression = found.groups()
+    try:
+        check(expression, dict.fromkeys(known, "1"))
+    except ValueError as error:
+        raise UsageError(f"{path}:{number}: \\set {name}: {error}") from None
+    known[name] = Generator("expression", expression=expression)
+
+
+def _check_variables(path: Path, number: int, line: str, known: dict[str, Generator]) -> None:
+    for name in _VARIABLE.findall(line):
+        if name not in known:
+            raise UsageError(f"{path}:{number}: :{name} is not set", hint=f"add \\set {name} … above it")
+
+
+def _statements(path: Path, text: str, names: list[str]) -> tuple[str, ...]:
+    """Split where the server's own lexer would; parameters get numbers meanwhile, which it can read."""
+    numbered = _VARIABLE.sub(lambda found: f"${names.index(found[1]) + 1}", text)
+    try:
+        parts = [part.strip() for part in split(numbered) if part.strip()]
+    except PgQueryError as error:
+        raise UsageError(f"{path}: not SQL: {error}", hint="try the script with pgbench") from error
+    if not parts:
+        raise UsageError(f"{path}: holds no statement", hint="write the SQL of one transaction")
+    return tuple(
+        _NUMBERED.sub(lambda found: f"%({names[int(found[1]) - 1]})s", part.replace("%", "%%"))
+        for part in parts
+    )
