@@ -61,42 +61,6 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_load_options(parser: argparse.ArgumentParser) -> None:
-    """``--no-load``, ``--workload``, ``--rate``, ``--arrivals``, ``--connections``."""
-    group = parser.add_argument_group("traffic of the loaded pass")
-    group.add_argument(
-        "--no-load", action="store_true", help="do not apply the migrations once more under traffic"
-    )
-    group.add_argument(
-        "--workload",
-        action="append",
-        default=[],
-        metavar="FILE|pgbench:FILE@N",
-        help="classes of requests, or a pgbench script with its weight, which may be repeated (default: "
-        "workload.toml of the suite, else reads and writes by key on its tables)",
-    )
-    group.add_argument(
-        "--rate",
-        type=positive_number,
-        default=None,
-        metavar="N",
-        help="requests per second (default: half of what the server can do)",
-    )
-    group.add_argument(
-        "--arrivals",
-        choices=["poisson", "fixed"],
-        default="poisson",
-        help="at random or at even distances (default: poisson)",
-    )
-    group.add_argument(
-        "--connections",
-        type=positive_count,
-        default=40,
-        metavar="N",
-        help="that the application's pool has (default: 40)",
-    )
-
-
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """``--json``, ``--quiet``, ``--debug``."""
     group = parser.add_argument_group("output")

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.load import add_load_options, load_options
 from bench.cli.options import (
     add_data_options,
-    add_load_options,
     add_output_options,
     add_server_options,
     positive_count,
@@ -22,7 +22,6 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
-    from bench.model.load import Arrivals
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
     from bench.run.session import RunOptions
@@ -98,11 +97,6 @@ def run(
     probe: bool,
     no_explain: bool,
     no_cache: bool,
-    no_load: bool,
-    workload: Sequence[str],
-    rate: float | None,
-    arrivals: Arrivals,
-    connections: int,
     out: Path | None,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -114,19 +108,18 @@ def run(
     pg_bindir: Path | None,
     json: str | None,
     quiet: bool,
+    **traffic: Any,
 ) -> int:
-    """Rehearse a suite; returns the exit code."""
+    """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
     from dataclasses import replace
     from datetime import UTC, datetime
 
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
-    from bench.run.loaded import LoadOptions
     from bench.run.prepare import DataOptions
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
-    from bench.workload.choose import given_mix
 
     found = find_suite(suite, base=base)
     require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
@@ -137,18 +130,11 @@ def run(
     )
     spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
     run_id = new_run_id(found.name, datetime.now(UTC))
-    load = LoadOptions(
-        mix=given_mix(found.path, workload),
-        rate_per_s=rate,
-        arrivals=arrivals,
-        connections=connections,
-        seed=seed,
-    )
     options = RunOptions(
         repeats=repeats,
         explain=not no_explain,
         probe=probe,
-        load=None if no_load else load,
+        load=load_options(found.path, seed=seed, **traffic),
         data=data,
     )
     rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)

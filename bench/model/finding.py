@@ -10,6 +10,7 @@ FINDING_CODES = frozenset(
         "advisory-lock",
         "blocks-reads",
         "blocks-writes",
+        "broken-query",
         "estimate-wrong",
         "extension-missing",
         "fails-on-data",

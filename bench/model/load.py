@@ -126,6 +126,8 @@ class ClassLoad:
     """Requests that ended, well or not, per second of the measured traffic."""
     delayed: int = 0
     """Requests that took longer than :attr:`Workload.delayed_over_s`."""
+    sent_after: int = 0
+    """Of :attr:`sent`, those due after the last statement had ended."""
     rows_before: float | None = None
     """Rows per request that was ok, before the first statement; None where there was none."""
     rows_after: float | None = None

@@ -103,6 +103,7 @@ def _class_load(
         offered_per_s=offered_per_s,
         achieved_per_s=float(np.count_nonzero(ended)) / duration_s if duration_s else None,
         delayed=int(np.count_nonzero(latencies > DELAYED_OVER_S)),
+        sent_after=int(np.count_nonzero(after)),
         rows_before=_rows_per_request(rows[before]),
         rows_after=_rows_per_request(rows[after]),
         errors=_errors(rows, messages, before, after),

@@ -22,6 +22,10 @@ CRM = ["run", str(MIGRATIONS / "crm"), "--server", "embedded", "--repeats", "1"]
 SLEEPER = ["run", "sleeper", "--server", "embedded", "--repeats", "1"]
 PHASES = {
     "loading": ([*CRM, "--scale", "0.5"], "loading: copy"),
+    "under traffic": (
+        [*CRM, "--scale", "0.02", "--rate", "100", "--no-explain", "--no-probe"],
+        "100 requests/s",
+    ),
     "migrating": (SLEEPER, "002_sleep: 1 statements"),
     "explaining": ([*CRM, "--scale", "0.05"], "views, functions and queries"),
 }

@@ -22,7 +22,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, str]
     out = tmp_path_factory.mktemp("growth") / "run"
     done = bench(
         "run", "crm_as_reviewed", "--server", "embedded", "--scale", "0.01", "--dirt", "0", "--repeats", "1",
-        "--out", str(out), cwd=ROOT,
+        "--no-load", "--out", str(out), cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return decode((out / "run.json").read_bytes()), out, done.stdout

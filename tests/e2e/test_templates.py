@@ -14,7 +14,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 def dataset(tmp_path: Path, *options: str) -> Any:
     done = bench(
         *("run", str(MIGRATIONS / "crm"), "--scale", "0.005", "--repeats", "1", "--no-explain", "--no-probe"),
-        *("--server", "embedded", "--json", "-", "--quiet", *options),
+        *("--no-load", "--server", "embedded", "--json", "-", "--quiet", *options),
         cwd=tmp_path,
         env={"BENCH_CACHE_DIR": str(tmp_path / "cache")},
     )

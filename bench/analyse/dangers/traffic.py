@@ -1,0 +1,127 @@
+"""What the application met while the migrations ran: requests that waited, and requests that broke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.analyse.dangers.evidence import Rehearsed, severity_of
+from bench.analyse.limits import Limits
+from bench.analyse.quantity import count, seconds
+from bench.model.finding import Finding
+from bench.model.load import Cause, ClassLoad, Workload
+from bench.model.run import Run
+
+_Key = tuple[str, int | None, str]
+"""Migration, statement and access."""
+BROKEN_SHARE = 0.5
+"""Of the requests after the last statement: fewer that fail are an accident, and no broken query."""
+REFUSALS = ("42", "0A", "23502", "23514")
+"""SQLSTATEs that a changed schema brings: names and privileges that are gone, features, NOT NULL, CHECK.
+https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+def traffic_findings(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """``blocks-reads`` and ``blocks-writes`` of the loaded pass without a hazard, and ``broken-query``."""
+    for workload in _quiet_workloads(rehearsed.run):
+        yield from _broken(workload)
+        yield from _blocked(workload, rehearsed)
+
+
+def _quiet_workloads(run: Run) -> Iterator[Workload]:
+    for each in run.passes:
+        if each.kind == "loaded" and each.hazard is None:
+            yield from (repeat.workload for repeat in each.repeats if repeat.workload is not None)
+
+
+def _broken(workload: Workload) -> Iterator[Finding]:
+    for load in workload.classes:
+        for error in load.errors:
+            if error.before or not error.sqlstate.startswith(REFUSALS):
+                continue
+            lasting = load.sent_after > 0 and error.after >= BROKEN_SHARE * load.sent_after
+            when = "fails after them" if lasting else "fails for a while during them"
+            yield Finding(
+                code="broken-query",
+                severity="error" if lasting else "warning",
+                migration=_running_at(workload, error.first_at_s),
+                statement=None,
+                relation=load.table,
+                message=f'"{load.name}" works before the migrations and {when}: {error.message} '
+                f"({error.sqlstate}), {count(error.count)} requests",
+                evidence={
+                    "class": load.name,
+                    "sqlstate": error.sqlstate,
+                    "failed": error.count,
+                    "failed_after": error.after,
+                    "sent_after": load.sent_after,
+                    "first_at_s": error.first_at_s,
+                },
+                fix="Deploy code that works with both schemas first, or keep the old names, columns and "
+                "privileges until no code uses them.",
+            )
+
+
+def _running_at(workload: Workload, at_s: float) -> str | None:
+    begun = [span for span in workload.statements if span.begin_s <= at_s]
+    return begun[-1].migration if begun else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The longest wait of a class for one cause."""
+
+    worst_s: float
+    total_s: float
+    waits: int
+    load: ClassLoad
+    cause: Cause
+
+
+def _blocked(workload: Workload, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """For each statement and access, the class that waited longest."""
+    worst: dict[_Key, _Block] = {}
+    classes: dict[_Key, list[str]] = {}
+    for load in workload.classes:
+        for each in load.blocked_by:
+            key: _Key = (each.cause.migration, each.cause.statement, load.access)
+            found = _Block(each.worst_blocked_s, each.blocked_s, each.waits, load, each.cause)
+            if found.worst_s >= rehearsed.limits.noticeable_s:
+                classes.setdefault(key, []).append(load.name)
+                if key not in worst or found.worst_s > worst[key].worst_s:
+                    worst[key] = found
+    for place, block in worst.items():
+        yield _block_finding(block, classes[place], rehearsed.limits)
+
+
+def _block_finding(block: _Block, classes: list[str], limits: Limits) -> Finding:
+    cause, load = block.cause, block.load
+    what = f"the lock on {cause.relation}" if cause.relation else "rows that it has changed"
+    if cause.granted is False:
+        what = f"{cause.relation}, for which it queues itself,"
+    others = len(set(classes)) - 1
+    also = f" and {count(others)} other kinds of requests" if others else ""
+    return Finding(
+        code="blocks-reads" if load.access == "read" else "blocks-writes",
+        severity=severity_of(block.worst_s, limits),
+        migration=cause.migration,
+        statement=cause.statement,
+        relation=cause.relation or load.table,
+        message=f'under traffic, "{load.name}"{also} waits up to {seconds(block.worst_s)} for {what} '
+        f"({seconds(block.total_s)} in all)",
+        evidence={
+            "class": load.name,
+            "classes": sorted(set(classes)),
+            "worst_blocked_s": block.worst_s,
+            "blocked_s": block.total_s,
+            "waits": block.waits,
+            "mode": cause.mode,
+            "wanted": cause.wanted,
+            "kind": cause.kind,
+            "p99_s": load.latency_s.p99 if load.latency_s else None,
+            "failed": load.failed,
+        },
+        fix="Hold the lock for less: shorter transactions, smaller batches, lock_timeout with retries."
+        if cause.relation
+        else "Change fewer rows in each transaction.",
+    )
