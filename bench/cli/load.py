@@ -60,7 +60,7 @@ def load_options(
     arrivals: Arrivals,
     connections: int,
 ) -> LoadOptions | None:
-    """How to load the suite in this directory; None: not at all. UsageError for a file that cannot be used."""
+    """How to load the suite in this directory; None: not at all. UsageError for an unusable file."""
     from bench.run.loaded import LoadOptions
     from bench.workload.choose import given_mix
 
