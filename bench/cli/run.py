@@ -42,6 +42,10 @@ examples:
 """
 
 
+PAIRS = 5
+"""Repeats of each side, at least, where two sides are compared."""
+
+
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
@@ -83,6 +87,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )
+    parser.add_argument(
+        "--against",
+        default=None,
+        metavar="REV",
+        help="rehearse the suite of this git revision, too, in turn with today's, and say what got worse; 5 "
+        "repeats or more of each, without probe",
+    )
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
@@ -97,6 +108,7 @@ def run(
     probe: bool,
     no_explain: bool,
     no_cache: bool,
+    against: str | None,
     out: Path | None,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -137,6 +149,8 @@ def run(
         load=load_options(found.path, seed=seed, **traffic),
         data=data,
     )
+    if against is not None:
+        return _against(spec, found, against, options, out or RUNS / run_id, json, quiet=quiet)
     rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)
     concluded = conclude(rehearsed)
     directory.save(concluded)
@@ -166,6 +180,36 @@ def _rehearse(
                 with suppress(OSError):  # somebody else's files are in it
                     directory.path.rmdir()
     return rehearsed, directory
+
+
+def _against(
+    spec: ServerSpec,
+    suite: Suite,
+    revision: str,
+    options: RunOptions,
+    out: Path,
+    json: str | None,
+    *,
+    quiet: bool,
+) -> int:
+    """Rehearse both states and compare them; 1 where something got worse, 4 where a migration failed."""
+    from dataclasses import replace
+
+    from bench.analyse.compare.decide import compare
+    from bench.analyse.compare.record import record
+    from bench.cli.against import run_against
+    from bench.cli.compare import present as present_comparison
+    from bench.store.results import RunDirectory
+
+    if options.repeats < PAIRS:
+        options = replace(options, repeats=PAIRS)
+    base, head = run_against(spec, suite, revision, options, out, quiet=quiet)
+    concluded = conclude(head)
+    RunDirectory(out).save(concluded)
+    RunDirectory(out / "base").save(conclude(base))
+    failed = present(concluded, out, None)
+    worse = present_comparison(compare(record(base), record(head), paired=True, final=True), "console", json)
+    return failed or worse
 
 
 def require_data(

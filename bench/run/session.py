@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -118,6 +119,19 @@ def rehearse(
     Ctrl-C; what was measured until then has been saved. A migration that fails is no error here: the run
     holds it.
     """
+    scripts = read_scripts(server, suite)
+    draft = RunDraft(new_run(run_id, server, suite), save)
+    draft.update()
+    with ending_in_words():
+        Rehearsal(server, suite, scripts, options, draft, progress, then).run()
+    return draft.finish()
+
+
+Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
+
+
+def read_scripts(server: Server, suite: Suite) -> Scripts:
+    """Each migration with its statements. Raises UsageError for what cannot be read or may not run there."""
     known = psql_variables(server.info)
     scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
     if server.info.version_num < PARSER_VERSION_NUM + 10000:
@@ -126,10 +140,14 @@ def rehearse(
     if not server.managed:
         for migration, statements in scripts:
             refuse_server_wide(migration.path, statements)
-    draft = RunDraft(new_run(run_id, server, suite), save)
-    draft.update()
+    return scripts
+
+
+@contextmanager
+def ending_in_words() -> Iterator[None]:
+    """Ctrl-C as Interrupted, a server that went away as ServerError."""
     try:
-        _Rehearsal(server, suite, scripts, options, draft, progress, then).run()
+        yield
     except KeyboardInterrupt:
         raise Interrupted(
             "interrupted; what was measured until then is kept", hint="bench report, to see how far it came"
@@ -139,16 +157,15 @@ def rehearse(
             f"the server went away: {str(error).strip().splitlines()[0]}",
             hint="what was measured until then is kept; look at the server's log, then run again",
         ) from error
-    return draft.finish()
 
 
 @dataclass(frozen=True, slots=True)
-class _Rehearsal:
+class Rehearsal:
     """What every step of one rehearsal needs."""
 
     server: Server
     suite: Suite
-    scripts: tuple[tuple[Migration, tuple[Statement, ...]], ...]
+    scripts: Scripts
     options: RunOptions
     draft: RunDraft
     progress: Progress
@@ -162,7 +179,12 @@ class _Rehearsal:
             self.draft.update(dataset=prepared.dataset)
             if prepared.dataset.from_template:
                 self.draft.note(CACHED)
-            self._solo_pass(prepared.dbname, counters)
+            repeats = self.options.repeats
+            for index in range(repeats):
+                self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
+                self.solo_repeat(index, prepared.dbname, counters, last=index == repeats - 1)
+                if self.draft.failed is not None:
+                    break
             if (load := self.options.load) is not None:
                 load_clones(self.server, prepared.dbname, self.scripts, load, self.draft, self.progress)
             if self.options.probe:
@@ -172,18 +194,13 @@ class _Rehearsal:
             if self.then is not None:
                 self.then(prepared, self.draft)
 
-    def _solo_pass(self, prepared: str, counters: str | None) -> None:
-        """Apply everything on a fresh clone, again and again; cost the queries on the last one."""
-        repeats = self.options.repeats
-        for index in range(repeats):
-            self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
-            with own_roles(self.server), clone(self.server, prepared, "solo") as dbname:
-                self._repeat(index, dbname, counters)
-                if self.draft.failed is not None:
-                    return
-                if index == repeats - 1:
-                    self._note_stand_ins(dbname)
-                if index == repeats - 1 and self.options.explain:
+    def solo_repeat(self, index: int, prepared: str, counters: str | None, *, last: bool) -> None:
+        """Apply everything on a fresh clone; cost the queries on the last one."""
+        with own_roles(self.server), clone(self.server, prepared, "solo") as dbname:
+            self._repeat(index, dbname, counters)
+            if last and self.draft.failed is None:
+                self._note_stand_ins(dbname)
+                if self.options.explain:
                     self._explain(prepared, dbname)
 
     def _repeat(self, index: int, dbname: str, counters: str | None) -> None:

@@ -10,7 +10,7 @@ from bench.model.lock import LockMode
 from bench.model.metric import Counters
 from bench.model.plan import Query
 from bench.model.record import RECORD_VERSION, MigrationRecord, QueryRecord, Record, StatementRecord
-from bench.model.run import Repeat, Run
+from bench.model.run import Proofs, Repeat, Run
 from bench.model.statement import StatementRun
 
 PAGE_BYTES = 8192
@@ -41,6 +41,7 @@ def record(run: Run) -> Record:
             _migration(file.id, file.file, file.sha256, repeats) for file in run.suite.migrations
         ),
         queries=tuple(_query(query) for query in run.queries if query.after is not None),
+        proofs=_proofs(run.proofs),
     )
 
 
@@ -65,8 +66,8 @@ def comparability_key(run: Run) -> dict[str, str]:
             "seed": str(data.seed),
             "scale": str(data.scale),
             "pools sha256": str(data.pools_sha256),
-            "dirty rows": str(dict(sorted(data.dirt.items()))),
         }
+        key |= {f"dirty rows {kind}": str(count) for kind, count in sorted(data.dirt.items())}
         key |= {f"rows of {table.name}": str(table.rows) for table in data.tables}
     return key
 
@@ -80,6 +81,21 @@ def _machine(run: Run) -> dict[str, str]:
         "operating system": host.os,
         "kind of server": run.environment.server.kind,
     }
+
+
+def _proofs(proofs: Proofs) -> dict[str, bool]:
+    """What was proved or refuted; what was not reached or stands on a draft is neither."""
+    found = {
+        f"rollback {each.scope} of {', '.join(each.migrations)}": each.outcome == "exact"
+        for each in proofs.rollback
+        if each.outcome not in ("missing", "not-reached") and not each.draft
+    }
+    for point in proofs.crash_points:
+        where = "inside" if point.inside else "after"
+        name = f"crash {where} statement {point.statement + 1} of {point.migration} ({point.method})"
+        if point.rerun is not None:
+            found[name] = point.rerun == "completes"
+    return found
 
 
 def _architecture(platform: str) -> str:

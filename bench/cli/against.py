@@ -1,0 +1,89 @@
+"""``bench run --against REV``: the suite as it is and as it was, in turn, in one job."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.migrate.suite import Suite
+    from bench.model.run import Run
+    from bench.pg.server import ServerSpec
+    from bench.run.session import RunOptions
+
+GIT_DEADLINE_S = 120.0
+
+
+@contextmanager
+def suite_at(suite: Suite, revision: str) -> Iterator[Suite]:
+    """The suite as it was in a revision of its repository; the state before the deploy is today's.
+
+    Raises UsageError: no repository, no such revision, or the suite was not there.
+    """
+    from bench.migrate.suite import find_suite
+
+    top = Path(_git(suite.path, "rev-parse", "--show-toplevel").decode().strip())
+    commit = _git(suite.path, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    archive = _git(top, "archive", "--format=tar", commit.decode().strip())
+    with tempfile.TemporaryDirectory(prefix="bench-against-") as directory:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(directory, filter="data")
+        path = Path(directory) / suite.path.resolve().relative_to(top.resolve())
+        if not path.is_dir():
+            raise UsageError(f"{suite.path} does not exist in {revision}", "there is nothing to compare with")
+        yield replace(find_suite(str(path), base=suite.base), name=suite.name, data=suite.data)
+
+
+def _git(directory: Path, *arguments: str) -> bytes:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments],
+            capture_output=True, timeout=GIT_DEADLINE_S, check=False,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise UsageError("git is not installed, so no other revision can be read") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError(
+            f"git {arguments[0]} {arguments[-1]}: {said[0] if said else 'failed'}",
+            "name a commit, branch or tag of the repository that the suite is in; "
+            "CI often fetches too little: actions/checkout needs fetch-depth: 0",
+        )
+    return done.stdout
+
+
+def run_against(
+    spec: ServerSpec, suite: Suite, revision: str, options: RunOptions, out: Path, *, quiet: bool
+) -> tuple[Run, Run]:
+    """Both runs, saved below ``out``/base and in ``out``."""
+    from bench.analyse.compare.decide import compare
+    from bench.analyse.compare.record import record
+    from bench.cli.live import live
+    from bench.pg.server import open_server
+    from bench.run.against import Side, rehearse_both
+    from bench.run.progress import Said
+    from bench.store.results import create_directory
+
+    def is_open(base: Run, head: Run) -> bool:
+        decided = compare(record(base), record(head), paired=True)
+        gates = [gate for each in decided.verdicts for gate in each.gates if gate.level == "W"]
+        return any(gate.outcome in ("fail", "inconclusive") for gate in gates)
+
+    with suite_at(suite, revision) as before, live(quiet=quiet) as progress:
+        directory = create_directory(out, lambda text: progress(Said(text)))
+        kept = create_directory(out / "base", lambda text: progress(Said(text)))
+        sides = (
+            Side(before, f"{out.name}-base", kept.save),
+            Side(suite, out.name, directory.save),
+        )
+        with open_server(spec, lambda text: progress(Said(text))) as server:
+            return rehearse_both(server, *sides, options, progress=progress, needs_more=is_open)
