@@ -96,7 +96,8 @@ def _requests_by_pid(requests: npt.NDArray[np.void]) -> dict[int, npt.NDArray[np
     sent = requests[~np.isnan(requests["sent"])]
     ordered = sent[np.lexsort((sent["sent"], sent["pid"]))]
     pids, starts = np.unique(ordered["pid"], return_index=True)
-    return {int(pid): part for pid, part in zip(pids, np.split(ordered, starts[1:]), strict=True)}
+    ends = [*starts[1:], len(ordered)]
+    return {int(pid): ordered[a:b] for pid, a, b in zip(pids, starts, ends, strict=False)}
 
 
 def _request_of(wait: SeenWait, of_pid: npt.NDArray[np.void] | None) -> np.void | None:
