@@ -13,11 +13,13 @@ _EXAMPLES = """\
 examples:
   datagen load postgresql://localhost/crm --scale 1
   datagen load postgresql://localhost/crm --rows deals=5M --rows contacts=1M --dirt 0
+  datagen load postgresql://db/crm --scale 100 --dask tcp://scheduler:8786
   datagen write out --scale 0.1 --format csv
   datagen plan --scale 100
 
 Scale 1 is 100,000 deals and about 0.8 million rows in all. The same seed gives the same bytes,
-whatever the number of workers. exit codes: 0 done, 2 unusable option or database, 5 server trouble
+whatever the number of workers. A load that was killed goes on where it broke off when it is started again
+with the same options. exit codes: 0 done, 2 unusable option or database, 5 server trouble
 """
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -44,7 +46,13 @@ def _run(args: argparse.Namespace, plan: Plan) -> int:
     match args.command:
         case "load":
             return commands.load_command(
-                args.dsn, plan, workers=args.workers, json_to=args.json, quiet=args.quiet
+                args.dsn,
+                plan,
+                workers=args.workers,
+                dask=args.dask,
+                processes=args.processes,
+                json_to=args.json,
+                quiet=args.quiet,
             )
         case "write":
             return commands.write_command(
@@ -107,6 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", parents=[shared], help="load into a database that has the schema")
     load.add_argument("dsn", metavar="DSN", help="postgresql://… or a libpq connection string")
     load.add_argument("--workers", type=_workers, metavar="N", help="connections (default: one per core)")
+    where = load.add_mutually_exclusive_group()
+    where.add_argument(
+        "--processes", action="store_true", help="generate in a process per worker, not in a thread"
+    )
+    where.add_argument(
+        "--dask", metavar="ADDRESS", help="generate on a Dask cluster that runs, such as tcp://host:8786"
+    )
     write = commands.add_parser(
         "write", parents=[shared], help="write files and a psql script that loads them"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,23 @@ def shards(plan: Plan, rows: int = SHARD_ROWS) -> list[Shard]:
         for first in range(0, count, rows)
     ]
     return sorted(parts, key=lambda shard: -shard.count * len(TABLES[shard.table].columns))
+
+
+def uncovered(wanted: Sequence[Shard], done: Sequence[Shard]) -> list[Shard]:
+    """What is left of the wanted shards once others, perhaps of another size, are in their tables."""
+    left: list[Shard] = []
+    for shard in wanted:
+        first, end = shard.first, shard.first + shard.count
+        for other in sorted(
+            (each for each in done if each.table == shard.table), key=lambda each: each.first
+        ):
+            if other.first < end and other.first + other.count > first:
+                if other.first > first:
+                    left.append(Shard(shard.table, first, other.first - first))
+                first = min(other.first + other.count, end)
+        if first < end:
+            left.append(Shard(shard.table, first, end - first))
+    return left
 
 
 def blocks(plan: Plan, shard: Shard, rows: int = BLOCK_ROWS) -> Iterator[Block]:

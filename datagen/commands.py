@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,17 +14,33 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import UsageError
+from datagen import executors
 from datagen.console import progress_display
 from datagen.estimate import estimate
+from datagen.executors import Executor
 from datagen.load import LoadResult, load
 from datagen.spec import Plan
 from datagen.write import Format, write
 
 
-def load_command(dsn: str, plan: Plan, *, workers: int | None, json_to: str | None, quiet: bool) -> int:
+def load_command(
+    dsn: str,
+    plan: Plan,
+    *,
+    workers: int | None,
+    dask: str | None,
+    processes: bool,
+    json_to: str | None,
+    quiet: bool,
+) -> int:
     """``datagen load``."""
+    executor: Executor | None = None
+    if dask is not None:
+        executor = executors.dask(dask)
+    elif processes:
+        executor = executors.processes(workers or os.cpu_count() or 1)
     with progress_display(quiet) as show:
-        result = load(dsn, plan, workers=workers, progress=show)
+        result = load(dsn, plan, workers=workers, progress=show, executor=executor)
     _deliver(_as_json(result), json_to, quiet, lambda: _show_load(result))
     return 0
 
@@ -80,6 +97,8 @@ def _show_load(result: LoadResult) -> None:
         f"indexes {result.phases_s['index']:.1f} s, foreign keys {result.phases_s['foreign_key']:.1f} s, "
         f"vacuum {result.phases_s['vacuum']:.1f} s; {sum(result.dirt.values()):,} dirty rows"
     )
+    if result.resumed:
+        print(f"gone on from a load that broke off: {result.resumed} shards were in already")
 
 
 def _deliver(document: dict[str, Any], json_to: str | None, quiet: bool, show: Callable[[], None]) -> None:

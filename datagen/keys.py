@@ -17,6 +17,12 @@ Job = tuple[str, list[Statement]]
 _ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 
+def missing_keys(keys: Sequence[Key], present: Sequence[Key]) -> list[Key]:
+    """Those of ``keys`` that are not there, or not any more."""
+    there = {(key.table, key.name) for key in present}
+    return [key for key in keys if (key.table, key.name) not in there]
+
+
 def drop_keys(conn: Connection, keys: Sequence[Key], triggers: Sequence[Trigger]) -> None:
     """Take keys and indexes away, foreign keys first, and silence triggers; in one transaction."""
     with conn.transaction():

@@ -8,27 +8,30 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import sql
 
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
-from datagen.blocks import BLOCK_ROWS, Shard, shards, warm_up
+from datagen.blocks import BLOCK_ROWS, SHARD_ROWS, shards, uncovered, warm_up
 from datagen.catalog import Key, Trigger, check_tables, qualified, read_keys, read_triggers
+from datagen.executors import Executor, threads
 from datagen.keys import (
     Job,
     drop_keys,
     foreign_key_statements,
     index_jobs,
+    missing_keys,
     trigger_statements,
     validation_jobs,
 )
+from datagen.ledger import Ledger, ShardResult, create_ledger, drop_ledger, lock_load, read_ledger
 from datagen.parallel import Connection, connect, run_jobs
 from datagen.pools import build_pools, faker_version
 from datagen.progress import Listener, Meter, Phase, Progress
-from datagen.send import ShardResult, send_shard, server_error
+from datagen.send import server_error
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
@@ -50,6 +53,8 @@ class LoadResult:
     phases_s: dict[str, float] = field(default_factory=dict)
     sent_bytes: int = 0
     workers: int = 1
+    resumed: int = 0
+    """Shards that an earlier load, which broke off, had brought in."""
 
 
 def load(
@@ -58,33 +63,56 @@ def load(
     *,
     workers: int | None = None,
     progress: Listener | None = None,
+    executor: Executor | None = None,
 ) -> LoadResult:
     """Fill the plan's tables, which must exist and be empty, over ``workers`` connections (default: cores).
 
-    On any failure the tables are emptied and their keys put back. Raises UsageError where the tables do not
-    fit, ServerError where the server refuses, runs out of disk or goes away.
+    ``executor`` loads the shards elsewhere than in this process's threads. On any failure the tables are
+    emptied and their keys put back; where that is not possible any more (process killed, server gone), the
+    next load of the same plan goes on from the ledger. Raises UsageError where the tables do not fit or an
+    unfinished load is of another plan, ServerError where the server refuses, runs out of disk or goes away.
     """
     streams = workers or os.cpu_count() or 1
+    run = executor or threads(streams)
     meter = Meter(progress)
     names = list(plan.rows)
     phases: dict[str, float] = {}
     with connect(conninfo) as conn:
-        check_tables(conn, [TABLES[name] for name in names])
-        keys, triggers = read_keys(conn, names), read_triggers(conn, names)
+        lock_load(conn)
+        left = _begin(conn, plan)
+        keys, triggers = left.keys, left.triggers
         with _restored_on_failure(conn, names, keys, triggers):
-            drop_keys(conn, keys, triggers)
             with _timed(phases, "copy"):
-                results = _copy(conninfo, plan, meter, streams)
+                results = _copy(conninfo, plan, left.done, meter, run, streams)
+            missing = _largest_first(missing_keys(keys, read_keys(conn, names)), plan)
             with _timed(phases, "index"):
-                _run(conninfo, streams, index_jobs(_largest_first(keys, plan)), "index", meter)
+                _run(conninfo, streams, index_jobs(missing), "index", meter)
             with _timed(phases, "foreign_key"):
-                _execute(conn, ("adding foreign keys", foreign_key_statements(keys)))
+                _execute(conn, ("adding foreign keys", foreign_key_statements(missing)))
                 _run(conninfo, streams, validation_jobs(_largest_first(keys, plan)), "foreign key", meter)
                 _execute(conn, ("enabling triggers", trigger_statements(triggers)))
             with _timed(phases, "vacuum"):
                 _run(conninfo, streams, _vacuum_jobs(plan), "vacuum", meter)
+            drop_ledger(conn)
         sizes = _sizes(conn, names)
-    return _result(plan, meter, results, sizes, phases, streams)
+    return replace(_result(plan, meter, results, sizes, phases, streams), resumed=len(left.done))
+
+
+def _begin(conn: Connection, plan: Plan) -> Ledger:
+    """Go on where a load of the same plan broke off, or take the keys away and open a ledger."""
+    names = list(plan.rows)
+    left = read_ledger(conn, plan)
+    if left is not None:
+        return left
+    check_tables(conn, [TABLES[name] for name in names])
+    keys, triggers = read_keys(conn, names), read_triggers(conn, names)
+    try:
+        with conn.transaction():
+            create_ledger(conn, plan, keys, triggers)
+            drop_keys(conn, keys, triggers)
+    except psycopg.Error as error:
+        raise server_error(error, "opening the load's ledger") from error
+    return Ledger(tuple(keys), tuple(triggers), ())
 
 
 def _result(
@@ -115,16 +143,16 @@ def _result(
     )
 
 
-def _copy(conninfo: str, plan: Plan, meter: Meter, streams: int) -> list[ShardResult]:
+def _copy(
+    conninfo: str, plan: Plan, done: Sequence[ShardResult], meter: Meter, run: Executor, streams: int
+) -> list[ShardResult]:
     meter.begin("copy", plan.total_rows)
     warm_up(plan)
-
-    def send(conn: Connection, shard: Shard, stop: threading.Event) -> ShardResult:
-        return send_shard(conn, plan, shard, meter.add, stop)
-
-    # Enough shards that the streams end together.
-    size = max(plan.total_rows // (streams * 12), BLOCK_ROWS)
-    return run_jobs(conninfo, streams, shards(plan, size), send)
+    # Enough shards that the streams end together, and not so many that transactions count.
+    size = min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS)
+    remaining = uncovered(shards(plan, size), [result.shard for result in done])
+    meter.add(sum(result.rows for result in done))
+    return [*done, *run(conninfo, plan, remaining, meter.add)]
 
 
 def _run(conninfo: str, streams: int, jobs: Sequence[Job], phase: Phase, meter: Meter) -> None:
@@ -186,10 +214,11 @@ def _restored_on_failure(
             for _, statements in validation_jobs(keys):
                 _execute(conn, ("putting foreign keys back", statements))
             _execute(conn, ("enabling triggers", trigger_statements(triggers)))
+            drop_ledger(conn)
         except (psycopg.Error, ServerError) as error:
             raise ServerError(
-                f"{failure}; afterwards the keys of the tables could not be put back: {error}",
-                "create the schema again before the next load",
+                f"{failure}; the load is unfinished: {str(error).strip()}",
+                "start the same load again when the server is back: it goes on from its ledger",
             ) from failure
         raise
 

@@ -31,6 +31,8 @@ _SESSION = (
     # The jobs themselves run side by side.
     "SET max_parallel_maintenance_workers = 0",
 )
+_NOTICE_DEATH = "SET client_connection_check_interval = '2s'"
+"""A statement whose client was killed ends soon; since PostgreSQL 14, and not on every system."""
 
 
 @contextmanager
@@ -49,6 +51,8 @@ def connect(conninfo: str) -> Iterator[Connection]:
     with conn:
         for statement in _SESSION:
             conn.execute(statement)
+        with suppress(psycopg.Error):
+            conn.execute(_NOTICE_DEATH)
         yield conn
 
 

@@ -6,8 +6,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from queue import Empty, Full, Queue
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -15,24 +16,14 @@ from psycopg import sql
 from bench.errors import Interrupted, ServerError
 from datagen.blocks import Shard, binary_block, blocks, count_dirt
 from datagen.encode import HEADER, TRAILER
-from datagen.parallel import Connection
+from datagen.ledger import ShardResult, claim, record
+from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
 _AHEAD = 3
 _MESSAGE_BYTES = 256 * 1024
 _POLL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class ShardResult:
-    """What one shard put into its table."""
-
-    shard: Shard
-    rows: int
-    bytes: int
-    """Bytes sent."""
-    dirt: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +37,65 @@ _Item: TypeAlias = _Encoded | BaseException | None
 _Queue: TypeAlias = Queue[_Item]
 
 
+def load_shard(conninfo: str, plan: Plan, shard: Shard) -> ShardResult:
+    """COPY a shard over a connection of its own: all that an executor of any kind has to call.
+
+    May be tried again at any time, by anyone: the ledger, which must exist, keeps it from being loaded twice.
+    """
+    with connect(conninfo) as conn:
+        return send_shard(conn, plan, shard, lambda rows, size: None, threading.Event())
+
+
 def send_shard(
     conn: Connection, plan: Plan, shard: Shard, report: Callable[[int, int], None], stop: threading.Event
 ) -> ShardResult:
-    """COPY a shard in one transaction; ``report`` gets rows and bytes of every block, ``stop`` ends it early.
+    """COPY a shard and enter it into the ledger, in one transaction; return the entry if it is there already.
 
-    Raises ServerError, naming table and bytes, where the server refuses the rows.
+    ``report`` gets rows and bytes of every block, ``stop`` ends it early. Raises ServerError, naming table
+    and bytes, where the server refuses the rows.
     """
+    tally = _Tally(shard)
+    try:
+        with conn.transaction():
+            loaded = claim(conn, shard)
+            if loaded is not None:
+                report(loaded.rows, 0)
+                return loaded
+            result = _copy(conn, plan, tally, report, stop)
+            record(conn, result)
+            return result
+    except psycopg.Error as error:
+        doing = f"loading {shard.table} after {tally.bytes / 1e6:.1f} MB of this shard"
+        raise server_error(error, doing) from error
+
+
+@dataclass(slots=True)
+class _Tally:
+    shard: Shard
+    bytes: int = 0
+
+
+def _copy(
+    conn: Connection, plan: Plan, tally: _Tally, report: Callable[[int, int], None], stop: threading.Event
+) -> ShardResult:
     queue: _Queue = Queue(_AHEAD)
     done = threading.Event()
-    generator = threading.Thread(target=_generate, args=(plan, shard, queue, done), daemon=True)
+    hashed = sha256()
+    generator = threading.Thread(target=_generate, args=(plan, tally.shard, queue, hashed, done), daemon=True)
     generator.start()
-    sent = 0
     dirt: Counter[str] = Counter()
     try:
         with conn.cursor() as cursor:
-            with cursor.copy(_copy_statement(shard.table)) as copy:
+            with cursor.copy(_copy_statement(tally.shard.table)) as copy:
                 copy.write(HEADER)
                 while encoded := _next(queue, stop):
                     for start in range(0, len(encoded.data), _MESSAGE_BYTES):
                         copy.write(encoded.data[start : start + _MESSAGE_BYTES])
-                    sent += len(encoded.data)
+                    tally.bytes += len(encoded.data)
                     dirt.update(encoded.dirt)
                     report(encoded.rows, len(encoded.data))
                 copy.write(TRAILER)
-            return ShardResult(shard, cursor.rowcount, sent, dict(dirt))
-    except psycopg.Error as error:
-        raise server_error(error, f"loading {shard.table} after {sent / 1e6:.1f} MB of this shard") from error
+            return ShardResult(tally.shard, cursor.rowcount, tally.bytes, hashed.hexdigest(), dict(dirt))
     finally:
         done.set()
         generator.join()
@@ -94,11 +117,13 @@ def _copy_statement(table: str) -> sql.Composed:
     )
 
 
-def _generate(plan: Plan, shard: Shard, queue: _Queue, done: threading.Event) -> None:
+def _generate(plan: Plan, shard: Shard, queue: _Queue, hashed: Any, done: threading.Event) -> None:
     """Fill the queue, then a None; what goes wrong is handed to the sender."""
     try:
         for block in blocks(plan, shard):
-            if not _put(queue, _Encoded(len(block.rows), binary_block(block), count_dirt(block)), done):
+            data = binary_block(block)
+            hashed.update(data)
+            if not _put(queue, _Encoded(len(block.rows), data, count_dirt(block)), done):
                 return
         _put(queue, None, done)
     except BaseException as error:  # raised again in the sender
