@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 FINDING_CODES = frozenset(
     {
+        "access-opened",
         "advisory-lock",
         "blocks-reads",
         "blocks-writes",
@@ -24,6 +25,7 @@ FINDING_CODES = frozenset(
         "non-transactional",
         "not-idempotent",
         "partial-failure",
+        "policy-cost",
         "rewrite",
         "rollback-incomplete",
         "row-locks",

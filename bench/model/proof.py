@@ -122,3 +122,45 @@ class IdempotenceProof:
     no error and another state; ``breaks``: an error and another state."""
     error: StatementError | None = None
     differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far one actor came with one command."""
+
+    rows: int | None
+    """Rows seen or changed; None where the command was refused."""
+    sqlstate: str | None = None
+    """Why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessCell:
+    """One actor, one command, one relation, before the suite and after it; tried, and rolled back."""
+
+    actor: str
+    """``anon``, ``owner``, ``other user``, ``admin`` or ``service_role``."""
+    relation: str
+    op: str
+    """``SELECT``, ``INSERT``, ``UPDATE`` or ``DELETE``."""
+    whose: Literal["owner's", "strangers'", "all"]
+    """Rows of the user whom ``owner`` stands for, or of users who are none of the actors;
+    ``all`` where rows have no owner."""
+    of: int
+    """So many such rows there are after the suite."""
+    before: Reach | None
+    """None where the relation did not exist, or had no such row."""
+    after: Reach | None
+    opened: str | None = None
+    """Why it counts as opened: what was not reached before, or what policies hide elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCost:
+    """A full count of a table under its policies, and without them; medians, warm."""
+
+    relation: str
+    actor: str
+    n: int
+    with_s: float
+    without_s: float

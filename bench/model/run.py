@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
 from bench.model.plan import Query
-from bench.model.proof import CrashPoint, IdempotenceProof, RollbackProof
+from bench.model.proof import AccessCell, CrashPoint, IdempotenceProof, PolicyCost, RollbackProof
 from bench.model.statement import StatementError, StatementRun
 
 SCHEMA_VERSION = 1
@@ -168,7 +168,8 @@ class Proofs:
     rollback: tuple[RollbackProof, ...] = ()
     crash_points: tuple[CrashPoint, ...] = ()
     idempotence: tuple[IdempotenceProof, ...] = ()
-    access: tuple[dict[str, Any], ...] = ()
+    access: tuple[AccessCell, ...] = ()
+    policy_costs: tuple[PolicyCost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.analyse.proofs.access import access_findings
 from bench.analyse.proofs.crash import crash_findings, idempotence_findings
 from bench.analyse.proofs.rollback import rollback_findings
 from bench.model.finding import Finding
@@ -15,3 +16,4 @@ def proof_findings(run: Run) -> Iterator[Finding]:
     yield from rollback_findings(run)
     yield from crash_findings(run)
     yield from idempotence_findings(run)
+    yield from access_findings(run)

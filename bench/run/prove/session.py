@@ -16,6 +16,7 @@ from bench.run.draft import RunDraft, Save
 from bench.run.keep import Template
 from bench.run.prepare import DataOptions, template
 from bench.run.progress import Progress, Step
+from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice
 from bench.run.prove.chain import Link, Script, chain, read_scripts
 from bench.run.prove.crash import Budget, crash_points
@@ -91,6 +92,10 @@ class _Proving:
             if links:
                 self.progress(Step("all rollbacks in reverse order"))
                 self._put(rollback=(prove_all(self.server, links),))
+            if links and (last := links[-1].after) is not None:
+                self.progress(Step("who may read and write what"))
+                cells, costs = access_matrix(self.server, links[0].before.dbname, last.dbname)
+                self._put(access=cells, policy_costs=costs)
 
     def _crashes(self, few: Template, scripts: Sequence[Script]) -> None:
         budget = Budget(time.monotonic() + self.options.budget_s)

@@ -1,0 +1,54 @@
+"""Findings of the access matrix: who reaches rows now that should be hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.analyse.quantity import count, seconds
+from bench.model.finding import Finding
+from bench.model.run import Run
+
+COSTLY_S = 0.1
+COSTLY_RATIO = 10.0
+
+
+def access_findings(run: Run) -> Iterator[Finding]:
+    """``access-opened`` for each relation with an opened cell, ``policy-cost`` where a policy slows reads."""
+    opened = [cell for cell in run.proofs.access if cell.opened is not None]
+    for relation in dict.fromkeys(cell.relation for cell in opened):
+        cells = [cell for cell in opened if cell.relation == relation]
+        first = max(cells, key=lambda cell: (cell.after.rows or 0) if cell.after else 0)
+        rows = (first.after.rows or 0) if first.after else 0
+        others = sorted({f"{cell.actor} {cell.op}" for cell in cells})
+        yield Finding(
+            "access-opened",
+            "error",
+            None,
+            None,
+            relation,
+            f"{first.actor} reaches {count(rows)} of {count(first.of)} rows of {relation} by {first.op}: "
+            f"{first.opened} (opened: {', '.join(others)})",
+            {
+                "cells": [
+                    {"actor": cell.actor, "op": cell.op, "whose": cell.whose, "rows": cell.after.rows}
+                    for cell in cells
+                    if cell.after
+                ]
+            },
+            "Let the view run with the rights of who reads it (security_invoker, 15 and newer), enable row "
+            "security with policies before the first grant, and grant no more than is used.",
+        )
+    for cost in run.proofs.policy_costs:
+        if cost.with_s > COSTLY_S and cost.with_s > COSTLY_RATIO * cost.without_s:
+            yield Finding(
+                "policy-cost",
+                "info",
+                None,
+                None,
+                cost.relation,
+                f"counting {cost.relation} takes {seconds(cost.with_s)} under its policies as {cost.actor}, "
+                f"{seconds(cost.without_s)} without them (medians, n={cost.n})",
+                {"with_s": cost.with_s, "without_s": cost.without_s, "n": cost.n},
+                "Write auth.uid() as (SELECT auth.uid()), so that it is computed once, and index what the "
+                "policy compares.",
+            )

@@ -1,0 +1,220 @@
+"""The access matrix: every command on every table and view, tried as every actor, before and after."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from bench.model.proof import AccessCell, PolicyCost, Reach
+from bench.pg.catalog import load_query
+from bench.pg.server import Server
+from bench.run.prove.actors import USERS, Actor, acting, find_actors
+
+Whose = Literal["owner's", "strangers'", "all"]
+INTENDED = frozenset({"admin", "service_role"})
+"""Actors who may reach every row."""
+COUNTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    relation: str
+    schema: str
+    name: str
+    is_table: bool
+    row_security: bool
+    definition: str | None
+    owner_column: str | None
+    protected_parents: list[str]
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.name)
+
+
+Tried = dict[tuple[str, str, str, Whose], AccessCell]
+
+
+def access_matrix(
+    server: Server, before: str, after: str
+) -> tuple[tuple[AccessCell, ...], tuple[PolicyCost, ...]]:
+    """Try everything on both databases; nothing where the platform's roles do not exist."""
+    with server.connect(before) as old, server.connect(after) as new:
+        actors = find_actors(old)
+        known, found = _try_all(old, actors), _try_all(new, actors)
+        cells = []
+        for key, cell in found.items():
+            was = known.get(key)
+            joined = replace(cell, before=was.after if was else None)
+            if was is not None and was.opened is not None:
+                joined = replace(joined, opened=None)  # the suite has not opened what was open
+            cells.append(_judge(joined, existed=any(each[1] == cell.relation for each in known)))
+        costs = tuple(_policy_costs(new, actors))
+    return tuple(cells), costs
+
+
+def _judge(cell: AccessCell, *, existed: bool) -> AccessCell:
+    """Opened: rows of somebody else are reached now that were not, or that policies hide elsewhere."""
+    reached = cell.after is not None and bool(cell.after.rows)
+    if cell.opened is not None or not reached or cell.actor in INTENDED:
+        return cell
+    theirs = cell.actor != "owner" or cell.whose != "owner's"
+    if existed and cell.before is not None and not cell.before.rows and theirs:
+        return replace(cell, opened="not reached before")
+    if not existed and cell.actor == "anon":
+        return replace(cell, opened="anonymous users reach it")
+    return cell
+
+
+def _try_all(conn: psycopg.Connection[Any], actors: Sequence[Actor]) -> Tried:
+    tried: Tried = {}
+    with conn.cursor(row_factory=class_row(Target)) as cursor:
+        targets = cursor.execute(
+            load_query("access_targets", conn.info.server_version), {"users": USERS}
+        ).fetchall()
+    for target in targets:
+        for cell in _try_target(conn, target, actors):
+            tried[cell.actor, cell.relation, cell.op, cell.whose] = cell
+    return tried
+
+
+def _try_target(
+    conn: psycopg.Connection[Any], target: Target, actors: Sequence[Actor]
+) -> Iterator[AccessCell]:
+    for whose, condition in _parts(target, actors):
+        of = _count(conn, target, condition).rows or 0
+        for actor in actors:
+            with acting(conn, actor):
+                seen = _count(conn, target, condition)
+            cell = AccessCell(actor.name, target.relation, "SELECT", whose, of, None, seen)
+            if actor.name not in INTENDED and seen.rows:
+                cell = replace(cell, opened=_hidden_elsewhere(conn, target, actor, seen.rows))
+            yield cell
+            if target.is_table and of:
+                for op in ("INSERT", "UPDATE", "DELETE"):
+                    reach = _change(conn, target, actor, op, condition)
+                    yield AccessCell(actor.name, target.relation, op, whose, of, None, reach)
+
+
+def _parts(target: Target, actors: Sequence[Actor]) -> list[tuple[Whose, sql.Composable]]:
+    """The owner's rows, and those of nobody who tries; a row of one of the actors would prove nothing."""
+    users = {each.name: each.user for each in actors if each.user is not None}
+    if target.owner_column is None or "owner" not in users:
+        return [("all", sql.SQL("true"))]
+    column = sql.Identifier(target.owner_column)
+    mine = sql.SQL("{} = {}").format(column, sql.Literal(users["owner"]))
+    nobodys = sql.SQL("{} <> ALL ({}::uuid[])").format(column, sql.Literal(list(users.values())))
+    return [("owner's", mine), ("strangers'", nobodys)]
+
+
+def _count(conn: psycopg.Connection[Any], target: Target, condition: sql.Composable) -> Reach:
+    query = sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(target.identifier, condition)
+    return _reach(conn, query)
+
+
+def _reach(conn: psycopg.Connection[Any], query: sql.Composed) -> Reach:
+    try:
+        with conn.transaction():
+            row = conn.execute(query).fetchone()
+    except psycopg.Error as error:
+        return Reach(None, error.sqlstate)
+    return Reach(row[0] if row else None)
+
+
+def _hidden_elsewhere(conn: psycopg.Connection[Any], target: Target, actor: Actor, seen: int) -> str | None:
+    """Why rows that the actor sees here should be hidden: policies hide them where they come from."""
+    if target.definition is not None:
+        query = sql.SQL("SELECT count(*) FROM ({}) AS v").format(sql.SQL(target.definition))
+        with acting(conn, actor):
+            own, whole = _reach(conn, query), _reach(conn, _all(target))
+        if own.sqlstate == "42501":
+            return "its query is refused to the actor itself"
+        if own.rows is not None and (whole.rows or 0) > own.rows:
+            return f"its query gives the actor itself {own.rows} rows"
+        return None
+    if not target.protected_parents:
+        return None
+    hidden = sql.SQL(" AND ").join(
+        sql.SQL("NOT EXISTS (SELECT FROM {} WHERE {})").format(sql.SQL(parent), sql.SQL(match))
+        for match, parent in (each.split("\t") for each in target.protected_parents)
+    )
+    with acting(conn, actor):
+        query = sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(target.identifier, hidden)
+        orphans = _reach(conn, query)
+    if target.row_security or not orphans.rows:
+        return None
+    return f"{orphans.rows} of its rows belong to rows that policies hide from the actor"
+
+
+def _all(target: Target) -> sql.Composed:
+    return sql.SQL("SELECT count(*) FROM {}").format(target.identifier)
+
+
+def _change(
+    conn: psycopg.Connection[Any], target: Target, actor: Actor, op: str, condition: sql.Composable
+) -> Reach:
+    """Change one row, or insert a copy of it. What only a constraint stops, access allowed."""
+    row = conn.execute(
+        sql.SQL("SELECT ctid::text, to_json(t)::text FROM {} AS t WHERE {} LIMIT 1").format(
+            target.identifier, condition
+        )
+    ).fetchone()
+    columns = conn.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
+        "AND attgenerated = '' ORDER BY attnum",
+        [target.relation],
+    ).fetchall()
+    assert row is not None
+    names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
+    if op == "INSERT":
+        statement = sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_record(NULL::{0}, {2})")
+        query = statement.format(target.identifier, names, sql.Literal(row[1]))
+    elif op == "UPDATE":
+        last = sql.Identifier(columns[-1][0])
+        query = sql.SQL("UPDATE {0} SET {1} = {1} WHERE ctid = {2}").format(
+            target.identifier, last, sql.Literal(row[0])
+        )
+    else:
+        query = sql.SQL("DELETE FROM {} WHERE ctid = {}").format(target.identifier, sql.Literal(row[0]))
+    try:
+        with acting(conn, actor):
+            return Reach(conn.execute(query).rowcount)
+    except psycopg.Error as error:
+        constrained = (error.sqlstate or "").startswith("23")
+        return Reach(1) if constrained else Reach(None, error.sqlstate)
+
+
+def _policy_costs(conn: psycopg.Connection[Any], actors: Sequence[Actor]) -> Iterator[PolicyCost]:
+    """Count each table under row security as a user and as the migrating role."""
+    user = next((each for each in actors if each.name == "other user"), None)
+    if user is None:
+        return
+    with conn.cursor(row_factory=class_row(Target)) as cursor:
+        targets = cursor.execute(
+            load_query("access_targets", conn.info.server_version), {"users": USERS}
+        ).fetchall()
+    for target in targets:
+        if not target.row_security:
+            continue
+        try:
+            with acting(conn, user):
+                slow = _timed(conn, target)
+        except psycopg.Error:
+            continue
+        yield PolicyCost(target.relation, user.name, COUNTS, slow, _timed(conn, target))
+
+
+def _timed(conn: psycopg.Connection[Any], target: Target) -> float:
+    times = []
+    for _ in range(COUNTS + 1):
+        begin = time.perf_counter()
+        conn.execute(_all(target))
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[1:])
