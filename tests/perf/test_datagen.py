@@ -1,0 +1,252 @@
+"""How near the generator comes to COPY of ready files, all figures in one run, as ratios.
+
+``make perf`` takes BENCH_PERF_SCALE (0.3 unless given; 10 is 8 million rows) and three rounds; the ordinary
+test run shows on a few rows that every way works.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faker import Faker
+from psycopg import sql
+
+from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.server import Server, ServerSpec, open_server
+from datagen.blocks import Shard, binary_block, blocks, warm_up
+from datagen.catalog import Key, qualified, read_keys
+from datagen.encode import HEADER, TRAILER
+from datagen.executors import threads
+from datagen.keys import drop_keys, foreign_key_statements, index_jobs, validation_jobs
+from datagen.ledger import create_ledger
+from datagen.load import load
+from datagen.parallel import Connection, connect, run_jobs
+from datagen.spec import Plan, make_plan
+from datagen.tables import TABLES
+
+BASE = Path(__file__).parents[2] / "migrations" / "crm" / "base.sql"
+ROUNDS = 3
+STREAMS = 2
+SHARDS = 12
+CONTACTS = "public.contacts"
+FAKER_ROWS = 2000
+INSERT_CONTACT = """
+INSERT INTO public.contacts (email, first_name, last_name, company, phone, title, linkedin_url, is_primary)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+Files = dict[str, list[tuple[Shard, Path]]]
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Server]:
+    """A server with the settings of a measured run: fsync on."""
+    with open_server(ServerSpec("embedded")) as server:
+        yield server
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Where the server, another user, reads files."""
+    path = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="bench_perf_"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@contextmanager
+def tables(server: Server) -> Iterator[tuple[str, Connection, list[Key]]]:
+    """The CRM's tables, empty and without keys, as a dump's pre-data section makes them."""
+    name = new_name("perf")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("SET client_min_messages = error")
+            conn.execute(BASE.read_bytes())
+        with connect(server.conninfo(name)) as conn:
+            keys = read_keys(conn, list(TABLES))
+            drop_keys(conn, keys, ())
+            conn.execute("CHECKPOINT")
+            yield server.conninfo(name), conn, keys
+    finally:
+        drop_database(server, name)
+
+
+def ready_files(plan: Plan, directory: Path) -> Files:
+    """Every table in COPY's binary format, in as many shards as the streams need to end together."""
+    warm_up(plan)
+    files: Files = defaultdict(list)
+    for table, rows in plan.rows.items():
+        size = max(-(-rows // SHARDS), 8192)
+        for first in range(0, rows, size):
+            shard = Shard(table, first, min(size, rows - first))
+            path = directory / f"{table}.{first}"
+            with path.open("wb") as file:
+                file.write(HEADER)
+                file.writelines(binary_block(block) for block in blocks(plan, shard))
+                file.write(TRAILER)
+            files[table].append((shard, path))
+    return files
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def copy_files(conninfo: str, streams: int, files: Sequence[tuple[Shard, Path]]) -> None:
+    """The limit: the server reads the files itself."""
+
+    def copy(conn: Connection, job: tuple[Shard, Path], _: object) -> None:
+        shard, path = job
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in TABLES[shard.table].columns)
+        statement = sql.SQL("COPY {} ({}) FROM {} (FORMAT binary)")
+        conn.execute(statement.format(qualified(shard.table), names, sql.Literal(str(path))))
+
+    run_jobs(conninfo, streams, files, copy)
+
+
+def run_all(conninfo: str, jobs: Sequence[Any]) -> None:
+    def execute(conn: Connection, job: Any, _: object) -> None:
+        for statement in job[1]:
+            conn.execute(statement)
+
+    run_jobs(conninfo, STREAMS, jobs, execute)
+
+
+def reference(server: Server, files: Files) -> float:
+    """Seconds for COPY of ready files, keys, foreign keys and ANALYZE; creating the tables is not counted."""
+    by_size = sorted((each for group in files.values() for each in group), key=lambda f: -f[1].stat().st_size)
+    with tables(server) as (conninfo, conn, keys):
+
+        def everything() -> None:
+            copy_files(conninfo, STREAMS, by_size)
+            run_all(conninfo, index_jobs(keys))
+            for statement in foreign_key_statements(keys):
+                conn.execute(statement)
+            run_all(conninfo, validation_jobs(keys))
+            run_all(conninfo, [("", [sql.SQL("ANALYZE {}").format(qualified(name))]) for name in TABLES])
+
+        return seconds(everything)
+
+
+def full_load(server: Server, plan: Plan) -> float:
+    """Seconds of the whole load, dropping the keys included."""
+    name = new_name("perf")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("SET client_min_messages = error")
+            conn.execute(BASE.read_bytes())
+            conn.execute("CHECKPOINT")
+        return seconds(lambda: load(server.conninfo(name), plan, workers=STREAMS))
+    finally:
+        drop_database(server, name)
+
+
+def contacts_copied(server: Server, streams: int, files: Files) -> float:
+    with tables(server) as (conninfo, _, _keys):
+        return seconds(lambda: copy_files(conninfo, streams, files[CONTACTS]))
+
+
+def contacts_generated(server: Server, streams: int, plan: Plan, files: Files) -> float:
+    with tables(server) as (conninfo, conn, keys):
+        with conn.transaction():
+            create_ledger(conn, plan, keys, ())
+        shards = [shard for shard, _ in files[CONTACTS]]
+        return seconds(lambda: threads(streams)(conninfo, plan, shards, lambda rows, size: None))
+
+
+def by_faker(server: Server) -> float:
+    """Seconds per contact made by Faker and sent by executemany."""
+    faker = Faker("en_US")
+    faker.seed_instance(1)
+
+    def row(number: int) -> tuple[object, ...]:
+        email = f"{number}{faker.email()}"
+        person = (faker.first_name(), faker.last_name(), faker.company(), faker.phone_number(), faker.job())
+        return (email, *person, faker.url(), faker.boolean())
+
+    with tables(server) as (_, conn, _keys), conn.cursor() as cursor:
+        defaults = "ALTER TABLE public.contacts ALTER id SET DEFAULT gen_random_uuid()"
+        conn.execute(defaults)
+        took = seconds(lambda: cursor.executemany(INSERT_CONTACT, map(row, range(FAKER_ROWS))))
+    return took / FAKER_ROWS
+
+
+def peak_bytes(server: Server, scale: float) -> int:
+    """Largest resident memory of a loading process with one stream."""
+    name = new_name("perf")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("SET client_min_messages = error")
+            conn.execute(BASE.read_bytes())
+        command = [
+            sys.executable,
+            "-m",
+            "datagen",
+            "load",
+            server.conninfo(name),
+            "--workers",
+            "1",
+            "--quiet",
+        ]
+        process = subprocess.Popen([*command, "--scale", str(scale)])
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss * 1024
+    finally:
+        drop_database(server, name)
+
+
+def test_ratios_to_copy(
+    benchmark: Any, request: pytest.FixtureRequest, durable: Server, directory: Path
+) -> None:
+    measured = request.config.getoption("benchmark_enable")
+    scale = float(os.environ.get("BENCH_PERF_SCALE", "0.3")) if measured else 0.01
+    contacts = {"contacts": int(1_000_000 * scale)}
+    plan = make_plan(scale=scale)
+    (directory / "all").mkdir()
+    (directory / "contacts").mkdir()
+    files = ready_files(plan, directory / "all")
+    more = make_plan(scale=0.01, rows=contacts)
+    many = ready_files(more, directory / "contacts")
+    taken: dict[str, list[float]] = defaultdict(list)
+
+    def round_of_all() -> None:
+        full, ready = full_load(durable, plan), reference(durable, files)
+        taken["full_load_over_ready_files"].append(full / ready)
+        for streams in (1, STREAMS):
+            copied = contacts_copied(durable, streams, many)
+            generated = contacts_generated(durable, streams, more, many)
+            taken[f"rate_{streams}_streams_over_copy"].append(copied / generated)
+        rows = more.rows[CONTACTS]
+        taken["times_faster_than_faker"].append(by_faker(durable) / (generated / rows))
+
+    benchmark.pedantic(round_of_all, rounds=ROUNDS, iterations=1)
+    assert all(len(values) in (1, ROUNDS) for values in taken.values())
+    benchmark.extra_info.update(
+        scale=scale,
+        rows=plan.total_rows,
+        n=len(taken["full_load_over_ready_files"]),
+        peak_memory_mb=round(peak_bytes(durable, scale) / 1e6),
+        **{
+            name: [round(f(values), 3) for f in (statistics.median, min, max)]
+            for name, values in taken.items()
+        },
+    )
+    print(benchmark.extra_info)
