@@ -14,6 +14,7 @@ examples:
   datagen load postgresql://localhost/crm --scale 1
   datagen load postgresql://localhost/crm --rows deals=5M --rows contacts=1M --dirt 0
   datagen load postgresql://db/crm --scale 100 --dask tcp://scheduler:8786
+  datagen load postgresql://localhost/ --schema-of shop --rows orders=100k --columns shop.toml
   datagen write out --scale 0.1 --format csv
   datagen plan --scale 100
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can meet go to stderr in one sentence and a hint."""
     args = _parser().parse_args(argv)
     try:
+        if args.command == "load" and args.schema_of is not None:
+            return _fill(args)
         plan = make_plan(scale=args.scale, rows=parse_rows(args.rows), seed=args.seed, dirt=args.dirt)
         return _run(args, plan)
     except BenchError as error:
@@ -60,6 +63,18 @@ def _run(args: argparse.Namespace, plan: Plan) -> int:
             )
         case _:
             return commands.plan_command(plan, json_to=args.json)
+
+
+def _fill(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from datagen import commands
+
+    columns = Path(args.columns) if args.columns is not None else None
+    rows = parse_rows(args.rows)
+    return commands.fill_command(
+        args.dsn, args.schema_of, rows, columns, seed=args.seed, json_to=args.json, quiet=args.quiet
+    )
 
 
 def parse_rows(texts: Sequence[str]) -> dict[str, int]:
@@ -122,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--dask", metavar="ADDRESS", help="generate on a Dask cluster that runs, such as tcp://host:8786"
     )
+    load.add_argument(
+        "--schema-of", metavar="DATABASE",
+        help="fill the empty tables of this database on the server, whatever its schema: 1,000 rows "
+        "each, or as --rows says",
+    )  # fmt: skip
+    load.add_argument("--columns", metavar="FILE", help="TOML: rows by table, values by column")
     write = commands.add_parser(
         "write", parents=[shared], help="write files and a psql script that loads them"
     )

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +44,44 @@ def load_command(
     with progress_display(quiet) as show:
         result = load(dsn, plan, workers=workers, progress=show, executor=executor)
     _deliver(_as_json(result), json_to, quiet, lambda: _show_load(result))
+    return 0
+
+
+def fill_command(
+    dsn: str,
+    database: str,
+    rows: dict[str, int],
+    columns: Path | None,
+    *,
+    seed: int,
+    json_to: str | None,
+    quiet: bool,
+) -> int:
+    """``datagen load --schema-of``."""
+    from datagen.anyschema.load import fill, read_overrides
+
+    from_file, overrides = read_overrides(columns) if columns is not None else ({}, {})
+    try:
+        conninfo = make_conninfo(dsn, dbname=database)
+    except psycopg.ProgrammingError as error:
+        raise UsageError(
+            "the DSN cannot be read", "for example postgresql://user@host:5432/database"
+        ) from error
+    with progress_display(quiet) as show:
+        result = fill(
+            conninfo, rows=from_file | rows, columns=overrides, seed=seed, progress=show,
+            say=lambda text: None if quiet else print(text, file=sys.stderr),
+        )  # fmt: skip
+    tables = [dict(zip(("name", "rows", "bytes"), table, strict=True)) for table in result.tables]
+
+    def summarise() -> None:
+        _table(
+            ("table", "rows", "on disk"),
+            [(name, f"{rows:,}", _megabytes(size)) for name, rows, size in result.tables],
+        )
+        print(f"{sum(rows for _, rows, _ in result.tables):,} rows in {result.load_s:.1f} s")
+
+    _deliver(asdict(result) | {"tables": tables}, json_to, quiet, summarise)
     return 0
 
 

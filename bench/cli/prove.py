@@ -82,7 +82,7 @@ def prove(
     from bench.cli.run import conclude, present, repeat_options, require_data
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
-    from bench.run.prepare import DataOptions
+    from bench.run.dataoptions import DataOptions
     from bench.run.progress import Said
     from bench.run.prove.session import ProofOptions
     from bench.run.prove.session import prove as run_proofs

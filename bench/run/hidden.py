@@ -23,8 +23,8 @@ from bench.observe.explained import text_key
 from bench.observe.growth import growth
 from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
 from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
 from bench.run.execute import describe_error, execute
-from bench.run.prepare import DataOptions
 from bench.run.progress import Progress, Step
 
 Place = tuple[str, int]

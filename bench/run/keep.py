@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
-from bench.model.run import Dataset
+from bench.model.run import Dataset, Note
 from bench.pg.backup import back_up
 from bench.pg.catalog import load_query
 from bench.pg.datacache import CacheError, CopyFiles, budget_bytes, put
@@ -27,6 +27,8 @@ class Template:
 
     dbname: str
     dataset: Dataset
+    notes: tuple[Note, ...] = ()
+    """What a reader of the run should know of its data."""
     unkeepable: str | None = None
     """Why it cannot be kept for later runs."""
 
@@ -59,7 +61,8 @@ def keep_template(
         return built
     name = kept_name(key, server)
     try:
-        keep(conn, built.dbname, name, {"suite": suite, "dataset": msgspec.to_builtins(built.dataset)})
+        about = {"suite": suite, "dataset": built.dataset, "notes": built.notes}
+        keep(conn, built.dbname, name, msgspec.to_builtins(about))
         share(conn, name)
         if own_directory:
             _keep_directory(server, conn, built.dataset, suite, progress)

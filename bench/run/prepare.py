@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,30 +14,17 @@ from psycopg.rows import TupleRow, class_row
 from bench.errors import UsageError
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
-from bench.model.run import Dataset, TableKey, TableSize
+from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, seal_template
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
 from bench.run.execute import describe_error, execute, psql_variables
+from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Step
 from bench.run.templates import template_key
-
-
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """What to fill the base schema with."""
-
-    scale: float = 1.0
-    rows: Mapping[str, int] = field(default_factory=dict)
-    """Table → rows, over the scale's."""
-    seed: int = 1
-    dirt: float | None = None
-    """Share of dirty rows, 0 to 1; None for the generator's default."""
-    workers: int | None = None
-    cache: bool = False
-    """Take the template from the cache where it is, and keep it there."""
 
 
 @contextmanager
@@ -57,7 +44,8 @@ def template(server: Server, suite: Suite, options: DataOptions, progress: Progr
             mark_used(conn, kept)
             dataset = msgspec.convert(kept.about["dataset"], Dataset)
             progress(Step(f"template from the cache, {_rows(dataset):,} rows"))
-            yield Template(name, replace(dataset, from_template=True))
+            notes = msgspec.convert(kept.about["notes"], tuple[Note, ...])
+            yield Template(name, replace(dataset, from_template=True), notes)
             return
         with _built(server, suite, options, progress) as built:
             yield keep_template(server, conn, built, key, suite.name, progress)
@@ -76,7 +64,9 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
         if suite.base is not None:
             progress(Step(f"base schema from {suite.base}"))
             apply_file(server, dbname, suite.base)
-        dataset = _load(server, dbname, suite.data, options, progress) if suite.data else None
+        dataset, notes = _load(server, dbname, suite.data, options, progress) if suite.data else None, ()
+        if options.fill:
+            dataset, notes = fill_tables(server, dbname, options, progress)
         with server.connect(dbname, application_name="pgrehearse base") as conn:
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
@@ -84,7 +74,7 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
             dataset = replace(dataset or _filled_by_base(conn), keys=_keys(conn))
             unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
-        yield Template(dbname, dataset, unkeepable)
+        yield Template(dbname, dataset, notes, unkeepable)
     finally:
         drop_database(server, dbname)
 

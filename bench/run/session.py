@@ -21,6 +21,7 @@ from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
+from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, now
 from bench.run.execute import psql_variables
 from bench.run.guard import refuse_server_wide
@@ -40,7 +41,7 @@ from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
 from bench.run.loading import load_clones
 from bench.run.measured import not_reached
-from bench.run.prepare import DataOptions, template
+from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.trace import trace_in
 from bench.run.waits import WAITS, put_blocks
@@ -177,8 +178,7 @@ class Rehearsal:
             template(self.server, self.suite, self.options.data, self.progress) as prepared,
         ):
             self.draft.update(dataset=prepared.dataset)
-            if prepared.dataset.from_template:
-                self.draft.note(CACHED)
+            self.draft.note(*prepared.notes, *((CACHED,) if prepared.dataset.from_template else ()))
             repeats = self.options.repeats
             for index in range(repeats):
                 self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))

@@ -15,7 +15,7 @@ from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 
 if TYPE_CHECKING:
-    from bench.run.prepare import DataOptions
+    from bench.run.dataoptions import DataOptions
 
 FORMAT = 1
 """Raised when templates are made otherwise than before from the same parts."""
@@ -33,7 +33,11 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
         parts["base"] = _base_sha256(suite.base)
     except UsageError:
         return None
-    if suite.data is not None:
+    if options.fill:
+        columns = options.columns.read_bytes().hex() if options.columns is not None else None
+        parts["fill"] = [_source_sha256(), metadata.version("faker"), columns]
+        parts["options"] = [sorted(options.rows.items()), options.seed]
+    elif suite.data is not None:
         parts |= {
             "data": suite.data,
             "generator": [datagen.GENERATOR_VERSION, _source_sha256(), metadata.version("faker")],

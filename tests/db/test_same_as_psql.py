@@ -18,7 +18,8 @@ from bench.pg.embedded import embedded_installation
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
-from bench.run.prepare import DataOptions, template
+from bench.run.dataoptions import DataOptions
+from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.watch import watch
 

@@ -211,3 +211,25 @@ def test_without_superuser_the_run_goes_on_and_says_what_it_could_not_measure(
     assert not any(
         PASSWORD.encode() in text for text in [*written, done.stdout.encode(), done.stderr.encode()]
     )
+
+
+def test_a_suite_without_data_is_filled_on_request(project: Path) -> None:
+    done = bench(
+        *(
+            "run",
+            "migrations",
+            "--base",
+            "schema.sql",
+            "--server",
+            "embedded",
+            "--repeats",
+            "1",
+            "--no-probe",
+        ),
+        *("--fill", "--rows", "accounts=2k", "--quiet", "--json", "-"),
+        cwd=project,
+    )
+    assert done.returncode == 0, done.stderr
+    dataset = json.loads(done.stdout)["dataset"]
+    assert [(table["name"], table["rows"]) for table in dataset["tables"]] == [("public.accounts", 2000)]
+    assert dataset["generator_version"] is not None

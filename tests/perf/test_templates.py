@@ -12,7 +12,8 @@ import pytest
 from bench.migrate.suite import find_suite
 from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.server import ServerSpec, open_server
-from bench.run.prepare import DataOptions, template
+from bench.run.dataoptions import DataOptions
+from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.templates import template_key
 

@@ -12,9 +12,10 @@ from bench.model.run import Note, Proofs, Run
 from bench.pg.durability import fsync
 from bench.pg.server import Server
 from bench.run.clones import own_roles
+from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save
 from bench.run.keep import Template
-from bench.run.prepare import DataOptions, template
+from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice

@@ -1,0 +1,26 @@
+"""What the template is to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """What to fill the base schema with."""
+
+    scale: float = 1.0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Table → rows, over the scale's."""
+    seed: int = 1
+    dirt: float | None = None
+    """Share of dirty rows, 0 to 1; None for the generator's default."""
+    workers: int | None = None
+    fill: bool = False
+    """Fill the empty tables of a suite that has no generated data, whatever they are."""
+    columns: Path | None = None
+    """TOML file with rows by table and values by column, for ``fill``."""
+    cache: bool = False
+    """Take the template from the cache where it is, and keep it there."""

@@ -1,0 +1,37 @@
+"""A suite's own tables filled by what their schema demands."""
+
+from __future__ import annotations
+
+from bench.model.run import Dataset, Note, TableSize
+from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
+from bench.run.progress import Loading, Progress, Said, Step
+
+
+def fill_tables(
+    server: Server, dbname: str, options: DataOptions, progress: Progress
+) -> tuple[Dataset, tuple[Note, ...]]:
+    """Fill the empty tables of a database, and say what could not be as asked, by column."""
+    from datagen import GENERATOR_VERSION
+    from datagen.anyschema.load import fill, read_overrides
+
+    rows, columns = read_overrides(options.columns) if options.columns is not None else ({}, {})
+    progress(Step(f"rows for every empty table, seed {options.seed}"))
+    filled = fill(
+        server.conninfo(dbname),
+        rows=rows | dict(options.rows),
+        columns=columns,
+        seed=options.seed,
+        say=lambda text: progress(Said(text)),
+        progress=lambda done: progress(Loading(done.phase, done.done, done.total)),
+    )
+    dataset = Dataset(
+        seed=filled.seed,
+        scale=None,
+        generator_version=GENERATOR_VERSION,
+        load_s=filled.load_s,
+        from_template=False,
+        tables=tuple(TableSize(*table) for table in filled.tables),
+    )
+    notes = [Note("data", "Filled by what the schema demands: no table or column is as in production.")]
+    return dataset, (*notes, *(Note("data", text) for text in filled.notes))
