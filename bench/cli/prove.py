@@ -78,8 +78,9 @@ def prove(
     from contextlib import suppress
     from datetime import UTC, datetime
 
+    from bench.cli.data import require_data
     from bench.cli.live import live
-    from bench.cli.run import conclude, present, repeat_options, require_data
+    from bench.cli.run import conclude, present, repeat_options
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
     from bench.run.dataoptions import DataOptions

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.data import add_source_options, data_options
 from bench.cli.load import add_load_options, load_options
 from bench.cli.options import (
     add_data_options,
@@ -18,7 +19,6 @@ from bench.cli.options import (
     require_writable,
     write_json,
 )
-from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
@@ -35,6 +35,7 @@ examples:
   bench run                                          the CRM suite at scale 1
   bench run crm_as_reviewed --scale 0.05             another suite, 5 k deals
   bench run db/migrations --base schema.sql          your own migrations, on an empty schema
+  bench run db/migrations --base schema.sql --fill --rows orders=100k
   bench run crm --server cluster --repeats 5
   bench run crm --rate 200 --connections 20          the application's traffic, in requests per second
   bench run db/migrations --base schema.sql --workload pgbench:orders.sql@3 --workload pgbench:search.sql
@@ -78,11 +79,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="do not cost views, functions and queries, nor look inside statements",
     )
-    parser.add_argument(
-        "--no-cache",
-        action="store_true",
-        help="load the data again, and do not keep them (see bench templates)",
-    )
+    add_source_options(parser)
     add_load_options(parser)
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
@@ -108,6 +105,8 @@ def run(
     probe: bool,
     no_explain: bool,
     no_cache: bool,
+    fill: bool,
+    columns: Path | None,
     against: str | None,
     out: Path | None,
     scale: float,
@@ -128,18 +127,17 @@ def run(
 
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
-    from bench.run.prepare import DataOptions
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
 
     found = find_suite(suite, base=base)
-    require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
+    data = data_options(
+        found, scale=scale, rows=rows, seed=seed, dirt=dirt, workers=workers,
+        no_cache=no_cache, fill=fill, columns=columns,
+    )  # fmt: skip
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    data = DataOptions(
-        scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers, cache=not no_cache
-    )
     spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
     run_id = new_run_id(found.name, datetime.now(UTC))
     options = RunOptions(
@@ -210,17 +208,6 @@ def _against(
     failed = present(concluded, out, None)
     worse = present_comparison(compare(record(base), record(head), paired=True, final=True), "console", json)
     return failed or worse
-
-
-def require_data(
-    found: Suite, suite: str, *, scale: float, rows: Sequence[tuple[str, int]], dirt: float | None
-) -> None:
-    """Raise UsageError for options about generated data where the suite has none."""
-    if found.data is None and (scale != 1.0 or rows or dirt is not None):
-        raise UsageError(
-            f"{suite} has no generated data, so --scale, --rows and --dirt have no effect",
-            hint="fill the tables in its base file; generated data are for the CRM's tables alone",
-        )
 
 
 def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:

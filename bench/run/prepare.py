@@ -64,9 +64,7 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
         if suite.base is not None:
             progress(Step(f"base schema from {suite.base}"))
             apply_file(server, dbname, suite.base)
-        dataset, notes = _load(server, dbname, suite.data, options, progress) if suite.data else None, ()
-        if options.fill:
-            dataset, notes = fill_tables(server, dbname, options, progress)
+        dataset, notes = _filled(server, dbname, suite, options, progress)
         with server.connect(dbname, application_name="pgrehearse base") as conn:
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
@@ -77,6 +75,14 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
         yield Template(dbname, dataset, notes, unkeepable)
     finally:
         drop_database(server, dbname)
+
+
+def _filled(
+    server: Server, dbname: str, suite: Suite, options: DataOptions, progress: Progress
+) -> tuple[Dataset | None, tuple[Note, ...]]:
+    if options.fill:
+        return fill_tables(server, dbname, options, progress)
+    return (_load(server, dbname, suite.data, options, progress) if suite.data else None), ()
 
 
 def apply_file(server: Server, dbname: str, path: Path) -> None:

@@ -132,8 +132,10 @@ def test_a_file_chooses_rows_and_values(
         fill(server.conninfo(database), columns={"public.x.y": Override()})
 
 
-TYPES = ("int", "bigint", "smallint", "text", "varchar(9)", "char(3)", "numeric(6,2)", "date", "timestamptz", "boolean",
-         "uuid", "jsonb", "text[]", "mood", "positive", "inet", "interval", "bytea", "int4range")  # fmt: skip
+TYPES = (
+    "int", "bigint", "smallint", "text", "varchar(9)", "char(3)", "numeric(6,2)", "date", "timestamptz",
+    "boolean", "uuid", "jsonb", "text[]", "mood", "positive", "inet", "interval", "bytea", "int4range",
+)  # fmt: skip
 
 
 @st.composite
