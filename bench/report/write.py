@@ -1,4 +1,7 @@
-"""The report on disk: report.html, report.md and figures/, each file replaced in one step."""
+"""The report on disk: report.html, report.md, figures/, and after proofs validation.md.
+
+Each file is replaced in one step.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from pathlib import Path
 
 from bench.analyse.summary import summarise
 from bench.errors import UsageError
-from bench.model.run import Run
+from bench.model.run import Proofs, Run
 from bench.report.figures import Picture, draw_figures
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
+from bench.report.validation import render_validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ def write_report(run: Run, directory: Path, *, figures: bool = True) -> ReportPa
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures") if figures else ()
     _replace(markdown, render_markdown(run).encode())
+    if run.proofs != Proofs():
+        _replace(directory / "validation.md", render_validation(run).encode())
     _replace(html, render_html(run, summary, pictures).encode())
     return ReportPaths(html, markdown, drawn)
 

@@ -1,0 +1,215 @@
+"""``validation.md``: the sections of a desk review of migrations, each filled by what a proof measured.
+
+What was not measured says so; nothing is judged from the text of a file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from bench.analyse.findings import find_dangers
+from bench.analyse.summary import MigrationSummary, RunSummary, summarise
+from bench.analyse.verdict import judge
+from bench.model.finding import Finding
+from bench.model.proof import CrashPoint, RollbackProof
+from bench.model.run import Proofs, Run
+from bench.report.format import count, seconds, spread_seconds
+from bench.report.markup import bullets, code, plain, table
+
+NOT_MEASURED = "not measured"
+STATUS = {"ready": "🟢 READY", "conditional": "🟡 CONDITIONAL", "not_ready": "🔴 NOT READY"}
+SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
+RISKS = (
+    ("Data loss", ("rollback-incomplete", "truncated", "fails-on-data")),
+    ("Downtime", ("blocks-reads", "blocks-writes", "rewrite", "scan-under-lock", "held-across")),
+    ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success")),
+    ("Performance", ("growth", "row-locks", "policy-cost")),
+    ("Security", ("access-opened",)),
+    ("Data integrity", ("not-idempotent", "fails-on-data")),
+)
+
+
+def render_validation(run: Run) -> str:
+    """The whole document of a run with proofs; ends with a newline."""
+    summary, verdict = summarise(run), run.verdict or judge(run)
+    findings = [each for each in run.findings or find_dangers(run) if each.accepted is None]
+    parts = [
+        f"# Validation of {plain(summary.suite)}",
+        f"**Status**: {STATUS[verdict.status]}. {plain(verdict.sentence)}",
+        f"Measured in run {code(run.run_id)} on PostgreSQL {plain(run.environment.server.version)}, "
+        f"{_rows(run)}.",
+        "## Executive summary",
+        _overview(run, summary),
+        "### Conditions",
+        bullets(map(plain, verdict.conditions)) if verdict.conditions else "None.",
+        "## Migration by migration",
+        *(part for each in summary.migrations for part in _migration(each, run, findings)),
+        "## Security",
+        *_security(run, findings),
+        "## Not measured by this run",
+        bullets(_unmeasured(run)),
+        "## Risk assessment",
+        table(("Risk", "Level", "Evidence"), _risks(run, findings)),
+        "## Recommended actions",
+        bullets(_actions(findings)) if _has_actions(findings) else "None.",
+        "## Conclusion",
+        f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(run: Run) -> str:
+    if run.dataset is None:
+        return "no data"
+    return f"{count(sum(each.rows for each in run.dataset.tables))} rows"
+
+
+def _overview(run: Run, summary: RunSummary) -> str:
+    proofs = run.proofs
+    alone = [each for each in proofs.rollback if each.scope == "alone" and not each.draft]
+    exact = sum(each.outcome == "exact" for each in alone)
+    rows = [
+        ("Migrations applied", f"{sum(e.outcome == 'applied' for e in summary.migrations)} of "
+         f"{len(summary.migrations)}, {spread_seconds(summary.duration_s)}"),
+        ("Rollbacks that bring the state back exactly, alone",
+         f"{exact} of {len(alone)}" if alone else NOT_MEASURED),
+        ("All rollbacks in reverse order", _outcome(proofs.rollback, "all")),
+        ("Crash points", _crashes(proofs.crash_points)),
+        ("Second run", _second_runs(proofs)),
+        ("Access cells tried, opened", _access(proofs)),
+    ]  # fmt: skip
+    return table(("What", "Measured"), rows)
+
+
+def _outcome(proofs: Iterable[RollbackProof], scope: str) -> str:
+    return ", ".join(each.outcome for each in proofs if each.scope == scope) or NOT_MEASURED
+
+
+def _crashes(points: Sequence[CrashPoint]) -> str:
+    if not points:
+        return NOT_MEASURED
+    boundaries = sum(each.covers for each in points if not each.inside)
+    inside = sum(each.inside for each in points)
+    killed = sum(each.method == "kill -9" for each in points)
+    states = [each.state for each in points]
+    runs = [each.rerun for each in points if each.rerun]
+    return (
+        f"{boundaries} statement boundaries and {inside} inside statements, {len(points)} cut for real "
+        f"({killed} by kill -9): {_counted(states)}; run again: {_counted(runs)}"
+    )
+
+
+def _counted(names: Iterable[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(Counter(names).items()))
+
+
+def _second_runs(proofs: Proofs) -> str:
+    return _counted(each.outcome for each in proofs.idempotence if each.scope == "twice") or NOT_MEASURED
+
+
+def _access(proofs: Proofs) -> str:
+    if not proofs.access:
+        return NOT_MEASURED
+    return f"{len(proofs.access)}, {sum(each.opened is not None for each in proofs.access)}"
+
+
+def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding]) -> Iterator[str]:
+    own = [each for each in findings if each.migration == summary.id]
+    kinds = [each.kind for each in summary.statements if each.kind.startswith("CREATE")]
+    points = [each for each in run.proofs.crash_points if each.migration == summary.id]
+    back = [each for each in run.proofs.rollback if summary.id in each.migrations and each.scope != "all"]
+    reads, writes = summary.worst_read_block, summary.worst_write_block
+    yield f"### {code(summary.file)}"
+    yield table(
+        ("Claim", "Measured"),
+        [
+            ("Runs", f"{summary.outcome or NOT_MEASURED}, {spread_seconds(summary.duration_s)}"),
+            ("Creates", _counted(kinds).replace("CREATE ", "") or "nothing by a statement of its own"),
+            ("Blocks reads for at most", seconds(reads.longest_s) if reads else "no wait"),
+            ("Blocks writes for at most", seconds(writes.longest_s) if writes else "no wait"),
+            ("Rollback, alone", _rollback(back)),
+            ("Rollback after users wrote", _writes(back)),
+            ("Crash points", _crashes(points)),
+        ],
+    )
+    yield "#### Critical issues"
+    critical = [each for each in own if each.severity != "info"]
+    found = bullets(f"{SIGN[each.severity]} {code(each.code)}: {plain(each.message)}" for each in critical)
+    yield found or "None found."
+
+
+def _rollback(proofs: Sequence[RollbackProof]) -> str:
+    alone = next((each for each in proofs if each.scope == "alone" and not each.draft), None)
+    if alone is None:
+        return NOT_MEASURED
+    strongest = f", strongest lock {alone.locks[0].mode.sql_name}" if alone.locks else ""
+    took = f", {seconds(alone.duration_s)} (n=1){strongest}" if alone.duration_s is not None else ""
+    return f"{alone.outcome}{took}"
+
+
+def _writes(proofs: Sequence[RollbackProof]) -> str:
+    after = next((each for each in proofs if each.scope == "after-writes"), None)
+    if after is None:
+        return NOT_MEASURED
+    if after.outcome == "failed":
+        return "fails"
+    lost = [each for each in after.writes if each.outcome == "lost"]
+    named = sum(each.named for each in lost)
+    return (
+        f"{len(after.writes)} writes: {len(after.writes) - len(lost)} survive, {named} lost and named, "
+        + (f"{len(lost) - named} lost without a word")
+    )
+
+
+def _security(run: Run, findings: Sequence[Finding]) -> Iterator[str]:
+    if not run.proofs.access:
+        yield f"Access: {NOT_MEASURED}."
+        return
+    actors = dict.fromkeys(each.actor for each in run.proofs.access)
+    rows = []
+    for actor in actors:
+        cells = [each for each in run.proofs.access if each.actor == actor]
+        refused = sum(each.after is not None and each.after.rows is None for each in cells)
+        empty = sum(each.after is not None and each.after.rows == 0 for each in cells)
+        opened = sum(each.opened is not None for each in cells)
+        cells_of = (len(cells), len(cells) - refused - empty, empty, refused, opened)
+        rows.append((plain(actor), *map(str, cells_of)))
+    yield table(("Actor", ">Tried", ">Reaches rows", ">Reaches none", ">Refused", ">Opened"), rows)
+    opened_all = [each for each in findings if each.code == "access-opened"]
+    if opened_all:
+        yield bullets(plain(each.message) for each in opened_all)
+
+
+def _unmeasured(run: Run) -> Iterator[str]:
+    yield "values accepted and refused by each constraint, and the actions of foreign keys"
+    yield "each kind of dirty data alone"
+    yield "whether indexes are used, and plans before and after: `bench run` measures these"
+    if not any(each.kind == "loaded" for each in run.passes):
+        yield "latency of an application's requests meanwhile: `bench run` measures it"
+    yield from (plain(f"{each.subject}: {each.text}") for each in run.notes if "not tried" in each.text)
+
+
+def _risks(run: Run, findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
+    tried = {"Partial failure": run.proofs.crash_points, "Security": run.proofs.access}
+    for risk, codes in RISKS:
+        own = [each for each in findings if each.code in codes]
+        worst = next((s for s in ("error", "warning", "info") if any(e.severity == s for e in own)), None)
+        if worst is None:
+            known = bool(tried.get(risk, True))
+            yield risk, "🟢 none found" if known else NOT_MEASURED, "no finding" if known else ""
+            continue
+        level = {"error": "🔴 high", "warning": "🟡 medium", "info": "🟢 low"}[worst]
+        first = next(each for each in own if each.severity == worst)
+        more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
+        yield risk, level, plain(first.message) + more
+
+
+def _has_actions(findings: Sequence[Finding]) -> bool:
+    return any(True for _ in _actions(findings))
+
+
+def _actions(findings: Sequence[Finding]) -> Iterator[str]:
+    fixes = (each for each in findings if each.fix and each.severity != "info")
+    seen = dict.fromkeys((each.migration or each.relation or "", each.fix or "") for each in fixes)
+    yield from (f"{code(where)}: {plain(fix)}" if where else plain(fix) for where, fix in seen)
