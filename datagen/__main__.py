@@ -31,7 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command == "load" and args.schema_of is not None:
             return _fill(args)
-        plan = make_plan(scale=args.scale, rows=parse_rows(args.rows), seed=args.seed, dirt=args.dirt)
+        plan = make_plan(
+            scale=args.scale,
+            rows=parse_rows(args.rows),
+            seed=args.seed,
+            dirt=args.dirt,
+            dirt_kinds=parse_kinds(args.dirt_kinds),
+        )
         return _run(args, plan)
     except BenchError as error:
         print(f"datagen: {error.message}", file=sys.stderr)
@@ -93,6 +99,11 @@ def parse_rows(texts: Sequence[str]) -> dict[str, int]:
     return rows
 
 
+def parse_kinds(text: str | None) -> list[str] | None:
+    """``"bad_email,year_9999"`` → names; None where nothing is given."""
+    return None if text is None else [kind.strip() for kind in text.split(",") if kind.strip()]
+
+
 def _workers(text: str) -> int:
     if not (text.isdigit() and 1 <= int(text) <= 256):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 256")
@@ -116,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         "--dirt", type=float, default=DEFAULT_DIRT, metavar="SHARE",
         help=f"share of dirty companies, contacts and deals, 0 to 1 (default {DEFAULT_DIRT})",
     )  # fmt: skip
+    shared.add_argument(
+        "--dirt-kinds", metavar="KIND,…", help="only these kinds of dirt, such as bad_email,year_9999"
+    )
     shared.add_argument(
         "--json", metavar="FILE", help="write the result as JSON to FILE, or to stdout with -"
     )

@@ -92,10 +92,10 @@ def feature(function: Callable[[Block], T]) -> Callable[[Block], T]:
 def dirt(block: Block) -> Ints:
     """Position of each row's kind of dirt in the table's list, -1 where the row is clean."""
     hashes = block.hash("dirt")
-    kinds = DIRT_KINDS.get(block.table, ())
-    if not kinds or not block.plan.dirt:
+    kinds = np.array(block.plan.kinds_of(block.table), dtype=np.int64)
+    if not kinds.size or not block.plan.dirt:
         return block.constant(-1)
-    return np.where(chance(hashes, block.plan.dirt), below(hashes, len(kinds)), -1)
+    return np.where(chance(hashes, block.plan.dirt), kinds[below(hashes, len(kinds))], -1)
 
 
 def is_dirty(block: Block, kind: str) -> Mask:

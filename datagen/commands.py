@@ -103,7 +103,8 @@ def write_command(directory: str, plan: Plan, *, form: Format, json_to: str | No
 def plan_command(plan: Plan, *, json_to: str | None) -> int:
     """``datagen plan``."""
     tables = estimate(plan)
-    document = asdict(plan) | {"tables": [asdict(table) for table in tables]}
+    kinds = None if plan.dirt_kinds is None else sorted(plan.dirt_kinds)
+    document = asdict(plan) | {"dirt_kinds": kinds, "tables": [asdict(table) for table in tables]}
 
     def show() -> None:
         rows = [(t.name, f"{t.rows:,}", _megabytes(t.bytes), f"{t.encode_s:,.1f} s") for t in tables]

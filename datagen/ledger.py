@@ -158,4 +158,7 @@ def _result(row: tuple[object, ...] | None) -> ShardResult:
 
 
 def _described(plan: Plan) -> str:
-    return json.dumps(asdict(plan) | {"generator": GENERATOR_VERSION, "faker": faker_version()})
+    kinds = None if plan.dirt_kinds is None else sorted(plan.dirt_kinds)
+    return json.dumps(
+        asdict(plan) | {"dirt_kinds": kinds, "generator": GENERATOR_VERSION, "faker": faker_version()}
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -87,11 +87,22 @@ class Plan:
     """Share of dirty rows in the tables of :data:`DIRT_KINDS`, 0 to 1."""
     rows: Mapping[str, int]
     """Rows by schema-qualified table."""
+    dirt_kinds: frozenset[str] | None = None
+    """Kinds of dirt to plant, in every table that has them; None for all."""
 
     @property
     def total_rows(self) -> int:
         """Rows of all tables."""
         return sum(self.rows.values())
+
+    def kinds_of(self, table: str) -> tuple[int, ...]:
+        """Positions of the table's kinds of dirt that are to be planted."""
+        kinds = DIRT_KINDS.get(table, ())
+        return tuple(
+            position
+            for position, kind in enumerate(kinds)
+            if self.dirt_kinds is None or kind in self.dirt_kinds
+        )
 
 
 def make_plan(
@@ -101,10 +112,12 @@ def make_plan(
     rows: Mapping[str, int] | None = None,
     seed: int = 1,
     dirt: float = DEFAULT_DIRT,
+    dirt_kinds: Iterable[str] | None = None,
 ) -> Plan:
     """The plan for ``scale`` × 100,000 deals, with ``rows`` (table, with or without schema → rows) instead.
 
-    Raises UsageError for unknown data or tables, values out of bounds, tables left without a needed parent.
+    Raises UsageError for unknown data, tables or kinds of dirt, values out of bounds, tables left without a
+    needed parent.
     """
     if data != "crm":
         raise UsageError(f"there is no data set {data!r}", "the one that datagen knows is crm")
@@ -128,7 +141,19 @@ def make_plan(
         places = counts["public.teams"] * counts["public.profiles"]
         counts["public.team_members"] = min(counts["public.team_members"], places)
     _check_counts(counts)
-    return Plan(data=data, scale=scale, seed=seed, dirt=dirt, rows=counts)
+    kinds = None if dirt_kinds is None else _known_kinds(dirt_kinds)
+    return Plan(data=data, scale=scale, seed=seed, dirt=dirt, rows=counts, dirt_kinds=kinds)
+
+
+def _known_kinds(names: Iterable[str]) -> frozenset[str]:
+    known = sorted({kind for kinds in DIRT_KINDS.values() for kind in kinds})
+    wanted = frozenset(names)
+    for name in sorted(wanted):
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            guess = f"did you mean {close[0]}? " if close else ""
+            raise UsageError(f"there is no kind of dirt {name!r}", f"{guess}known kinds: {', '.join(known)}")
+    return wanted
 
 
 def resolve_table(name: str) -> str:

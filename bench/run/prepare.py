@@ -117,10 +117,10 @@ def _keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
 def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:
     # numpy, pyarrow and Faker take a second to load, which a suite without data need not pay.
     from datagen.load import load
-    from datagen.spec import make_plan
+    from datagen.spec import DEFAULT_DIRT, make_plan
 
-    chosen = {} if options.dirt is None else {"dirt": options.dirt}
-    plan = make_plan(data, scale=options.scale, rows=options.rows, seed=options.seed, **chosen)
+    dirt = DEFAULT_DIRT if options.dirt is None else options.dirt
+    plan = make_plan(data, scale=options.scale, rows=options.rows, seed=options.seed, dirt=dirt)
     progress(Step(f"data at scale {options.scale:g}, seed {options.seed}"))
     loaded = load(
         server.conninfo(dbname),

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
+from bench.errors import UsageError
 from datagen.blocks import Shard, blocks, count_dirt, csv_block, shards, warm_up
 from datagen.columns import Block
 from datagen.pools import build_pools
@@ -227,3 +228,28 @@ def test_pools_name_no_wildcards() -> None:
     pools = build_pools(1)
     for pool in (pools.last_names.pool, pools.business_words.pool, pools.company_suffixes.pool):
         assert not any(set("%_\\") & set(text) for text in pool.texts)
+
+
+def test_only_the_chosen_kinds_of_dirt_are_planted() -> None:
+    plan = make_plan(scale=0.02, dirt=0.5, dirt_kinds=["bad_email", "year_9999"])
+    counts: Counter[str] = Counter()
+    for table in DIRT_KINDS:
+        for block in blocks(plan, Shard(table, 0, plan.rows[table])):
+            counts.update(count_dirt(block))
+    assert counts.keys() == {"contacts.bad_email", "deals.bad_email", "deals.year_9999"}
+    share = (counts["deals.bad_email"] + counts["deals.year_9999"]) / plan.rows["public.deals"]
+    assert 0.4 < share < 0.6
+    never = sum(row["expected_close_date"].startswith("9999") for row in rows_of(plan, "public.deals"))
+    assert never == counts["deals.year_9999"]
+
+
+def test_all_kinds_chosen_are_the_same_rows_as_no_choice() -> None:
+    shard = Shard("public.deals", 0, 500)
+    every = make_plan(scale=0.02, dirt=1, dirt_kinds=DIRT_KINDS["public.deals"])
+    assert digest(every, shard, block_rows=500) == digest(SOILED, shard, block_rows=500)
+
+
+def test_unknown_kind_of_dirt_is_told_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no kind of dirt 'bad_mail'") as caught:
+        make_plan(dirt_kinds=["bad_mail"])
+    assert "did you mean bad_email?" in str(caught.value.hint)
