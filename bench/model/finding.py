@@ -25,6 +25,7 @@ FINDING_CODES = frozenset(
         "non-transactional",
         "not-idempotent",
         "partial-failure",
+        "plpgsql-syntax",
         "policy-cost",
         "rewrite",
         "rollback-incomplete",
@@ -33,6 +34,7 @@ FINDING_CODES = frozenset(
         "side-effect-on-failure",
         "suppression",
         "timer-frozen",
+        "transaction-claim",
         "truncated",
     }
 )

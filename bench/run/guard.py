@@ -1,8 +1,9 @@
-"""What a migration must not do to a server that is not ours."""
+"""What a migration must not do to a server that is not ours, nor to the role that runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -25,3 +26,45 @@ def refuse_server_wide(path: Path, statements: Iterable[Statement]) -> None:
                 f"{place}: {statement.kind} acts on the whole server, which is not ours",
                 hint="rehearse it on a server of its own: --server embedded, container or cluster",
             )
+
+
+_ROLE_COMMAND = re.compile(
+    r"\b(?P<verb>ALTER|DROP)\s+(?:ROLE|USER|GROUP)\s+(?!MAPPING\b)(?:IF\s+EXISTS\s+)?"
+    r"(?P<name>\"[^\"]+\"|%[Is]|\w+)",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_MYSELF = re.compile(r"\b(?:current_user|session_user|current_role|user)\b", re.IGNORECASE)
+
+
+def role_commands(statement: Statement) -> Iterator[tuple[str, str]]:
+    """ALTER and DROP of roles that a statement, a DO block or a function's body names: (verb, role).
+
+    ``current_user`` stands for the role that runs it, also where a body puts it into a format.
+    """
+    verb, _, thing = statement.kind.partition(" ")
+    body = verb == "DO" or thing.endswith(("FUNCTION", "PROCEDURE"))
+    if not body and not (verb in ("ALTER", "DROP") and thing.startswith(("ROLE", "USER", "GROUP"))):
+        return
+    text = _COMMENT.sub("", statement.text)
+    for found in _ROLE_COMMAND.finditer(text):
+        name = found["name"]
+        if _MYSELF.fullmatch(name) or (name.startswith("%") and _MYSELF.search(text)):
+            name = "current_user"
+        elif name.startswith('"'):
+            name = name[1:-1]
+        else:
+            name = name.lower()
+        yield found["verb"].upper(), name
+
+
+def refuse_own_role(path: Path, statements: Iterable[Statement], role: str) -> None:
+    """Raise UsageError for a statement that alters or drops the role of this run."""
+    for statement in statements:
+        for verb, name in role_commands(statement):
+            if name in ("current_user", role):
+                raise UsageError(
+                    f"{statement.path(path)}:{statement.line}: {verb} ROLE {role}, which this run has: "
+                    "it acts on the whole server at once, and nothing could be measured after it",
+                    hint="take it out of the migration; roles are not part of a database",
+                )

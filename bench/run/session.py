@@ -24,7 +24,7 @@ from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, now
 from bench.run.execute import psql_variables
-from bench.run.guard import refuse_server_wide
+from bench.run.guard import refuse_own_role, refuse_server_wide
 from bench.run.hidden import (
     PLANS,
     HiddenPass,
@@ -138,6 +138,10 @@ def read_scripts(server: Server, suite: Suite) -> Scripts:
     if server.info.version_num < PARSER_VERSION_NUM + 10000:
         for migration, statements in scripts:
             check_syntax(migration.path, statements)
+    with server.connect() as conn:
+        role = conn.execute("SELECT current_user").fetchone()
+    for migration, statements in scripts:
+        refuse_own_role(migration.path, statements, role[0] if role else "")
     if not server.managed:
         for migration, statements in scripts:
             refuse_server_wide(migration.path, statements)

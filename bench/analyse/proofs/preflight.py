@@ -1,0 +1,88 @@
+"""What the files themselves show: PL/pgSQL that cannot be parsed, and transactions that comments promise."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from postgast import PgQueryError, parse_plpgsql
+
+from bench.analyse.summary import TRANSACTION_CONTROL
+from bench.model.finding import Finding
+from bench.model.run import MigrationRun, Run
+
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_CLAIM = re.compile(
+    r"(?<!not )(?:\b(?:in|within|inside) (?:a|one|a single) transaction\b|\bwrapped in (?:a )?transaction\b"
+    r"|\bsingle transaction\b|\ball[ -]or[ -]nothing\b|\batomic(?:ally)?\b)",
+    re.IGNORECASE,
+)
+_DENIAL = re.compile(r"\b(?:not|no|never|cannot|without|outside|refuses?|instead of)\b", re.IGNORECASE)
+_PLPGSQL = ("DO", "CREATE FUNCTION", "CREATE PROCEDURE", "CREATE OR REPLACE FUNCTION")
+_SAVEPOINTS = re.compile(r"\b(?:ROLLBACK\s+TO|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
+
+
+def preflight_findings(run: Run) -> Iterator[Finding]:
+    """``plpgsql-syntax`` and ``transaction-claim``, by the first repeat's statements."""
+    repeat = next((repeat for each in run.passes for repeat in each.repeats), None)
+    for migration in repeat.migrations if repeat else ():
+        yield from _unparsable(migration)
+        yield from _broken_claim(migration)
+
+
+def plpgsql_error(text: str) -> str | None:
+    """What PL/pgSQL's own parser says against a DO block or a function; None where it has no objection."""
+    try:
+        parse_plpgsql(text)
+    except PgQueryError as error:
+        return str(error)
+    except (json.JSONDecodeError, RecursionError):  # it was parsed; its tree cannot be written down
+        return None
+    return None
+
+
+def _unparsable(migration: MigrationRun) -> Iterator[Finding]:
+    for statement in migration.statements:
+        if not statement.kind.startswith(_PLPGSQL) or (error := plpgsql_error(statement.text)) is None:
+            continue
+        savepoint = bool(_SAVEPOINTS.search(_COMMENT.sub("", statement.text)))
+        yield Finding(
+            "plpgsql-syntax",
+            "error",
+            migration.id,
+            statement.index,
+            None,
+            f"{migration.id}: the {statement.kind} at line {statement.line} cannot be parsed: {error}"
+            + ("; PL/pgSQL has no savepoints" if savepoint else ""),
+            {"line": statement.line, "error": error},
+            "Use a block with EXCEPTION, which rolls back to its own begin."
+            if savepoint
+            else "Give every body inside another one a dollar quote of its own, such as $body$.",
+        )
+
+
+def _broken_claim(migration: MigrationRun) -> Iterator[Finding]:
+    claims = [
+        (statement.line, " ".join(comment.split()))
+        for statement in migration.statements
+        for comment in _COMMENT.findall(statement.text)
+        if _CLAIM.search(comment) and not _DENIAL.search(comment)
+    ]
+    alone = [
+        each
+        for each in migration.statements
+        if each.transaction != "file" and each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT"
+    ]
+    if claims and len(alone) > 1:
+        line, words = claims[0]
+        yield Finding(
+            "transaction-claim",
+            "warning",
+            migration.id,
+            None,
+            None,
+            f'{migration.id}: "{words}" (at line {line}), but {len(alone)} statements commit on their own',
+            {"line": line, "claim": words, "statements": len(alone)},
+            "Put BEGIN and COMMIT where the comment says, or take the comment back.",
+        )
