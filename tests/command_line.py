@@ -72,6 +72,14 @@ class Running:
             if child.name().startswith("postgres")
         ]
 
+    def generators(self) -> list[psutil.Process]:
+        """The processes that make its traffic."""
+        return [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if "bench.workload.worker" in child.cmdline()
+        ]
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal to it alone and return its exit code."""
         self.process.send_signal(number)

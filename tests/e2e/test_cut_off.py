@@ -23,7 +23,18 @@ SLEEPER = ["run", "sleeper", "--server", "embedded", "--repeats", "1"]
 PHASES = {
     "loading": ([*CRM, "--scale", "0.5"], "loading: copy"),
     "under traffic": (
-        [*CRM, "--scale", "0.02", "--rate", "100", "--no-explain", "--no-probe"],
+        [
+            "run",
+            "busy",
+            "--server",
+            "embedded",
+            "--repeats",
+            "1",
+            "--rate",
+            "100",
+            "--no-explain",
+            "--no-probe",
+        ],
         "100 requests/s",
     ),
     "migrating": (SLEEPER, "002_sleep: 1 statements"),
@@ -63,7 +74,9 @@ def start(place: Path) -> Iterator[Start]:
             running.wait_for(said)
             servers = running.servers()
             assert servers
-            return running, servers
+            generators = running.generators()
+            assert bool(generators) == (phase == "under traffic")
+            return running, [*servers, *generators]
 
         yield start_phase
 
@@ -86,6 +99,10 @@ def test_an_interrupted_run_stops_its_server_and_keeps_what_it_measured(
     assert list((place / "servers").iterdir()) == []
     run = decode(run_file(place).read_bytes())
     assert run.finished_at is None
+    if phase == "under traffic":
+        workload = run.passes[1].repeats[0].workload
+        assert workload is not None
+        assert workload.offered_per_s == 100.0
     if phase == "migrating":
         created, slept = run.passes[0].repeats[0].migrations
         assert (created.outcome, slept.outcome) == ("applied", "failed")
