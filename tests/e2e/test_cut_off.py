@@ -23,18 +23,7 @@ SLEEPER = ["run", "sleeper", "--server", "embedded", "--repeats", "1"]
 PHASES = {
     "loading": ([*CRM, "--scale", "0.5"], "loading: copy"),
     "under traffic": (
-        [
-            "run",
-            "busy",
-            "--server",
-            "embedded",
-            "--repeats",
-            "1",
-            "--rate",
-            "100",
-            "--no-explain",
-            "--no-probe",
-        ],
+        [*CRM, "--scale", "0.02", "--rate", "100", "--no-explain", "--no-probe"],
         "100 requests/s",
     ),
     "migrating": (SLEEPER, "002_sleep: 1 statements"),
