@@ -18,7 +18,8 @@ from bench.cli.options import (
 EPILOG = """\
 Everything is tried for real on copies of one prepared database: each migration and its rollback, alone and
 all in reverse, also after an application wrote in between. Schema (every catalog object) and contents
-(every row) are compared with the state before.
+(every row) are compared with the state before. Then it is cut off at every statement boundary and run again.
+validation.md in the run's directory sums up what was measured, and what was not.
 
 examples:
   bench prove crm --scale 0.1                        the CRM suite on 10 k deals
@@ -33,7 +34,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "prove",
         help="rollbacks, crash points, second runs, access: tried for real",
-        description="Rehearse a suite once, then prove on clones what its rollbacks bring back.",
+        description="Rehearse a suite once, then prove on clones what its rollbacks bring back, "
+        "what a crash leaves, what a second run does and who may reach what.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -43,6 +45,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
+    )
+    parser.add_argument(
+        "--draft-rollback",
+        action="store_true",
+        help="draft the rollbacks that are missing from what changed in the catalog, into drafts/ of the "
+        "run's directory, and prove the drafts",
     )
     parser.add_argument(
         "--budget",
@@ -62,6 +70,7 @@ def prove(
     suite: str,
     base: Path | None,
     out: Path | None,
+    draft_rollback: bool,
     budget: float,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -102,7 +111,7 @@ def prove(
                 proved = run_proofs(
                     opened,
                     found,
-                    ProofOptions(budget_s=budget),
+                    ProofOptions(budget, directory.path / "drafts" if draft_rollback else None),
                     data,
                     run_id=run_id,
                     save=directory.save,

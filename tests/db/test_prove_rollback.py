@@ -9,6 +9,7 @@ from proving import BASE, by_code, clean_suite, proved, write_suite
 
 from bench.analyse.proofs.rollback import rollback_findings
 from bench.pg.server import Server
+from bench.run.prove.session import ProofOptions
 
 ADD = "ALTER TABLE app.deals ADD note text;"
 
@@ -97,3 +98,20 @@ def test_a_rollback_that_deletes_a_row_which_a_user_added_loses_it(server: Serve
     )
     (found,) = by_code(run, "rollback-incomplete")
     assert "INSERT of app.companies" in found.message
+
+
+def test_a_missing_rollback_is_drafted_and_the_draft_is_proved(server: Server, tmp_path: Path) -> None:
+    forward = (
+        "ALTER TABLE app.deals ADD note text;"
+        "CREATE TABLE app.more (id int PRIMARY KEY, deal int REFERENCES app.deals);"
+        "CREATE VIEW app.both AS SELECT d.note, m.id FROM app.deals d JOIN app.more m ON m.deal = d.id;"
+        "CREATE INDEX deals_stage ON app.deals (stage); DROP INDEX app.deals_value;"
+    )
+    base = BASE + "CREATE INDEX deals_value ON app.deals (value);"
+    suite = write_suite(tmp_path, base, {"001_many": (forward, None)})
+    run = proved(server, suite, ProofOptions(budget_s=0.0, drafts=tmp_path / "drafts"))
+    (draft,) = [each for each in run.proofs.rollback if each.draft]
+    assert draft.outcome == "exact", draft
+    assert (tmp_path / "drafts" / "001_many.draft.sql").read_text().startswith("-- DRAFT of a rollback")
+    (found,) = by_code(run, "rollback-incomplete")
+    assert "has no rollback" in found.message, "a draft is no rollback that somebody has read"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.migrate.suite import Suite
 from bench.model.run import Note, Proofs, Run
@@ -16,11 +17,12 @@ from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save
 from bench.run.keep import Template
 from bench.run.prepare import template
-from bench.run.progress import Progress, Step
+from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice
 from bench.run.prove.chain import Link, Script, chain, read_scripts
 from bench.run.prove.crash import Budget, crash_points
+from bench.run.prove.drafting import draft_rollback
 from bench.run.prove.rollback import prove_all, prove_alone
 from bench.run.prove.writes import prove_after_writes, schemas_of
 from bench.run.session import RunOptions, rehearse
@@ -34,8 +36,8 @@ class ProofOptions:
 
     budget_s: float = 180.0
     """For crash points; those that it leaves untried are counted in a note."""
-    draft_rollback: bool = False
-    """Draft the rollbacks that are missing, and prove the drafts."""
+    drafts: Path | None = None
+    """Draft the rollbacks that are missing into this directory, and prove the drafts."""
 
 
 def prove(
@@ -83,6 +85,7 @@ class _Proving:
                 links.append(link)
                 self.progress(Step(f"rollback of {link.id}"))
                 self._put(rollback=(prove_alone(self.server, link, self.progress),))
+                self._draft_if_missing(link)
                 schemas = schemas_of(links[0].before)
                 if (after := prove_after_writes(self.server, link, schemas)) is not None:
                     self._put(rollback=(after,))
@@ -97,6 +100,16 @@ class _Proving:
                 self.progress(Step("who may read and write what"))
                 cells, costs = access_matrix(self.server, links[0].before.dbname, last.dbname)
                 self._put(access=cells, policy_costs=costs)
+
+    def _draft_if_missing(self, link: Link) -> None:
+        if self.options.drafts is None or link.script.backward is not None or link.after is None:
+            return
+        statements = draft_rollback(self.server, link, self.options.drafts)
+        proof = prove_alone(self.server, link, self.progress, backward=statements, draft=True)
+        self._put(rollback=(proof,))
+        self.progress(
+            Said(f"draft of a rollback: {self.options.drafts / link.id}.draft.sql: {proof.outcome}")
+        )
 
     def _crashes(self, few: Template, scripts: Sequence[Script]) -> None:
         budget = Budget(time.monotonic() + self.options.budget_s)
