@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
@@ -15,12 +17,33 @@ if TYPE_CHECKING:
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """``--fill``, ``--columns``, ``--no-cache``."""
+    """``--from-dump``, ``--from-dsn`` and what goes with it, ``--fill``, ``--columns``, ``--no-cache``."""
     parser.add_argument(
         "--fill",
         action="store_true",
         help="fill the empty tables of a suite that has no data of its own as their schema demands: 1,000 "
         "rows each, or as --rows says",
+    )
+    parser.add_argument(
+        "--from-dump",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="schema and data from a file or directory of pg_dump (plain, custom, directory, tar)",
+    )
+    parser.add_argument(
+        "--from-dsn",
+        default=None,
+        metavar="DSN",
+        help="schema and data copied by pg_dump, read-only, from this database; its password best in "
+        "PGPASSWORD or PGPASSFILE",
+    )
+    parser.add_argument(
+        "--exclude-table-data",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="with --from-dsn, leave out the rows of these tables; may be repeated",
     )
     parser.add_argument(
         "--columns", type=Path, default=None, metavar="FILE", help="TOML for --fill: rows and values"
@@ -43,10 +66,13 @@ def data_options(
     no_cache: bool,
     fill: bool,
     columns: Path | None,
+    dump: Path | None,
 ) -> DataOptions:
     """The options as the run takes them; UsageError for ones that have no effect on the suite."""
     from bench.run.dataoptions import DataOptions
 
+    if fill and dump is not None:
+        raise UsageError("--fill and a dump exclude each other", hint="choose one of them")
     if fill and found.data is not None:
         raise UsageError(
             f"{found.name} has data of its own", hint="--fill is for suites that have none; leave it out"
@@ -62,6 +88,7 @@ def data_options(
         workers=workers,
         fill=fill,
         columns=columns,
+        dump=dump,
         cache=not no_cache,
     )
 
@@ -75,3 +102,26 @@ def require_data(
             f"{suite} has no generated data, so --scale, --rows and --dirt have no effect",
             hint="fill the tables in its base file, or with bench run --fill",
         )
+
+
+@contextmanager
+def dumped(
+    from_dump: Path | None, from_dsn: str | None, exclude: Sequence[str], *, quiet: bool
+) -> Iterator[Path | None]:
+    """The dump that the options name: a file that is there, one taken now and removed at the end, or None."""
+    if exclude and from_dsn is None:
+        raise UsageError("--exclude-table-data has no effect without --from-dsn", hint="add --from-dsn DSN")
+    if from_dsn is None:
+        yield from_dump
+        return
+    if from_dump is not None:
+        raise UsageError("--from-dump and --from-dsn exclude each other", hint="choose one of them")
+    from bench.cli.live import live
+    from bench.pg.endpoint import parse_dsn
+    from bench.run.dump import take_dump
+
+    source = parse_dsn(from_dsn)
+    with TemporaryDirectory(prefix="pgrehearse-dump-") as directory:
+        with live(quiet=quiet) as progress:
+            dump = take_dump(source, Path(directory) / "source.dump", exclude, progress)
+        yield dump.path

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.data import add_source_options, data_options
+from bench.cli.data import add_source_options, data_options, dumped
 from bench.cli.load import add_load_options, load_options
 from bench.cli.options import (
     add_data_options,
@@ -99,6 +99,19 @@ def add_parser(commands: Any) -> None:
 
 def run(
     *,
+    from_dump: Path | None = None,
+    from_dsn: str | None = None,
+    exclude_table_data: Sequence[str] = (),
+    **options: Any,
+) -> int:
+    """Rehearse a suite, on a dump where one is named; returns the exit code."""
+    with dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump:
+        return run_on(dump=dump, **options)
+
+
+def run_on(
+    *,
+    dump: Path | None,
     suite: str,
     base: Path | None,
     repeats: int,
@@ -132,9 +145,11 @@ def run(
     from bench.store.results import RUNS, new_run_id
 
     found = find_suite(suite, base=base)
+    if dump is not None:  # in place of the suite's own state before
+        found = replace(found, base=base, data=None)
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, workers=workers,
-        no_cache=no_cache, fill=fill, columns=columns,
+        no_cache=no_cache, fill=fill, columns=columns, dump=dump,
     )  # fmt: skip
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)

@@ -22,5 +22,7 @@ class DataOptions:
     """Fill the empty tables of a suite that has no generated data, whatever they are."""
     columns: Path | None = None
     """TOML file with rows by table and values by column, for ``fill``."""
+    dump: Path | None = None
+    """File or directory of pg_dump that brings schema and data, after the base if there is one."""
     cache: bool = False
     """Take the template from the cache where it is, and keep it there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from bench.pg.database import create_database, drop_database, new_name, seal_tem
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
+from bench.run.dump import Dump, described, require_dump, restore
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
@@ -69,7 +71,12 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
             conn.execute("VACUUM (FREEZE, ANALYZE)")
-            dataset = replace(dataset or _filled_by_base(conn), keys=_keys(conn))
+            found = _filled_by_base(conn)
+            if dataset is None:
+                dataset = found
+            elif not dataset.tables:  # of a dump
+                dataset = replace(dataset, tables=found.tables)
+            dataset = replace(dataset, keys=_keys(conn))
             unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
         yield Template(dbname, dataset, notes, unkeepable)
@@ -80,9 +87,20 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
 def _filled(
     server: Server, dbname: str, suite: Suite, options: DataOptions, progress: Progress
 ) -> tuple[Dataset | None, tuple[Note, ...]]:
+    if options.dump is not None:
+        return _dumped(server, dbname, require_dump(options.dump), progress)
     if options.fill:
         return fill_tables(server, dbname, options, progress)
     return (_load(server, dbname, suite.data, options, progress) if suite.data else None), ()
+
+
+def _dumped(server: Server, dbname: str, dump: Dump, progress: Progress) -> tuple[Dataset, tuple[Note, ...]]:
+    if dump.archive:
+        return restore(server, dbname, dump, progress)
+    started = time.perf_counter()
+    progress(Step(f"data from {dump.path}"))
+    apply_file(server, dbname, dump.path)
+    return described(dump, time.perf_counter() - started)
 
 
 def apply_file(server: Server, dbname: str, path: Path) -> None:

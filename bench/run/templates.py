@@ -13,6 +13,7 @@ import datagen
 from bench.errors import UsageError
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
+from bench.run.dump import require_dump
 
 if TYPE_CHECKING:
     from bench.run.dataoptions import DataOptions
@@ -33,7 +34,9 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
         parts["base"] = _base_sha256(suite.base)
     except UsageError:
         return None
-    if options.fill:
+    if options.dump is not None:
+        parts["dump"] = require_dump(options.dump).sha256
+    elif options.fill:
         columns = options.columns.read_bytes().hex() if options.columns is not None else None
         parts["fill"] = [_source_sha256(), metadata.version("faker"), columns]
         parts["options"] = [sorted(options.rows.items()), options.seed]
