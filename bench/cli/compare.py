@@ -45,7 +45,10 @@ def compare(*, base: str, head: str, format: str, json: str | None, quiet: bool)
     from bench.cli.sides import load_side
 
     require_writable(json)
-    return present(decide(load_side(base), load_side(head)), format, json)
+    old, new = load_side(base), load_side(head)
+    # The two of one `bench run --against`, whose repeats took turns, and which had the repeats that it adds.
+    paired = old.run_id == f"{new.run_id}-base"
+    return present(decide(old, new, paired=paired, final=paired), format, json)
 
 
 def present(comparison: Any, format: str, json: str | None) -> int:

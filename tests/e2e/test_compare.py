@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from command_line import bench
+from ruamel.yaml import YAML
 
+ROOT = Path(__file__).parents[2]
 BASE = """
 CREATE TABLE notes (id int PRIMARY KEY, owner int, body text);
 INSERT INTO notes SELECT i, i % 100, repeat(md5(i::text), 16) FROM generate_series(1, 20000) AS i;
@@ -40,17 +45,34 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(repository: Path) -> Path:
     """Both revisions, rehearsed in turn: ``out`` and ``out/base``."""
     (repository / MIGRATION).write_text(ONLINE.replace(" CONCURRENTLY", ""))
-    done = bench(
-        "run", "notes", "--against", "HEAD", "--server", "embedded", "--no-explain", "--out", "out",
-        "--json", "both.json", cwd=repository,
-    )  # fmt: skip
+    done = run_action(repository)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "notes got worse: 001_owner.sql:1: public.notes:" in " ".join(done.stdout.split())
     return repository
 
 
+def run_action(directory: Path) -> subprocess.CompletedProcess[str]:
+    """The action's own step as a runner would run it; ``out`` is the directory of its results."""
+    action = YAML(typ="safe").load((ROOT / ".github/actions/rehearse/action.yml").read_text())
+    (script,) = [step["run"] for step in action["runs"]["steps"] if step["name"] == "Rehearse"]
+    (directory / "runner" / "bench" / "bin").mkdir(parents=True)
+    (directory / "runner" / "bench" / "bin" / "bench").write_text(
+        f'#!/bin/sh\nexec {sys.executable} -m bench "$@"\n'
+    )
+    (directory / "runner" / "bench" / "bin" / "bench").chmod(0o755)
+    (directory / "out").symlink_to("runner/rehearsal")
+    files = {"GITHUB_OUTPUT": "output.txt", "GITHUB_STEP_SUMMARY": "summary.md", "RUNNER_TEMP": "runner"}
+    inputs = {"SUITE": "notes", "AGAINST": "HEAD", "BASE": "", "SCALE": "", "SERVER": "embedded"}
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=directory,
+        env={**os.environ, **inputs, **{name: str(directory / file) for name, file in files.items()}},
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+
+
 def test_a_lost_concurrently_is_found_against_the_last_commit(runs: Path) -> None:
-    compared = json.loads((runs / "both.json").read_text())
+    compared = json.loads((runs / "out/comparison.json").read_text())
     assert compared["outcome"] == "fail"
     assert compared["design"] == "paired"
     (statement,) = compared["migrations"][0]["statements"]
@@ -58,6 +80,15 @@ def test_a_lost_concurrently_is_found_against_the_last_commit(runs: Path) -> Non
     assert [(g["code"], g["new"]) for g in statement["gates"] if g["outcome"] == "fail"] == [
         ("lock", "ShareLock")
     ]
+
+
+def test_the_action_leaves_summary_outcome_annotations_and_files(runs: Path) -> None:
+    assert (runs / "summary.md").read_text().startswith("❌ notes got worse")
+    assert "outcome=fail\n" in (runs / "output.txt").read_text()
+    kept = {path.name for path in (runs / "out").iterdir()}
+    assert {"report.html", "run.json", "comment.md", "junit.xml", "results.sarif", "comparison.json"} <= kept
+    schema = json.loads((ROOT / "tests/data/sarif/sarif-2.1.0-rtm.5.json").read_text())
+    jsonschema.validate(json.loads((runs / "out" / "results.sarif").read_text()), schema)
 
 
 def test_repeats_alternate_and_start_from_the_same_rows(runs: Path) -> None:

@@ -280,7 +280,7 @@ def test_the_ratio_follows_the_scale(times: list[float], factor: float) -> None:
 
 @pytest.mark.parametrize(("dof", "exact"), [(4, 2.7764), (8, 2.3060), (12, 2.1788), (30, 2.0423)])
 def test_the_quantiles_are_those_of_the_tables(dof: int, exact: float) -> None:
-    assert wall.student(0.975, dof) == pytest.approx(exact, abs=0.01)
+    assert wall.student(0.975, dof) == pytest.approx(exact, abs=1e-4)
 
 
 def timed(*values: float) -> list[StatementRun]:

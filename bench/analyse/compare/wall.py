@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from statistics import NormalDist, median, variance
+from statistics import median, variance
 
 from bench.analyse.compare.result import Outcome, Ratio
 from bench.model.record import StatementRecord
@@ -163,15 +163,10 @@ def judge(measured: Ratio) -> Outcome:
 
 
 def student(probability: float, dof: int) -> float:
-    """Quantile of Student's t, right to 0.01 from 4 degrees of freedom on (Abramowitz, Stegun 26.7.5)."""
-    z = NormalDist().inv_cdf(probability)
-    return (
-        z
-        + (z**3 + z) / (4 * dof)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * dof**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * dof**3)
-        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * dof**4)
-    )
+    """Quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(dof, probability))
 
 
 def _paced(side: StatementRecord, pacers: Sequence[Pacer], at: int) -> Optionals | None:
