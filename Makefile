@@ -28,7 +28,7 @@ prove: setup ## rollbacks, crash points, second runs, access: tried for real on 
 	$(BENCH) prove $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 test: lint type ## everything but the container tests
-	$(BIN)/pytest -m 'not container' $(ARGS)
+	$(BIN)/pytest -m 'not container' -n 2 --dist loadfile $(ARGS)
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)
