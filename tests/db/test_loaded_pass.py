@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 from fix_db import Connect
+from fix_tcp import PASSWORD, TcpServer
 from load_trials import (
     NEEDED,
     SHOPPING,
@@ -23,11 +25,14 @@ from load_trials import (
     scripts_of,
     truths,
 )
+from tcp_proxy import TcpProxy
 
 from bench.errors import ServerError, UsageError
 from bench.model.load import Workload
 from bench.model.lock import LockMode
 from bench.model.run import Repeat
+from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.endpoint import parse_dsn
 from bench.pg.server import Server
 from bench.run.loaded import LoadOptions, loaded_pass
 from bench.workload.spec import RequestClass, TrafficMix
@@ -205,3 +210,33 @@ def test_too_many_connections_are_refused(server: Server, shop: str, tmp_path: P
     options = LoadOptions(rate_per_s=10.0, connections=2000)
     with pytest.raises((ServerError, psycopg.OperationalError), match="connections could not be opened"):
         rehearse_load(server, shop, scripts_of(tmp_path, "SELECT 1;"), options)
+
+
+def test_a_network_that_is_cut_ends_the_pass_with_what_was_measured(tcp: TcpServer, tmp_path: Path) -> None:
+    dbname = new_name("test")
+    create_database(tcp.admin, dbname)
+    try:
+        with tcp.admin.connect(dbname) as conn:
+            fill_shop(conn)
+        with TcpProxy(tcp.port) as proxy:
+            through = replace(tcp, port=proxy.port).dsn("postgres")
+            server = replace(tcp.admin, endpoint=parse_dsn(through))
+            kept: list[Repeat] = []
+
+            def began(event: object) -> None:
+                if type(event).__name__ == "StatementBegan":
+                    threading.Timer(0.2, proxy.cut).start()
+
+            loaded_pass(
+                server, dbname, scripts_of(tmp_path, "SELECT pg_sleep(30);"), SHOPPING, QUICK,
+                keep=kept.append, progress=began,
+            )  # fmt: skip
+        assert kept[0].migrations[0].outcome == "failed"
+        workload = workload_of(kept[0])
+        assert sum(each.ok for each in workload.classes) > 50
+        assert {error.sqlstate for each in workload.classes for error in each.errors} <= {"08006"}
+        assert sum(each.failed + each.unfinished for each in workload.classes) > 0
+        assert workload.deadlocks is None
+        assert PASSWORD not in repr(kept[0])
+    finally:
+        drop_database(tcp.admin, dbname)

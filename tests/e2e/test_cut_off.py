@@ -23,7 +23,18 @@ SLEEPER = ["run", "sleeper", "--server", "embedded", "--repeats", "1"]
 PHASES = {
     "loading": ([*CRM, "--scale", "0.5"], "loading: copy"),
     "under traffic": (
-        [*CRM, "--scale", "0.02", "--rate", "100", "--no-explain", "--no-probe"],
+        [
+            "run",
+            "busy",
+            "--server",
+            "embedded",
+            "--repeats",
+            "1",
+            "--rate",
+            "100",
+            "--no-explain",
+            "--no-probe",
+        ],
         "100 requests/s",
     ),
     "migrating": (SLEEPER, "002_sleep: 1 statements"),
@@ -43,6 +54,13 @@ def place() -> Iterator[Path]:
     sleeper.mkdir()
     (sleeper / "001_create.sql").write_text("CREATE TABLE t (i int);\n")
     (sleeper / "002_sleep.sql").write_text("SELECT pg_sleep(600);\n")
+    busy = directory / "busy"
+    busy.mkdir()
+    (busy / "base.sql").write_text(
+        "CREATE TABLE t (id int PRIMARY KEY, note text);\n"
+        "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 100) AS n;\n"
+    )
+    (busy / "001_add.sql").write_text("ALTER TABLE t ADD COLUMN more text;\n")
     yield directory
     shutil.rmtree(directory)
 
