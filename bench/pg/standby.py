@@ -32,7 +32,7 @@ def running_standby(installation: Installation, primary: Endpoint) -> Iterator[E
     ServerError where the backup or the start fails; the server's or the program's last lines say why.
     """
     account = server_account()
-    layout = new_layout(data_root(account))
+    layout = new_layout(data_root(account, durable=True))
     lease = write_lease("cluster", {"root": str(layout.root), "socket": str(layout.socket)})
     try:
         for directory in {layout.root, layout.socket}:

@@ -63,7 +63,6 @@ class Hazard:
             with _STAGES[self.name][0](server, dbname, self.setting) as scene:
                 ready = clock()
                 yield
-                scene.over = clock()
         finally:
             if scene is not None:
                 self.record = scene.record(self.name, began, ready)

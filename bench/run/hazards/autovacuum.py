@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from bench.errors import ServerError
 from bench.pg.server import Server
 from bench.run.hazards.scene import (
+    GRACE_S,
     LOOK_EVERY_S,
     NotThereError,
     Scene,
@@ -48,9 +49,7 @@ _BURN = sql.SQL("DO $$ BEGIN FOR i IN 1..{} LOOP PERFORM txid_current(); COMMIT;
 def refusal(server: Server) -> str | None:
     """It takes settings of the whole server, which is not ours to change where we did not start it."""
     if not server.managed:
-        return (
-            "it needs settings of the whole server: only one that is started for the run can have it"
-        )
+        return "it needs settings of the whole server: only one that is started for the run can have it"
     return None if server.superuser else "the role may not change the server's settings"
 
 
@@ -150,7 +149,8 @@ def _ending(server: Server, dbname: str, pid: int, scene: Scene, length_s: float
                     conn.execute("SELECT pg_reload_conf()")
                     conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
                 time.sleep(LOOK_EVERY_S)
-            scene.ended_at = clock()
+            if not stop.is_set():
+                scene.ended_at = clock()
 
     def run() -> None:
         with suppress(psycopg.Error, ServerError):  # a server that is gone has no worker
@@ -161,6 +161,7 @@ def _ending(server: Server, dbname: str, pid: int, scene: Scene, length_s: float
     try:
         yield
     finally:
+        thread.join(GRACE_S)
         stop.set()
         thread.join()
 

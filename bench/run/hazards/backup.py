@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from bench.pg.binaries import find_installations, read_installation
 from bench.pg.server import Server
 from bench.run.hazards.scene import (
+    GRACE_S,
     NotThereError,
     Scene,
     Setting,
@@ -64,12 +65,15 @@ def backup(server: Server, dbname: str, setting: Setting) -> Iterator[Scene]:
         with _dumping(pg_dump, server, dbname) as process:
             tables = await_seen(lambda: _locks(observer, process), "the locks of pg_dump")
             scene.evidence = {"mode": "AccessShareLock", "tables": tables}
-            reader = threading.Thread(target=_drain, args=(process, scene), name="backup", daemon=True)
+            stop = threading.Event()
+            reader = threading.Thread(target=_drain, args=(process, scene, stop), name="backup", daemon=True)
             reader.start()
             try:
                 yield scene
                 scene.over = clock()
             finally:
+                reader.join(GRACE_S)
+                stop.set()
                 process.terminate()
                 reader.join()
 
@@ -115,15 +119,18 @@ def _locks(observer: psycopg.Connection[TupleRow], process: subprocess.Popen[byt
     return tables if tables is not None and count is not None and len(tables) >= count[0] else None
 
 
-def _drain(process: subprocess.Popen[bytes], scene: Scene) -> None:
+def _drain(process: subprocess.Popen[bytes], scene: Scene, stop: threading.Event) -> None:
     assert process.stdout is not None
     size_bytes = 0
     while part := process.stdout.read(READ_BYTES):
         size_bytes += len(part)
     code = process.wait()
+    if stop.is_set():
+        scene.evidence |= {"bytes": size_bytes, "exit_code": None}
+        return
     scene.ended_at = clock()
-    scene.evidence |= {"bytes": size_bytes, "exit_code": code if scene.over is None else None}
-    if code != 0 and scene.over is None:
+    scene.evidence |= {"bytes": size_bytes, "exit_code": code}
+    if code != 0:
         scene.error = _said(process.stderr)
 
 

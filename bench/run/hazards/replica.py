@@ -22,6 +22,7 @@ from bench.pg.endpoint import Endpoint
 from bench.pg.server import Server
 from bench.pg.standby import running_standby
 from bench.run.hazards.scene import (
+    GRACE_S,
     NotThereError,
     Scene,
     Setting,
@@ -72,7 +73,6 @@ def replica(server: Server, dbname: str, setting: Setting) -> Iterator[Scene]:
         await_seen(lambda: _streaming(observer), "the standby's WAL receiver")
         with _reading(standby, dbname, tables, scene, setting), _following(server, standby, dbname, scene):
             yield scene
-            scene.over = clock()
 
 
 def _streaming(conn: psycopg.Connection[TupleRow]) -> bool | None:
@@ -109,7 +109,8 @@ def _reading(
                         "reader_sqlstate": error.sqlstate,
                     }
                     scene.error = f"the reader on the standby: {first_line(error)}"
-            scene.ended_at = clock()
+            if not stop.is_set():
+                scene.ended_at = clock()
 
         thread = threading.Thread(target=run, name="standby reader", daemon=True)
         thread.start()
@@ -119,6 +120,7 @@ def _reading(
             )
             yield
         finally:
+            thread.join(GRACE_S)
             stop.set()
             while thread.is_alive():
                 with suppress(psycopg.Error):
@@ -167,10 +169,12 @@ def _following(server: Server, standby: Endpoint, dbname: str, scene: Scene) -> 
         try:
             yield
         finally:
+            scene.over = clock()
+            with suppress(psycopg.Error, ServerError):
+                scene.evidence |= _caught_up(primary_conn)
             stop.set()
             thread.join()
             with suppress(psycopg.Error, ServerError):
-                scene.evidence |= _caught_up(primary_conn)
                 scene.evidence |= {
                     "max_behind_bytes": lag.bytes,
                     "max_behind_s": lag.seconds,
@@ -181,7 +185,7 @@ def _following(server: Server, standby: Endpoint, dbname: str, scene: Scene) -> 
 
 def _behind_bytes(conn: psycopg.Connection[TupleRow]) -> int:
     row = conn.execute(
-        "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), replay_lsn)), 0)::bigint"
+        "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), replay_lsn)), 0)::bigint"
         " FROM pg_stat_replication"
     ).fetchone()
     return max(0, int(row[0])) if row else 0
@@ -190,7 +194,7 @@ def _behind_bytes(conn: psycopg.Connection[TupleRow]) -> int:
 def _caught_up(conn: psycopg.Connection[TupleRow]) -> dict[str, float | None]:
     """How long after the deploy the standby had replayed what was written until then."""
     begin = clock()
-    target = conn.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+    target = conn.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
     while clock() - begin < CATCH_UP_S:
         row = conn.execute(
             "SELECT FROM pg_stat_replication WHERE replay_lsn >= %s::pg_lsn",

@@ -20,6 +20,8 @@ clock = time.perf_counter
 THERE_WITHIN_S = 30.0
 """A hazard that is not there by then does not come about."""
 LOOK_EVERY_S = 0.02
+GRACE_S = 0.1
+"""How long its end is waited for where the deploy is over; it may just have ended by itself."""
 DEFAULT_LENGTH_S = 30.0
 
 
@@ -63,7 +65,7 @@ class Scene:
     length_s: float | None
     evidence: dict[str, Any] = field(default_factory=dict)
     ended_at: float | None = None
-    """When it ended by itself."""
+    """When it was seen to have ended by itself."""
     over: float | None = None
     """When the deploy had ended."""
     error: str | None = None
@@ -71,8 +73,9 @@ class Scene:
     def record(self, name: HazardName, began: float, ready: float) -> HazardRecord:
         """What became of it, on the clock's readings."""
         over = clock() if self.over is None else self.over
-        itself = self.ended_at is not None and self.ended_at <= over
-        end = self.ended_at if itself and self.ended_at is not None else over
+        itself = self.ended_at is not None
+        # Its locks go a moment before its end is seen, so that the deploy may be over by then.
+        end = over if self.ended_at is None else min(self.ended_at, over)
         return HazardRecord(
             name=name,
             what=self.what,

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 
 from bench.pg.server import Server
 from bench.run.hazards.scene import (
+    GRACE_S,
     NotThereError,
     Scene,
     Setting,
@@ -152,10 +153,11 @@ def _session(
             except psycopg.Error as error:
                 if not stop.is_set():
                     scene.error = first_line(error)
-            scene.ended_at = clock()
+            if not stop.is_set():
+                scene.ended_at = clock()
 
         def look() -> list[str] | None:
-            if scene.ended_at is not None:
+            if not thread.is_alive():
                 raise NotThereError(scene.error or "it ended before it was seen")
             held = locked_tables(observer, pid, mode)
             names = {table.full_name for table in tables}
@@ -169,6 +171,7 @@ def _session(
             yield
             scene.over = clock()
         finally:
+            thread.join(GRACE_S)
             stop.set()
             while thread.is_alive():
                 with suppress(psycopg.Error):
