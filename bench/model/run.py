@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
 from bench.model.plan import Query
@@ -154,6 +155,10 @@ class Repeat:
     workload: Workload | None = None
     """The application's traffic, in a loaded pass."""
     sampler: SamplerInfo | None = None
+    hazard: HazardRecord | None = None
+    """What was in the way of the migrations, in a pass with a hazard."""
+    tries: tuple[Try, ...] = ()
+    """Of every migration, where lock timeouts were tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,10 @@ class Pass:
     kind: Literal["solo", "loaded"]
     hazard: str | None
     repeats: tuple[Repeat, ...]
+    lock_timeout_s: float | None = None
+    """Of the deploy's sessions, which tried again after a lock timeout; None: they waited without end, where
+    a migration sets none itself."""
+    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

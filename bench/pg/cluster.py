@@ -30,6 +30,7 @@ REMOVE_TIMEOUT_S = 10.0
 SOCKET_PATH_BYTES = 107
 _CRASH = re.compile(r"PANIC: |LOG: (?= +\w[\w ]* \(PID \d+\) was terminated by signal)")
 OWN_SETTINGS = "pgrehearse.conf"
+HBA = "local all all trust\nlocal replication all trust\n"
 STAND_INS = Path(__file__).parent / "extension"
 
 
@@ -95,7 +96,7 @@ def running_cluster(
     """
     account = server_account()
     _require_runnable(installation, account)
-    layout = _new_layout(data_root(account, durable=durable))
+    layout = new_layout(data_root(account, durable=durable))
     lease = write_lease("cluster", {"root": str(layout.root), "socket": str(layout.socket)})
     try:
         for directory in {layout.root, layout.socket}:
@@ -107,15 +108,15 @@ def running_cluster(
         endpoint = Endpoint(
             {"host": str(layout.socket), "port": port, "user": "postgres", "dbname": "postgres"}
         )
-        process = _start(installation, account, layout)
+        process = start_postmaster(installation, account, layout)
         try:
-            _await_connection(process, endpoint, layout)
+            await_connection(process, endpoint, layout)
             yield endpoint
         except (ServerError, psycopg.OperationalError) as error:
             _raise_crash(layout, error)
             raise
         finally:
-            _stop(process)
+            stop_started(process)
     finally:
         if remove(layout):
             end_lease(lease)
@@ -129,7 +130,7 @@ def _require_runnable(installation: Installation, account: Account) -> None:
         )
 
 
-def _new_layout(parent: Path) -> Layout:
+def new_layout(parent: Path) -> Layout:
     """Choose fresh names; the socket goes to /tmp where its path would be too long for an address."""
     name = f"pgrehearse-{secrets.token_hex(6)}"
     fits = len(os.fsencode(parent / name / ".s.PGSQL.65535")) <= SOCKET_PATH_BYTES
@@ -167,7 +168,7 @@ def _configure(
         with (layout.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(including)
     # initdb also trusts every user of this machine over TCP; the socket's directory lets in nobody else.
-    (layout.data / "pg_hba.conf").write_text("local all all trust\n", encoding="ascii")
+    (layout.data / "pg_hba.conf").write_text(HBA, encoding="ascii")
     return chosen.get("port", "5432")
 
 
@@ -188,7 +189,7 @@ def _library_directories(installation: Installation) -> Iterator[Path]:
             yield Path(done.stdout.strip())
 
 
-def _start(installation: Installation, account: Account, layout: Layout) -> subprocess.Popen[bytes]:
+def start_postmaster(installation: Installation, account: Account, layout: Layout) -> subprocess.Popen[bytes]:
     """Start the postmaster in a session of its own, so that Ctrl-C in the terminal does not reach it."""
     with layout.log.open("ab") as log:
         return subprocess.Popen(
@@ -203,7 +204,7 @@ def _start(installation: Installation, account: Account, layout: Layout) -> subp
         )
 
 
-def _await_connection(process: subprocess.Popen[bytes], endpoint: Endpoint, layout: Layout) -> None:
+def await_connection(process: subprocess.Popen[bytes], endpoint: Endpoint, layout: Layout) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
@@ -239,7 +240,7 @@ def _raise_crash(layout: Layout, error: Exception) -> None:
     ) from error
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_started(process: subprocess.Popen[bytes]) -> None:
     """Stop our own postmaster at once, by force if need be; returns when it is gone."""
     stop_postmaster(psutil.Process(process.pid) if process.poll() is None else None)
     process.wait()

@@ -113,6 +113,13 @@ class Server:
         """Open an autocommit connection, by default to the maintenance database; ServerError if it fails."""
         return self.endpoint.connect(dbname, application_name=application_name)
 
+    def with_settings(self, settings: Mapping[str, str]) -> Server:
+        """The same server, on whose new sessions settings hold from the start: RESET goes back to them."""
+        parameters = dict(self.endpoint.parameters)
+        options = (f"-c {name}={value}" for name, value in settings.items())
+        parameters["options"] = " ".join([parameters.get("options", ""), *options]).strip()
+        return replace(self, endpoint=Endpoint(parameters))
+
     def environ(self, dbname: str | None = None) -> dict[str, str]:
         """Return PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE …, for psql and pg_dump."""
         return self.endpoint.environ(dbname)
