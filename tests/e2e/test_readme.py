@@ -52,7 +52,7 @@ def as_run_here(command: str) -> str:
         return command.replace("make", "make -n", 1)
     # The traffic, of which every example would take ten seconds, is in the command that is about it.
     quicker = " --no-load" if "bench run" in command and "--rate" not in command else ""
-    quicker += " --budget 20s" if "bench prove" in command else ""
+    quicker += " --budget 20" if "bench prove" in command else ""
     return re.sub(r"--scale \S+", "--scale 0.01", command) + quicker
 
 
