@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench prove test test-container test-conformance perf lint type report compare doctor clean
+.PHONY: setup bench prove test test-container test-conformance perf lint type report forecast compare doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,9 @@ lint: setup ## style and import contract
 
 type: setup ## mypy --strict
 	$(BIN)/mypy
+
+forecast: setup ## a size too large to rehearse, from smaller ones (AT=deals=1M SUITE= SERVER= ARGS=)
+	$(BENCH) forecast $(SUITE) --server '$(SERVER)' --at $(or $(AT),deals=1M) $(ARGS)
 
 report: setup ## draw the report of a stored run again (RUN=)
 	$(BENCH) report $(or $(RUN),latest)

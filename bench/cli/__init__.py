@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bench import __version__
-from bench.cli import baseline, compare, doctor, prove, report, run, templates, trace
+from bench.cli import baseline, compare, doctor, forecast, prove, report, run, templates, trace
 from bench.errors import BenchError, Interrupted
 
 DESCRIPTION = """\
@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, prove, trace, report, templates, doctor, compare, baseline):
+    for command in (run, prove, trace, forecast, report, templates, doctor, compare, baseline):
         command.add_parser(commands)
     return parser
 

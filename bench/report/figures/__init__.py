@@ -9,6 +9,7 @@ from bench.model.run import Run
 from bench.report.figures.costs import draw_costs
 from bench.report.figures.durations import draw_durations
 from bench.report.figures.locks import draw_timeline
+from bench.report.figures.scaling import draw_scaling
 from bench.report.figures.sheet import Picture
 from bench.report.figures.volume import draw_volume
 from bench.report.timeline import migration_timeline, suite_timeline
@@ -30,6 +31,8 @@ def draw_figures(run: Run, summary: RunSummary) -> Iterator[Picture]:
             continue
         if (timeline := migration_timeline(run, summary, migration.id)) is not None:
             yield draw_timeline(timeline, timeline_name(position))
+    if run.forecast is not None and (scaling := draw_scaling(run.forecast)) is not None:
+        yield scaling
     yield draw_costs(summary)
     yield draw_volume(summary)
 

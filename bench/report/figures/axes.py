@@ -74,7 +74,7 @@ def log_time_axis(ax: Axes, values: Sequence[float], title: str) -> float:
     low, high = min(known, default=1e-3) / 1.6, max(known, default=1.0) * 1.15
     ax.set_xscale("log")
     ax.set_xlim(low, high)
-    ticks = _clock_ticks(low, high)
+    ticks = log_time_ticks(low, high)
     ax.xaxis.set_major_locator(FixedLocator([at for at, _ in ticks]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([label for _, label in ticks])
@@ -82,7 +82,7 @@ def log_time_axis(ax: Axes, values: Sequence[float], title: str) -> float:
     return low
 
 
-def _clock_ticks(low: float, high: float) -> list[tuple[float, str]]:
+def log_time_ticks(low: float, high: float) -> list[tuple[float, str]]:
     """Decades of seconds and the round parts of an hour; 2 and 5 times these where that leaves under four."""
     for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8)):
         ticks = [

@@ -1,0 +1,205 @@
+"""``bench forecast``: what the deploy will take at a size that is too large to rehearse."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli.options import (
+    add_output_options,
+    add_server_options,
+    positive_count,
+    positive_number,
+    require_writable,
+    share,
+    table_rows,
+    write_json,
+)
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.model.run import Run
+    from bench.run.dataoptions import DataOptions
+
+EPILOG = """\
+The suite is rehearsed at five sizes or more, each twice the one before. Durations, lock holds, WAL and disk
+are forecast at the target with an interval that should hold 9 of 10 targets, or refused with a reason.
+
+examples:
+  bench forecast crm --at deals=1M                     within ten minutes
+  bench forecast crm --at deals=10M,contacts=2M --budget 1h
+  bench forecast crm_as_reviewed --dirt 0 --at deals=20k --scales 0.0025,0.005,0.01,0.02,0.04
+  bench forecast crm --at deals=1M --json -
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "forecast",
+        help="duration, locks, WAL and disk at a size too large to rehearse",
+        description="Rehearse a suite at several sizes and forecast a larger one.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
+    parser.add_argument(
+        "--at", type=target_rows, required=True, metavar="TABLE=N[,…]", help="rows of the target"
+    )
+    parser.add_argument(
+        "--budget", type=duration, default=600.0, metavar="TIME", help="for example 90s, 10m (default), 1h"
+    )
+    parser.add_argument(
+        "--scales", type=scales, default=(), metavar="X,…", help="these sizes in place of the budget's"
+    )
+    parser.add_argument(
+        "--repeats", type=positive_count, default=3, metavar="N", help="at each size (default: 3)"
+    )
+    parser.add_argument("--base", type=Path, default=None, metavar="FILE", help="SQL of the state before")
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same rows (default: 1)")
+    parser.add_argument("--dirt", type=share, default=None, metavar="0…1", help="share of dirty rows")
+    parser.add_argument(
+        "--workers", type=positive_count, default=None, metavar="N", help="loading streams (default: cores)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
+    )
+    add_server_options(parser)
+    add_output_options(parser)
+    parser.set_defaults(command=run)
+
+
+def run(
+    *,
+    suite: str,
+    at: Mapping[str, int],
+    budget: float,
+    scales: Sequence[float],
+    repeats: int,
+    base: Path | None,
+    seed: int,
+    dirt: float | None,
+    workers: int | None,
+    out: Path | None,
+    server: str,
+    image: str | None,
+    pg_bindir: Path | None,
+    json: str | None,
+    quiet: bool,
+) -> int:
+    """Forecast a suite; returns the exit code: 4 where a migration failed."""
+    from datetime import UTC, datetime
+
+    from bench.analyse.forecast.document import forecast_document
+    from bench.cli.live import live
+    from bench.migrate.suite import find_suite
+    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.run.progress import Said
+    from bench.run.scales import ScaleOptions, measure_scales
+    from bench.store.results import RUNS, create_directory, new_run_id
+
+    found = find_suite(suite, base=base)
+    if found.data is None:
+        raise UsageError(
+            f"{suite} has no generated data, so that it cannot be rehearsed at several sizes",
+            "forecasts are for suites whose suite.toml names their data",
+        )
+    require_writable(json)
+    target = target_data(found.data, at, seed=seed, dirt=dirt, workers=workers)
+    options = ScaleOptions(target, scales=scales, budget_s=budget, repeats=repeats)
+    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    run_id = new_run_id(found.name, datetime.now(UTC))
+    runs: list[Run] = []
+    with live(quiet=quiet) as progress:
+        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
+        with open_server(spec, lambda text: progress(Said(text))) as opened:
+            save = _Keeping(directory.save)
+            for measured in measure_scales(
+                opened, found, options, run_id=run_id, save=save, progress=progress
+            ):
+                runs.append(measured)
+                save.document = document = forecast_document(runs, target.scale, at)
+                save(measured)
+    return present(runs[-1], document, json)
+
+
+@dataclass(slots=True)
+class _Keeping:
+    """Saves every state of the size being measured together with the forecast from those before it."""
+
+    save: Callable[[Run], object]
+    document: dict[str, Any] | None = None
+
+    def __call__(self, run: Run) -> None:
+        self.save(replace(run, forecast=self.document))
+
+
+def present(largest: Run, document: dict[str, Any], json: str | None) -> int:
+    """Print a forecast, and return the exit code: 4 where a migration failed, of which there is none."""
+    import msgspec
+    from rich.console import Console
+
+    from bench.report.forecasttext import print_forecast
+
+    failed = next((m for p in largest.passes for r in p.repeats for m in r.migrations if m.error), None)
+    if failed is not None and failed.error is not None:
+        print_failure(failed.id, failed.error.message, largest.dataset.scale if largest.dataset else None)
+        return 4
+    if json is not None:
+        write_json(json, msgspec.json.encode(document) + b"\n")
+    print_forecast(document, Console(stderr=json == "-"))
+    return 0
+
+
+def print_failure(migration: str, message: str, scale: float | None) -> None:
+    """Say that there is no forecast of a deploy that fails."""
+    import sys
+
+    print(f"bench: {migration} failed at scale {scale}: {message}", file=sys.stderr)
+    print("  try: bench run, to see where; --dirt 0 for data without dirty rows", file=sys.stderr)
+
+
+def target_data(
+    data: str, at: Mapping[str, int], *, seed: int, dirt: float | None, workers: int | None
+) -> DataOptions:
+    """The target's data: the first table sets the scale, the others' rows stand in its proportions.
+
+    Raises UsageError: a table is unknown, or does not grow with the scale.
+    """
+    from bench.run.dataoptions import DataOptions
+    from datagen.spec import make_plan, resolve_table
+
+    (table, rows), *others = at.items()
+    per_scale = make_plan(data).rows[resolve_table(table)]
+    if rows < 1 or per_scale < 1000:
+        raise UsageError(
+            f"--at {table}={rows} sets no scale", "name a table first whose rows grow, such as deals=10M"
+        )
+    scale = rows / per_scale
+    make_plan(data, scale=scale, rows=dict(others))
+    return DataOptions(scale=scale, rows=dict(others), seed=seed, dirt=dirt, workers=workers)
+
+
+def target_rows(text: str) -> dict[str, int]:
+    """``deals=10M,contacts=2M`` as table → rows."""
+    return dict(table_rows(part) for part in text.split(","))
+
+
+def duration(text: str) -> float:
+    """``90s``, ``10m`` or ``1h`` in seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
+    if found is None or float(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a time such as 90s, 10m or 1h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def scales(text: str) -> tuple[float, ...]:
+    """``0.01,0.02,0.04`` as sizes, ascending."""
+    found = tuple(sorted({positive_number(part) for part in text.split(",")}))
+    if len(found) < 3:
+        raise argparse.ArgumentTypeError(f"{text} are fewer than 3 scales, which show no growth")
+    return found
