@@ -27,8 +27,9 @@ bench: setup ## the main job: seed, apply, watch, explain, report (SUITE= SERVER
 prove: setup ## rollbacks, crash points, second runs, access: tried for real on clones (SUITE= SERVER= SCALE= ARGS=)
 	$(BENCH) prove $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
-test: lint type ## everything but the container tests
-	$(BIN)/pytest -m 'not container' -n 2 --dist loadfile $(ARGS)
+test: lint type ## everything but the container tests and what asserts times
+	$(BIN)/pytest -m 'not container and not timing and not alone' -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS)
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)

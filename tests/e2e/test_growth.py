@@ -15,6 +15,8 @@ from bench.store.codec import decode
 ROOT = Path(__file__).parents[2]
 MIGRATION = "20250831000001_migrate_legacy_contact_relationships"
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, str]:

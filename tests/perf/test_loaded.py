@@ -27,6 +27,8 @@ HOLDS = [
     Hold(LockMode.ACCESS_EXCLUSIVE, 5.0),
 ]
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 def shop(connect: Connect, database: str) -> str:

@@ -20,6 +20,8 @@ from bench.run.templates import template_key
 ROUNDS = 3
 CRM = find_suite("crm", Path(__file__).parents[2] / "migrations")
 
+pytestmark = pytest.mark.timing
+
 
 def test_a_clone_is_ten_times_faster_than_seeding_again_and_a_kept_template_soon_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
