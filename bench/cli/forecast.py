@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cli.options import (
     add_output_options,
     add_server_options,
+    duration,
     positive_count,
     positive_number,
     require_writable,
@@ -187,14 +187,6 @@ def target_data(
 def target_rows(text: str) -> dict[str, int]:
     """``deals=10M,contacts=2M`` as table → rows."""
     return dict(table_rows(part) for part in text.split(","))
-
-
-def duration(text: str) -> float:
-    """``90s``, ``10m`` or ``1h`` in seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
-    if found is None or float(found[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a time such as 90s, 10m or 1h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def scales(text: str) -> tuple[float, ...]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import positive_count, positive_number
+from bench.cli.options import duration, positive_count, positive_number
+from bench.errors import UsageError
+from bench.model.deploy import HAZARDS, HazardName
 
 if TYPE_CHECKING:
     from bench.model.load import Arrivals
     from bench.run.loaded import LoadOptions
+    from bench.run.loading import HazardOptions
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
-    """``--no-load``, ``--workload``, ``--rate``, ``--arrivals``, ``--connections``."""
+    """``--no-load``, ``--workload``, ``--rate``, ``--arrivals``, ``--connections``, and for hazards
+    ``--hazard``, ``--hazard-length``, ``--lock-timeout``, ``--retries``."""
     group = parser.add_argument_group("traffic of the loaded pass")
     group.add_argument(
         "--no-load", action="store_true", help="do not apply the migrations once more under traffic"
@@ -48,6 +53,54 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="that the application's pool has (default: 40)",
     )
+    _add_hazard_options(parser)
+
+
+def _add_hazard_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what stands in the way of the deploy, under the same traffic")
+    group.add_argument(
+        "--hazard",
+        type=hazards,
+        action="extend",
+        default=[],
+        metavar="NAME[,…]|all",
+        help=f"apply the migrations once more beside each of {', '.join(HAZARDS)}",
+    )
+    group.add_argument(
+        "--hazard-length",
+        type=duration,
+        default=30.0,
+        metavar="S",
+        help="how long it lasts from before the first statement (default: 30 s; a backup has its own time)",
+    )
+    group.add_argument(
+        "--lock-timeout",
+        type=duration,
+        default=None,
+        metavar="TIME",
+        help="and once more with this lock_timeout, for example 2s: the deploy gives up its place in the "
+        "queue and tries again",
+    )
+    group.add_argument(
+        "--retries",
+        type=positive_count,
+        default=None,
+        metavar="N",
+        help="after a lock timeout, of each migration, with ever longer pauses (default: 20)",
+    )
+
+
+def hazards(text: str) -> list[HazardName]:
+    """``long-reader,backup`` as names in the order of :data:`HAZARDS`; ``all`` is every one."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in (*HAZARDS, "all"):
+            close = difflib.get_close_matches(word, HAZARDS, n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise argparse.ArgumentTypeError(
+                f'"{word}" is no hazard{meant} There are {", ".join(HAZARDS)}, and all'
+            )
+    return [name for name in HAZARDS if name in words or "all" in words]
 
 
 def load_options(
@@ -68,3 +121,36 @@ def load_options(
     if no_load:
         return None
     return LoadOptions(mix=mix, rate_per_s=rate, arrivals=arrivals, connections=connections, seed=seed)
+
+
+def hazard_options(
+    *,
+    no_load: bool,
+    against: str | None,
+    hazard: Sequence[HazardName],
+    hazard_length: float,
+    lock_timeout: float | None,
+    retries: int | None,
+) -> HazardOptions:
+    """What is to stand in the deploy's way. UsageError where the options do not go together."""
+    from bench.run.loading import HazardOptions
+    from bench.run.retry import DEFAULT_RETRIES, RetryPolicy
+
+    asked = "--hazard" if hazard else "--lock-timeout" if lock_timeout is not None else None
+    if asked is not None and no_load:
+        raise UsageError(
+            f"{asked} and --no-load: it is the traffic that shows what waits", "leave one of the two out"
+        )
+    if asked is not None and against is not None:
+        raise UsageError(
+            f"{asked} and --against: two revisions are compared without traffic",
+            "rehearse with hazards in a run of its own",
+        )
+    if retries is not None and lock_timeout is None:
+        raise UsageError(
+            "--retries without --lock-timeout: nothing would be tried again", "add --lock-timeout 2s"
+        )
+    policy = None
+    if lock_timeout is not None:
+        policy = RetryPolicy(lock_timeout, DEFAULT_RETRIES if retries is None else retries)
+    return HazardOptions(tuple(dict.fromkeys(hazard)), hazard_length, policy)

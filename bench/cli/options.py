@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
 from bench.errors import UsageError
 
 _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+_UNITS_S = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600}
 
 
 def add_server_options(parser: argparse.ArgumentParser, default: str = "auto") -> None:
@@ -106,6 +108,14 @@ def positive_count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
     return value
+
+
+def duration(text: str) -> float:
+    """``500ms``, ``90s``, ``10m`` or ``1h`` in seconds; a number alone is seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
+    if found is None or float(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a time such as 500ms, 90s, 10m or 1h")
+    return float(found[1]) * _UNITS_S[found[2]]
 
 
 def share(text: str) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.data import add_source_options, data_options, dumped
-from bench.cli.load import add_load_options, load_options
+from bench.cli.load import add_load_options, hazard_options, load_options
 from bench.cli.options import (
     add_data_options,
     add_output_options,
@@ -22,8 +22,10 @@ from bench.cli.options import (
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
+    from bench.model.deploy import HazardName
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
+    from bench.run.loading import HazardOptions
     from bench.run.session import RunOptions
     from bench.store.results import RunDirectory
 
@@ -39,6 +41,9 @@ examples:
   bench run crm --server cluster --repeats 5
   bench run crm --rate 200 --connections 20          the application's traffic, in requests per second
   bench run db/migrations --base schema.sql --workload pgbench:orders.sql@3 --workload pgbench:search.sql
+  bench run crm --hazard long-reader                 behind a report that runs for 30 s
+  bench run crm --hazard all --lock-timeout 2s --retries 20
+  bench run db/migrations --base schema.sql --hazard backup,bulk-write --hazard-length 10s
   bench run crm --server postgresql://me@staging/postgres
 """
 
@@ -102,11 +107,19 @@ def run(
     from_dump: Path | None = None,
     from_dsn: str | None = None,
     exclude_table_data: Sequence[str] = (),
+    hazard: Sequence[HazardName] = (),
+    hazard_length: float = 30.0,
+    lock_timeout: float | None = None,
+    retries: int | None = None,
     **options: Any,
 ) -> int:
     """Rehearse a suite, on a dump where one is named; returns the exit code."""
+    hazards = hazard_options(
+        no_load=options["no_load"], against=options["against"], hazard=hazard, hazard_length=hazard_length,
+        lock_timeout=lock_timeout, retries=retries,
+    )  # fmt: skip
     with dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump:
-        return run_on(dump=dump, **options)
+        return run_on(dump=dump, hazards=hazards, **options)
 
 
 def run_on(
@@ -132,6 +145,7 @@ def run_on(
     pg_bindir: Path | None,
     json: str | None,
     quiet: bool,
+    hazards: HazardOptions,
     **traffic: Any,
 ) -> int:
     """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
@@ -139,7 +153,6 @@ def run_on(
     from datetime import UTC, datetime
 
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
@@ -152,14 +165,14 @@ def run_on(
         no_cache=no_cache, fill=fill, columns=columns, dump=dump,
     )  # fmt: skip
     require_writable(json)
-    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
+    spec = _spec(server, image, pg_bindir, template_key(found, data) if data.cache else None)
     run_id = new_run_id(found.name, datetime.now(UTC))
     options = RunOptions(
         repeats=repeats,
         explain=not no_explain,
         probe=probe,
         load=load_options(found.path, seed=seed, **traffic),
+        hazards=hazards,
         data=data,
     )
     if against is not None:
@@ -169,6 +182,16 @@ def run_on(
     directory.save(concluded)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
     return present(concluded, directory.path, json, options=again)
+
+
+def _spec(server: str, image: str | None, pg_bindir: Path | None, data_key: str | None) -> ServerSpec:
+    """The server that the options name, on which these data are wanted."""
+    from dataclasses import replace
+
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
+
+    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    return replace(spec, data_key=data_key)
 
 
 def _rehearse(

@@ -49,6 +49,8 @@ class SuiteConfig:
     """What datagen fills the base schema with; None for no data."""
     accepted: tuple[Acceptance, ...] = ()
     """``[[accept]]``: findings that the authors accept."""
+    rerunnable: bool = False
+    """Each file may be run again from its start, after it stopped anywhere."""
 
 
 def read_suite_config(path: Path) -> SuiteConfig:
@@ -56,7 +58,8 @@ def read_suite_config(path: Path) -> SuiteConfig:
     if not path.is_file():
         return SuiteConfig()
     table = read_toml(path)
-    check_keys(path, "", table, {"description": str, "base": str, "data": str, "accept": list})
+    known = {"description": str, "base": str, "data": str, "rerunnable": bool, "accept": list}
+    check_keys(path, "", table, known)
     accepted = _read_acceptances(path, table.pop("accept", []))
     config = SuiteConfig(**table, accepted=accepted)
     if config.data is not None and config.data != "crm":

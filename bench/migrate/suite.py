@@ -77,6 +77,8 @@ class Suite:
     description: str = ""
     accepted: tuple[Acceptance, ...] = ()
     """The findings that ``suite.toml`` accepts."""
+    rerunnable: bool = False
+    """Each file may be run again from its start, after it stopped anywhere."""
 
     @property
     def unpaired_rollbacks(self) -> tuple[Path, ...]:
@@ -138,6 +140,7 @@ def find_suite(name_or_dir: str, root: Path = Path("migrations"), base: Path | N
         queries=read_queries(directory / "queries.toml"),
         description=config.description,
         accepted=config.accepted,
+        rerunnable=config.rerunnable,
     )
 
 

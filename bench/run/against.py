@@ -11,7 +11,8 @@ from bench.pg.server import Server
 from bench.run.draft import RunDraft, Save
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
-from bench.run.session import Rehearsal, RunOptions, ending_in_words, new_run, read_scripts
+from bench.run.scripts import read_scripts
+from bench.run.session import Rehearsal, RunOptions, ending_in_words, new_run
 from bench.run.watch import counters_database
 
 MORE_REPEATS = 5

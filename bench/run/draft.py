@@ -38,11 +38,18 @@ class RunDraft:
         ordered = tuple(sorted((*repeats, repeat), key=lambda r: r.index))
         self.update(passes=(replace(solo, repeats=ordered), *others))
 
-    def put_loaded(self, repeat: Repeat, hazard: str | None = None) -> None:
-        """Add a repeat to the loaded pass beside this hazard, or replace the one with its index; save."""
-        found = next((p for p in self.run.passes if p.kind == "loaded" and p.hazard == hazard), None)
+    def put_loaded(
+        self,
+        repeat: Repeat,
+        hazard: str | None = None,
+        lock_timeout_s: float | None = None,
+        retries: int | None = None,
+    ) -> None:
+        """Add a repeat to the loaded pass of this kind, or replace the one with its index; save."""
+        kind = ("loaded", hazard, lock_timeout_s)
+        found = next((p for p in self.run.passes if (p.kind, p.hazard, p.lock_timeout_s) == kind), None)
         repeats = tuple(r for r in found.repeats if r.index != repeat.index) if found else ()
-        changed = Pass("loaded", hazard, (*repeats, repeat))
+        changed = Pass("loaded", hazard, (*repeats, repeat), lock_timeout_s, retries)
         if found is None:
             self.update(passes=(*self.run.passes, changed))
         else:
@@ -61,11 +68,12 @@ class RunDraft:
 
     @property
     def failed(self) -> MigrationRun | None:
-        """The first migration that failed, if one did."""
+        """The first migration that failed with nothing in its way, if one did."""
         return next(
             (
                 migration
                 for each in self.run.passes
+                if each.kind == "solo"
                 for repeat in each.repeats
                 for migration in repeat.migrations
                 if migration.outcome == "failed"

@@ -1,14 +1,28 @@
-"""The loaded pass of a run: on a clone of the template, as often as asked for, into the run's draft."""
+"""The loaded passes of a run: on clones of the template, into the run's draft.
+
+First with nothing in the way; then beside each hazard, waiting for locks as the files say, and once more with
+a lock timeout and retries, where they are asked for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from bench.errors import UsageError
+from bench.migrate.suite import Suite
+from bench.model.deploy import HAZARDS, HazardName
 from bench.model.run import Note, Repeat
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
-from bench.run.deploy import Deployer, apply_once
+from bench.run.deploy import apply_once
 from bench.run.draft import RunDraft
-from bench.run.loaded import Hazard, LoadOptions, Scripts, loaded_pass
-from bench.run.progress import Progress, Step
+from bench.run.hazards import Hazard, NotThereError, Setting
+from bench.run.hazards.scene import DEFAULT_LENGTH_S
+from bench.run.loaded import LoadOptions, Scripts, loaded_pass
+from bench.run.outlook import describe_outlook
+from bench.run.progress import Progress, Said, Step
+from bench.run.retry import Retrier, RetryPolicy
 from bench.workload.choose import mix_for
 
 NO_TRAFFIC = Note(
@@ -18,47 +32,170 @@ NO_TRAFFIC = Note(
 )
 
 
-def load_clones(
-    server: Server,
-    prepared: str,
-    scripts: Scripts,
-    options: LoadOptions,
-    draft: RunDraft,
-    progress: Progress,
-    *,
-    hazard: Hazard | None = None,
-    deploy: Deployer = apply_once,
-) -> None:
-    """Apply the scripts under traffic, each time to a fresh clone of ``prepared``.
+@dataclass(frozen=True, slots=True)
+class HazardOptions:
+    """What is to stand in the way of the deploy, and how the deploy gives way."""
 
-    Left out where a migration has failed before: it would fail here, too. Raises as :func:`loaded_pass` does,
-    and ServerError where the server has gone; what was measured until then is in the draft.
-    """
-    name = hazard.name if hazard is not None else None
-    for index in range(options.repeats):
-        if draft.failed is not None:
-            return
-        progress(Step(f"loaded pass, repeat {index + 1} of {options.repeats}"))
-        with own_roles(server), clone(server, prepared, "loaded") as dbname:
-            with server.connect(dbname, application_name="pgrehearse observer") as conn:
-                mix = mix_for(conn, options.mix)
-            if mix is None:
-                draft.note(NO_TRAFFIC)
-                return
+    names: tuple[HazardName, ...] = ()
+    length_s: float = DEFAULT_LENGTH_S
+    policy: RetryPolicy | None = None
+    """Beside each hazard, or with nothing in the way where none is named, the deploy is measured once more
+    with this lock timeout and its retries."""
 
-            def keep(repeat: Repeat) -> None:
-                draft.put_loaded(repeat, name)
+    @property
+    def every(self) -> bool:
+        """All of them, so that those are left out which the server cannot have."""
+        return set(self.names) == set(HAZARDS)
 
-            loaded_pass(
-                server,
-                dbname,
-                scripts,
-                mix,
-                options,
-                index=index,
-                hazard=hazard,
-                deploy=deploy,
-                keep=keep,
-                progress=progress,
+    def passes(self) -> tuple[tuple[HazardName | None, RetryPolicy | None], ...]:
+        """The passes after the first, in their order."""
+        if not self.names:
+            return ((None, self.policy),) if self.policy is not None else ()
+        ways = (None, self.policy) if self.policy is not None else (None,)
+        return tuple((name, policy) for name in self.names for policy in ways)
+
+
+def refuse_hazards(server: Server, options: HazardOptions) -> None:
+    """UsageError for a hazard that was asked for by name and that this server cannot have."""
+    if options.every:
+        return
+    for name in options.names:
+        if (reason := Hazard(name).refusal(server)) is not None:
+            raise UsageError(
+                f"--hazard {name}: {reason}", "leave it out, or say --hazard all for those that can be had"
             )
-            server.connect().close()  # raises where the server is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Every loaded pass of a run."""
+
+    server: Server
+    suite: Suite
+    scripts: Scripts
+    load: LoadOptions
+    hazards: HazardOptions
+    draft: RunDraft
+    progress: Progress
+
+    def run(self, prepared: str) -> None:
+        """Apply the scripts under traffic, each time to a fresh clone of ``prepared``.
+
+        Left out where a migration has failed with nothing in its way: it would fail here, too. Raises as
+        :func:`loaded_pass` does, and ServerError where the server has gone; what was measured until then is
+        in the draft.
+        """
+        if self.draft.failed is not None:
+            return
+        for index in range(self.load.repeats):
+            self.progress(Step(f"loaded pass, repeat {index + 1} of {self.load.repeats}"))
+            if not self._once(prepared, self.load, None, None, index):
+                break
+        if any(each.kind == "loaded" for each in self.draft.run.passes):
+            self._beside_hazards(prepared)
+
+    def _beside_hazards(self, prepared: str) -> None:
+        passes = [each for each in self.hazards.passes() if self._can_be_had(each[0])]
+        if not passes:
+            return
+        outlook = describe_outlook(
+            self.server, prepared, self.draft.run, self.load, passes, self.hazards.length_s
+        )
+        self.progress(Said(outlook))
+        load = replace(self.load, rate_per_s=self._same_rate())
+        for number, (name, policy) in enumerate(passes, start=1):
+            self.progress(Step(f"loaded pass {_title(name, policy)}, {number} of {len(passes)}"))
+            if self._can_be_had(name):  # by now its disk may be full
+                self._once(prepared, load, name, policy)
+
+    def _can_be_had(self, name: HazardName | None) -> bool:
+        """Whether the server can have the hazard now; else the run says why not."""
+        reason = Hazard(name).refusal(self.server) if name is not None else None
+        if reason is not None:
+            self._left_out(name, reason)
+        return reason is None
+
+    def _left_out(self, name: HazardName | None, reason: str) -> None:
+        self.draft.note(Note(f"hazard {name}", f"Left out: {reason}."))
+        self.progress(Said(f"hazard {name} is left out: {reason}"))
+
+    def _same_rate(self) -> float | None:
+        """The rate of the pass with nothing in the way, so that the passes can be compared."""
+        for each in self.draft.run.passes:
+            if each.kind == "loaded" and each.repeats and each.repeats[-1].workload is not None:
+                return each.repeats[-1].workload.offered_per_s
+        return self.load.rate_per_s
+
+    def _once(
+        self,
+        prepared: str,
+        load: LoadOptions,
+        name: HazardName | None,
+        policy: RetryPolicy | None,
+        index: int = 0,
+    ) -> bool:
+        """One repeat; tells whether there was traffic and every migration was applied."""
+        hazard = Hazard(name, Setting(self.hazards.length_s, _locked(self.draft))) if name else None
+        retrier = self._retrier(policy) if policy is not None else None
+        applied = False
+
+        def keep(repeat: Repeat) -> None:
+            nonlocal applied
+            if hazard is not None and hazard.record is None:
+                return  # it never was there
+            whole = replace(
+                repeat,
+                hazard=hazard.record if hazard else None,
+                tries=tuple(retrier.tries) if retrier else (),
+            )
+            kept = (policy.lock_timeout_s, policy.retries) if policy is not None else (None, None)
+            self.draft.put_loaded(whole, name, *kept)
+            applied = all(each.outcome == "applied" for each in repeat.migrations)
+
+        with own_roles(self.server), clone(self.server, prepared, "loaded") as dbname:
+            with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
+                mix = mix_for(conn, self.load.mix)
+            if mix is None:
+                self.draft.note(NO_TRAFFIC)
+                return False
+            try:
+                loaded_pass(
+                    self.server,
+                    dbname,
+                    self.scripts,
+                    mix,
+                    load,
+                    index=index,
+                    hazard=hazard,
+                    deploy=retrier or apply_once,
+                    keep=keep,
+                    progress=self.progress,
+                )
+            except NotThereError as error:
+                self._left_out(name, f"it did not come about: {error}")
+            self.server.connect().close()  # raises where the server is gone
+        return applied
+
+    def _retrier(self, policy: RetryPolicy) -> Retrier:
+        return Retrier(replace(policy, rerunnable=self.suite.rerunnable, seed=self.load.seed))
+
+
+def _title(name: HazardName | None, policy: RetryPolicy | None) -> str:
+    beside = f"beside {name}" if name is not None else "with nothing in the way"
+    if policy is None:
+        return beside
+    return f"{beside}, lock_timeout {policy.lock_timeout_s:g} s and {policy.retries} retries"
+
+
+def _locked(draft: RunDraft) -> tuple[str, ...]:
+    """The tables on which the deploy took locks that writers wait for, when nothing was in its way."""
+    repeat = draft.last_repeat
+    return tuple(sorted(_blocking_tables(repeat))) if repeat is not None else ()
+
+
+def _blocking_tables(repeat: Repeat) -> Iterator[str]:
+    for migration in repeat.migrations:
+        for statement in migration.statements:
+            for lock in statement.locks:
+                if not lock.new and lock.mode.blocks_writes:
+                    yield lock.table or lock.relation

@@ -25,6 +25,7 @@ from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementRun
 from bench.run.deploy import Deploy, apply_in, clock
 from bench.run.measured import skipped
+from bench.run.progress import Said
 
 LOCK_NOT_AVAILABLE = "55P03"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
@@ -129,8 +130,16 @@ class Retrier:
                     return tried.result(run, clock() - start)
                 made = replace(made, pause_s=self._pause_s(deploy.migration, number))
                 self.tries.append(made)
+                deploy.progress(Said(self._again(deploy.migration, made)))
                 self.pause(made.pause_s or 0.0)
                 number, first, began = number + 1, place.statement, clock()
+
+    def _again(self, migration: str, made: Try) -> str:
+        left = self.policy.retries - made.number + 1
+        return (
+            f"{migration}: try {made.number} waited {made.blocked_s or 0.0:.1f} s for a lock; again in "
+            f"{made.pause_s or 0.0:.1f} s, {left} {'retry' if left == 1 else 'retries'} left"
+        )
 
     def _pause_s(self, migration: str, number: int) -> float:
         """By a stream of chance for each try, so that a run can be repeated."""

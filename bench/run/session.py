@@ -11,11 +11,8 @@ import psycopg
 
 from bench import __version__
 from bench.errors import Interrupted, ServerError
-from bench.migrate.script import read_statements
-from bench.migrate.suite import Migration, Suite
-from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
+from bench.migrate.suite import Suite
 from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
-from bench.model.statement import Statement
 from bench.observe.sampler import describe_sampling
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
@@ -23,8 +20,6 @@ from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, now
-from bench.run.execute import psql_variables
-from bench.run.guard import refuse_own_role, refuse_server_wide
 from bench.run.hidden import (
     PLANS,
     HiddenPass,
@@ -39,10 +34,11 @@ from bench.run.hidden import (
 from bench.run.host import read_host
 from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
-from bench.run.loading import load_clones
+from bench.run.loading import HazardOptions, Loading, refuse_hazards
 from bench.run.measured import not_reached
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
+from bench.run.scripts import Scripts, read_scripts
 from bench.run.trace import trace_in
 from bench.run.waits import WAITS, put_blocks
 from bench.run.watch import Watch, counters_database, watch
@@ -57,6 +53,8 @@ class RunOptions:
     probe: bool = True
     load: LoadOptions | None = None
     """None: no loaded pass."""
+    hazards: HazardOptions = field(default_factory=HazardOptions)
+    """What the loaded pass is repeated beside."""
     data: DataOptions = field(default_factory=DataOptions)
 
 
@@ -121,31 +119,12 @@ def rehearse(
     holds it.
     """
     scripts = read_scripts(server, suite)
+    refuse_hazards(server, options.hazards)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
     with ending_in_words():
         Rehearsal(server, suite, scripts, options, draft, progress, then).run()
     return draft.finish()
-
-
-Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
-
-
-def read_scripts(server: Server, suite: Suite) -> Scripts:
-    """Each migration with its statements. Raises UsageError for what cannot be read or may not run there."""
-    known = psql_variables(server.info)
-    scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
-    if server.info.version_num < PARSER_VERSION_NUM + 10000:
-        for migration, statements in scripts:
-            check_syntax(migration.path, statements)
-    with server.connect() as conn:
-        role = conn.execute("SELECT current_user").fetchone()
-    for migration, statements in scripts:
-        refuse_own_role(migration.path, statements, role[0] if role else "")
-    if not server.managed:
-        for migration, statements in scripts:
-            refuse_server_wide(migration.path, statements)
-    return scripts
 
 
 @contextmanager
@@ -190,7 +169,15 @@ class Rehearsal:
                 if self.draft.failed is not None:
                     break
             if (load := self.options.load) is not None:
-                load_clones(self.server, prepared.dbname, self.scripts, load, self.draft, self.progress)
+                Loading(
+                    self.server,
+                    self.suite,
+                    self.scripts,
+                    load,
+                    self.options.hazards,
+                    self.draft,
+                    self.progress,
+                ).run(prepared.dbname)
             if self.options.probe:
                 self._try_application(prepared)
             if self.options.explain:

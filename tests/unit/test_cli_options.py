@@ -11,8 +11,11 @@ import pytest
 from rich.console import Console
 
 from bench.cli.live import Plain
-from bench.cli.options import positive_count, positive_number, share, table_rows
+from bench.cli.load import hazard_options, hazards
+from bench.cli.options import duration, positive_count, positive_number, share, table_rows
 from bench.cli.run import repeat_options
+from bench.errors import UsageError
+from bench.model.deploy import HAZARDS
 from bench.model.metric import Counters
 from bench.model.statement import Statement, StatementError, StatementRun
 from bench.run.progress import Event, Loading, Said, StatementBegan, StatementEnded, Step
@@ -95,3 +98,76 @@ def test_the_next_command_repeats_the_options_but_never_a_connection_string() ->
     assert again(server="auto") == ""
     assert again(server="cluster", base=Path("my base.sql")) == "--base 'my base.sql' --server cluster"
     assert again(server="postgresql://me:secret@host/db") == '--server "$DSN"'
+
+
+@pytest.mark.parametrize(
+    ("text", "time_s"), [("500ms", 0.5), ("90s", 90), ("30", 30), ("1.5m", 90), ("1h", 3600)]
+)
+def test_times(text: str, time_s: float) -> None:
+    assert duration(text) == time_s
+
+
+@pytest.mark.parametrize("text", ["0s", "-1s", "s", "2 s", "2d", "inf", ""])
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a time"):
+        duration(text)
+
+
+def test_hazards_come_in_their_own_order_and_once() -> None:
+    assert hazards("bulk-write, long-reader,bulk-write") == ["long-reader", "bulk-write"]
+    assert hazards("backup,all") == list(HAZARDS)
+
+
+def test_a_misspelt_hazard_is_refused_with_what_was_meant() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"long_reader.*did you mean long-reader"):
+        hazards("backup,long_reader")
+
+
+ASKED: dict[str, Any] = {
+    "no_load": False,
+    "against": None,
+    "hazard": ["long-reader", "backup"],
+    "hazard_length": 30.0,
+    "lock_timeout": None,
+    "retries": None,
+}
+
+
+def asked(**changes: Any) -> Any:
+    return hazard_options(**(ASKED | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"no_load": True}, "--hazard and --no-load"),
+        ({"no_load": True, "hazard": [], "lock_timeout": 2.0}, "--lock-timeout and --no-load"),
+        ({"against": "main"}, "--hazard and --against"),
+        ({"retries": 3}, "--retries without --lock-timeout"),
+    ],
+)
+def test_hazards_and_what_does_not_go_with_them(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        asked(**changes)
+
+
+def test_each_hazard_is_met_waiting_and_then_with_retries() -> None:
+    waiting = [("long-reader", None), ("backup", None)]
+    assert list(asked().passes()) == waiting
+    both = asked(lock_timeout=2.0).passes()
+    assert [(name, policy and policy.lock_timeout_s) for name, policy in both] == [
+        ("long-reader", None),
+        ("long-reader", 2.0),
+        ("backup", None),
+        ("backup", 2.0),
+    ]
+    assert both[1][1].retries == 20
+    assert [
+        (name, policy.retries) for name, policy in asked(hazard=[], lock_timeout=2.0, retries=3).passes()
+    ] == [(None, 3)]
+    assert asked(hazard=[]).passes() == ()
+
+
+def test_only_all_leaves_out_what_a_server_cannot_have() -> None:
+    assert asked(hazard=list(HAZARDS)).every
+    assert not asked().every

@@ -30,7 +30,7 @@ def traffic_findings(rehearsed: Rehearsed) -> Iterator[Finding]:
 
 def _quiet_workloads(run: Run) -> Iterator[Workload]:
     for each in run.passes:
-        if each.kind == "loaded" and each.hazard is None:
+        if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None:
             yield from (repeat.workload for repeat in each.repeats if repeat.workload is not None)
 
 

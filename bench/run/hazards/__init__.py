@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bench.errors import ServerError
 from bench.model.deploy import HAZARDS, HazardName, HazardRecord
 from bench.pg.server import Server
 from bench.run.hazards import autovacuum, backup, replica, sessions
@@ -63,6 +64,10 @@ class Hazard:
             with _STAGES[self.name][0](server, dbname, self.setting) as scene:
                 ready = clock()
                 yield
+        except ServerError as error:
+            if scene is not None:
+                raise
+            raise NotThereError(error.message) from error
         finally:
             if scene is not None:
                 self.record = scene.record(self.name, began, ready)

@@ -5,6 +5,7 @@ https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CONFLICT
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from bench.errors import ServerError
+from bench.pg.account import server_account
 from bench.pg.binaries import Installation, read_installation
+from bench.pg.cluster import data_root
 from bench.pg.endpoint import Endpoint
 from bench.pg.server import Server
 from bench.pg.standby import running_standby
@@ -35,6 +38,7 @@ from bench.run.hazards.scene import (
 )
 
 SAMPLE_EVERY_S = 0.1
+WAL_ROOM_BYTES = 2**30
 CATCH_UP_S = 60.0
 """How long the standby is waited for after the deploy."""
 
@@ -45,7 +49,21 @@ def refusal(server: Server) -> str | None:
         return f"a {server.kind} server has no standby that could be started beside it; --server embedded has"
     if _installation(server) is None:
         return "there is no pg_basebackup beside the server's programs"
+    root = data_root(server_account(), durable=True)
+    free_bytes, needed_bytes = shutil.disk_usage(root).free, copy_bytes(server)
+    if free_bytes < needed_bytes:
+        return (
+            f"a second copy of the server may take {needed_bytes / 2**20:,.0f} MiB, and {root} has "
+            f"{free_bytes / 2**20:,.0f} MiB left"
+        )
     return None
+
+
+def copy_bytes(server: Server) -> int:
+    """What a second copy of the server takes: its databases, and room for the WAL that streams meanwhile."""
+    with server.connect() as conn:
+        row = conn.execute("SELECT sum(pg_database_size(oid))::bigint FROM pg_database").fetchone()
+    return WAL_ROOM_BYTES + (int(row[0]) if row else 0)
 
 
 def _installation(server: Server) -> Installation | None:

@@ -1,0 +1,30 @@
+"""The migrations of a suite as statements, with what may not run on this server refused beforehand."""
+
+from __future__ import annotations
+
+from bench.migrate.script import read_statements
+from bench.migrate.suite import Migration, Suite
+from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
+from bench.model.statement import Statement
+from bench.pg.server import Server
+from bench.run.execute import psql_variables
+from bench.run.guard import refuse_own_role, refuse_server_wide
+
+Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
+
+
+def read_scripts(server: Server, suite: Suite) -> Scripts:
+    """Each migration with its statements. Raises UsageError for what cannot be read or may not run there."""
+    known = psql_variables(server.info)
+    scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
+    if server.info.version_num < PARSER_VERSION_NUM + 10000:
+        for migration, statements in scripts:
+            check_syntax(migration.path, statements)
+    with server.connect() as conn:
+        role = conn.execute("SELECT current_user").fetchone()
+    for migration, statements in scripts:
+        refuse_own_role(migration.path, statements, role[0] if role else "")
+    if not server.managed:
+        for migration, statements in scripts:
+            refuse_server_wide(migration.path, statements)
+    return scripts
