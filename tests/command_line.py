@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -86,7 +87,11 @@ class Running:
         return self.process.wait(timeout=DEADLINE_S)
 
     def kill(self) -> None:
-        """End it without mercy if it still runs; what it started is left to the next run."""
+        """End it and its servers without mercy if it still runs."""
         if self.process.poll() is None:
+            servers = self.servers()
             self.process.kill()
+            for server in servers:
+                with suppress(psutil.NoSuchProcess):
+                    server.kill()
         self.process.wait(timeout=DEADLINE_S)

@@ -89,7 +89,9 @@ def shared_root() -> Path:
 
 
 def lease_directory() -> Path:
-    """Return where leases are kept: below XDG_STATE_HOME or the home; for root or homeless, /var/tmp."""
+    """Return where leases are kept: BENCH_STATE_DIR or below XDG_STATE_HOME or the home; root: /var/tmp."""
+    if named := os.environ.get("BENCH_STATE_DIR"):
+        return private_directory(Path(named) / "leases")
     if os.geteuid() != 0:
         state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
         try:

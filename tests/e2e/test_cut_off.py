@@ -66,7 +66,8 @@ def place() -> Iterator[Path]:
 
 
 def environment(place: Path) -> dict[str, str]:
-    return {"TMPDIR": str(place / "servers")}
+    """Its own leases as well: else a test beside this one may be the next run, and clean up first."""
+    return {"TMPDIR": str(place / "servers"), "BENCH_STATE_DIR": str(place / "state")}
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_after_kill_9_the_next_run_cleans_up_and_says_so(phase: str, place: Path
     left = decode(run_file(place).read_bytes())
     assert left.finished_at is None
     (place / "sleeper" / "002_sleep.sql").write_text("SELECT 1;")
-    after = bench(*SLEEPER, cwd=place, env=environment(place))
+    after = bench(*SLEEPER, "--no-load", cwd=place, env=environment(place))
     assert after.returncode == 0, after.stderr
     assert f"process {running.process.pid} " in after.stderr
     assert psutil.wait_procs(servers, timeout=DEADLINE_S)[1] == []

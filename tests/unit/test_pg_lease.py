@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ServerError
-from bench.pg import lease
 from bench.pg.lease import (
     Owner,
     end_lease,
+    lease_directory,
     orphans,
     private_directory,
     read_leases,
@@ -24,8 +24,8 @@ from bench.pg.lease import (
 
 @pytest.fixture(autouse=True)
 def directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(lease, "lease_directory", lambda: tmp_path)
-    return tmp_path
+    monkeypatch.setenv("BENCH_STATE_DIR", str(tmp_path))
+    return lease_directory()
 
 
 def test_a_lease_is_read_back_as_it_was_written(directory: Path) -> None:
@@ -44,6 +44,12 @@ def test_a_lease_is_read_back_as_it_was_written(directory: Path) -> None:
 def test_a_file_that_is_no_lease_is_left_out(directory: Path, content: str) -> None:
     (directory / "cluster-0.json").write_text(content)
     assert read_leases() == ()
+
+
+def test_leases_are_kept_where_the_environment_says(directory: Path, tmp_path: Path) -> None:
+    assert directory == tmp_path / "leases"
+    write_lease("cluster", {})
+    assert len(list(directory.iterdir())) == 1
 
 
 def test_this_process_lives_and_another_start_of_its_number_does_not() -> None:
