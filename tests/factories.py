@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from bench.model.deploy import HazardRecord, Try
 from bench.model.load import (
     BlockedBy,
     Cause,
     ClassLoad,
     LatencySummary,
     LoadSlot,
+    LockSpan,
     RequestErrors,
     SchedulingDelay,
     StatementSpan,
@@ -364,3 +366,53 @@ def loaded_run(workload: Workload | None = None) -> Run:
     repeat = run.passes[0].repeats[0]
     loaded = Pass("loaded", None, (replace(repeat, workload=workload or a_workload()),))
     return replace(run, passes=(*run.passes, loaded), dataset=a_dataset())
+
+
+def hazard_run() -> Run:
+    """A loaded run, and beside it a long reader: waiting for it without end, and with tries of 2 s."""
+    run = loaded_run()
+    record = HazardRecord("long-reader", "a SELECT over 3 tables, open for 30 s", 30.0, 30.0, 0.05, True)
+    quiet = run.passes[1].repeats[0]
+    waiting = replace(quiet, workload=a_stalled_workload(30.0), hazard=record)
+    tries = (
+        *tuple(
+            Try("001_first", n, 0, 0, "lock_timeout", 2.5 * (n - 1), 2.01, 2.0, 0.5) for n in range(1, 15)
+        ),
+        Try("001_first", 15, 0, None, "applied", 35.0, 0.5, None),
+    )
+    retried = replace(quiet, workload=a_stalled_workload(2.0), hazard=record, tries=tries)
+    beside = (
+        Pass("loaded", "long-reader", (waiting,)),
+        Pass("loaded", "long-reader", (retried,), lock_timeout_s=2.0, retries=20),
+    )
+    return replace(run, passes=(*run.passes, *beside))
+
+
+def a_span(granted: bool, surely_s: tuple[float, float], at_most_s: tuple[float, float]) -> LockSpan:
+    """ACCESS EXCLUSIVE on deals, held or waited for."""
+    return LockSpan("001_first", "public.deals", "AccessExclusiveLock", granted, surely_s, at_most_s)
+
+
+def a_stalled_workload(stall_s: float) -> Workload:
+    """Traffic in which the deploy waits for so long for ACCESS EXCLUSIVE on deals, with reads behind it."""
+    cause = Cause("001_first", 0, "public.deals", "AccessExclusiveLock", False, "AccessShareLock")
+    stalled = a_class(
+        blocked_s=stall_s, worst_blocked_s=stall_s, errors=(), failed=0,
+        blocked=((3.0, 3.0 + stall_s),), blocked_by=(BlockedBy(cause, 1214, stall_s, stall_s),),
+        heat="",
+    )  # fmt: skip
+    last = round(10 * (stall_s + 6))
+    return a_workload(
+        stalled,
+        statements=(StatementSpan("001_first", 0, 3.0, 3.5 + stall_s),),
+        timeline=tuple(
+            LoadSlot(s / 10, 8, 8, 0, 3, 0, 40 if 30 <= s < 30 + 10 * stall_s else 0) for s in range(last)
+        ),
+        duration_s=stall_s + 6,
+        wait_count=1214,
+        waits=(Wait("deal list", 3.0, stall_s, (stall_s - 0.01, stall_s), cause),),
+        locks=(
+            a_span(False, (3.0, 3.0 + stall_s), (3.0, 3.0 + stall_s)),
+            a_span(True, (3.01 + stall_s, 3.4 + stall_s), (3.0 + stall_s, 3.5 + stall_s)),
+        ),
+    )  # fmt: skip

@@ -174,6 +174,22 @@ class StatementSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class LockSpan:
+    """A table lock of the deploy, stronger than ROW EXCLUSIVE, as single looks saw it."""
+
+    migration: str
+    relation: str
+    """Of before the migrations, schema-qualified."""
+    mode: str
+    granted: bool
+    """False: the deploy waited for it."""
+    surely_s: tuple[float, float]
+    """[begin, end] between which every look saw it."""
+    at_most_s: tuple[float, float]
+    """[begin, end] that agrees with what was seen: the looks before and after that did not show it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulingDelay:
     """How late the generator itself sent requests for which it had a connection."""
 
@@ -215,6 +231,9 @@ class Workload:
     """The longest ones, of every class at least one where there was one; longest first."""
     wait_count: int = 0
     """All of them."""
+    locks: tuple[LockSpan, ...] | None = None
+    """What the deploy held and waited for, in order; the longest ones where there are very many. None where
+    nobody looked."""
     deadlocks: int | None = None
     """That the server counted in the database; None where it could not be asked."""
     notes: tuple[str, ...] = field(default_factory=tuple)

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bench.analyse.card import CardLine, deploy_card
 from bench.analyse.locks import LockSummary, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary, summarise
 from bench.analyse.verdict import judge
@@ -30,6 +31,12 @@ _STATUS_STYLE: dict[VerdictStatus, str] = {
     "not_ready": "bold red",
 }
 _OUTCOME_STYLE = {"applied": "green", "failed": "bold red"}
+_TONES: dict[str, tuple[str, str]] = {
+    "good": ("·", "green"),
+    "warn": ("!", "bold yellow"),
+    "bad": ("✕", "bold red"),
+    "unknown": ("–", "dim"),
+}
 _TOP = 5
 _MOST_CONDITIONS = 3
 _INDENT = 2
@@ -44,6 +51,8 @@ def print_summary(run: Run, report: Path | None, console: Console, *, options: s
     summary = summarise(run)
     console.print()
     console.print(Text(_headline(run, summary), style="bold"))
+    console.print()
+    console.print(_card(deploy_card(run).lines))
     for title, part in _parts(summary):
         console.print()
         console.print(Text(title, style="bold"))
@@ -60,6 +69,17 @@ def _headline(run: Run, summary: RunSummary) -> str:
         parts.append(f"{count(sum(each.rows for each in dataset.tables))} rows")
     parts.append("1 repeat" if summary.n == 1 else f"{summary.n} repeats")
     return ", ".join(parts)
+
+
+def _card(lines: Sequence[CardLine]) -> Table:
+    """The sentences of the deploy card, each with a mark."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=1, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for line in lines:
+        sign, style = _TONES[line.tone]
+        grid.add_row(Text(sign, style=style), Text(line.text))
+    return grid
 
 
 def _parts(summary: RunSummary) -> Iterator[tuple[str, RenderableType]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.analyse.card import deploy_card
 from bench.analyse.findings import find_dangers
 from bench.analyse.locks import without_block
 from bench.analyse.queries import QuerySummary
@@ -47,6 +48,7 @@ def render_markdown(run: Run) -> str:
     findings = run.findings or find_dangers(run)
     parts = [
         f"# Rehearsal of {plain(summary.suite)}",
+        bullets(plain(line.text) for line in deploy_card(run).lines),
         f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
         *_executive_summary(run, summary, verdict, findings),
         "## Migration by migration",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from bench.analyse.card import CardLine, deploy_card
 from bench.analyse.findings import find_dangers
 from bench.analyse.locks import without_block
 from bench.analyse.summary import RunSummary, solo_repeats
@@ -57,6 +58,8 @@ class PageView:
     tool_version: str
     subtitle: str
     finished: bool
+    card: tuple[CardLine, ...]
+    """The sentences on top."""
     verdict: VerdictView
     tiles: tuple[Tile, ...]
     prediction: str
@@ -81,6 +84,7 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
         tool_version=run.tool_version,
         subtitle=_subtitle(run, summary),
         finished=summary.finished,
+        card=deploy_card(run).lines,
         verdict=_verdict(run),
         tiles=_tiles(summary),
         prediction=_prediction(run),

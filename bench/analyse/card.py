@@ -1,0 +1,234 @@
+"""The deploy card: what a deploy comes to on this data, in a few sentences that stand above every report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.analyse.limits import DEFAULT_LIMITS, Limits
+from bench.analyse.names import bare
+from bench.analyse.quantity import count, seconds, spread_seconds
+from bench.analyse.summary import RunSummary, summarise
+from bench.analyse.traffic import Blocked, PassFigures, Stop, loaded_passes
+from bench.model.deploy import HAZARDS
+from bench.model.run import Run
+
+Tone = Literal["good", "warn", "bad", "unknown"]
+"""``bad``: it failed or made requests wait for longer than :attr:`Limits.not_ready_s`; ``warn``: longer than
+:attr:`Limits.conditional_s`; ``unknown``: not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardLine:
+    """One sentence of the card."""
+
+    topic: str
+    """``deploy``, ``traffic``, the name of a hazard, or ``not measured``."""
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class DeployCard:
+    """The card's sentences, and the loaded passes that they tell of."""
+
+    lines: tuple[CardLine, ...]
+    passes: tuple[PassFigures, ...]
+
+
+def deploy_card(run: Run, limits: Limits = DEFAULT_LIMITS) -> DeployCard:
+    """The card of a run. What was not measured has a sentence that says so."""
+    summary, passes = summarise(run), loaded_passes(run)
+    quiet = next((each for each in passes if each.hazard is None and not each.retried), None)
+    lines = [_deploy(run, summary), _traffic(run, summary, quiet, limits)]
+    lines += (
+        _beside(group, quiet, run, limits)
+        for name in dict.fromkeys(each.hazard for each in passes)
+        if (group := [each for each in passes if each.hazard == name and each is not quiet])
+    )
+    missing = [name for name in HAZARDS if name not in {each.hazard for each in passes}]
+    if quiet is not None and missing:
+        others = "all" if len(missing) == len(HAZARDS) else ",".join(missing)
+        lines.append(
+            CardLine(
+                "not measured",
+                f"Not measured: the deploy beside {_listed(missing, 'and')} (--hazard {others}).",
+                "unknown",
+            )
+        )
+    return DeployCard(tuple(lines), passes)
+
+
+def _deploy(run: Run, summary: RunSummary) -> CardLine:
+    """How long, on an idle server."""
+    rows = f" ({count(summary.table_rows)} rows)" if summary.table_rows is not None else ""
+    failed = summary.failed
+    if failed is not None:
+        error, line = failed.error, failed.failure_line
+        where = failed.failure_file + (f":{line}" if line else "")
+        said = error.message if error else "it was not applied to its end"
+        state = f" ({error.sqlstate})" if error and error.sqlstate else ""
+        often = f", in {failed.failures} of {failed.n} repeats" if failed.n > 1 else ""
+        return CardLine(
+            "deploy", f"On this data{rows} the deploy fails at {where}: {said}{state}{often}.", "bad"
+        )
+    if summary.duration_s is None:
+        why = "the run was cut off" if run.finished_at is None else "no repeat applied every migration"
+        return CardLine("deploy", f"Not measured: how long the deploy takes ({why}).", "unknown")
+    text = f"On this data{rows} the deploy takes {spread_seconds(summary.duration_s)}."
+    return CardLine("deploy", text, "good")
+
+
+def _traffic(run: Run, summary: RunSummary, quiet: PassFigures | None, limits: Limits) -> CardLine:
+    """What the application's requests met with nothing in the deploy's way."""
+    if quiet is None:
+        why = next((note.text for note in run.notes if note.subject == "loaded pass"), None)
+        if why is None:
+            why = "a migration fails without it" if summary.failed else "there was no loaded pass"
+        return CardLine(
+            "traffic",
+            f"Not measured: what the application's requests would wait for ({why.rstrip('.')}).",
+            "unknown",
+        )
+    under = f"Under {quiet.offered_per_s:,.0f} requests/s"
+    if quiet.stop is not None:
+        text = f"{under} it {_stopped(quiet.stop, quiet.n, run)}; {_waits(quiet)}"
+    elif quiet.deploy_s is None:
+        text = f"{under} {_waits(quiet)}; how long it takes there is not known"
+    else:
+        text = f"{under} it takes {spread_seconds(quiet.deploy_s)}; {_waits(quiet)}"
+    return CardLine("traffic", f"{text}{_doubt(quiet)}.", _tone((quiet,), limits))
+
+
+def _beside(group: Sequence[PassFigures], quiet: PassFigures | None, run: Run, limits: Limits) -> CardLine:
+    """One hazard: waiting for locks as the files say, and with a lock timeout and retries."""
+    text = _capitalised("; ".join(_hazard_parts(group, quiet, run)))
+    return CardLine(group[0].hazard or "traffic", f"{text}.", _tone(group, limits))
+
+
+def _hazard_parts(group: Sequence[PassFigures], quiet: PassFigures | None, run: Run) -> Iterator[str]:
+    for position, each in enumerate(group):
+        said = _retried(each) if each.retried else _waiting(each, quiet, run)
+        if position == 0 and each.hazard is not None:
+            what = f" ({each.record.what})" if each.record else ""
+            said = f"beside {each.hazard}{what} {said}"
+        yield said + _doubt(each)
+
+
+def _waiting(each: PassFigures, quiet: PassFigures | None, run: Run) -> str:
+    """The deploy takes its place in the queue, and keeps it as long as the files let it."""
+    if each.stop is not None:
+        said = f"it {_stopped(each.stop, each.n, run)}"
+    elif each.deploy_s is None:
+        said = "it did not come to its end"
+    else:
+        said = f"it takes {seconds(each.deploy_s.median)}{_longer(each, quiet)}"
+    waited = f", waiting up to {seconds(each.lock_wait_s)} for a lock" if each.lock_wait_s else ""
+    return f"{said}{waited}, and {_blocks(each)}{_aftermath(each)}"
+
+
+def _retried(each: PassFigures) -> str:
+    """The deploy gives up its place in the queue after a while, and comes back."""
+    policy = f"with lock_timeout {_short(each.lock_timeout_s)} and up to {count(each.retries)} retries"
+    tries = (each.timeouts or 0) + 1
+    if each.stop is not None:
+        why = f": {each.gave_up}" if each.gave_up else ""
+        said = f"it does not get through in {_many(tries if not each.gave_up else tries - 1, 'try', 'tries')}"
+        return f"{policy} {said}{why}, and {_blocks(each)}{_aftermath(each)}"
+    took = f", {seconds(each.deploy_s.median)} in all" if each.deploy_s else ""
+    return f"{policy} it needs {_many(tries, 'try', 'tries')}{took}, and {_blocks(each)}{_aftermath(each)}"
+
+
+def _longer(each: PassFigures, quiet: PassFigures | None) -> str:
+    if quiet is None or quiet.deploy_s is None or each.deploy_s is None:
+        return ""
+    more = each.deploy_s.median - quiet.deploy_s.median
+    if more < 0.1 * quiet.deploy_s.median:
+        return " (no longer than without it)" if more <= 0 else ""
+    return f", {seconds(more)} longer than without it"
+
+
+def _aftermath(each: PassFigures) -> str:
+    """What became of the hazard itself, and of a standby."""
+    record = each.record
+    if record is None:
+        return ""
+    behind = record.evidence.get("max_behind_s")
+    lag = f"; the standby is up to {seconds(float(behind))} behind" if behind is not None else ""
+    return lag + (f"; {record.name} itself fails: {record.error}" if record.error else "")
+
+
+def _blocks(each: PassFigures) -> str:
+    if not each.waits:
+        return "no request was seen to wait"
+    requests = _many(each.waits, "request waits", "requests wait")
+    most = "none longer than" if each.retried and each.waits > 1 else "up to"
+    return f"{requests}, {most} {seconds(each.worst_s)}" + _deadlocked(each)
+
+
+def _waits(each: PassFigures) -> str:
+    """Writes and reads apart, the longer wait first."""
+    known = [(verb, found) for verb, found in (("writes", each.writes), ("reads", each.reads)) if found]
+    waiting = sorted((pair for pair in known if pair[1].worst_s), key=lambda pair: -pair[1].worst_s)
+    still = [verb for verb, found in known if not found.worst_s]
+    parts = [_wait(verb, found) for verb, found in waiting]
+    if still:
+        parts.append(f"no {_listed([verb.rstrip('s') for verb in still], 'or')} was seen to wait")
+    broken = f"; {_many(each.broken, 'request fails', 'requests fail')}" if each.broken else ""
+    return ", ".join(parts) + _deadlocked(each) + broken
+
+
+def _wait(verb: str, found: Blocked) -> str:
+    of = "to" if verb == "writes" else "of"
+    return f'{verb} {of} {bare(found.table)} wait up to {seconds(found.worst_s)} ("{found.name}")'
+
+
+def _deadlocked(each: PassFigures) -> str:
+    return f"; {_many(each.deadlocks, 'deadlock', 'deadlocks')}" if each.deadlocks else ""
+
+
+def _stopped(stop: Stop, n: int, run: Run) -> str:
+    file = next((each.file for each in run.suite.migrations if each.id == stop.migration), stop.migration)
+    where = file + (f":{stop.line}" if stop.line else "")
+    after = f" after {seconds(stop.after_s)}" if stop.after_s is not None else ""
+    often = f", in {stop.repeats} of {n} repeats" if n > 1 else ""
+    state = f" ({stop.sqlstate})" if stop.sqlstate else ""
+    return f"fails{after} at {where}: {stop.message}{state}{often}"
+
+
+def _doubt(each: PassFigures) -> str:
+    """The mark of a pass whose load was not what it should have been."""
+    return f" [marked: {_uncapitalised(each.doubt.rstrip('.'))}]" if each.doubt else ""
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _uncapitalised(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _tone(group: Sequence[PassFigures], limits: Limits) -> Tone:
+    """Of the kindest way through: a deploy that gets through by retries is no failure."""
+    return min((_tone_of(each, limits) for each in group), key=("good", "warn", "bad").index)
+
+
+def _tone_of(each: PassFigures, limits: Limits) -> Tone:
+    if each.stop is not None or each.worst_s > limits.not_ready_s or each.broken:
+        return "bad"
+    return "warn" if each.worst_s > limits.conditional_s else "good"
+
+
+def _short(value_s: float | None) -> str:
+    """A time that somebody chose, as short as it was written."""
+    return "–" if value_s is None else f"{value_s:g} s" if value_s >= 1 else f"{1000 * value_s:g} ms"
+
+
+def _many(n: int | None, one: str, several: str) -> str:
+    return f"{count(n)} {one if n == 1 else several}"
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -1,0 +1,196 @@
+"""The loaded passes of a run in figures: how the deploy fared, who waited, and how good the load was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.analyse.stats import Spread
+from bench.model.deploy import HazardRecord, Try
+from bench.model.load import Access, ClassLoad, Workload
+from bench.model.run import MigrationRun, Pass, Repeat, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Requests of one access, reads or writes, that waited for locks of the migration."""
+
+    worst_s: float
+    """The longest single wait over all repeats; 0.0: none was seen."""
+    name: str
+    """The class that had it; empty where none waited."""
+    table: str
+    """What that class is about, schema-qualified; empty where none waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a deploy came to its end before its time, in the first repeat that did."""
+
+    migration: str
+    line: int | None
+    sqlstate: str | None
+    message: str
+    after_s: float | None
+    """From the first statement to the end of the one that failed."""
+    repeats: int
+    """In so many repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassFigures:
+    """One loaded pass over its repeats that had traffic."""
+
+    hazard: str | None
+    lock_timeout_s: float | None
+    retries: int | None
+    n: int
+    offered_per_s: float
+    deploy_s: Spread | None
+    """First statement to last, pauses between tries included, where every migration was applied."""
+    stop: Stop | None
+    record: HazardRecord | None
+    """Of the first repeat's hazard."""
+    reads: Blocked | None
+    """None where no class reads."""
+    writes: Blocked | None
+    waits: int
+    """Requests that were seen to wait, in the repeat where they were most."""
+    failed: int
+    """Requests that failed, in the same way."""
+    broken: int
+    """Of them those that were due after the first statement had begun."""
+    deadlocks: int | None
+    lock_wait_s: float | None
+    """The longest that the deploy itself waited for one table lock; None where nobody looked."""
+    timeouts: int | None
+    """Lock timeouts after which the deploy came back or gave up, at most; None without retries."""
+    longest_try_s: float | None
+    """The longest that a statement ran until its lock timeout; None where none had one."""
+    gave_up: str | None
+    doubt: str | None
+    """Why the pass's figures are to be doubted: the generator did not hold its rate."""
+
+    @property
+    def worst_s(self) -> float:
+        """The longest single wait of a request."""
+        return max((each.worst_s for each in (self.reads, self.writes) if each), default=0.0)
+
+    @property
+    def retried(self) -> bool:
+        """Whether the deploy tried again after lock timeouts."""
+        return self.lock_timeout_s is not None
+
+
+def loaded_passes(run: Run) -> tuple[PassFigures, ...]:
+    """Every loaded pass that has traffic, in the run's order."""
+    figures = (pass_figures(each) for each in run.passes if each.kind == "loaded")
+    return tuple(each for each in figures if each is not None)
+
+
+def pass_figures(found: Pass) -> PassFigures | None:
+    """One pass; None where no repeat of it has traffic."""
+    repeats = [repeat for repeat in found.repeats if repeat.workload is not None]
+    if not repeats:
+        return None
+    loads = [repeat.workload for repeat in repeats if repeat.workload is not None]
+    tries = [each for repeat in repeats for each in repeat.tries]
+    return PassFigures(
+        hazard=found.hazard,
+        lock_timeout_s=found.lock_timeout_s,
+        retries=found.retries,
+        n=len(repeats),
+        offered_per_s=loads[0].offered_per_s,
+        deploy_s=Spread.of(deploy_s(repeat) for repeat in repeats if _applied(repeat)),
+        stop=_stop(repeats),
+        record=next((repeat.hazard for repeat in repeats if repeat.hazard), None),
+        reads=_blocked(loads, "read"),
+        writes=_blocked(loads, "write"),
+        waits=max(load.wait_count for load in loads),
+        failed=max(sum(each.failed for each in load.classes) for load in loads),
+        broken=max(_broken(load) for load in loads),
+        deadlocks=_most(load.deadlocks for load in loads),
+        lock_wait_s=_lock_wait(loads),
+        timeouts=max(map(_timeouts, repeats)) if found.lock_timeout_s is not None else None,
+        longest_try_s=max((t.blocked_s for t in tries if t.blocked_s is not None), default=None),
+        gave_up=next((each.gave_up for each in tries if each.gave_up), None),
+        doubt=next((load.rate_note for load in loads if not load.rate_held and load.rate_note), None),
+    )
+
+
+def deploy_s(repeat: Repeat) -> float | None:
+    """From the first statement's begin to the last one's end, as the traffic's clock has it."""
+    spans = repeat.workload.statements if repeat.workload else ()
+    if not spans:
+        return None
+    return max(span.end_s for span in spans) - min(span.begin_s for span in spans)
+
+
+def timed_out(tries: Iterable[Try]) -> tuple[Try, ...]:
+    """The tries that a lock timeout ended."""
+    return tuple(each for each in tries if each.outcome == "lock_timeout")
+
+
+def _timeouts(repeat: Repeat) -> int:
+    return len(timed_out(repeat.tries))
+
+
+def _applied(repeat: Repeat) -> bool:
+    return bool(repeat.migrations) and all(each.outcome == "applied" for each in repeat.migrations)
+
+
+def _stop(repeats: Sequence[Repeat]) -> Stop | None:
+    stopped = [(repeat, failed) for repeat in repeats if (failed := _failed(repeat)) is not None]
+    if not stopped:
+        return None
+    repeat, migration = stopped[0]
+    statement = next((each for each in migration.statements if each.outcome == "failed"), None)
+    error = migration.error or (statement.error if statement else None)
+    line = error.line if error is not None and error.line else statement.line if statement else None
+    return Stop(
+        migration=migration.id,
+        line=line,
+        sqlstate=error.sqlstate if error else None,
+        message=error.message if error else "it was not applied to its end",
+        after_s=deploy_s(repeat),
+        repeats=len(stopped),
+    )
+
+
+def _failed(repeat: Repeat) -> MigrationRun | None:
+    return next((each for each in repeat.migrations if each.outcome == "failed"), None)
+
+
+def _blocked(loads: Sequence[Workload], access: Access) -> Blocked | None:
+    classes = [each for load in loads for each in load.classes if each.access == access]
+    if not classes:
+        return None
+    worst = max(classes, key=lambda each: each.worst_blocked_s)
+    if not worst.worst_blocked_s:
+        return Blocked(0.0, "", "")
+    return Blocked(worst.worst_blocked_s, worst.name, worst.table)
+
+
+def _broken(load: Workload) -> int:
+    return sum(error.during + error.after for each in load.classes for error in each.errors)
+
+
+def _lock_wait(loads: Sequence[Workload]) -> float | None:
+    watched = [load.locks for load in loads if load.locks is not None]
+    if not watched:
+        return None
+    waits = (span for locks in watched for span in locks if not span.granted)
+    return max((span.at_most_s[1] - span.at_most_s[0] for span in waits), default=0.0)
+
+
+def _most(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def worst_first(classes: Iterable[ClassLoad]) -> tuple[ClassLoad, ...]:
+    """Those that waited longest for the deploy first, then those that failed, then by the slowest request."""
+
+    def key(load: ClassLoad) -> tuple[float, int, float]:
+        return -load.worst_blocked_s, -load.failed, -(load.latency_s.max if load.latency_s else 0.0)
+
+    return tuple(sorted(classes, key=key))

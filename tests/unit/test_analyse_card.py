@@ -1,0 +1,146 @@
+"""The deploy card: sentences from figures, and a sentence for what was not measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from factories import (
+    a_class,
+    a_migration,
+    a_stalled_workload,
+    a_statement,
+    a_workload,
+    an_error,
+    empty_run,
+    failed_run,
+    hazard_run,
+    loaded_run,
+    rich_run,
+)
+
+from bench.analyse.card import deploy_card
+from bench.model.load import Workload
+from bench.model.run import Note, Pass, Run
+
+
+def sentences(run: Run) -> dict[str, str]:
+    card = deploy_card(run)
+    assert len({line.topic for line in card.lines}) == len(card.lines)
+    return {line.topic: line.text for line in card.lines}
+
+
+def tones(run: Run) -> dict[str, str]:
+    return {line.topic: line.tone for line in deploy_card(run).lines}
+
+
+def test_it_says_how_long_and_who_waits_for_how_long() -> None:
+    said = sentences(loaded_run())
+    assert said["deploy"] == "On this data (725 k rows) the deploy takes 500 ms (n=1)."
+    assert said["traffic"] == (
+        'Under 80 requests/s it takes 1.20 s (n=1); reads of deals wait up to 1.20 s ("deal list"), no write '
+        "was seen to wait; 1 request fails."
+    )
+
+
+def test_beside_a_hazard_it_says_what_waiting_costs_and_what_retries_cost() -> None:
+    assert sentences(hazard_run())["long-reader"] == (
+        "Beside long-reader (a SELECT over 3 tables, open for 30 s) it takes 30.5 s, 29.3 s longer than "
+        "without it, waiting up to 30.0 s for a lock, and 1,214 requests wait, up to 30.0 s; with "
+        "lock_timeout 2 s and up to 20 retries it needs 15 tries, 2.50 s in all, and 1,214 requests wait, "
+        "none longer than 2.00 s."
+    )
+
+
+def test_what_was_not_measured_is_said_with_its_reason() -> None:
+    assert sentences(rich_run())["traffic"] == (
+        "Not measured: what the application's requests would wait for (there was no loaded pass)."
+    )
+    assert "not measured" not in sentences(rich_run())  # the sentence before says it all
+    noted = replace(rich_run(), notes=(Note("loaded pass", "Left out: there is no workload.toml."),))
+    assert "(Left out: there is no workload.toml)." in sentences(noted)["traffic"]
+    assert (
+        sentences(empty_run())["deploy"] == "Not measured: how long the deploy takes (the run was cut off)."
+    )
+    assert sentences(hazard_run())["not measured"] == (
+        "Not measured: the deploy beside backup, idle-in-transaction, autovacuum, bulk-write and replica "
+        "(--hazard backup,idle-in-transaction,autovacuum,bulk-write,replica)."
+    )
+    assert sentences(loaded_run())["not measured"].endswith("(--hazard all).")
+
+
+def test_a_deploy_that_fails_says_where_and_with_what() -> None:
+    said = sentences(failed_run())
+    assert "the deploy fails at " in said["deploy"]
+    assert "(23505)" in said["deploy"]
+    assert said["traffic"].endswith("(a migration fails without it).")
+    assert tones(failed_run())["deploy"] == "bad"
+
+
+def stopped(run: Run, position: int) -> Run:
+    """The run with one of its passes failing with a lock timeout."""
+    found = run.passes[position]
+    error = replace(an_error("55P03", line=7), message="canceling statement due to lock timeout")
+    failed = a_migration([a_statement(outcome="failed", error=error)])
+    repeat = replace(found.repeats[0], migrations=(failed,))
+    passes = list(run.passes)
+    passes[position] = replace(found, repeats=(repeat,))
+    return replace(run, passes=tuple(passes))
+
+
+def test_failing_beside_a_hazard_is_bad_unless_retries_get_it_through() -> None:
+    run = stopped(hazard_run(), 2)
+    assert (
+        "it fails after 30.5 s at 001_first.sql:7: canceling statement due to lock timeout (55P03), waiting"
+        in sentences(run)["long-reader"]
+    )
+    assert tones(run)["long-reader"] == "warn"  # 2 s at most with retries
+    assert tones(stopped(run, 3))["long-reader"] == "bad"
+    assert "it does not get through in 15 tries, and" in sentences(stopped(run, 3))["long-reader"]
+    assert tones(hazard_run())["long-reader"] == "warn"
+    without = replace(hazard_run(), passes=hazard_run().passes[:3])
+    assert tones(without)["long-reader"] == "bad"  # 30 s
+
+
+def test_a_pass_whose_generator_fell_behind_is_marked_in_its_sentence() -> None:
+    late = a_workload(rate_held=False, rate_note="The generator did not hold its rate: it was late.")
+    assert sentences(loaded_run(late))["traffic"].endswith(
+        "1 request fails [marked: the generator did not hold its rate: it was late]."
+    )
+
+
+def test_the_worst_of_several_repeats_counts_and_n_is_said() -> None:
+    run = loaded_run()
+    found = run.passes[1]
+    calm = a_class(worst_blocked_s=0.0, blocked_s=0.0, errors=())
+    second = replace(found.repeats[0], index=1, workload=a_workload(calm, wait_count=0))
+    run = replace(run, passes=(run.passes[0], replace(found, repeats=(*found.repeats, second))))
+    said = sentences(run)["traffic"]
+    assert "(n=2, 1.20–1.20)" in said
+    assert "wait up to 1.20 s" in said
+
+
+@pytest.mark.parametrize("locks", [None, ()])
+def test_a_lock_wait_that_nobody_looked_for_is_not_told(locks: tuple[()] | None) -> None:
+    workload: Workload = replace(a_stalled_workload(30.0), locks=locks)
+    run = hazard_run()
+    repeat = replace(run.passes[2].repeats[0], workload=workload)
+    run = replace(run, passes=(*run.passes[:2], replace(run.passes[2], repeats=(repeat,))))
+    assert "for a lock" not in sentences(run)["long-reader"]
+
+
+def test_a_pass_without_traffic_says_nothing() -> None:
+    run = rich_run()
+    empty = Pass("loaded", None, (replace(run.passes[0].repeats[0], workload=None),))
+    card = deploy_card(replace(run, passes=(*run.passes, empty)))
+    assert card.passes == ()
+    assert [line.topic for line in card.lines] == ["deploy", "traffic"]
+
+
+def test_retries_with_nothing_in_the_way_have_a_sentence_of_their_own() -> None:
+    run = hazard_run()
+    alone = replace(run.passes[3], hazard=None)
+    said = [line.text for line in deploy_card(replace(run, passes=(*run.passes[:2], alone))).lines]
+    assert any(
+        text.startswith("With lock_timeout 2 s and up to 20 retries it needs 15 tries") for text in said
+    )
