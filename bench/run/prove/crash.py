@@ -6,9 +6,13 @@ last of them, where most work is open, stands for all.
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from psycopg.pq import TransactionStatus
 
@@ -23,6 +27,8 @@ from bench.run.prove.play import play, play_on
 from bench.run.prove.states import State, compare, read_state
 
 LONG_S = 0.05
+STREAMS_AT_MOST = 4
+_ROLES = re.compile(r"\b(?:ROLE|USER|GROUP)\b(?!\s*(?:MAPPING|BY)\b)", re.IGNORECASE)
 INSIDE_AT_MOST = 4
 """Statements of one migration that are cut off inside: those that commit inside or build an index online,
 then the longest."""
@@ -58,15 +64,107 @@ def crash_points(
     """Try the points of one migration; also returns how many the budget left untried."""
     if link.after is None:
         return (), 0
-    cuts = list(_plan(survey(server, link), kill=may_kill(server)))
+    cuts = _spread(list(_plan(survey(server, link), kill=may_kill(server))))
     before = read_state(server, link.before.dbname, link.volatile) if link.volatile else link.before
-    tried: list[tuple[CrashPoint, State]] = []
-    for done, cut in enumerate(_spread(cuts)):
-        if budget.spent:
-            progress(Said(f"the budget is spent: {len(cuts) - done} crash points of {link.id} are not tried"))
-            break
-        tried.append(_try(server, replace(link, before=before), link.after, cut, tried))
-    return tuple(point for point, _ in tried), len(cuts) - len(tried)
+    trials = _Trials(server, replace(link, before=before), link.after, budget)
+    trials.run(cuts, workers=streams(server, link.script.forward))
+    points = trials.points()
+    if untried := len(cuts) - len(points):
+        progress(Said(f"the budget is spent: {untried} crash points of {link.id} are not tried"))
+    return points, untried
+
+
+def streams(server: Server, statements: Sequence[Statement]) -> int:
+    """How many copies may be worked on at once: one for each core of a server that is ours alone.
+
+    Roles belong to the whole server: two copies of a migration that makes them would meet there.
+    """
+    if not server.managed or any(_ROLES.search(each.text) for each in statements):
+        return 1
+    return min(os.cpu_count() or 1, STREAMS_AT_MOST)
+
+
+@dataclass(slots=True)
+class _Trials:
+    """The points of one migration while they are tried, several at once."""
+
+    server: Server
+    link: Link
+    after: State
+    budget: Budget
+    tried: dict[int, CrashPoint] = field(default_factory=dict)
+    """By the number of the cut."""
+    states: list[tuple[State, int]] = field(default_factory=list)
+    """Each state that a crash has left, with the number of the first cut that left it."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, cuts: Sequence[Cut], *, workers: int) -> None:
+        """Try all, first those that may run side by side."""
+        numbered = list(enumerate(cuts))
+        with ThreadPoolExecutor(workers) as pool:
+            jobs = [pool.submit(self._try, *each) for each in numbered if not each[1].alone]
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        for each in numbered:
+            if each[1].alone:
+                self._try(*each)
+
+    def points(self) -> tuple[CrashPoint, ...]:
+        """Those that were tried, in the order of the cuts."""
+        order = {number: position for position, number in enumerate(sorted(self.tried))}
+        return tuple(
+            replace(point, same_as=order[point.same_as] if point.same_as is not None else None)
+            for _, point in sorted(self.tried.items())
+        )
+
+    def _known(self, state: State, number: int) -> int | None:
+        """The cut that left an equal state; None, and the state is this cut's, if there is none."""
+        with self.lock:
+            for known, first in self.states:
+                if known == state:
+                    return first
+            self.states.append((state, number))
+            return None
+
+    def _try(self, number: int, cut: Cut) -> None:
+        if self.budget.spent:
+            return
+        server, link, forward = self.server, self.link, self.link.script.forward
+        with copy_of(server, link.before.dbname, "crash") as dbname:
+            run_and_cut(server, dbname, forward, cut)
+            state = read_state(server, dbname, link.volatile)
+            point = self._point(cut, state)
+            known = self._known(state, number)
+            if known is None:
+                if point.state == "partial":
+                    left = compare(server, link.before, state, link.volatile)
+                    point = replace(point, differences=left)
+                point = self._run_again(point, dbname)
+        self.tried[number] = replace(point, same_as=known)
+
+    def _point(self, cut: Cut, state: State) -> CrashPoint:
+        named = self.link.script.forward[cut.done if cut.inside else max(cut.done - 1, 0)]
+        return CrashPoint(
+            self.link.id,
+            named.index if cut.done or cut.inside else -1,
+            named.line,
+            cut.inside,
+            cut.method,
+            "before" if state == self.link.before else "after" if state == self.after else "partial",
+            None,
+            covers=cut.covers,
+        )
+
+    def _run_again(self, point: CrashPoint, dbname: str) -> CrashPoint:
+        played = play(self.server, dbname, self.link.script.forward)
+        end = read_state(self.server, dbname, self.link.volatile)
+        differences = compare(self.server, self.after, end, self.link.volatile)
+        rerun: Rerun = "fails" if played.error else "damages" if differences else "completes"
+        return replace(point, rerun=rerun, error=played.error, end_differences=differences)
 
 
 def survey(server: Server, link: Link) -> list[Ran]:
@@ -149,33 +247,3 @@ def _spread(cuts: Sequence[Cut]) -> list[Cut]:
             order.append(middle)
             spans += [(low, middle - 1), (middle + 1, high)]
     return [cuts[position] for position in order]
-
-
-def _try(
-    server: Server, link: Link, after: State, cut: Cut, tried: Sequence[tuple[CrashPoint, State]]
-) -> tuple[CrashPoint, State]:
-    forward = link.script.forward
-    with copy_of(server, link.before.dbname, "crash") as dbname:
-        run_and_cut(server, dbname, forward, cut)
-        state = read_state(server, dbname, link.volatile)
-        named = forward[cut.done if cut.inside else max(cut.done - 1, 0)]
-        point = CrashPoint(
-            link.id,
-            named.index if cut.done or cut.inside else -1,
-            named.line,
-            cut.inside,
-            cut.method,
-            "before" if state == link.before else "after" if state == after else "partial",
-            None,
-            covers=cut.covers,
-        )
-        for position, (_, known) in enumerate(tried):
-            if known == state:
-                return replace(point, same_as=position), state
-        if point.state == "partial":
-            point = replace(point, differences=compare(server, link.before, state, link.volatile))
-        played = play(server, dbname, forward)
-        end = read_state(server, dbname, link.volatile)
-        differences = compare(server, after, end, link.volatile)
-    rerun: Rerun = "fails" if played.error else "damages" if differences else "completes"
-    return replace(point, rerun=rerun, error=played.error, end_differences=differences), state

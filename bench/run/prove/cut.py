@@ -43,6 +43,11 @@ class Cut:
     catalog entry, and no more."""
     method: Literal["terminate", "kill -9"] = "terminate"
 
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else may run then: the server crashes, or all its transactions are counted."""
+        return self.method == "kill -9" or self.half_transactions > 0
+
 
 def may_kill(server: Server) -> bool:
     """Whether the server's processes are children of ours, so that one can be killed without notice."""
