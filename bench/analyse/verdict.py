@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.analyse.budgets import check_budgets, describe_check
 from bench.analyse.dangers.held import BLOCKING_CODES
 from bench.analyse.findings import find_dangers
 from bench.analyse.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
@@ -16,6 +17,7 @@ from bench.analyse.limits import Limits as Limits
 from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import MigrationSummary, RunSummary, summarise
+from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Verdict
 from bench.model.run import Run
 
@@ -30,10 +32,10 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
     """The verdict over the run's solo pass, and the findings that nobody has accepted.
 
     ``not_ready``: a migration failed in any repeat, nothing was measured, an existing relation is
-    blocked longer than ``limits.not_ready_s``, or a finding is an error. ``conditional``: blocked longer
-    than ``limits.conditional_s``, a finding is a warning, a blocking hold or a migration could not be
-    measured, or there was no statement or no row to measure with. Else ``ready``. That a migration failed
-    cannot be accepted away.
+    blocked longer than ``limits.not_ready_s``, a finding is an error, or a budget of the suite is broken.
+    ``conditional``: blocked longer than ``limits.conditional_s``, a finding is a warning, a blocking hold or
+    a migration could not be measured, or there was no statement or no row to measure with. Else ``ready``.
+    That a migration failed cannot be accepted away.
     """
     summary = summarise(run)
     if summary.failed is not None:
@@ -49,9 +51,15 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
     blocks = [block for block in _long_blocks(summary, limits) if not _is_accepted(block, findings)]
     others = [each for each in findings if _counts(each)]
     empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
-    conditions = (*map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty)
+    checks = check_budgets(run)
+    broken = [describe_check(each) for each in checks if each.broken]
+    conditions = (
+        *broken, *map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty,
+    )  # fmt: skip
     outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
     errors = [each for each in others if each.severity == "error"]
+    if broken and not outage and not errors:
+        return Verdict("not_ready", f"{_applied(summary, 'is not ready')}, but {broken[0]}.", conditions)
     if blocks and (outage or not errors):
         state, limit_s = (
             ("is not ready", limits.not_ready_s)
@@ -69,7 +77,12 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
     if conditions:
         sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
         return Verdict("conditional", sentence, conditions)
-    return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(summary)} {CAVEAT}.")
+    return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(summary)} {CAVEAT}{_kept(checks)}.")
+
+
+def _kept(checks: Sequence[BudgetCheck]) -> str:
+    measured = [each for each in checks if each.measured is not None]
+    return f"; it keeps within {count(len(measured))} of {count(len(checks))} budgets" if measured else ""
 
 
 def _counts(finding: Finding) -> bool:

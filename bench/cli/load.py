@@ -96,10 +96,9 @@ def hazards(text: str) -> list[HazardName]:
     for word in words:
         if word not in (*HAZARDS, "all"):
             close = difflib.get_close_matches(word, HAZARDS, n=1)
-            meant = f"; did you mean {close[0]}?" if close else ""
-            raise argparse.ArgumentTypeError(
-                f'"{word}" is no hazard{meant} There are {", ".join(HAZARDS)}, and all'
-            )
+            meant = f"did you mean {close[0]}? " if close else ""
+            known = ", ".join((*HAZARDS, "all"))
+            raise argparse.ArgumentTypeError(f'"{word}" is no hazard; {meant}known: {known}')
     return [name for name in HAZARDS if name in words or "all" in words]
 
 

@@ -264,18 +264,27 @@ def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bind
 
 
 def conclude(run: Run) -> Run:
-    """The run with its findings and verdict."""
+    """The run with its findings, what became of its budgets, and verdict."""
     from dataclasses import replace
 
+    from bench.analyse.budgets import check_budgets, unmeasured_note
     from bench.analyse.findings import find_dangers
     from bench.analyse.verdict import judge
 
-    with_findings = replace(run, findings=find_dangers(run))
-    return replace(with_findings, verdict=judge(with_findings))
+    checks = check_budgets(run)
+    note = unmeasured_note(checks)
+    others = tuple(each for each in run.notes if each.subject != "budgets")
+    run = replace(
+        run, findings=find_dangers(run), budgets=checks, notes=(*others, *((note,) if note else ()))
+    )
+    return replace(run, verdict=judge(run))
 
 
 def present(run: Run, directory: Path, json: str | None, *, options: str = "") -> int:
-    """Write the report, print the summary, and return the exit code: 4 where a migration failed."""
+    """Write the report, print the summary, and return the exit code.
+
+    4 where a migration failed, 1 where a budget is broken.
+    """
     from rich.console import Console
 
     from bench.analyse.summary import summarise
@@ -287,4 +296,4 @@ def present(run: Run, directory: Path, json: str | None, *, options: str = "") -
     if json is not None:
         write_json(json, encode(run))
     print_summary(run, paths.html, Console(stderr=json == "-"), options=options)
-    return 4 if summarise(run).failed else 0
+    return 4 if summarise(run).failed else 1 if any(each.broken for each in run.budgets) else 0

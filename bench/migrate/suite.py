@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.accept import read_acceptances
+from bench.migrate.budgets import find_budgets
 from bench.migrate.config import (
     QuerySpec,
     SuiteConfig,
@@ -27,6 +28,7 @@ from bench.migrate.names import (
     version_of,
 )
 from bench.migrate.source import read_text
+from bench.model.budget import Budget
 from bench.model.finding import Acceptance
 from bench.model.run import MigrationFile, SuiteInfo
 
@@ -79,6 +81,8 @@ class Suite:
     """The findings that ``suite.toml`` accepts."""
     rerunnable: bool = False
     """Each file may be run again from its start, after it stopped anywhere."""
+    budgets: tuple[Budget, ...] = ()
+    """What ``bench.toml`` allows the deploy."""
 
     @property
     def unpaired_rollbacks(self) -> tuple[Path, ...]:
@@ -107,6 +111,7 @@ class Suite:
             ),
             unpaired_rollbacks=tuple(self._below(path) for path in self.unpaired_rollbacks),
             accepted=(*self.accepted, *self._accepted_in_files()),
+            budgets=self.budgets,
         )
 
     def _accepted_in_files(self) -> Iterator[Acceptance]:
@@ -122,7 +127,7 @@ def find_suite(name_or_dir: str, root: Path = Path("migrations"), base: Path | N
 
     ``base`` replaces the suite's own base file. UsageError: no such suite or directory, nothing to apply,
     two files of one version, files without a version among files with one, a file of a two-way format,
-    or a ``suite.toml`` or ``queries.toml`` that cannot be used.
+    or a ``suite.toml``, ``queries.toml`` or ``bench.toml`` that cannot be used.
     """
     directory = _find_directory(name_or_dir, root)
     config = read_suite_config(directory / "suite.toml")
@@ -141,6 +146,7 @@ def find_suite(name_or_dir: str, root: Path = Path("migrations"), base: Path | N
         description=config.description,
         accepted=config.accepted,
         rerunnable=config.rerunnable,
+        budgets=find_budgets(directory),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.model.budget import Budget, BudgetCheck
 from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
@@ -77,6 +78,8 @@ class SuiteInfo:
     """Rollback files that belong to no migration."""
     accepted: tuple[Acceptance, ...] = ()
     """The findings that the suite's authors accept."""
+    budgets: tuple[Budget, ...] = ()
+    """What its team allows the deploy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,5 +203,7 @@ class Run:
     proofs: Proofs = field(default_factory=Proofs)
     forecast: dict[str, Any] | None = None
     findings: tuple[Finding, ...] = ()
+    budgets: tuple[BudgetCheck, ...] = ()
+    """What became of the suite's budgets."""
     verdict: Verdict | None = None
     notes: tuple[Note, ...] = ()

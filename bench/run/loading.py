@@ -103,10 +103,16 @@ class Loading:
         )
         self.progress(Said(outlook))
         load = replace(self.load, rate_per_s=self._same_rate())
+        never: set[HazardName | None] = set()
         for number, (name, policy) in enumerate(passes, start=1):
+            if name in never or not self._can_be_had(name):  # by now its disk may be full
+                continue
             self.progress(Step(f"loaded pass {_title(name, policy)}, {number} of {len(passes)}"))
-            if self._can_be_had(name):  # by now its disk may be full
+            try:
                 self._once(prepared, load, name, policy)
+            except NotThereError as error:
+                self._left_out(name, f"it did not come about: {error}")
+                never.add(name)
 
     def _can_be_had(self, name: HazardName | None) -> bool:
         """Whether the server can have the hazard now; else the run says why not."""
@@ -134,7 +140,10 @@ class Loading:
         policy: RetryPolicy | None,
         index: int = 0,
     ) -> bool:
-        """One repeat; tells whether there was traffic and every migration was applied."""
+        """One repeat; tells whether there was traffic and every migration was applied.
+
+        NotThereError where the hazard did not come about.
+        """
         hazard = Hazard(name, Setting(self.hazards.length_s, _locked(self.draft))) if name else None
         retrier = self._retrier(policy) if policy is not None else None
         applied = False
@@ -158,21 +167,18 @@ class Loading:
             if mix is None:
                 self.draft.note(NO_TRAFFIC)
                 return False
-            try:
-                loaded_pass(
-                    self.server,
-                    dbname,
-                    self.scripts,
-                    mix,
-                    load,
-                    index=index,
-                    hazard=hazard,
-                    deploy=retrier or apply_once,
-                    keep=keep,
-                    progress=self.progress,
-                )
-            except NotThereError as error:
-                self._left_out(name, f"it did not come about: {error}")
+            loaded_pass(
+                self.server,
+                dbname,
+                self.scripts,
+                mix,
+                load,
+                index=index,
+                hazard=hazard,
+                deploy=retrier or apply_once,
+                keep=keep,
+                progress=self.progress,
+            )
             self.server.connect().close()  # raises where the server is gone
         return applied
 

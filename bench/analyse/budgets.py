@@ -1,0 +1,182 @@
+"""Whether a run keeps within its team's budgets.
+
+Beside a hazard the budgets hold for the deploy as it is meant to run: with lock timeout and retries where
+the run has such a pass, else waiting as the files say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from bench.analyse.locks import longest_first
+from bench.analyse.quantity import seconds
+from bench.analyse.summary import RunSummary, summarise
+from bench.model.budget import ANY_HAZARD, Budget, BudgetCheck
+from bench.model.deploy import HAZARDS
+from bench.model.load import Access, Workload
+from bench.model.run import Note, Pass, Run
+
+Figure = tuple[float | None, str | None]
+"""What was measured, and what came to it."""
+
+
+def check_budgets(run: Run) -> tuple[BudgetCheck, ...]:
+    """Each budget of the suite against the passes that it is about, in the order of its file.
+
+    One that says ``any`` hazard is checked beside each hazard that the run has, and stands once without a
+    figure where the run has none.
+    """
+    summary = summarise(run)
+    found: list[BudgetCheck] = []
+    for budget in run.suite.budgets:
+        if budget.hazard is None:
+            found.append(_check(budget, None, _quiet(run, summary, budget)))
+            continue
+        passes = [each for each in _beside_hazards(run) if _is_about(budget, each, run.suite.budgets)]
+        found += [_check(budget, each, _of_pass(each, budget.key)) for each in passes]
+        if not passes and not _overridden(budget, run.suite.budgets):
+            found.append(_check(budget, None, (None, None)))
+    return tuple(found)
+
+
+def describe_check(check: BudgetCheck) -> str:
+    """A check in words: what, beside what, measured, allowed, and where that is stated."""
+    measured = _amount(check.key, check.measured)
+    words: Mapping[str, str] = {
+        "longest_blocked_read_s": f"a read waits {measured} for a lock",
+        "longest_blocked_write_s": f"a write waits {measured} for a lock",
+        "blocked_s": f"requests of one kind wait for {measured} in all",
+        "error_share": f"{measured} of the requests fail",
+        "deploy_s": "the deploy does not come to its end"
+        if check.measured is None
+        else f"the deploy takes {measured}",
+        "hold_s": f"a lock that blocks {check.relation} is held for {measured}",
+    }
+    who = f" ({check.subject})" if check.subject else ""
+    limit = _amount(check.key, check.limit)
+    return f"{words[check.key]}{who}{_beside(check)}, over its budget of {limit} ({check.place})"
+
+
+def unmeasured_note(checks: Sequence[BudgetCheck]) -> Note | None:
+    """Which budgets the run has no figure for, and what would give one."""
+    missing = [each for each in checks if each.measured is None and not each.broken]
+    if not missing:
+        return None
+    names = [f"{each.key}{_beside(each)} ({each.place})" for each in missing]
+    how = "bench run --hazard all" if any(each.hazard for each in missing) else "bench run without --no-load"
+    return Note("budgets", f"Not measured here: {', '.join(names)}. {how} tries them.")
+
+
+def _beside(check: BudgetCheck) -> str:
+    if check.hazard is None:
+        return ""
+    return " beside a hazard" if check.hazard == ANY_HAZARD else f" beside {check.hazard}"
+
+
+def _amount(key: str, value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{100 * value:.3g} %" if key == "error_share" else seconds(value)
+
+
+def _check(budget: Budget, measured_in: Pass | None, figure: Figure) -> BudgetCheck:
+    measured, subject = figure
+    stopped = measured is None and measured_in is not None and budget.key == "deploy_s"
+    return BudgetCheck(
+        key=budget.key,
+        limit=budget.limit,
+        place=budget.place,
+        measured=measured,
+        broken=stopped or (measured is not None and measured > budget.limit),
+        hazard=measured_in.hazard if measured_in is not None else budget.hazard,
+        relation=budget.relation,
+        lock_timeout_s=measured_in.lock_timeout_s if measured_in is not None else None,
+        subject=subject,
+    )
+
+
+def _beside_hazards(run: Run) -> Iterator[Pass]:
+    """For each hazard the pass that the budgets are about."""
+    for name in HAZARDS:
+        passes = [each for each in run.passes if each.kind == "loaded" and each.hazard == name]
+        tried = [each for each in passes if each.lock_timeout_s is not None]
+        yield from (tried or passes)[:1]
+
+
+def _is_about(budget: Budget, measured_in: Pass, budgets: Sequence[Budget]) -> bool:
+    if budget.hazard != ANY_HAZARD:
+        return budget.hazard == measured_in.hazard
+    return not any(each.hazard == measured_in.hazard and each.key == budget.key for each in budgets)
+
+
+def _overridden(budget: Budget, budgets: Sequence[Budget]) -> bool:
+    """Whether every hazard has a budget of its own in place of this one."""
+    own = {each.hazard for each in budgets if each.key == budget.key}
+    return budget.hazard == ANY_HAZARD and set(HAZARDS) <= own
+
+
+def _quiet(run: Run, summary: RunSummary, budget: Budget) -> Figure:
+    if budget.key == "hold_s":
+        return _hold(summary, budget.relation or "")
+    if budget.key == "deploy_s":
+        return (summary.duration_s.median if summary.duration_s else None), None
+    for each in run.passes:
+        if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None:
+            return _of_pass(each, budget.key)
+    return None, None
+
+
+def _hold(summary: RunSummary, relation: str) -> Figure:
+    """The longest hold that keeps writers of the table waiting; 0 s where there is none."""
+    if summary.duration_s is None:
+        return None, None
+    blocking = [each for each in summary.locks if each.blocks_writes and each.subject == relation]
+    worst = min(blocking, key=longest_first, default=None)
+    if worst is None:
+        return 0.0, None
+    return worst.longest_s, worst.where
+
+
+def _of_pass(measured_in: Pass, key: str) -> Figure:
+    """The worst over the repeats; None where a figure is missing in one."""
+    if key == "deploy_s":
+        return _deploy(measured_in), None
+    workloads = [each.workload for each in measured_in.repeats if each.workload is not None]
+    figures = [_FIGURES[key](each) for each in workloads]
+    return max(figures, key=lambda figure: figure[0] or 0.0, default=(None, None))
+
+
+def _deploy(measured_in: Pass) -> float | None:
+    """First statement to last, with waits and pauses; None where it did not get there."""
+    walls = [[each.wall_s for each in repeat.migrations] for repeat in measured_in.repeats]
+    whole = all(each.outcome == "applied" for repeat in measured_in.repeats for each in repeat.migrations)
+    if not whole or not walls or any(wall is None for row in walls for wall in row):
+        return None
+    return max(sum(wall or 0.0 for wall in row) for row in walls)
+
+
+def _longest(workload: Workload, access: Access) -> Figure:
+    classes = [each for each in workload.classes if each.access == access]
+    worst = max(classes, key=lambda each: each.worst_blocked_s, default=None)
+    if worst is None:
+        return 0.0, None
+    return worst.worst_blocked_s, f'"{worst.name}"' if worst.worst_blocked_s else None
+
+
+def _blocked(workload: Workload) -> Figure:
+    worst = max(workload.classes, key=lambda each: each.blocked_s, default=None)
+    return (worst.blocked_s, f'"{worst.name}"') if worst is not None else (0.0, None)
+
+
+def _errors(workload: Workload) -> Figure:
+    sent = sum(each.sent for each in workload.classes)
+    bad = sum(each.failed + each.unfinished for each in workload.classes)
+    return (bad / sent if sent else None), None
+
+
+_FIGURES: Mapping[str, Callable[[Workload], Figure]] = {
+    "longest_blocked_read_s": lambda workload: _longest(workload, "read"),
+    "longest_blocked_write_s": lambda workload: _longest(workload, "write"),
+    "blocked_s": _blocked,
+    "error_share": _errors,
+}
