@@ -175,11 +175,11 @@ class StatementSpan:
 
 @dataclass(frozen=True, slots=True)
 class LockSpan:
-    """A table lock of the deploy, stronger than ROW EXCLUSIVE, as single looks saw it."""
+    """A lock that the deploy held on a table of before it, stronger than ROW EXCLUSIVE, or waited for."""
 
     migration: str
-    relation: str
-    """Of before the migrations, schema-qualified."""
+    relation: str | None
+    """Schema-qualified; None where it waited for a row, a transaction or another kind of lock."""
     mode: str
     granted: bool
     """False: the deploy waited for it."""

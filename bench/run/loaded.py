@@ -136,6 +136,7 @@ def loaded_pass(
                 tuple(done.record.sessions),
                 tuple(done.record.spans),
                 _relations(server, dbname, catalog),
+                frozenset(each.oid for each in catalog.existing() if each.relkind in "rpm"),
                 zero=traffic.began,
                 end=traffic.ended,
             )

@@ -48,10 +48,26 @@ class SeenWait:
 
 
 @dataclass(slots=True)
+class SeenHold:
+    """A table lock that the migration held as the looks showed it; readings of ``time.perf_counter``."""
+
+    pid: int
+    relation: int
+    """Oid."""
+    mode: str
+    last_without: float
+    first_with: float
+    last_with: float
+    first_without: float | None = None
+
+
+@dataclass(slots=True)
 class Sighting:
     """All that a lookout saw."""
 
     waits: list[SeenWait] = field(default_factory=list)
+    holds: list[SeenHold] = field(default_factory=list)
+    """Of the migration, in modes stronger than ROW EXCLUSIVE."""
     looks: list[tuple[float, float]] = field(default_factory=list)
     """(sent, received) of each look."""
     error: str | None = None
@@ -69,6 +85,7 @@ class Lookout:
         self._blockers = load_query("blockers", conn.info.server_version).replace("$1", "%s")
         self._offset = _clock_offset(conn, source)
         self._open: dict[Key, SeenWait] = {}
+        self._held: dict[tuple[int, int, str], SeenHold] = {}
         self._seen = Sighting()
         self._stop = threading.Event()
         self._migration_pid = 0
@@ -101,14 +118,16 @@ class Lookout:
 
     def _look(self, sent: float, last_sent: float) -> bool:
         """Read once; whether somebody began or ended to wait."""
-        rows = self._conn.execute(self._locks.encode(), (self._migration_pid,), prepare=True).fetchall()
+        followed = self._migration_pid
+        rows = self._conn.execute(self._locks.encode(), (followed,), prepare=True).fetchall()
         received = self._source()
         self._seen.looks.append((sent, received))
         held = frozenset(
             (relation, mode, granted)
             for pid, kind, relation, mode, granted, _, _ in rows
-            if pid == self._migration_pid and kind == "relation"
+            if pid == followed and kind == "relation"
         )
+        self._note_holds({(followed, *lock[:2]) for lock in held if lock[2]}, last_sent, sent, received)
         waiting = {
             (pid, kind, relation, mode, transaction): started
             for pid, kind, relation, mode, granted, started, transaction in rows
@@ -132,6 +151,17 @@ class Lookout:
         if began:
             self._look_up(began)
         return bool(began or gone)
+
+    def _note_holds(
+        self, held: set[tuple[int, int, str]], last_sent: float, sent: float, received: float
+    ) -> None:
+        for key in held - self._held.keys():
+            self._held[key] = SeenHold(*key, last_without=last_sent, first_with=received, last_with=sent)
+            self._seen.holds.append(self._held[key])
+        for key in self._held.keys() - held:
+            self._held.pop(key).first_without = received
+        for hold in self._held.values():
+            hold.last_with = sent
 
     def _is_new(self, key: Key, started: float | None) -> bool:
         known = self._open.get(key)

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.model.load import Arrivals, SchedulingDelay, StatementSpan, Workload
 from bench.workload.attribution import MigrationSession, attribute
+from bench.workload.deploylocks import deploy_locks
 from bench.workload.lookout import Sighting
 from bench.workload.outcome import DELAYED_OVER_S, Array, Phases, class_loads, longest_waits, timeline
 from bench.workload.records import QUEUED
@@ -32,6 +33,8 @@ class Measured:
     spans: Sequence[StatementSpan]
     relations: Mapping[int, str]
     """Name by oid."""
+    tables: frozenset[int]
+    """The oids of the tables of before the migrations."""
     zero: float
     """When the open loop began."""
     end: float
@@ -77,6 +80,7 @@ def measure(found: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: Ar
         statements=spans,
         waits=longest_waits(waits),
         wait_count=len(waits),
+        locks=deploy_locks(found.sighting, found.sessions, found.relations, found.tables, found.zero, last),
         notes=tuple(notes),
     )
     return _with_rate(workload, rows)

@@ -68,6 +68,12 @@ def test_planted_locks_block_the_classes_that_conflict_and_no_other(
     held = {(wait.cause.relation, wait.cause.mode) for wait in workload.waits if wait.cause.granted}
     assert ("public.parents", LockMode.ACCESS_EXCLUSIVE) in held
     assert {relation for relation, _ in held} == {"public.parents"}
+    for hold, begin_s, end_s in truths(workload, holds):
+        if hold.mode.strength > LockMode.ROW_EXCLUSIVE.strength:
+            (span,) = [each for each in workload.locks or () if each.mode == hold.mode]
+            assert (span.relation, span.granted) == ("public.parents", True)
+            assert span.at_most_s[0] <= begin_s <= span.surely_s[0] + 0.001
+            assert span.surely_s[1] - 0.001 <= end_s <= span.at_most_s[1]
     assert all(wait.waited_s_bounds[0] <= wait.waited_s <= wait.waited_s_bounds[1] for wait in workload.waits)
     assert sum(each.failed + each.unfinished for each in workload.classes) == 0
 

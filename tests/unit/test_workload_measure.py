@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.model.load import StatementSpan, Workload, decode_heat
 from bench.workload.attribution import MigrationSession, length_s, union
-from bench.workload.lookout import SeenWait, Sighting
+from bench.workload.lookout import SeenHold, SeenWait, Sighting
 from bench.workload.measure import Measured, measure
 from bench.workload.records import DTYPE, FAILED, OK, QUEUED, UNFINISHED
 from bench.workload.spec import RequestClass, TrafficMix
@@ -53,14 +53,19 @@ def seen(pid: int, begin: float, end: float | None, blockers: Sequence[int], rel
 
 
 def measured(
-    rows: Sequence[Row], waits: Sequence[SeenWait] = (), rate_per_s: float = 1.0, end: float = 10.0
+    rows: Sequence[Row],
+    waits: Sequence[SeenWait] = (),
+    rate_per_s: float = 1.0,
+    end: float = 10.0,
+    holds: Sequence[SeenHold] = (),
 ) -> Workload:
     found = Measured(
         Requests(np.array(list(rows), dtype=DTYPE), {(0, "42703"): "gone"}),
-        Sighting(list(waits)),
+        Sighting(list(waits), list(holds)),
         (SESSION,),
         SPANS,
-        {9: "public.deals"},
+        {9: "public.deals", 11: "public.made_by_it"},
+        frozenset({9}),
         zero=ZERO,
         end=ZERO + end,
     )
@@ -104,6 +109,26 @@ def test_requests_that_wait_for_each_other_alone_are_not_blocked_by_the_migratio
 def test_a_wait_for_a_session_of_another_time_is_not_the_migration_s() -> None:
     workload = measured([request(at=7.0, took=1.0)], [seen(1, 7.0, 8.0, [MIGRATION])])
     assert workload.waits == ()
+
+
+def test_what_the_migration_held_and_waited_for_is_told_within_its_bounds() -> None:
+    def hold(pid: int, relation: int, begin: float, end: float | None) -> SeenHold:
+        return SeenHold(
+            pid, relation, AX, ZERO + begin - 0.01, ZERO + begin + 0.01, ZERO + (end or 5.5) - 0.01,
+            None if end is None else ZERO + end + 0.01,
+        )  # fmt: skip
+
+    own_wait = seen(MIGRATION, 2.5, 3.0, [5])
+    holds = [hold(MIGRATION, 9, 3.0, 4.0), hold(MIGRATION, 11, 3.0, 4.0), hold(5, 9, 3.0, 4.0)]
+    waited, held = measured([], [own_wait], holds=holds).locks or ()
+    assert (waited.migration, waited.relation, waited.granted) == ("001_first", "public.deals", False)
+    assert waited.surely_s == pytest.approx((2.5, 2.995))
+    assert waited.at_most_s == pytest.approx((2.5, 3.005))
+    assert (held.relation, held.mode, held.granted) == ("public.deals", AX, True)
+    assert held.surely_s == pytest.approx((3.01, 3.99))
+    assert held.at_most_s == pytest.approx((2.99, 4.01))
+    (open_end,) = measured([], holds=[hold(MIGRATION, 9, 3.0, None)]).locks or ()
+    assert open_end.at_most_s[1] == pytest.approx(6.0)  # the end of its session
 
 
 def test_overlapping_waits_count_once() -> None:
