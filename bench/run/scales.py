@@ -54,7 +54,7 @@ def measure_scales(
             server,
             suite,
             RunOptions(
-                repeats=options.repeats, explain=False, probe=False, data=data_at(options.target, scale)
+                repeats=options.repeats, inside=False, probe=False, data=data_at(options.target, scale)
             ),
             run_id=run_id,
             save=save,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analyse.forecast.predict import predict, same_regime
-from bench.analyse.forecast.series import DURATION, WAL, Forecast, Memory, Point, Series
+from bench.analyse.forecast.series import DURATION, WAL, Forecast, Memory, Point, Regime, Series
 
 SCALES = (250.0, 500.0, 1000.0, 2000.0, 4000.0)
 TARGET = 40_000.0
@@ -35,7 +35,7 @@ def series(
     noise: float = 0.0,
     seed: int = 0,
     scales: Sequence[float] = SCALES,
-    regime: Callable[[float], str] = lambda n: "",
+    way: Callable[[float], str] = lambda n: "",
     memory: Callable[[float], dict[str, Memory]] = lambda n: {},
 ) -> Series:
     """Three repeats at each size, off by ``noise`` each; the work without any."""
@@ -49,7 +49,7 @@ def series(
                 n,
                 tuple(law(n) * math.exp(draw.gauss(0, noise)) for _ in range(3)),
                 {"work": 1e6 * counted(n)},
-                regime(n),
+                Regime(frozenset({way(n)}), frozenset({way(n)})),
                 memory(n),
             )
             for n in scales
@@ -147,13 +147,13 @@ def test_sizes_in_another_regime_are_left_out() -> None:
     def law(n: float) -> float:
         return 1e-4 * n if n < 1000 else 4e-4 * n
 
-    found = predict(series(law, regime=lambda n: "hash" if n < 1000 else "spilled", noise=0.02), TARGET)
+    found = predict(series(law, way=lambda n: "hash" if n < 1000 else "spilled", noise=0.02), TARGET)
     assert found.fitted == (1000, 2000, 4000)
     assert holds(found, law(TARGET))
 
 
 def test_too_few_sizes_in_the_regime_are_refused() -> None:
-    found = predict(series(LAWS["linear"], regime=lambda n: "spilled" if n > 2000 else "hash"), TARGET)
+    found = predict(series(LAWS["linear"], way=lambda n: "spilled" if n > 2000 else "hash"), TARGET)
     assert found.refused is not None
     assert found.refused.reason.startswith("only 1 of 5 sizes")
 

@@ -11,12 +11,15 @@ from factories import a_lock, a_migration, a_run, a_statement
 from bench.analyse.forecast.deploy import all_series, forecast_deploy
 from bench.analyse.forecast.document import forecast_document
 from bench.analyse.forecast.regime import regime, setting_bytes
+from bench.analyse.forecast.series import Regime
+from bench.analyse.forecast.whole import disk_peak
 from bench.cli.forecast import duration, scales, target_data, target_rows
 from bench.errors import UsageError
+from bench.model.lock import Lock
 from bench.model.metric import Counters
 from bench.model.plan import NestedPlan
 from bench.model.run import Dataset, Pass, Repeat, Run
-from bench.model.statement import StatementRun
+from bench.model.statement import Rewrite, StatementRun
 from bench.report.figures.scaling import draw_scaling
 from bench.run.dataoptions import DataOptions
 from bench.run.scales import data_at
@@ -62,7 +65,11 @@ def test_statements_locks_and_their_sums_are_forecast_by_name() -> None:
     assert slow["at"] == {"deals": 160_000}
     lock = found["lock:001_x:public.deals", "held_s"]
     assert lock["low"] < 16 < lock["high"]
+    blocked = found["lock:001_x:public.deals", "blocked_s"]
+    assert blocked["low"] < 16 < blocked["high"]
     for subject in ("migration:001_x", "all"):
+        peak = found[subject, "disk_peak_bytes"]
+        assert peak["low"] < 8192e5 * 1.6 < peak["high"]
         assert found[subject, "duration_s"]["value"] == pytest.approx(steady["value"] + slow["value"])
     assert found["all", "size_delta_bytes"]["low"] < 8192e5 * 1.6 < found["all", "size_delta_bytes"]["high"]
     assert [each["at"]["deals"] for each in document["capacity"]] == [320_000, 800_000, 1_600_000]
@@ -91,28 +98,85 @@ def test_a_slow_machine_in_one_repeat_is_set_against_its_calibration() -> None:
     assert series.points[-1].values == pytest.approx((1.6, 1.6, 1.6))
 
 
+def test_the_peak_on_disk_counts_old_files_beside_new_ones_and_temporary_files() -> None:
+    grows = replace(a_statement(), counters=Counters(size_delta_bytes=1000))
+    rewrites = replace(
+        a_statement(),
+        rewrites=(Rewrite("public.deals", "table", None, 5000),),
+        counters=Counters(size_delta_bytes=-200),
+    )
+    sorts = replace(a_statement(), counters=Counters(size_delta_bytes=10, temp_bytes=7000))
+    assert disk_peak([a_migration([grows, rewrites])]) == 6000
+    assert disk_peak([a_migration([grows]), a_migration([rewrites, sorts])]) == 7810
+    unread = replace(a_statement(), counters=Counters(wal_bytes=1))
+    assert disk_peak([a_migration([grows, unread])]) is None
+
+
+def test_holds_of_one_relation_are_forecast_together_and_not_twice() -> None:
+    def held(begin: float, end: float) -> Lock:
+        return replace(a_lock("public.deals", held_s=end - begin), granted_at_s=begin, released_at_s=end)
+
+    runs = []
+    for scale in SCALES:
+        run = at(scale)
+        solo = run.passes[0]
+        one = replace(a_statement(), index=0, locks=(held(0, 10 * scale), held(5 * scale, 12 * scale)))
+        other = replace(a_statement(), index=1, locks=(held(20 * scale, 21 * scale),))
+        migration = replace(a_migration([one, other]), id="001_x")
+        repeats = tuple(replace(each, migrations=(migration,)) for each in solo.repeats)
+        runs.append(replace(run, passes=(replace(solo, repeats=repeats),)))
+    locks = {each.quantity.name: each for each in all_series(runs) if each.subject.startswith("lock:")}
+    assert locks["held_s"].points[-1].median == pytest.approx(1.6)
+    assert locks["blocked_s"].points[-1].median == pytest.approx(2.08)
+
+
+def planned(*nodes: dict[str, object]) -> Regime:
+    """The regime of a statement whose plans have these nodes."""
+    plans = tuple(NestedPlan(f"q{n}", 1.0, 5, node) for n, node in enumerate(nodes))
+    return regime(replace(a_statement(), nested=plans))
+
+
+SORT: dict[str, object] = {"Node Type": "Sort", "Actual Rows": 500, "Actual Loops": 1}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"Sort Method": "external merge"},
+        {"Sort Space Type": "Disk"},
         {"Node Type": "Hash Join"},
         {"Hash Batches": 4},
         {"Workers Launched": 2},
     ],
 )
-def test_another_plan_is_another_regime(change: dict[str, object]) -> None:
-    plan = {"Node Type": "Sort", "Sort Method": "quicksort", "Actual Rows": 5}
-    statement = a_statement()
-    one = replace(statement, nested=(NestedPlan("q", 1.0, 5, plan),))
-    more = replace(statement, nested=(NestedPlan("q", 2.0, 9, plan | {"Actual Rows": 9}),))
-    other = replace(statement, nested=(NestedPlan("q", 1.0, 5, plan | change),))
-    assert regime(one) == regime(more) != regime(other)
+def test_another_way_to_handle_most_rows_is_another_regime(change: dict[str, object]) -> None:
+    assert planned(SORT).shares_growth(planned(SORT | {"Actual Rows": 900}))
+    assert not planned(SORT).shares_growth(planned(SORT | change))
+
+
+def test_a_node_that_gains_weight_or_handles_few_rows_changes_no_regime() -> None:
+    light = {"Node Type": "Nested Loop", "Actual Rows": 2, "Actual Loops": 1}
+    heavy = light | {"Rows Removed by Join Filter": 9000}
+    assert planned(SORT, light).shares_growth(planned(SORT, heavy))
+    assert planned(SORT, light).shares_growth(planned(SORT))
+    assert not planned(SORT, heavy).shares_growth(planned(SORT))
+
+
+def test_which_way_an_index_fetches_rows_changes_no_regime() -> None:
+    fetch = SORT | {"Node Type": "Index Scan", "Relation Name": "deals"}
+    bitmap = {
+        "Node Type": "Bitmap Index Scan",
+        "Actual Rows": 500,
+        "Actual Loops": 1,
+        "Relation Name": "deals",
+    }
+    assert planned(fetch).shares_growth(planned(fetch | {"Node Type": "Bitmap Heap Scan", "Plans": [bitmap]}))
+    assert not planned(fetch).shares_growth(planned(fetch | {"Node Type": "Seq Scan"}))
 
 
 def test_a_spill_is_another_regime() -> None:
     statement = a_statement()
     spilled = replace(statement, counters=replace(statement.counters, temp_bytes=8192))
-    assert regime(replace(statement, counters=replace(statement.counters, temp_bytes=0))) != regime(spilled)
+    assert not regime(replace(statement, counters=Counters(temp_bytes=0))).shares_growth(regime(spilled))
 
 
 def test_smaller_data_keep_the_targets_proportions() -> None:

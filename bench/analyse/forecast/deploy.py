@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bench.analyse.forecast.growth import STEEP
-from bench.analyse.forecast.measured import lock_series, pooled, sizes_of, statement_series
+from bench.analyse.forecast.held import lock_series
+from bench.analyse.forecast.measured import pooled, sizes_of, statement_series
 from bench.analyse.forecast.predict import predict
 from bench.analyse.forecast.series import Forecast, Quantity, Refused, Series
+from bench.analyse.forecast.whole import peak_series, query_series
 from bench.model.run import Run
 
 NOTICEABLE = 0.02
@@ -19,7 +21,9 @@ where its work grows steeply."""
 def all_series(runs: Iterable[Run]) -> tuple[Series, ...]:
     """Every series of a deploy that was measured at several sizes."""
     sizes = sizes_of(runs)
-    return (*statement_series(sizes), *lock_series(sizes)) if sizes else ()
+    if not sizes:
+        return ()
+    return (*statement_series(sizes), *lock_series(sizes), *peak_series(sizes), *query_series(sizes))
 
 
 def forecast_deploy(series: Sequence[Series], target: float) -> tuple[Forecast, ...]:

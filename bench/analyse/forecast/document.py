@@ -48,7 +48,12 @@ def _measured(series: Series) -> dict[str, Any]:
                 "scale": point.n,
                 "values": list(point.values),
                 "counters": dict(point.counters),
-                "regime": point.regime,
+                "regime": {
+                    "dominating": sorted(point.regime.dominating),
+                    "present": sorted(point.regime.present),
+                    "spilled": point.regime.spilled,
+                    "rewrites": sorted(point.regime.rewrites),
+                },
                 "memory": {
                     name: {"used_bytes": memory.used_bytes, "limit_bytes": memory.limit_bytes}
                     for name, memory in point.memory.items()

@@ -15,10 +15,14 @@ CONSTANT_SPREAD = 0.02
 FEW = 64.0
 """Nor does work that grows by no more than so many pages or rows there: half a millisecond at the most."""
 STEEP = 1.25
-"""The exponent of the work from which on it grows faster than n·log n."""
-REPRODUCED = 0.02
-"""A class agrees with a counter that it misses by no more, at any size."""
+"""The exponent of the work's growing part from which on it grows faster than n·log n."""
+STEEPEST = 4.0
+REPRODUCED = 0.03
+"""A class agrees with a counter that it misses by no more at the largest size; at a smaller one by more, as
+the relative chance in what data hold grows with 1/√n."""
 TOP = 3
+NEAR = 0.12
+"""A power is so near to an exponent that it takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Degree:
     """What the counters say."""
 
     exponent: float | None
-    """The steepest counter's, over the top three sizes; None: nothing was counted."""
+    """Of the steepest counter's growing part, over the top three sizes; None: nothing was counted."""
     candidates: tuple[Class, ...]
     """What may be fitted to the clock; empty: no class reproduces the counter."""
     by: str | None = None
@@ -69,30 +73,46 @@ def degree(points: Sequence[Point]) -> Degree:
     The steepest counter decides: a part that grows fast may be small where it was measured. Without
     counters every class stays, and the interval says so.
     """
-    top = points[-TOP:]
     largest = points[-1].n
     nearly = (LINEAR, n_log_n(largest), NEARLY_LINEAR)
     names = set.intersection(*(set(point.counters) for point in points))
     if not names:
         return Degree(None, (CONSTANT, *nearly, QUADRATIC))
-    exponents = {name: _exponent(top, name) for name in names}
+    exponents = {name: growing_exponent(points, name) for name in names}
     name = max(exponents, key=lambda each: (exponents[each], each))
     exponent = exponents[name]
     if exponent == 0.0:
         return Degree(0.0, (CONSTANT,), name)
-    if exponent <= STEEP:
-        return Degree(exponent, nearly, name)
+    if exponent <= STEEP or reproduces(LINEAR, points, name):
+        return Degree(min(exponent, STEEP), nearly, name)
     return Degree(exponent, tuple(_steep(points, name, exponent)), name)
 
 
-def _exponent(top: Sequence[Point], name: str) -> float:
-    """The slope of the logarithm of a counter over the size; 0 where it does not grow."""
-    first, last = top[0], top[-1]
+def growing_exponent(points: Sequence[Point], name: str) -> float:
+    """p of a + b·nᵖ through a counter's top three sizes, a of 0 or more; 0 where it does not grow.
+
+    Over two sizes, and where the growth itself shrinks, p is the slope of the logarithms.
+    """
+    top = points[-TOP:]
     counted = [point.counters[name] for point in top]
     small, large = min(counted), max(counted)
-    if large - small <= max(FEW, CONSTANT_SPREAD * large) or small <= 0 or first.n == last.n:
+    if large - small <= max(FEW, CONSTANT_SPREAD * large) or counted[-1] <= counted[0]:
         return 0.0
-    return math.log(counted[-1] / max(counted[0], 1.0)) / math.log(last.n / first.n)
+    whole = math.log(counted[-1] / max(counted[0], 1.0)) / math.log(top[-1].n / top[0].n)
+    if len(top) < TOP or not counted[0] < counted[1] < counted[2]:
+        return whole
+    return max(whole, _through([point.n for point in top], counted))
+
+
+def _through(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """p such that the two differences stand to each other as those of nᵖ do; between 0.05 and 4."""
+    wanted = (values[2] - values[1]) / (values[1] - values[0])
+    low, high = 0.05, STEEPEST
+    for _ in range(40):
+        middle = (low + high) / 2
+        one, two, three = (size**middle for size in sizes)
+        low, high = (middle, high) if (three - two) / (two - one) < wanted else (low, middle)
+    return low
 
 
 def _steep(points: Sequence[Point], name: str, exponent: float) -> Sequence[Class]:
@@ -100,13 +120,14 @@ def _steep(points: Sequence[Point], name: str, exponent: float) -> Sequence[Clas
     raised = Class(f"power {exponent:.2f}", (one, power(exponent)))
     polynomial = next((each for each in (QUADRATIC, CUBIC) if reproduces(each, points, name)), None)
     found = [polynomial] if polynomial is not None else []
-    if reproduces(raised, points, name):
+    whole = polynomial is not None and abs(exponent - (len(polynomial.terms) - 1)) <= NEAR
+    if not whole and reproduces(raised, points, name):
         found.append(raised)
     return found
 
 
 def reproduces(candidate: Class, points: Sequence[Point], name: str) -> bool:
-    """Whether a class gives the counter within 2 % at each of the top four sizes."""
+    """Whether a class gives the counter within :data:`REPRODUCED` at each of the top four sizes."""
     from bench.analyse.forecast.fit import weighted_fit
 
     top = points[-(TOP + 1) :]
@@ -114,9 +135,10 @@ def reproduces(candidate: Class, points: Sequence[Point], name: str) -> bool:
     if min(counted) <= 0:
         return False
     sizes = [point.n / points[-1].n for point in top]
-    fit = weighted_fit(candidate, sizes, counted, [REPRODUCED * value for value in counted])
+    allowed = [REPRODUCED * value / math.sqrt(size) for size, value in zip(sizes, counted, strict=True)]
+    fit = weighted_fit(candidate, sizes, counted, allowed)
     return all(
-        abs(fit.at(size) - value) <= REPRODUCED * value for size, value in zip(sizes, counted, strict=True)
+        abs(fit.at(size) - value) <= most for size, value, most in zip(sizes, counted, allowed, strict=True)
     )
 
 

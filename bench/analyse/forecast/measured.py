@@ -1,4 +1,4 @@
-"""From runs at several sizes to series: durations, lock holds, WAL and disk, with what was counted."""
+"""From runs at several sizes to series: durations, WAL and disk of statements, with what was counted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.forecast.regime import memory, regime
-from bench.analyse.forecast.series import DISK, DURATION, HELD, WAL, Point, Quantity, Series
+from bench.analyse.forecast.series import DISK, DURATION, TEMP, WAL, Point, Quantity, Series
 from bench.analyse.summary import solo_repeats
-from bench.model.run import MigrationRun, Repeat, Run
+from bench.model.run import Repeat, Run
 from bench.model.statement import StatementRun
 
 PAGE_BYTES = 8192
@@ -46,7 +46,7 @@ def sizes_of(runs: Iterable[Run]) -> tuple[Size, ...]:
 
 
 def statement_series(sizes: Sequence[Size]) -> Iterator[Series]:
-    """Duration, WAL and growth on disk of every statement that was applied at all sizes."""
+    """Duration, WAL, growth on disk and temporary files of every statement that was applied at all sizes."""
     for m, migration in enumerate(sizes[-1].repeats[-1].migrations):
         for s, _ in enumerate(migration.statements):
             subject = f"statement:{migration.id}#{migration.statements[s].index}"
@@ -61,6 +61,7 @@ def _series(subject: str, sizes: Sequence[Size], runs: Sequence[Sequence[Stateme
         (DURATION, lambda run: run.duration_s),
         (WAL, lambda run: run.counters.wal_bytes),
         (DISK, lambda run: run.counters.size_delta_bytes),
+        (TEMP, lambda run: run.counters.temp_bytes),
     )
     for quantity, read in readers:
         points = []
@@ -74,7 +75,8 @@ def _series(subject: str, sizes: Sequence[Size], runs: Sequence[Sequence[Stateme
             if values:
                 last = repeats[-1]
                 points.append(Point(size.scale, values, work(repeats), regime(last), memory(last, size.run)))
-        if len(points) == len(sizes):
+        written = quantity is not TEMP or any(value for point in points for value in point.values)
+        if len(points) == len(sizes) and written:
             yield Series(subject, quantity, tuple(points))
 
 
@@ -89,6 +91,15 @@ def work(repeats: Sequence[StatementRun]) -> dict[str, float]:
     if rows is not None:
         found["rows handled"] = rows
     return found
+
+
+def total_work(statements: Iterable[StatementRun]) -> dict[str, float]:
+    """What several statements touched together, in one repeat."""
+    total: dict[str, float] = {}
+    for each in statements:
+        for name, amount in work([each]).items():
+            total[name] = total.get(name, 0.0) + amount
+    return total
 
 
 def _touched(run: StatementRun) -> float | None:
@@ -117,61 +128,3 @@ def pooled(subject: str, members: Sequence[Series]) -> Series:
         counters = {name: sum(point.counters[name] for point in at) for name in names}
         points.append(Point(first.n, values, counters))
     return Series(subject, members[0].quantity, tuple(points), pooled=True)
-
-
-def lock_series(sizes: Sequence[Size]) -> Iterator[Series]:
-    """For each migration and relation that was there before: the longest hold that keeps others waiting."""
-    for m, migration in enumerate(sizes[-1].repeats[-1].migrations):
-        for relation in _blocked(migration):
-            points = []
-            for size in sizes:
-                runs = [repeat.migrations[m] for repeat in size.repeats]
-                held = [_held(run, relation) for run in runs]
-                known = tuple(s * factor for s, factor in zip(held, size.speed, strict=True) if s is not None)
-                if known:
-                    points.append(Point(size.scale, known, _work_while_held(runs[-1], relation)))
-            if len(points) == len(sizes):
-                yield Series(f"lock:{migration.id}:{relation}", HELD, tuple(points))
-
-
-def _blocked(migration: MigrationRun) -> list[str]:
-    names = {
-        lock.relation
-        for statement in migration.statements
-        for lock in statement.locks
-        if not lock.new and lock.mode.blocks_writes and lock.target == "table" and lock.held_s is not None
-    }
-    return sorted(names)
-
-
-def _held(migration: MigrationRun, relation: str) -> float | None:
-    holds = [
-        lock.held_s
-        for statement in migration.statements
-        for lock in statement.locks
-        if lock.relation == relation and lock.mode.blocks_writes and lock.held_s is not None
-    ]
-    return max(holds, default=None)
-
-
-def _work_while_held(migration: MigrationRun, relation: str) -> dict[str, float]:
-    """What the statements did that began while the relation's longest hold lasted."""
-    holds = [
-        (lock.held_s, statement.index, lock.released_at_s)
-        for statement in migration.statements
-        for lock in statement.locks
-        if lock.relation == relation and lock.mode.blocks_writes and lock.held_s is not None
-    ]
-    _, first, until = max(holds)
-    during = [
-        each
-        for each in migration.statements
-        if each.index == first
-        or (each.index > first and until is not None and (each.started_at_s or 0.0) < until)
-    ]
-    works = [work([each]) for each in during]
-    total: dict[str, float] = {}
-    for each in works:
-        for name, amount in each.items():
-            total[name] = total.get(name, 0.0) + amount
-    return total

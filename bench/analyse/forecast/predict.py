@@ -76,7 +76,7 @@ def same_regime(points: Sequence[Point]) -> tuple[Point, ...]:
     """The points that the server worked on as on the largest one: from there down, without a gap."""
     kept: list[Point] = []
     for point in reversed(points):
-        if kept and (point.regime != kept[0].regime or _full(point) != _full(kept[0])):
+        if kept and not (point.regime.shares_growth(kept[0].regime) and _full(point) == _full(kept[0])):
             break
         kept.append(point)
     return tuple(reversed(kept))

@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.analyse.forecast.series import Memory
+from bench.analyse.forecast.series import Memory, Regime
 from bench.analyse.nested import hottest
-from bench.analyse.plans import nodes
+from bench.analyse.plans import node_work, nodes
 from bench.model.run import Run
 from bench.model.statement import StatementRun
 
-_SHAPE = ("Node Type", "Relation Name", "Index Name", "Function Name", "Join Type", "Strategy", "Sort Method")
+DOMINATING = 0.2
+"""A way of doing things counts from this share of the rows that a statement's plans handle."""
+_BY_INDEX = frozenset({"Index Scan", "Index Only Scan", "Bitmap Heap Scan"})
+"""Ways to fetch rows by an index: which one it is changes no growth."""
+_UNDER_HEAP_SCAN = frozenset({"Bitmap Index Scan", "BitmapAnd", "BitmapOr"})
 _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _IN_MEMORY = 2.0
 """Bytes in memory for each byte of an index that is sorted for its build: tuple headers and pointers."""
 
 
-def regime(run: StatementRun) -> str:
-    """Shape of the plan that takes the time, spills, workers, rewrites and the exact locks, as one word."""
-    hot = hottest(run.nested)
-    plan = hot.plan if hot is not None and hot.plan is not None else None
-    facts = {
-        "plan": [_node(node) for node in nodes(plan)] if plan is not None else None,
-        "spilled": bool(run.counters.temp_bytes),
-        "rewrites": sorted(each.relation for each in run.rewrites),
-        "locks": sorted(
-            (lock.relation, lock.mode.value)
-            for lock in run.locks
-            if not lock.new and lock.source == "exact" and lock.target == "table"
-        ),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+def regime(run: StatementRun) -> Regime:
+    """What of the plans, spills and rewrites changes how the cost grows."""
+    work: dict[str, float] = {}
+    present: set[str] = set()
+    for each in run.nested:
+        for node in nodes(each.plan) if each.plan is not None else ():
+            if node.get("Node Type") in _UNDER_HEAP_SCAN:
+                continue
+            way = _way(node)
+            present.add(way)
+            work[way] = work.get(way, 0.0) + node_work(node).rows * each.calls
+    total = sum(work.values())
+    return Regime(
+        dominating=frozenset(way for way, rows in work.items() if rows >= DOMINATING * total > 0),
+        present=frozenset(present),
+        spilled=bool(run.counters.temp_bytes),
+        rewrites=frozenset(each.relation for each in run.rewrites),
+    )
 
 
-def _node(node: Mapping[str, Any]) -> list[Any]:
-    batches = node.get("Hash Batches", node.get("HashAgg Batches", 1))
-    return [*(node.get(key) for key in _SHAPE), batches > 1, node.get("Workers Launched", 0) > 0]
+def _way(node: Mapping[str, Any]) -> str:
+    """``Hash Join (anti), spilled``, ``Index Scan on public.deals``."""
+    kind = str(node.get("Node Type", "node"))
+    way = "Index Scan" if kind in _BY_INDEX else kind
+    if node.get("Join Type") not in (None, "Inner"):
+        way += f" ({str(node['Join Type']).lower()})"
+    if node.get("Strategy") in ("Hashed", "Sorted", "Mixed"):
+        way += f" ({str(node['Strategy']).lower()})"
+    if target := node.get("Relation Name") or node.get("Function Name"):
+        way += f" on {target}"
+    if _batches(node) > 1 or node.get("Sort Space Type") == "Disk":
+        way += ", spilled"
+    return way + (", in parallel" if node.get("Workers Launched") else "")
+
+
+def _batches(node: Mapping[str, Any]) -> int:
+    return int(node.get("Hash Batches", node.get("HashAgg Batches", 1)))
 
 
 def memory(run: StatementRun, of: Run) -> dict[str, Memory]:
@@ -71,7 +90,7 @@ def _limits(run: StatementRun, settings: Mapping[str, str], version: int) -> Ite
         hashes = [
             1024.0 * node.get("Peak Memory Usage", 0)
             for node in nodes(hot.plan)
-            if "Peak Memory Usage" in node and node.get("Hash Batches", node.get("HashAgg Batches", 1)) <= 1
+            if "Peak Memory Usage" in node and _batches(node) <= 1
         ]
         if hashes:
             default = "2" if version >= 150000 else "1"

@@ -23,6 +23,32 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Regime:
+    """How the server did something at one size."""
+
+    dominating: frozenset[str] = frozenset()
+    """Kinds of plan nodes, with what they run on, that handle a fifth of the rows or more."""
+    present: frozenset[str] = frozenset()
+    """Those that its plans have at all."""
+    spilled: bool = False
+    """Whether temporary files were written."""
+    rewrites: frozenset[str] = frozenset()
+    """Relations that got a new file."""
+
+    def shares_growth(self, other: Regime) -> bool:
+        """Whether what dominates here is there at all, and the other way round.
+
+        A node may gain or lose weight between two sizes; it may not come or go while it dominates.
+        """
+        return (
+            self.spilled == other.spilled
+            and self.rewrites == other.rewrites
+            and self.dominating <= other.present
+            and other.dominating <= self.present
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One quantity at one size: every repeat, and what has no noise."""
 
@@ -32,8 +58,8 @@ class Point:
     """One for each repeat, all finite; no repeat is left out."""
     counters: Mapping[str, float] = field(default_factory=dict)
     """Work by name: pages touched and WAL, rows handled. None: nothing was counted."""
-    regime: str = ""
-    """How the server did it: shapes of plans, spills, rewrites, locks. Only equals are fitted together."""
+    regime: Regime = field(default_factory=Regime)
+    """Only points whose regimes share their growth are fitted together."""
     memory: Mapping[str, Memory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,8 +86,16 @@ class Quantity:
 
 DURATION = Quantity("duration_s", floor=0.025, least=0.05)
 HELD = Quantity("held_s", floor=0.025, least=0.05)
+"""The longest hold of one lock: what a single request would wait for at the most."""
+BLOCKED = Quantity("blocked_s", floor=0.025, least=0.05)
+"""The time of a migration in which writes would wait, all holds together."""
+EXECUTION = Quantity("execution_s", floor=0.025, least=0.05)
+"""Of a view, function or query after the migrations, warm."""
 WAL = Quantity("wal_bytes", floor=256 * 1024, least=1024**2)
 DISK = Quantity("size_delta_bytes", floor=256 * 1024, least=1024**2)
+PEAK = Quantity("disk_peak_bytes", floor=256 * 1024, least=1024**2)
+"""Above the size before: what was added, with the old files beside the new ones, and temporary files."""
+TEMP = Quantity("temp_bytes", floor=256 * 1024, least=1024**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +103,8 @@ class Series:
     """One quantity of one thing at several sizes, in ascending order."""
 
     subject: str
-    """``statement:<migration>#<index>``, ``migration:<id>``, ``lock:<migration>:<relation>``, ``all``."""
+    """``statement:<migration>#<index>``, ``migration:<id>``, ``lock:<migration>:<relation>``, ``all``,
+    ``query:<name>``."""
     quantity: Quantity
     points: tuple[Point, ...]
     pooled: bool = False
