@@ -12,7 +12,7 @@ from datagen.encode import encode_rows
 from datagen.pools import build_pools
 from datagen.spec import DIRT_KINDS, Plan
 from datagen.tables import TABLES
-from datagen.text import csv_rows
+from datagen.wire import Octets
 
 BLOCK_ROWS = 8192
 SHARD_ROWS = 32 * BLOCK_ROWS
@@ -69,13 +69,15 @@ def warm_up(plan: Plan) -> None:
             binary_block(block)
 
 
-def binary_block(block: Block) -> memoryview:
-    """The block's rows in COPY's binary format, without header and trailer."""
-    return encode_rows([column.values(block) for column in TABLES[block.table].columns])
+def binary_block(block: Block, space: Octets | None = None) -> memoryview:
+    """The block's rows in COPY's binary format, without header and trailer; in ``space`` where they fit."""
+    return encode_rows([column.values(block) for column in TABLES[block.table].columns], space)
 
 
 def csv_block(block: Block) -> memoryview:
     """The block's rows as CSV, without a header line."""
+    from datagen.text import csv_rows  # Arrow's 40 MB are for files alone
+
     return csv_rows([column.values(block) for column in TABLES[block.table].columns])
 
 

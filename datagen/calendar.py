@@ -10,18 +10,20 @@ from functools import cache
 
 import numpy as np
 
-from datagen.streams import Hashes, Ints, below
+from datagen.compiled import compiled
+from datagen.streams import Hashes, Ints
 
 _ORIGIN = date(2000, 1, 1)
 _FIRST = date(2020, 8, 30)
 _DAYS = 1826
+_FIRST_DAY = (_FIRST - _ORIGIN).days
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-NOW = ((_FIRST - _ORIGIN).days + _DAYS) * DAY + 18 * HOUR
+NOW = (_FIRST_DAY + _DAYS) * DAY + 18 * HOUR
 """2025-08-30 18:00 UTC: nothing that has happened is later."""
 YEAR_9999 = (date(9999, 12, 31) - _ORIGIN).days
 
@@ -48,16 +50,36 @@ def _day_limits() -> Ints:
 
 def moments(rows: Ints, count: int, hashes: Hashes) -> Ints:
     """When each of ``count`` rows came into being: later rows later, in office hours, before NOW."""
-    width = max((1 << 30) // count, 1)
-    position = np.minimum((rows << 30) // count + below(hashes, width), (1 << 30) - 1)
+    return _moments(rows, count, hashes, _day_limits(), _first_guesses())
+
+
+@cache
+def _first_guesses() -> Ints:
+    """Where to begin to look for a day, by the upper 12 of a position's 30 bits."""
     limits = _day_limits()
-    day = (_FIRST - _ORIGIN).days + np.searchsorted(limits, position * limits[-1] >> 30, side="right")
-    low = hashes << np.uint64(32)
-    # The sum of two even draws: a day with its peak about noon.
-    clock = 7 * HOUR + below(low, 6 * 3600) * SECOND + below(low * np.uint64(0x9E3779B1), 5 * 3600) * SECOND
-    fraction = (hashes & np.uint64(0xFFFFF)).astype(np.int64) % SECOND
-    moment: Ints = day.astype(np.int64) * DAY + clock + fraction
-    return moment
+    days: Ints = np.searchsorted(limits, np.arange(4096) * limits[-1] >> 12, side="right").astype(np.int64)
+    return days
+
+
+@compiled
+def _moments(rows: Ints, count: int, hashes: Hashes, limits: Ints, guesses: Ints) -> Ints:
+    out = np.empty(len(rows), dtype=np.int64)
+    width = np.uint64(max((1 << 30) // count, 1))
+    for row in range(len(rows)):
+        bits = hashes[row]
+        within = np.int64((bits >> np.uint64(32)) * width >> np.uint64(32))
+        position = min((rows[row] << 30) // count + within, (1 << 30) - 1)
+        day = guesses[position >> 18]
+        while limits[day] <= position * limits[-1] >> 30:
+            day += 1
+        # The sum of two even draws: a day with its peak about noon.
+        low = bits << np.uint64(32)
+        high = low * np.uint64(0x9E3779B1)
+        clock = np.int64((low >> np.uint64(32)) * np.uint64(6 * 3600) >> np.uint64(32))
+        clock += np.int64((high >> np.uint64(32)) * np.uint64(5 * 3600) >> np.uint64(32))
+        fraction = np.int64(bits & np.uint64(0xFFFFF)) % SECOND
+        out[row] = (_FIRST_DAY + day) * DAY + 7 * HOUR + clock * SECOND + fraction
+    return out
 
 
 def days(moment: Ints) -> Ints:

@@ -20,10 +20,11 @@ from datagen.streams import (
     hash_rows,
     permute,
     pick,
+    random_uuids,
     stream_key,
     zipf_ranks,
 )
-from datagen.values import Ascii, Booleans, Pool, Texts, Uuids, Values, Words
+from datagen.values import Booleans, Pool, Texts, Uuids, Values, Words
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Block:
 
     def hash(self, column: str) -> Hashes:
         """The column's 64 random bits of each row."""
-        return hash_rows(stream_key(self.plan.seed, self.table, column), self.rows.astype(np.uint64))
+        return hash_rows(stream_key(self.plan.seed, self.table, column), self.rows)
 
     def at(self, table: str, rows: Ints) -> Block:
         """The same plan's rows of another table: parents are computed, never read."""
@@ -106,12 +107,8 @@ def is_dirty(block: Block, kind: str) -> Mask:
 
 def ids(table: str, block: Block, rows: Ints, null: Mask | None = None) -> Uuids:
     """Keys of the given rows of ``table``: version 4 UUIDs."""
-    numbers = rows.astype(np.uint64)
-    high = hash_rows(stream_key(block.plan.seed, table, "id/high"), numbers)
-    low = hash_rows(stream_key(block.plan.seed, table, "id/low"), numbers)
-    high = (high & np.uint64(0xFFFFFFFFFFFF0FFF)) | np.uint64(0x4000)
-    low = (low & np.uint64(0x3FFFFFFFFFFFFFFF)) | np.uint64(0x8000000000000000)
-    return Uuids(high, low, null)
+    high = stream_key(block.plan.seed, table, "id/high")
+    return Uuids(*random_uuids(high, stream_key(block.plan.seed, table, "id/low"), rows), null)
 
 
 def own_id(block: Block) -> Uuids:
@@ -143,7 +140,6 @@ def flag(name: str, share: float) -> Callable[[Block], Booleans]:
     return lambda block: Booleans(chance(block.hash(name), share))
 
 
-def literal(text: str, count: int) -> Ascii:
-    """The same ASCII text in every row."""
-    letters = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
-    return Ascii(np.broadcast_to(letters, (count, len(letters))))
+def literal(text: str, block: Block) -> Words:
+    """The same text in every row."""
+    return Words(fixed_pool(text), block.constant(0))

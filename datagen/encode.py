@@ -1,70 +1,63 @@
 """Columns → bytes of COPY's binary format.
 
 https://www.postgresql.org/docs/current/sql-copy.html ("Binary Format"); the payloads are those of the types'
-receive functions. Neighbouring columns of fixed width become one byte matrix; Arrow joins matrix and variable
-fields row by row, so that a row costs copying and nothing else.
+receive functions. The rows are measured first, then written column by column, straight into their places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from datagen import wire
 from datagen.streams import Ints, Mask
 from datagen.values import (
     Booleans,
     Dates,
     Integers,
     Numerics,
-    Piece,
+    Packed,
     Pool,
     Texts,
     Timestamps,
     Uuids,
     Values,
     Words,
-    binary_scalar,
 )
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 
-Octets = NDArray[np.uint8]
-_Field: TypeAlias = tuple[str, Any]
-"""A number of a record: NumPy's type, one value or one per row."""
+_NO_MASK: Mask = np.zeros(0, dtype=np.bool_)
+_NO_LENGTH: Ints = np.zeros(0, dtype=np.int64)
 
 
-def encode_rows(columns: Sequence[Values]) -> memoryview:
-    """The rows of one block, without header and trailer; every column has one value per row."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A column of fields of different lengths, -1 for NULL; a numeric's digits, see wire.split_numerics."""
+
+    length: Ints
+    groups: Ints
+
+
+def encode_rows(columns: Sequence[Values], space: wire.Octets | None = None) -> memoryview:
+    """The rows of one block, without header and trailer; every column has one value per row.
+
+    They are written into ``space`` where they fit: fresh memory costs as much as filling it.
+    """
     rows = _row_count(columns)
-    parts: list[Any] = []
-    fixed: list[_Field] = [(">i2", len(columns))]
-    for column in columns:
-        if isinstance(column, Texts | Numerics) or column.null is not None:
-            parts += [fixed_binary(_records(rows, fixed))] if fixed else []
-            fixed = []
-            parts += _ragged_fields(column)
-        else:
-            fixed += _fixed_fields(column)
-    parts += [fixed_binary(_records(rows, fixed))] if fixed else []
-    joined = pc.binary_join_element_wise(*parts, _NOTHING) if len(parts) > 1 else parts[0]
-    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32)
-    return memoryview(joined.buffers()[2])[: int(offsets[len(joined)])]
-
-
-def _ragged_fields(column: Values) -> list[Any]:
-    match column:
-        case Texts():
-            return _text_fields(column)
-        case Numerics():
-            return [_numeric_fields(column)]
-        case _:
-            return [_nullable_fields(column)]
+    sizes = np.full(rows, 2 + sum(_fixed_size(column) for column in columns), dtype=np.int64)
+    measured = [_measure(column, sizes) for column in columns]
+    ends = np.cumsum(sizes)
+    size = int(ends[-1]) if rows else 0
+    out = np.empty(size, dtype=np.uint8) if space is None or len(space) < size else space[:size]
+    cursor = ends - sizes
+    _put_number_of_fields(out, cursor, len(columns))
+    for column, fields in zip(columns, measured, strict=True):
+        _put(column, fields, out, cursor)
+    return out.data
 
 
 def text_array(items: Sequence[str]) -> bytes:
@@ -90,7 +83,6 @@ def jsonb_pool(documents: Sequence[str]) -> Pool:
     return Pool(tuple(documents), tuple(b"\x01" + document.encode() for document in documents))
 
 
-_NOTHING = binary_scalar(b"")
 _TEXT_OID = (25).to_bytes(4, "big")
 
 
@@ -101,143 +93,90 @@ def _row_count(columns: Sequence[Values]) -> int:
             return len(first.high)
         case Texts():
             piece = first.pieces[0]
-            return len(piece.index if isinstance(piece, Words) else piece.characters)
+            return len(piece.index if isinstance(piece, Words) else piece.data)
         case _:
             return len(first.data)
 
 
-def _records(rows: int, fields: Sequence[_Field]) -> Octets:
-    """One record of big-endian numbers per row, nothing between them."""
-    layout = np.dtype([(f"f{position}", kind) for position, (kind, _) in enumerate(fields)])
-    records = np.empty(rows, dtype=layout)
-    for position, (_, data) in enumerate(fields):
-        records[f"f{position}"] = data
-    return records.view(np.uint8).reshape(rows, layout.itemsize)
-
-
-def _fixed_fields(column: Uuids | Integers | Booleans | Timestamps | Dates) -> list[_Field]:
-    """A field's length and its payload, as numbers."""
+def _width(column: Uuids | Integers | Booleans | Timestamps | Dates) -> int:
     match column:
         case Uuids():
-            return [(">i4", 16), (">u8", column.high), (">u8", column.low)]
+            return 16
         case Integers():
-            return [(">i4", column.width), (f">i{column.width}", column.data)]
+            return column.width
         case Booleans():
-            return [(">i4", 1), ("u1", column.data)]
+            return 1
         case Timestamps():
-            return [(">i4", 8), (">i8", column.data)]
+            return 8
         case Dates():
-            return [(">i4", 4), (">i4", column.data)]
+            return 4
 
 
-def fixed_binary(matrix: Octets) -> Any:
-    """A byte matrix as an Arrow array with one element per row, without copying."""
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * np.int32(matrix.shape[1])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix))]
-    return pa.Array.from_buffers(pa.binary(), len(matrix), buffers)
+def _fixed_size(column: Values) -> int:
+    """Bytes that the column adds to every row; those of NULLs are taken off again."""
+    return 0 if isinstance(column, Texts | Numerics) else 4 + _width(column)
 
 
-def _ragged(data: NDArray[Any], lengths: Ints) -> Any:
-    """Packed elements of the given lengths in bytes, one after another, as an Arrow array."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    return pa.Array.from_buffers(pa.binary(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+def _measure(column: Values, sizes: Ints) -> _Measured | None:
+    """Add the column's fields to the rows' sizes."""
+    null = _NO_MASK if column.null is None else column.null
+    match column:
+        case Texts():
+            length = np.zeros(len(sizes), dtype=np.int64)
+            for piece in column.pieces:
+                if isinstance(piece, Words):
+                    wire.measure_words(length, piece.index, _elements(column, piece).offsets, null)
+                else:
+                    wire.measure_digits(length, piece.width, _mask(piece.blank), null)
+            wire.add_fields(sizes, length)
+            return _Measured(length, _NO_LENGTH)
+        case Numerics():
+            length = np.empty(len(sizes), dtype=np.int64)
+            groups = np.empty((len(sizes), 8), dtype=np.int64)
+            wire.split_numerics(column.data, column.scale, null, groups, length)
+            wire.add_fields(sizes, length)
+            return _Measured(length, groups)
+        case _:
+            if column.null is not None:
+                sizes -= column.null * np.int64(_width(column))
+            return None
 
 
-def _nullable_fields(column: Uuids | Integers | Booleans | Timestamps | Dates) -> Any:
-    null = column.null
-    assert null is not None
-    fields = _records(len(null), _fixed_fields(column))
-    fields[null, :4] = 0xFF
-    lengths = np.where(null, 4, fields.shape[1])
-    # Packed by words where every field is made of them: a quarter of the work.
-    words = fields.view(np.uint32) if fields.shape[1] % 4 == 0 else fields
-    keep = np.empty(words.shape, dtype=np.bool_)
-    header = 4 // words.itemsize
-    keep[:, :header] = True
-    keep[:, header:] = ~null[:, None]
-    return _ragged(words[keep], lengths)
+def _elements(column: Texts, words: Words) -> Packed:
+    """The payloads of a field that is one element of a pool, or else UTF-8."""
+    return words.pool.wire if len(column.pieces) == 1 else words.pool.raw
 
 
-def _numeric_fields(column: Numerics) -> Any:
-    """numeric: base-10000 digits without leading and trailing zeros, then weight, sign and display scale."""
-    magnitude = np.abs(column.data)
-    rest = magnitude
-    digits: list[Ints] = []
-    if column.scale:
-        rest, part = np.divmod(magnitude, 10**column.scale)
-        digits.append(part * 10 ** (4 - column.scale))
-    groups = max(1, (len(str(int(rest.max(initial=0)))) + 3) // 4)
-    for _ in range(groups - 1):
-        rest, part = np.divmod(rest, 10_000)
-        digits.append(part)
-    digits.append(rest)
-    digits.reverse()
-    width = len(digits)
-    # First and last group that is not zero; an empty stretch where all are.
-    first, last = np.full(len(magnitude), width), np.full(len(magnitude), -1)
-    for position in range(width):
-        used = digits[position] != 0
-        last[used] = position
-        used = digits[width - 1 - position] != 0
-        first[used] = width - 1 - position
-    zero = last < 0
-    first[zero] = 0
-    count = last - first + 1
-    head: list[_Field] = [
-        (">i4", 8 + 2 * count),
-        (">i2", count),
-        (">i2", np.where(zero, 0, groups - 1 - first)),
-        (">u2", np.where(column.data < 0, 0x4000, 0)),
-        (">i2", column.scale),
-    ]
-    fields = _records(len(magnitude), [*head, *((">i2", group) for group in digits)]).view(np.uint16)
-    keep = np.ones(fields.shape, dtype=np.bool_)
-    for position in range(width):
-        keep[:, 6 + position] = (first <= position) & (position <= last)
-    lengths = 12 + 2 * count
-    if column.null is not None:
-        fields[column.null, :2] = 0xFFFF
-        keep[column.null, 2:] = False
-        lengths[column.null] = 4
-    return _ragged(fields[keep], lengths)
+def _mask(mask: Mask | None) -> Mask:
+    return _NO_MASK if mask is None else mask
 
 
-def _text_fields(column: Texts) -> list[Any]:
-    pieces = column.pieces
-    if len(pieces) == 1 and isinstance(pieces[0], Words):
-        return [_take(pieces[0], column.null, "wire")]
-    length = np.zeros(_row_count([column]), dtype=np.int64)
-    for piece in pieces:
-        length += _piece_lengths(piece)
-    if column.null is not None:
-        length[column.null] = -1
-    return [
-        fixed_binary(_records(len(length), [(">i4", length)])),
-        *(piece_bytes(piece, column.null, "raw") for piece in pieces),
-    ]
+def _put_number_of_fields(out: wire.Octets, cursor: Ints, count: int) -> None:
+    out[cursor], out[cursor + 1] = count >> 8, count & 255
+    cursor += 2
 
 
-def piece_bytes(piece: Piece, null: Mask | None, form: Literal["raw", "quoted"]) -> Any:
-    """One piece of text per row as an Arrow array, empty where the row is NULL."""
-    if isinstance(piece, Words):
-        return _take(piece, null, form)
-    if null is None and piece.blank is None:
-        return fixed_binary(piece.characters)
-    absent = np.zeros(len(piece.characters), dtype=np.bool_)
-    for mask in (null, piece.blank):
-        absent = absent if mask is None else absent | mask
-    return _ragged(piece.characters[~absent], np.where(absent, 0, piece.characters.shape[1]))
+def _put(column: Values, fields: _Measured | None, out: wire.Octets, cursor: Ints) -> None:
+    match column:
+        case Uuids():
+            wire.put_pairs(out, cursor, column.high, column.low, _mask(column.null))
+        case Texts():
+            assert fields is not None
+            _put_text(column, fields.length, out, cursor)
+        case Numerics():
+            assert fields is not None
+            wire.put_lengths(out, cursor, fields.length)
+            wire.put_numerics(out, cursor, column.data, column.scale, fields.groups, fields.length)
+        case _:
+            data = column.data.astype(np.int64, copy=False)
+            wire.put_numbers(out, cursor, data, _width(column), _mask(column.null))
 
 
-def _piece_lengths(piece: Piece) -> Ints | int:
-    if isinstance(piece, Words):
-        return piece.pool.lengths[piece.index].astype(np.int64)
-    width = piece.characters.shape[1]
-    return width if piece.blank is None else np.where(piece.blank, 0, width)
-
-
-def _take(words: Words, null: Mask | None, form: Literal["raw", "wire", "quoted"]) -> Any:
-    index = words.index if null is None else np.where(null, words.pool.end, words.index)
-    places = pa.Array.from_buffers(pa.int32(), len(index), [None, pa.py_buffer(index.astype(np.int32))])
-    return getattr(words.pool, form).take(places)
+def _put_text(column: Texts, length: Ints, out: wire.Octets, cursor: Ints) -> None:
+    wire.put_lengths(out, cursor, length)
+    for piece in column.pieces:
+        if isinstance(piece, Words):
+            elements = _elements(column, piece)
+            wire.put_words(out, cursor, piece.index, elements.offsets, elements.data, length)
+        else:
+            wire.put_digits(out, cursor, piece.data, piece.width, piece.base, _mask(piece.blank), length)

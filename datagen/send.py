@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
-from queue import Empty, Full, Queue
-from typing import Any, TypeAlias
+from queue import Empty, Queue
+from typing import TypeAlias
+from zlib import crc32
 
+import numpy as np
 import psycopg
 from psycopg import sql
 
@@ -20,8 +22,10 @@ from datagen.ledger import ShardResult, claim, record
 from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
+from datagen.wire import Octets
 
-_AHEAD = 3
+_BUFFERS = 4
+"""One that is sent, one that is filled, and two between them."""
 _MESSAGE_BYTES = 256 * 1024
 _POLL_S = 0.2
 
@@ -30,11 +34,14 @@ _POLL_S = 0.2
 class _Encoded:
     rows: int
     data: memoryview
+    space: Octets
+    """The buffer that holds the data, to be filled again."""
     dirt: dict[str, int]
 
 
 _Item: TypeAlias = _Encoded | BaseException | None
-_Queue: TypeAlias = Queue[_Item]
+_Ready: TypeAlias = Queue[_Item]
+_Free: TypeAlias = Queue[Octets]
 
 
 def load_shard(conninfo: str, plan: Plan, shard: Shard) -> ShardResult:
@@ -78,24 +85,29 @@ class _Tally:
 def _copy(
     conn: Connection, plan: Plan, tally: _Tally, report: Callable[[int, int], None], stop: threading.Event
 ) -> ShardResult:
-    queue: _Queue = Queue(_AHEAD)
+    ready: _Ready = Queue()
+    free: _Free = Queue()
+    for _ in range(_BUFFERS):
+        free.put(np.empty(0, dtype=np.uint8))
     done = threading.Event()
-    hashed = sha256()
-    generator = threading.Thread(target=_generate, args=(plan, tally.shard, queue, hashed, done), daemon=True)
+    generator = threading.Thread(target=_generate, args=(plan, tally.shard, free, ready, done), daemon=True)
     generator.start()
+    checksum = 0
     dirt: Counter[str] = Counter()
     try:
         with conn.cursor() as cursor:
             with cursor.copy(_copy_statement(tally.shard.table)) as copy:
                 copy.write(HEADER)
-                while encoded := _next(queue, stop):
+                while encoded := _next(ready, stop):
                     for start in range(0, len(encoded.data), _MESSAGE_BYTES):
                         copy.write(encoded.data[start : start + _MESSAGE_BYTES])
+                    checksum = crc32(encoded.data, checksum)
                     tally.bytes += len(encoded.data)
                     dirt.update(encoded.dirt)
                     report(encoded.rows, len(encoded.data))
+                    free.put(encoded.space)
                 copy.write(TRAILER)
-            return ShardResult(tally.shard, cursor.rowcount, tally.bytes, hashed.hexdigest(), dict(dirt))
+            return ShardResult(tally.shard, cursor.rowcount, tally.bytes, checksum, dict(dirt))
     finally:
         done.set()
         generator.join()
@@ -117,34 +129,31 @@ def _copy_statement(table: str) -> sql.Composed:
     )
 
 
-def _generate(plan: Plan, shard: Shard, queue: _Queue, hashed: Any, done: threading.Event) -> None:
-    """Fill the queue, then a None; what goes wrong is handed to the sender."""
+def _generate(plan: Plan, shard: Shard, free: _Free, ready: _Ready, done: threading.Event) -> None:
+    """Fill one buffer after another, then a None; what goes wrong is handed to the sender."""
     try:
         for block in blocks(plan, shard):
-            data = binary_block(block)
-            hashed.update(data)
-            if not _put(queue, _Encoded(len(block.rows), data, count_dirt(block)), done):
+            space = _buffer(free, done)
+            if space is None:
                 return
-        _put(queue, None, done)
+            data = binary_block(block, space)
+            if len(data) > len(space):
+                space = np.frombuffer(data, dtype=np.uint8)
+            ready.put(_Encoded(len(block.rows), data, space, count_dirt(block)))
+        ready.put(None)
     except BaseException as error:  # raised again in the sender
-        _put(queue, error, done)
+        ready.put(error)
 
 
-def _put(
-    queue: _Queue,
-    item: _Item,
-    done: threading.Event,
-) -> bool:
+def _buffer(free: _Free, done: threading.Event) -> Octets | None:
+    """A buffer whose bytes have been sent; None once nobody sends any more."""
     while not done.is_set():
-        try:
-            queue.put(item, timeout=_POLL_S)
-        except Full:
-            continue
-        return True
-    return False
+        with suppress(Empty):
+            return free.get(timeout=_POLL_S)
+    return None
 
 
-def _next(queue: _Queue, stop: threading.Event) -> _Encoded | None:
+def _next(queue: _Ready, stop: threading.Event) -> _Encoded | None:
     while not stop.is_set():
         try:
             item = queue.get(timeout=_POLL_S)

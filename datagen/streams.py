@@ -15,6 +15,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.compiled import compiled
+
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -33,35 +35,37 @@ def stream_key(seed: int, table: str, column: str) -> np.uint64:
     return np.uint64(int.from_bytes(digest, "little"))
 
 
-def hash_rows(key: np.uint64, rows: Hashes) -> Hashes:
+def hash_rows(key: np.uint64, rows: Hashes | Ints) -> Hashes:
     """64 random bits per row; two rows of one stream never share a value (SplitMix64 is a bijection)."""
-    # In place: half the time goes into fresh memory otherwise.
-    z = rows * _GOLDEN
-    z += key
-    shifted = z >> np.uint64(30)
-    z ^= shifted
-    z *= _MIX_1
-    z ^= np.right_shift(z, np.uint64(27), out=shifted)
-    z *= _MIX_2
-    z ^= np.right_shift(z, np.uint64(31), out=shifted)
-    return z
+    return _hashed(key, _unsigned(rows))
 
 
-def below(hashes: Hashes, bound: int | Hashes) -> Ints:
+def random_uuids(high: np.uint64, low: np.uint64, rows: Ints) -> tuple[Hashes, Hashes]:
+    """Upper and lower halves of version 4 UUIDs, from two streams."""
+    return _uuids(high, low, _unsigned(rows))
+
+
+def below(hashes: Hashes, bound: int | Hashes | Ints) -> Ints:
     """Whole numbers in [0, bound), from the upper 32 bits; ``bound`` (one, or one per row) 1 to 2**32."""
-    return ((hashes >> np.uint64(32)) * np.asarray(bound, dtype=np.uint64) >> np.uint64(32)).astype(np.int64)
+    if isinstance(bound, np.ndarray):
+        return _below_each(hashes, _unsigned(bound))
+    return _below(hashes, np.uint64(bound))
 
 
 def chance(hashes: Hashes, share: float) -> Mask:
     """True in ``share`` (0 to 1) of the rows, from the lower 32 bits: independent of :func:`below`."""
     # A double times a power of two is exact, so the threshold is the same everywhere.
-    return (hashes & np.uint64(0xFFFFFFFF)) < np.uint64(int(share * 2**32))
+    return _chance(hashes, np.uint64(int(share * 2**32)))
 
 
 def pick(hashes: Hashes, weights: tuple[int, ...]) -> Ints:
     """Positions in ``weights``, each with a chance in proportion to its weight."""
-    limits = np.cumsum(np.asarray(weights, dtype=np.int64))
-    return np.searchsorted(limits, below(hashes, int(limits[-1])), side="right").astype(np.int64)
+    return _picked(hashes, _limits(weights))
+
+
+@cache
+def _limits(weights: tuple[int, ...]) -> Hashes:
+    return np.cumsum(np.array(weights, dtype=np.uint64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,7 @@ class Quantiles:
 
     def draw(self, hashes: Hashes) -> Ints:
         """One value per hash, from its upper 32 bits."""
-        index = (hashes >> np.uint64(52)).astype(np.int64)
-        fraction = ((hashes >> np.uint64(32)) & np.uint64(0xFFFFF)).astype(np.int64)
-        low = self.knots[index]
-        # The product stays below 2**63 for values up to 2**43.
-        return low + ((self.knots[index + 1] - low) * fraction >> 20)
+        return _drawn(self.knots, hashes)
 
 
 @cache
@@ -113,9 +113,7 @@ def _zipf_knots(n: int, exponent_percent: int) -> Quantiles:
 
 def zipf_ranks(hashes: Hashes, n: int, exponent_percent: int = 80) -> Ints:
     """Ranks in [0, n), rank r drawn in proportion to (r + 1) ** -exponent; n from 1 to 2**32."""
-    ranks = (_zipf_knots(n, exponent_percent).draw(hashes) >> 10) - 1
-    inside: Ints = np.minimum(np.maximum(ranks, 0), n - 1)
-    return inside
+    return _ranks(_zipf_knots(n, exponent_percent).knots, hashes, n)
 
 
 def permute(values: Ints, n: int, key: np.uint64) -> Ints:
@@ -124,23 +122,116 @@ def permute(values: Ints, n: int, key: np.uint64) -> Ints:
     Three rounds of multiply and xor-shift, each invertible modulo the next power of two; what lands outside
     [0, n) walks on along its cycle, at most one extra round on average.
     """
-    bits = max((n - 1).bit_length(), 2)
-    mask = np.uint64((1 << bits) - 1)
-    shift = np.uint64((bits + 1) // 2)
     constants = hash_rows(key, np.arange(1, 7, dtype=np.uint64)) | np.uint64(1)
+    return _permuted(_unsigned(values), np.uint64(n), max((n - 1).bit_length(), 2), constants)
 
-    def scramble(x: Hashes) -> Hashes:
-        x = x.copy()
-        for factor, addend in zip(constants[:3], constants[3:], strict=True):
-            x *= factor
-            x += addend
-            x &= mask
-            x ^= x >> shift
-        return x
 
-    result = scramble(values.astype(np.uint64))
-    outside = np.flatnonzero(result >= np.uint64(n))
-    while outside.size:
-        result[outside] = scramble(result[outside])
-        outside = outside[result[outside] >= np.uint64(n)]
-    return result.astype(np.int64)
+def _unsigned(values: Hashes | Ints) -> Hashes:
+    """The same bits as unsigned numbers, side by side."""
+    return np.ascontiguousarray(values).view(np.uint64)
+
+
+@compiled
+def _hashed(key: np.uint64, rows: Hashes) -> Hashes:
+    out = np.empty(len(rows), dtype=np.uint64)
+    for row in range(len(rows)):
+        out[row] = _mixed(key, rows[row])
+    return out
+
+
+@compiled
+def _mixed(key: np.uint64, row: np.uint64) -> np.uint64:
+    z = row * _GOLDEN + key
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
+@compiled
+def _uuids(high: np.uint64, low: np.uint64, rows: Hashes) -> tuple[Hashes, Hashes]:
+    upper = np.empty(len(rows), dtype=np.uint64)
+    lower = np.empty(len(rows), dtype=np.uint64)
+    for row in range(len(rows)):
+        upper[row] = _mixed(high, rows[row]) & np.uint64(0xFFFFFFFFFFFF0FFF) | np.uint64(0x4000)
+        lower[row] = _mixed(low, rows[row]) & np.uint64(0x3FFFFFFFFFFFFFFF) | np.uint64(0x8000000000000000)
+    return upper, lower
+
+
+@compiled
+def _below(hashes: Hashes, bound: np.uint64) -> Ints:
+    out = np.empty(len(hashes), dtype=np.int64)
+    for row in range(len(hashes)):
+        out[row] = (hashes[row] >> np.uint64(32)) * bound >> np.uint64(32)
+    return out
+
+
+@compiled
+def _below_each(hashes: Hashes, bounds: Hashes) -> Ints:
+    out = np.empty(len(hashes), dtype=np.int64)
+    for row in range(len(hashes)):
+        out[row] = (hashes[row] >> np.uint64(32)) * bounds[row] >> np.uint64(32)
+    return out
+
+
+@compiled
+def _chance(hashes: Hashes, threshold: np.uint64) -> Mask:
+    out = np.empty(len(hashes), dtype=np.bool_)
+    for row in range(len(hashes)):
+        out[row] = (hashes[row] & np.uint64(0xFFFFFFFF)) < threshold
+    return out
+
+
+@compiled
+def _picked(hashes: Hashes, limits: Hashes) -> Ints:
+    out = np.empty(len(hashes), dtype=np.int64)
+    for row in range(len(hashes)):
+        place = (hashes[row] >> np.uint64(32)) * limits[-1] >> np.uint64(32)
+        position = 0
+        for limit in limits:
+            position += limit <= place
+        out[row] = position
+    return out
+
+
+@compiled
+def _drawn(knots: Ints, hashes: Hashes) -> Ints:
+    out = np.empty(len(hashes), dtype=np.int64)
+    for row in range(len(hashes)):
+        out[row] = _interpolated(knots, hashes[row])
+    return out
+
+
+@compiled
+def _interpolated(knots: Ints, bits: np.uint64) -> np.int64:
+    index = np.int64(bits >> np.uint64(52))
+    fraction = np.int64(bits >> np.uint64(32) & np.uint64(0xFFFFF))
+    low = knots[index]
+    # The product stays below 2**63 for values up to 2**43.
+    value: np.int64 = low + ((knots[index + 1] - low) * fraction >> 20)
+    return value
+
+
+@compiled
+def _ranks(knots: Ints, hashes: Hashes, n: int) -> Ints:
+    out = np.empty(len(hashes), dtype=np.int64)
+    for row in range(len(hashes)):
+        rank = (_interpolated(knots, hashes[row]) >> 10) - 1
+        out[row] = 0 if rank < 0 else n - 1 if rank >= n else rank
+    return out
+
+
+@compiled
+def _permuted(values: Hashes, n: np.uint64, bits: int, constants: Hashes) -> Ints:
+    out = np.empty(len(values), dtype=np.int64)
+    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    shift = np.uint64((bits + 1) // 2)
+    for row in range(len(values)):
+        x = values[row]
+        while True:
+            for step in range(3):
+                x = x * constants[step] + constants[step + 3] & mask
+                x ^= x >> shift
+            if x < n:
+                break
+        out[row] = x
+    return out

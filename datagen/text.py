@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from datagen.encode import fixed_binary, piece_bytes
 from datagen.streams import Ints, Mask
 from datagen.values import (
     Booleans,
     Dates,
+    Digits,
     Integers,
     Numerics,
+    Piece,
     Texts,
     Timestamps,
     Uuids,
     Values,
-    digits,
-    hexadecimal,
+    Words,
 )
 
 _UUID_PARTS = (slice(0, 8), slice(8, 12), slice(12, 16), slice(16, 20), slice(20, 32))
@@ -39,11 +40,11 @@ def _field(column: Values) -> Any:
     match column:
         case Texts():
             quote = pa.scalar(b'"', pa.binary())
-            pieces = (piece_bytes(piece, column.null, "quoted") for piece in column.pieces)
+            pieces = (_piece(piece) for piece in column.pieces)
             text = pc.binary_join_element_wise(quote, *pieces, quote, b"")
         case Uuids():
-            octets = np.hstack([hexadecimal(column.high).characters, hexadecimal(column.low).characters])
-            parts = (fixed_binary(np.ascontiguousarray(octets[:, part])) for part in _UUID_PARTS)
+            octets = np.hstack([Digits(half, 16, 16).characters for half in (column.high, column.low)])
+            parts = (_matrix(np.ascontiguousarray(octets[:, part])) for part in _UUID_PARTS)
             text = pc.binary_join_element_wise(*parts, b"-")
         case Integers():
             text = _decimal(column.data)
@@ -67,7 +68,7 @@ def _numeric(column: Numerics) -> Any:
     sign = pc.if_else(pa.array(column.data < 0), pa.scalar(b"-"), pa.scalar(b""))
     if not column.scale:
         return pc.binary_join_element_wise(sign, _decimal(whole), b"")
-    places = fixed_binary(digits(part, column.scale).characters)
+    places = _matrix(Digits(part, column.scale).characters)
     return pc.binary_join_element_wise(sign, _decimal(whole), pa.scalar(b"."), places, b"")
 
 
@@ -77,3 +78,22 @@ def _decimal(data: Ints) -> Any:
 
 def _or_nothing(text: Any, null: Mask | None) -> Any:
     return text if null is None else pc.if_else(pa.array(null), pa.scalar(b""), text)
+
+
+def _piece(piece: Piece) -> Any:
+    """One piece of text per row, quotes doubled."""
+    if isinstance(piece, Words):
+        quoted = piece.pool.quoted
+        offsets = pa.py_buffer(quoted.offsets.astype(np.int32))
+        elements = pa.Array.from_buffers(
+            pa.binary(), len(quoted.offsets) - 1, [None, offsets, pa.py_buffer(quoted.data)]
+        )
+        return elements.take(pa.array(piece.index))
+    return _or_nothing(_matrix(piece.characters), piece.blank)
+
+
+def _matrix(matrix: NDArray[np.uint8]) -> Any:
+    """A byte matrix as an array with one element per row."""
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * np.int32(matrix.shape[1])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix))]
+    return pa.Array.from_buffers(pa.binary(), len(matrix), buffers)

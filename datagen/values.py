@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from datagen.streams import Hashes, Ints, Mask
@@ -16,17 +15,19 @@ from datagen.streams import Hashes, Ints, Mask
 NULL_LENGTH = b"\xff\xff\xff\xff"
 
 
-def binary_array(items: Sequence[bytes]) -> Any:
-    """An Arrow array of byte strings, from its buffers: pyarrow.array() imports pandas to look at a list."""
-    offsets = np.zeros(len(items) + 1, dtype=np.int32)
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Byte strings one after another: string i is ``data[offsets[i]:offsets[i + 1]]``."""
+
+    offsets: Ints
+    data: NDArray[np.uint8]
+
+
+def packed(items: Sequence[bytes]) -> Packed:
+    """Pack byte strings."""
+    offsets = np.zeros(len(items) + 1, dtype=np.int64)
     np.cumsum([len(item) for item in items], out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(items))]
-    return pa.Array.from_buffers(pa.binary(), len(items), buffers)
-
-
-def binary_scalar(item: bytes) -> Any:
-    """One byte string for Arrow's functions, which import pandas to look at a plain one."""
-    return binary_array([item])[0]
+    return Packed(offsets, np.frombuffer(bytearray(b"".join(items)), dtype=np.uint8))
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,19 @@ class Pool:
         return len(self.texts)
 
     @cached_property
-    def raw(self) -> Any:
+    def raw(self) -> Packed:
         """UTF-8 bytes."""
-        return binary_array([*(text.encode() for text in self.texts), b""])
+        return packed([*(text.encode() for text in self.texts), b""])
 
     @cached_property
-    def lengths(self) -> NDArray[np.int32]:
-        """Bytes of each element."""
-        offsets = np.frombuffer(self.raw.buffers()[1], dtype=np.int32)
-        return offsets[1:] - offsets[:-1]
+    def wire(self) -> Packed:
+        """Payloads of the binary format."""
+        return self.raw if self.wires is None else packed([*self.wires, b""])
 
     @cached_property
-    def wire(self) -> Any:
-        """Whole fields of the binary format: length, then payload."""
-        payloads = self.wires or tuple(text.encode() for text in self.texts)
-        return binary_array([*(len(p).to_bytes(4, "big") + p for p in payloads), NULL_LENGTH])
-
-    @cached_property
-    def quoted(self) -> Any:
+    def quoted(self) -> Packed:
         """Text with its double quotes doubled, for CSV."""
-        return binary_array([*(text.replace('"', '""').encode() for text in self.texts), b""])
+        return packed([*(text.replace('"', '""').encode() for text in self.texts), b""])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +68,29 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Ascii:
-    """A piece of text: the same number of ASCII characters in every row, or none where ``blank``."""
+class Digits:
+    """A piece of text: the last ``width`` digits of whole numbers >= 0, or none where ``blank``."""
 
-    characters: NDArray[np.uint8]
+    data: Hashes | Ints
+    width: int
+    base: int = 10
     blank: Mask | None = None
 
+    @property
+    def characters(self) -> NDArray[np.uint8]:
+        """ASCII, one row of digits per number."""
+        base = np.uint64(self.base)
+        rest = self.data.astype(np.uint64)
+        places = []
+        for _ in range(self.width):
+            places.append(_DIGITS[(rest % base).astype(np.int64)])
+            rest //= base
+        return np.stack(places[::-1], axis=1)
 
-Piece: TypeAlias = Words | Ascii
+
+_DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+
+Piece: TypeAlias = Words | Digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +149,3 @@ class Texts:
 
 
 Values: TypeAlias = Uuids | Integers | Booleans | Timestamps | Dates | Numerics | Texts
-
-
-def digits(data: Ints, width: int) -> Ascii:
-    """The last ``width`` decimal digits of whole numbers >= 0, with leading zeros."""
-    powers = 10 ** np.arange(width - 1, -1, -1, dtype=np.int64)
-    return Ascii((data[:, None] // powers % 10 + ord("0")).astype(np.uint8))
-
-
-_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-
-
-def hexadecimal(data: Hashes) -> Ascii:
-    """Sixteen hexadecimal digits."""
-    octets = data.astype(">u8").view(np.uint8).reshape(-1, 8)
-    return Ascii(_HEX[np.stack([octets >> 4, octets & 15], axis=2).reshape(-1, 16)])

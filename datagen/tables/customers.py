@@ -14,6 +14,7 @@ from datagen.columns import (
     flag,
     ids,
     is_dirty,
+    literal,
     own_id,
 )
 from datagen.pools import LOWER, NORMAL, UPPER
@@ -31,7 +32,7 @@ from datagen.tables.identity import (
     person,
 )
 from datagen.tables.people import TIMES
-from datagen.values import Booleans, Piece, Texts, Uuids, Words, digits
+from datagen.values import Booleans, Digits, Piece, Texts, Uuids, Words
 
 
 def phone(block: Block, locales: Ints) -> tuple[Piece, ...]:
@@ -39,9 +40,9 @@ def phone(block: Block, locales: Ints) -> tuple[Piece, ...]:
     number = (block.hash("phone") >> np.uint64(16)).astype(np.int64)
     return (
         Words(block.pools.calling_codes, locales),
-        digits(number, 3),
-        Words(block.pools.blank, block.constant(0)),
-        digits(number // 1000, 7),
+        Digits(number, 3),
+        literal(" ", block),
+        Digits(number // 1000, 7),
     )
 
 
@@ -64,7 +65,7 @@ def _company_domain(block: Block) -> Texts:
 
 
 def _website(block: Block) -> Texts:
-    prefix = Words(fixed_pool("https://www."), block.constant(0))
+    prefix = literal("https://www.", block)
     return Texts((prefix, *company_domain(block)), chance(block.hash("website"), 0.4))
 
 
@@ -72,12 +73,12 @@ def _address(block: Block) -> Texts:
     pools, locale, hashes = block.pools, company_locale(block), block.hash("address")
     number = (hashes >> np.uint64(40)).astype(np.int64)
     pieces = (
-        digits(10 + number % 90, 2),
-        Words(pools.blank, block.constant(0)),
+        Digits(10 + number % 90, 2),
+        literal(" ", block),
         Words(pools.last_names.pool, pools.last_names.draw(locale, block.hash("street"))),
         Words(fixed_pool(" 1", " 2", " 3"), number % 3),
-        digits(number, 4),
-        Words(pools.blank, block.constant(0)),
+        Digits(number, 4),
+        literal(" ", block),
         Words(pools.cities.pool, pools.cities.draw(locale, hashes)),
     )
     return Texts(pieces, chance(hashes, 0.3))
@@ -101,8 +102,8 @@ def _merged_into(block: Block) -> Uuids:
 
 def _linkedin(kind: str, share: float) -> Column:
     def values(block: Block) -> Texts:
-        prefix = Words(fixed_pool(f"https://linkedin.example/{kind}/"), block.constant(0))
-        return Texts((prefix, digits(block.rows, 9)), chance(block.hash("linkedin"), share))
+        prefix = literal(f"https://linkedin.example/{kind}/", block)
+        return Texts((prefix, Digits(block.rows, 9)), chance(block.hash("linkedin"), share))
 
     return Column("linkedin_url", values)
 
@@ -130,9 +131,7 @@ def _person_name(part: int) -> Column:
         pools = block.pools
         pool = (pools.first_names, pools.last_names)[part].pool
         index = np.where(is_dirty(block, "empty_name"), pool.end, person(block)[part])
-        return Texts(
-            (Words(pool, index), Words(fixed_pool(""), block.constant(0))), is_dirty(block, "no_name")
-        )
+        return Texts((Words(pool, index), literal("", block)), is_dirty(block, "no_name"))
 
     return Column(("first_name", "last_name")[part], values)
 

@@ -12,7 +12,7 @@ from datagen.columns import Block, feature, is_dirty, literal
 from datagen.pools import NORMAL
 from datagen.spec import DIRT_KINDS
 from datagen.streams import Ints, Mask, below, permute, stream_key, zipf_ranks
-from datagen.values import Piece, Words, digits
+from datagen.values import Digits, Piece, Words
 
 COMPANIES = "public.companies"
 CONTACTS = "public.contacts"
@@ -140,9 +140,9 @@ def email(
     return (
         *([Words(pools.leads, flaw)] if bad is not None else []),
         Words(pools.first_slugs, first + capitals * (len(pools.first_slugs.texts) // 2)),
-        literal(".", len(contact.rows)),
+        literal(".", contact),
         Words(pools.last_slugs, last + capitals * pools.last_count),
-        digits(contact.rows, width),
+        Digits(contact.rows, width),
         Words(pools.at_signs, np.where(public, pools.at_signs.end, flaw)),
         *company_domain(employer(contact), public | (flaw == DOMAINLESS)),
         *([Words(pools.free_mail, provider)] if free_mail is not None else []),
@@ -180,10 +180,10 @@ def user_email(user: Block) -> tuple[Piece, ...]:
     pools = user.pools
     return (
         Words(pools.first_slugs, first),
-        literal(".", len(user.rows)),
+        literal(".", user),
         Words(pools.last_slugs, last),
-        digits(user.rows, len(str(user.count(USERS)))),
-        literal("@sales.example", len(user.rows)),
+        Digits(user.rows, len(str(user.count(USERS)))),
+        literal("@sales.example", user),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from datagen.calendar import DAY, MINUTE
-from datagen.columns import Block, Column, Table, choice, feature, fixed_pool, flag, ids, own_id
+from datagen.columns import Block, Column, Table, choice, feature, fixed_pool, flag, ids, literal, own_id
 from datagen.streams import Ints, Mask, below, chance, pick
 from datagen.tables.deals import contact
 from datagen.tables.identity import (
@@ -22,8 +24,8 @@ from datagen.tables.identity import (
 from datagen.tables.people import later
 from datagen.tables.work import deal, prose, user, user_id, when
 from datagen.values import (
-    Ascii,
     Booleans,
+    Digits,
     Integers,
     Numerics,
     Piece,
@@ -31,7 +33,6 @@ from datagen.values import (
     Timestamps,
     Uuids,
     Words,
-    hexadecimal,
 )
 
 MEETINGS = "public.meetings"
@@ -43,7 +44,7 @@ def _minutes(block: Block) -> Ints:
 
 
 def _recording_id(block: Block) -> Texts:
-    return Texts((Words(fixed_pool("rec_"), block.constant(0)), hexadecimal(block.hash("recording"))))
+    return Texts((literal("rec_", block), Digits(block.hash("recording"), 16, 16)))
 
 
 def _title(block: Block) -> Texts:
@@ -110,7 +111,7 @@ def _either(inside: tuple[Piece, ...], outside: tuple[Piece, ...], external: Mas
 def _blanked(piece: Piece, blank: Mask) -> Piece:
     if isinstance(piece, Words):
         return Words(piece.pool, np.where(blank, piece.pool.end, piece.index))
-    return Ascii(piece.characters, blank)
+    return replace(piece, blank=blank)
 
 
 def _attendee_name(block: Block) -> Texts:

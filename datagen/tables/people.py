@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from datagen.calendar import NOW, moments
-from datagen.columns import Block, Column, Table, choice, feature, fixed_pool, flag, ids, own_id
+from datagen.columns import Block, Column, Table, choice, feature, flag, ids, literal, own_id
 from datagen.streams import Ints, below, chance
 from datagen.tables.identity import PROFILES, USERS, user_email, user_name
-from datagen.values import Texts, Timestamps, Uuids, Words, digits
+from datagen.values import Digits, Texts, Timestamps, Uuids, Words
 
 
 @feature
@@ -36,7 +36,7 @@ TIMES = (Column("created_at", created_at), Column("updated_at", updated_at))
 
 
 def _team_name(block: Block) -> Texts:
-    return Texts((Words(fixed_pool("Team "), block.constant(0)), digits(block.rows + 1, 3)))
+    return Texts((literal("Team ", block), Digits(block.rows + 1, 3)))
 
 
 def _member(block: Block) -> Ints:
@@ -64,7 +64,7 @@ def _name(part: int) -> Column:
 
 
 def _avatar(block: Block) -> Texts:
-    pieces = (Words(fixed_pool("https://avatars.example/"), block.constant(0)), digits(block.rows, 8))
+    pieces = (literal("https://avatars.example/", block), Digits(block.rows, 8))
     return Texts(pieces, chance(block.hash("avatar"), 0.6))
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.types.datetime import DateBinaryLoader, TimestamptzBinaryLoader
 from psycopg.types.numeric import NumericBinaryLoader
@@ -19,6 +19,7 @@ from datagen.text import csv_rows
 from datagen.values import (
     Booleans,
     Dates,
+    Digits,
     Integers,
     Numerics,
     Pool,
@@ -27,10 +28,10 @@ from datagen.values import (
     Uuids,
     Values,
     Words,
-    digits,
-    hexadecimal,
 )
 
+UNHURRIED = settings(deadline=None)
+"""The first call of a loop compiles it."""
 masks = st.lists(st.booleans(), min_size=1, max_size=40).map(np.array)
 
 
@@ -54,6 +55,7 @@ def lines_of(*columns: Values) -> list[list[str]]:
     return list(csv.reader(io.StringIO(bytes(csv_rows(columns)).decode())))
 
 
+@UNHURRIED
 @given(st.integers(0, 4), st.lists(st.integers(-(10**18) + 1, 10**18 - 1), min_size=1, max_size=30))
 def test_numeric_is_base_10000_without_outer_zeros(scale: int, unscaled: list[int]) -> None:
     column = Numerics(np.array(unscaled, dtype=np.int64), scale)
@@ -73,6 +75,7 @@ def test_zero_has_no_digits() -> None:
     assert rows_of(Numerics(np.array([0]))) == [[bytes([0, 0, 0, 0, 0, 0, 0, 2])]]
 
 
+@UNHURRIED
 @given(st.lists(st.integers(-(10**14), 2 * 10**14), min_size=1, max_size=20))
 def test_timestamps_count_microseconds_from_2000(moments: list[int]) -> None:
     column = Timestamps(np.array(moments, dtype=np.int64))
@@ -83,6 +86,7 @@ def test_timestamps_count_microseconds_from_2000(moments: list[int]) -> None:
     assert [datetime.fromisoformat(line[0]) for line in lines_of(column)] == wanted
 
 
+@UNHURRIED
 @given(st.lists(st.integers(-100_000, 2_900_000), min_size=1, max_size=20))
 def test_dates_count_days_from_2000(days: list[int]) -> None:
     column = Dates(np.array(days, dtype=np.int64))
@@ -91,6 +95,7 @@ def test_dates_count_days_from_2000(days: list[int]) -> None:
     assert [date.fromisoformat(line[0]) for line in lines_of(column)] == found
 
 
+@UNHURRIED
 @given(masks)
 def test_null_is_a_length_of_minus_one_in_every_type(null: np.ndarray) -> None:
     ones = np.ones(len(null), dtype=np.int64)
@@ -104,7 +109,7 @@ def test_null_is_a_length_of_minus_one_in_every_type(null: np.ndarray) -> None:
         Dates(ones, null),
         Numerics(ones, null=null),
         Texts((Words(pool, ones),), null),
-        Texts((Words(pool, ones), digits(ones, 3), Words(pool, ones)), null),
+        Texts((Words(pool, ones), Digits(ones, 3), Words(pool, ones)), null),
         Integers(ones),
     )
     rows = rows_of(*columns)
@@ -116,12 +121,14 @@ def test_null_is_a_length_of_minus_one_in_every_type(null: np.ndarray) -> None:
         assert (line[8] == "") == bool(is_null)
 
 
+@UNHURRIED
 @given(st.lists(st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])), min_size=1))
 def test_texts_of_one_and_of_several_pieces(texts: list[str]) -> None:
     pool = Pool(tuple(texts))
     index = np.arange(len(texts))
-    number = digits(index, 4)
-    columns = (Texts((Words(pool, index),)), Texts((Words(pool, index), number, Words(pool, index[::-1]))))
+    number = Digits(index, 4)
+    backwards = Words(pool, index[::-1].copy())
+    columns = (Texts((Words(pool, index),)), Texts((Words(pool, index), number, backwards)))
     wanted = [[t, f"{t}{i:04}{r}"] for i, (t, r) in enumerate(zip(texts, reversed(texts), strict=True))]
     assert [[(field or b"").decode() for field in row] for row in rows_of(*columns)] == wanted
     assert lines_of(*columns) == wanted
@@ -134,6 +141,7 @@ def test_empty_text_is_not_null_in_csv() -> None:
     assert bytes(csv_rows([Integers(index), column])) == b'0,""\n0,\n'
 
 
+@UNHURRIED
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=10))
 def test_uuids_and_hexadecimal(numbers: list[int]) -> None:
     high = np.array(numbers, dtype=np.uint64)
@@ -141,4 +149,6 @@ def test_uuids_and_hexadecimal(numbers: list[int]) -> None:
     wanted = [UUID(int=h << 64 | l) for h, l in zip(numbers, reversed(numbers), strict=True)]  # noqa: E741
     assert [UUID(bytes=row[0]) for row in rows_of(column)] == wanted
     assert [UUID(line[0]) for line in lines_of(column)] == wanted
-    assert [bytes(text).decode() for text in hexadecimal(high).characters] == [f"{n:016x}" for n in numbers]
+    texts = Texts((Digits(high, 16, 16),))
+    assert [row[0] for row in rows_of(texts)] == [f"{n:016x}".encode() for n in numbers]
+    assert lines_of(texts) == [[f"{n:016x}"] for n in numbers]

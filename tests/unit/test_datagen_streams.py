@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.calendar import NOW, moments
 from datagen.streams import below, chance, hash_rows, long_tailed, permute, pick, stream_key, zipf_ranks
 
+UNHURRIED = settings(deadline=None)
+"""The first call of a loop compiles it."""
 keys = st.integers(0, 2**64 - 1).map(np.uint64)
 rows = st.lists(st.integers(0, 2**40), min_size=1, max_size=50).map(lambda r: np.array(r, dtype=np.uint64))
 
@@ -26,6 +28,7 @@ def test_hash_is_splitmix64() -> None:
     assert found.tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
+@UNHURRIED
 @given(keys, rows)
 def test_value_of_a_row_does_not_depend_on_its_neighbours(key: np.uint64, numbers: np.ndarray) -> None:
     alone = [hash_rows(key, numbers[i : i + 1])[0] for i in range(len(numbers))]
@@ -38,6 +41,7 @@ def test_every_address_has_its_own_key() -> None:
     assert len(np.unique(hashes(100_000))) == 100_000
 
 
+@UNHURRIED
 @given(st.integers(1, 2**32))
 def test_below_stays_below(bound: int) -> None:
     found = below(hashes(200), bound)
@@ -59,6 +63,7 @@ def test_pick_follows_the_weights() -> None:
     assert abs(counts[2] / counts[0] - 3) < 0.2
 
 
+@UNHURRIED
 @given(st.integers(1, 3000), keys)
 def test_permutation_is_a_bijection(n: int, key: np.uint64) -> None:
     assert sorted(permute(np.arange(n), n, key).tolist()) == list(range(n))
