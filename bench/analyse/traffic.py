@@ -126,6 +126,17 @@ def deploy_s(repeat: Repeat) -> float | None:
     return max(span.end_s for span in spans) - min(span.begin_s for span in spans)
 
 
+def shown_repeat(found: Pass) -> Repeat | None:
+    """The repeat in which a request waited longest, the first of several; None where none has traffic."""
+    return max(
+        (repeat for repeat in found.repeats if repeat.workload is not None),
+        key=lambda repeat: (
+            max((c.worst_blocked_s for c in repeat.workload.classes), default=0.0) if repeat.workload else 0.0
+        ),
+        default=None,
+    )
+
+
 def timed_out(tries: Iterable[Try]) -> tuple[Try, ...]:
     """The tries that a lock timeout ended."""
     return tuple(each for each in tries if each.outcome == "lock_timeout")

@@ -21,6 +21,8 @@ class Table:
     note: str = ""
     words: bool = False
     """All columns are words, none numbers."""
+    left: int = 1
+    """So many columns from the left are words."""
 
 
 @dataclass(frozen=True, slots=True)

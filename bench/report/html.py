@@ -16,6 +16,7 @@ from bench.model.run import Run
 from bench.report.figures import Picture
 from bench.report.palette import css_variables
 from bench.report.svg import inline_svg
+from bench.report.trafficview import HOW_TO_READ
 from bench.report.view import page_view
 
 
@@ -44,6 +45,7 @@ def render_html(run: Run, summary: RunSummary, pictures: Iterable[Picture]) -> s
 
     return templates.get_template("report.html.j2").render(
         page=page_view(run, summary),
+        traffic_words=HOW_TO_READ,
         figures={picture.name: _figure(picture) for picture in pictures},
         css=verbatim("report.css"),
         theme_css=Markup(theme_css()),

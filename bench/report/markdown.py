@@ -24,6 +24,7 @@ from bench.report.format import (
     spread_size,
 )
 from bench.report.markdown_migration import migration_section
+from bench.report.markdown_traffic import traffic_section
 from bench.report.markup import bullets, code, plain, table
 
 STATUS = {
@@ -51,6 +52,7 @@ def render_markdown(run: Run) -> str:
         bullets(plain(line.text) for line in deploy_card(run).lines),
         f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
         *_executive_summary(run, summary, verdict, findings),
+        *traffic_section(run),
         "## Migration by migration",
         HOW_TO_READ,
         *(

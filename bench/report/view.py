@@ -16,6 +16,7 @@ from bench.report.conditionsview import ConditionsView, conditions_view
 from bench.report.findingview import FindingView, finding_view
 from bench.report.migrationview import MigrationView, TableUnits, migration_views
 from bench.report.queryview import QueryView, query_views
+from bench.report.trafficview import TrafficView, traffic_views
 
 VERDICTS = {
     "ready": ("✓", "Ready"),
@@ -65,6 +66,7 @@ class PageView:
     prediction: str
     units: TableUnits
     migrations: tuple[MigrationView, ...]
+    traffic: tuple[TrafficView, ...]
     queries: tuple[QueryView, ...]
     findings: tuple[FindingView, ...]
     accepted: tuple[FindingView, ...]
@@ -90,6 +92,7 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
         prediction=_prediction(run),
         units=units,
         migrations=migrations,
+        traffic=traffic_views(run),
         queries=query_views(summary.queries),
         findings=tuple(finding_view(each, summary) for each in open_ones),
         accepted=tuple(finding_view(each, summary) for each in findings if each.accepted is not None),

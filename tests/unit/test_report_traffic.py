@@ -1,0 +1,205 @@
+"""Under traffic: what the tables of a loaded pass say in HTML and Markdown; SQL stays text in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factories import (
+    a_class,
+    a_workload,
+    empty_run,
+    hazard_run,
+    loaded_run,
+    rich_run,
+)
+from markdown_it import MarkdownIt
+
+from bench.analyse.summary import summarise
+from bench.analyse.traffic import loaded_passes
+from bench.model.load import BlockedBy, Cause, LockSpan, RequestErrors, StatementSpan, Wait, Workload
+from bench.model.run import Pass, Run
+from bench.report.conditionsview import Table
+from bench.report.html import render_html
+from bench.report.markdown import render_markdown
+from bench.report.trafficview import traffic_views
+
+HOSTILE = "</script><img src=x onerror=alert(1)> | `a` **b** [c](d) _e_ \"'& \u202egnp {{ 7*7 }}"
+PARSER = MarkdownIt("commonmark").enable("table")
+
+
+def hostile_workload() -> Workload:
+    """Every text that SQL, a server or a file may have written is the same trap."""
+    cause = Cause(HOSTILE, 0, HOSTILE, HOSTILE, True, HOSTILE, HOSTILE)
+    load = a_class(
+        HOSTILE, table=HOSTILE, tables=(HOSTILE,), role=HOSTILE, blocked_by=(BlockedBy(cause, 3, 1.0, 1.0),),
+        errors=(RequestErrors(HOSTILE, 1, 0, 0, 1, HOSTILE, 9.0),),
+    )  # fmt: skip
+    return a_workload(
+        load,
+        source=HOSTILE,
+        rate_held=False,
+        rate_note=HOSTILE,
+        notes=(HOSTILE,),
+        statements=(StatementSpan(HOSTILE, 0, 3.0, 4.2),),
+        waits=(Wait(HOSTILE, 3.0, 1.0, (1.0, 1.0), cause),),
+        locks=(LockSpan(HOSTILE, HOSTILE, HOSTILE, True, (3.0, 4.0), (2.9, 4.1)),),
+    )
+
+
+def hostile_hazard_run() -> Run:
+    run = hazard_run()
+    beside = run.passes[3]
+    repeat = beside.repeats[0]
+    assert repeat.hazard is not None
+    record = replace(
+        repeat.hazard, what=HOSTILE, error=HOSTILE, evidence={HOSTILE: HOSTILE, "tables": [HOSTILE]}
+    )
+    tries = tuple(replace(each, migration=HOSTILE, gave_up=HOSTILE) for each in repeat.tries)
+    hostile = replace(repeat, workload=hostile_workload(), hazard=record, tries=tries)
+    return replace(run, passes=(*run.passes[:3], replace(beside, repeats=(hostile,))))
+
+
+def html(run: Run) -> str:
+    return render_html(run, summarise(run), ())
+
+
+def cell(table: Table | None, row: int, column: str) -> str:
+    assert table is not None
+    return table.rows[row][table.head.index(column)]
+
+
+def test_a_class_has_its_counts_its_latencies_and_its_waits() -> None:
+    (view,) = traffic_views(loaded_run())
+    assert view.classes.rows[0] == (
+        "deal list", "reads public.deals", "40.0", "400", "398", "1 × 42703, 1 unfinished", "2.00 ms",
+        "1.19 s", "1.21 s", "1.20 s", "1.20 s",
+    )  # fmt: skip
+    assert [row[0] for row in view.classes.rows] == ["deal list", "task completion"]  # the worst first
+    assert cell(view.classes, 1, "Blocked") == "no wait seen"
+    assert cell(view.errors, 0, "Message") == "column deals.x does not exist"
+
+
+def test_a_wait_is_told_with_statement_lock_and_whether_the_deploy_waited_itself() -> None:
+    quiet, waiting, _ = traffic_views(hazard_run())
+    assert cell(quiet.causes, 0, "Statement") == "1:1 ALTER TABLE deals ADD COLUMN x int"
+    assert cell(quiet.causes, 0, "Its lock") == "ACCESS EXCLUSIVE on public.deals"
+    assert cell(quiet.causes, 0, "Waits") == "40"
+    assert (
+        cell(waiting.causes, 0, "Its lock") == "ACCESS EXCLUSIVE on public.deals, for which it waits itself"
+    )
+    assert cell(waiting.causes, 0, "Longest wait") == "30.0 s"
+    assert cell(waiting.locks, 0, "Waited") == "30.0 s"
+    assert cell(waiting.locks, 1, "Held, at least") == "390 ms"
+
+
+def test_one_lock_behind_which_several_classes_wait_is_one_row() -> None:
+    first, second = a_class(), a_class("deal page", worst_blocked_s=0.4)
+    blocked = replace(first.blocked_by[0], waits=2, worst_blocked_s=0.4, blocked_s=0.5)
+    (view,) = traffic_views(loaded_run(a_workload(first, replace(second, blocked_by=(blocked,)))))
+    assert view.causes is not None
+    assert len(view.causes.rows) == 1
+    assert cell(view.causes, 0, "Classes, the longest wait first") == "deal list, deal page"
+    assert cell(view.causes, 0, "Waits") == "42"
+
+
+def test_tries_are_told_one_by_one_and_in_all() -> None:
+    retried = traffic_views(hazard_run())[2]
+    assert retried.title == "Beside long-reader, lock_timeout 2 s and up to 20 retries"
+    assert retried.tries is not None
+    assert len(retried.tries.rows) == 15
+    assert cell(retried.tries, 0, "Waited for the lock") == "2.00 s"
+    assert cell(retried.tries, 14, "Ended at") == "its end"
+    said = "14 lock timeouts: 28.0 s waited in all, 2.00 s at the longest, and 7.00 s paused"
+    assert said in retried.tries.note
+
+
+def test_the_generator_says_how_well_it_kept_its_rate() -> None:
+    (view,) = traffic_views(loaded_run())
+    assert dict(view.facts)["load generator"] == (
+        "sent 79.8 requests/s (-0.3 %), half of them at most 0.400 ms late, 99 % at most 2.10 ms"
+    )
+    assert view.mark == ""
+    late = a_workload(rate_held=False, rate_note="The generator did not hold its rate: it was late.")
+    for text in (html(loaded_run(late)), render_markdown(loaded_run(late))):
+        assert "Marked:" in text
+
+
+def test_of_several_repeats_the_worst_is_shown_and_named() -> None:
+    run = loaded_run()
+    found = run.passes[1]
+    calm = replace(found.repeats[0], workload=a_workload(a_class(worst_blocked_s=0.0, blocked_by=())))
+    worst = replace(found.repeats[0], index=1)
+    (view,) = traffic_views(replace(run, passes=(run.passes[0], replace(found, repeats=(calm, worst)))))
+    assert dict(view.facts)["shown"] == "repeat 2 of 2, where a request waited longest"
+    assert view.causes is not None
+
+
+def test_a_run_without_traffic_has_no_section_and_a_pass_cut_off_at_once_has_one() -> None:
+    for run in (rich_run(), empty_run()):
+        assert traffic_views(run) == ()
+        assert "## Under traffic" not in render_markdown(run)
+        assert "This run has no loaded pass." in html(run)
+    nothing = a_workload(
+        a_class(sent=0, ok=0, failed=0, unfinished=0, latency_s=None, blocked_by=(), errors=(), heat=""),
+        timeline=(), statements=(), waits=(), wait_count=0, achieved_per_s=None, scheduling_delay_s=None,
+        deadlocks=None, duration_s=0.0,
+    )  # fmt: skip
+    run = loaded_run(nothing)
+    (view,) = traffic_views(run)
+    assert dict(view.facts)["load generator"] == "sent nothing"
+    assert dict(view.facts)["deadlocks"] == "–"
+    assert "## Under traffic" in render_markdown(run)
+
+
+def test_hundreds_of_causes_are_cut_to_the_worst_and_counted() -> None:
+    def blocked(n: int) -> BlockedBy:
+        cause = Cause("001_first", 0, f"public.t{n:03}", "AccessExclusiveLock", True, "AccessShareLock")
+        return BlockedBy(cause, 1, n / 100, n / 100)
+
+    (view,) = traffic_views(loaded_run(a_workload(a_class(blocked_by=tuple(map(blocked, range(300)))))))
+    assert view.causes is not None
+    assert len(view.causes.rows) == 25
+    assert cell(view.causes, 0, "Longest wait") == "2.99 s"
+    assert "275 more, behind which nobody waited longer than 2.74 s" in view.causes.note
+
+
+def test_what_came_from_sql_is_text_in_html() -> None:
+    run = hostile_hazard_run()
+    assert loaded_passes(run)[-1].doubt == HOSTILE
+    page = html(run)
+    body = page.split('<script type="application/json"')[0]
+    assert "<img" not in body
+    assert "{{ 7*7 }}" in body  # nothing was rendered twice
+    assert body.count("&lt;img src=x onerror=alert(1)&gt;") > 20
+    assert body.count("</script>") == 0
+
+
+def test_what_came_from_sql_is_text_in_markdown() -> None:
+    section = render_markdown(hostile_hazard_run()).split("## Under traffic")[1]
+    section = section.split("## Migration by migration")[0]
+    tokens = PARSER.parse(section)
+    kinds = {child.type for token in tokens for child in token.children or []}
+    assert kinds <= {"text", "text_special", "softbreak", "strong_open", "strong_close"}
+    strong = [
+        next_token.content
+        for token in tokens
+        for this, next_token in zip(token.children or [], (token.children or [])[1:], strict=False)
+        if this.type == "strong_open"
+    ]
+    assert "b" not in strong
+    for table in section.split("#### ")[1:]:
+        lines = [line for line in table.splitlines() if line.startswith("|")]
+        columns = {line.replace("\\|", "").count("|") for line in lines}
+        assert len(columns) == 1, table
+
+
+def test_the_passes_of_a_run_are_told_in_its_order() -> None:
+    run = hazard_run()
+    empty = Pass("loaded", "backup", ())
+    views = traffic_views(replace(run, passes=(*run.passes, empty)))
+    assert [view.title for view in views] == [
+        "With nothing in its way",
+        "Beside long-reader",
+        "Beside long-reader, lock_timeout 2 s and up to 20 retries",
+    ]
+    assert [view.figure for view in views] == ["traffic-01", "traffic-02", "traffic-03"]
