@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bench.model.budget import BudgetCheck
+
 RECORD_VERSION = 1
 
 
@@ -59,6 +61,16 @@ class QueryRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessRecord:
+    """How far one actor came with one command after the suite."""
+
+    rows: int | None
+    """None where the command was refused."""
+    opened: str | None = None
+    """Why it counts as opened by the suite."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One side of a comparison."""
 
@@ -77,6 +89,9 @@ class Record:
     queries: tuple[QueryRecord, ...] = ()
     proofs: dict[str, bool] = field(default_factory=dict)
     """What was proved or refuted, by name."""
+    access: dict[str, AccessRecord] = field(default_factory=dict)
+    """By actor, command, whose rows and relation, as far as it was tried."""
+    budgets: tuple[BudgetCheck, ...] = ()
     because: str | None = None
     """Why it was accepted as a baseline."""
     accepted_at: str | None = None

@@ -17,10 +17,11 @@ from bench.analyse.compare.decide import compare
 from bench.analyse.compare.record import normalised, record
 from bench.analyse.compare.result import Comparison, Gate, Ratio
 from bench.errors import NotComparableError
+from bench.model.budget import BudgetCheck
 from bench.model.lock import LockMode
 from bench.model.metric import Counters
 from bench.model.plan import Query
-from bench.model.record import Record
+from bench.model.record import AccessRecord, Record
 from bench.model.run import Run, TableSize
 from bench.model.statement import Rewrite, StatementRun
 
@@ -339,3 +340,35 @@ def test_another_machine_widens_the_limit_and_is_named() -> None:
 def test_comments_and_white_space_are_no_edit_but_what_is_quoted_is() -> None:
     assert normalised("UPDATE t -- why\n  SET a = '-- no  comment'") == "UPDATE t SET a = '-- no  comment'"
     assert normalised("DO $$ a  /* b */ $$") == "DO $$ a  /* b */ $$"
+
+
+def test_a_cell_of_the_access_matrix_that_opens_fails_and_one_that_closes_is_better() -> None:
+    side = a_side(backfill())
+    cell = "anon SELECT strangers' rows of public.deals"
+    shut, empty = AccessRecord(None), AccessRecord(0)
+    open_ = AccessRecord(7, "rows that policies of public.deals hide")
+    for before in ({cell: shut}, {cell: empty}):
+        decided = compare(replace(side, access=before), replace(side, access={cell: open_}))
+        assert the(decided) == ("E0", "access", cell)
+        back = compare(replace(side, access={cell: open_}), replace(side, access=before))
+        assert [gate.outcome for gate in back.gates] == ["improved"]
+    others = {"owner SELECT all rows of public.deals": AccessRecord(9)}
+    assert the(compare(replace(side, access=others), replace(side, access=others | {cell: open_})))
+    meant = compare(replace(side, access=others), replace(side, access=others | {cell: AccessRecord(7)}))
+    assert meant.outcome == "pass"
+    untried = compare(replace(side, access=others), side)
+    assert [(gate.code, gate.outcome) for gate in untried.gates] == [("access", "warn")]
+
+
+def test_a_broken_budget_fails_whatever_the_base_did_and_one_that_was_not_measured_warns() -> None:
+    side = a_side(backfill())
+    kept = BudgetCheck("deploy_s", 2.0, "bench.toml:3", 1.5, broken=False)
+    broken, unknown = replace(kept, measured=2.5, broken=True), replace(kept, measured=None)
+    for before in (kept, broken):
+        decided = compare(replace(side, budgets=(before,)), replace(side, budgets=(broken,)))
+        assert the(decided) == ("S", "budget", "deploy_s")
+        assert "budget of 2.00 s (bench.toml:3)" in str(bad(decided)[0].note)
+    better = compare(replace(side, budgets=(broken,)), replace(side, budgets=(kept,)))
+    assert [gate.outcome for gate in better.gates] == ["improved"]
+    unmeasured = compare(replace(side, budgets=(kept,)), replace(side, budgets=(unknown,)))
+    assert [gate.outcome for gate in unmeasured.gates] == ["warn"]

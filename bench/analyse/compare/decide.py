@@ -10,6 +10,7 @@ from typing import Literal
 
 from bench.analyse.compare import categorical, counters, wall
 from bench.analyse.compare.key import differences, require_comparable
+from bench.analyse.compare.limits import access_gates, budget_gates
 from bench.analyse.compare.match import MigrationPair, StatementPair, match_migrations, match_statements
 from bench.analyse.compare.result import Comparison, Gate, MigrationVerdict, Ratio, Verdict
 from bench.model.record import MigrationRecord, Record, StatementRecord
@@ -38,16 +39,14 @@ def compare(
     head: Record,
     *,
     paired: bool = False,
-    budgets: Sequence[Gate] = (),
     final: bool = False,
     noise: float | None = None,
 ) -> Comparison:
     """Decide what got worse from ``base`` to ``head``.
 
-    ``paired``: repeat n of both sides ran one after the other in one job. ``budgets``: what the head's own
-    limits say, from a function of their own. ``final``: no more repeats will come, so what stays open is a
-    warning. ``noise``: this machine's own limit for unpaired times, where it is known to be wider than the
-    design's. Raises NotComparableError naming the keys that differ.
+    ``paired``: repeat n of both sides ran one after the other in one job. ``final``: no more repeats will
+    come, so what stays open is a warning. ``noise``: this machine's own limit for unpaired times, where it is
+    known to be wider than the design's. Raises NotComparableError naming the keys that differ.
     """
     require_comparable(base, head)
     machine = differences(base.machine, head.machine)
@@ -79,7 +78,11 @@ def compare(
         design=design,
         migrations=migrations,
         queries=tuple(_queries(base, head)),
-        gates=(*categorical.proof_gates(base, head), *budgets),
+        gates=(
+            *categorical.proof_gates(base, head),
+            *access_gates(base, head),
+            *budget_gates(base, head),
+        ),
         machine=machine,
         geometric_mean=math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None,
         timed=len(ratios),

@@ -6,10 +6,18 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench.analyse.budgets import check_budgets
 from bench.model.lock import LockMode
 from bench.model.metric import Counters
 from bench.model.plan import Query
-from bench.model.record import RECORD_VERSION, MigrationRecord, QueryRecord, Record, StatementRecord
+from bench.model.record import (
+    RECORD_VERSION,
+    AccessRecord,
+    MigrationRecord,
+    QueryRecord,
+    Record,
+    StatementRecord,
+)
 from bench.model.run import Proofs, Repeat, Run
 from bench.model.statement import StatementRun
 
@@ -42,6 +50,14 @@ def record(run: Run) -> Record:
         ),
         queries=tuple(_query(query) for query in run.queries if query.after is not None),
         proofs=_proofs(run.proofs),
+        access={
+            f"{each.actor} {each.op} {each.whose} rows of {each.relation}": AccessRecord(
+                each.after.rows, each.opened
+            )
+            for each in run.proofs.access
+            if each.after is not None
+        },
+        budgets=check_budgets(run),
     )
 
 

@@ -21,7 +21,7 @@ class Gate:
     level: Level
     code: str
     """``lock``, ``rewrite``, ``rows``, ``temp-spill``, ``plan``, ``proof``, ``error``, ``counter``,
-    ``added-work``, ``wall-time``, ``query``, ``presence``, ``budget``."""
+    ``added-work``, ``wall-time``, ``query``, ``presence``, ``access``, ``budget``."""
     outcome: Outcome
     subject: str
     """The relation, counter, query or proof; ``duration`` for times."""
