@@ -12,6 +12,8 @@ FINDING_CODES = frozenset(
         "blocks-reads",
         "blocks-writes",
         "broken-query",
+        "constraint-contradiction",
+        "constraint-unenforced",
         "estimate-wrong",
         "extension-missing",
         "fails-on-data",

@@ -164,3 +164,27 @@ class PolicyCost:
     n: int
     with_s: float
     without_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTrial:
+    """A value that a column was given, or a row that was deleted, for real; and rolled back."""
+
+    relation: str
+    subject: str
+    """The constraint that the trial is about, or the column where it is about its type or default."""
+    kind: Literal["check", "type", "not null", "default", "unique", "foreign key", "delete"]
+    columns: tuple[str, ...]
+    tried: str
+    """The value as text, ``NULL``, ``DEFAULT``, or what was done in words."""
+    expected: bool | None
+    """Whether the constraint's own words say that it is accepted; None where they do not tell."""
+    accepted: bool | None
+    """None where there was no row to try it on, or not enough time."""
+    stored: str | None = None
+    """What was read back: the value after rounding; of a deletion, what became of the row that referred."""
+    sqlstate: str | None = None
+    constraint: str | None = None
+    """The constraint that refused it, where the server names one."""
+    message: str | None = None
+    """Why it was refused."""

@@ -14,7 +14,7 @@ from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
 from bench.model.plan import Query
-from bench.model.proof import AccessCell, CrashPoint, IdempotenceProof, PolicyCost, RollbackProof
+from bench.model.proof import AccessCell, CrashPoint, IdempotenceProof, PolicyCost, RollbackProof, ValueTrial
 from bench.model.statement import StatementError, StatementRun
 
 SCHEMA_VERSION = 1
@@ -182,6 +182,7 @@ class Proofs:
     idempotence: tuple[IdempotenceProof, ...] = ()
     access: tuple[AccessCell, ...] = ()
     policy_costs: tuple[PolicyCost, ...] = ()
+    values: tuple[ValueTrial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

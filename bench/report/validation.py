@@ -16,6 +16,7 @@ from bench.model.proof import CrashPoint, RollbackProof
 from bench.model.run import Proofs, Run
 from bench.report.format import count, seconds, spread_seconds
 from bench.report.markup import bullets, code, plain, table
+from bench.report.validationvalues import values_section
 
 NOT_MEASURED = "not measured"
 STATUS = {"ready": "🟢 READY", "conditional": "🟡 CONDITIONAL", "not_ready": "🔴 NOT READY"}
@@ -26,7 +27,10 @@ RISKS = (
     ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success")),
     ("Performance", ("growth", "row-locks", "policy-cost")),
     ("Security", ("access-opened",)),
-    ("Data integrity", ("not-idempotent", "fails-on-data")),
+    (
+        "Data integrity",
+        ("not-idempotent", "fails-on-data", "constraint-contradiction", "constraint-unenforced"),
+    ),
 )
 
 
@@ -47,6 +51,8 @@ def render_validation(run: Run) -> str:
         *(part for each in summary.migrations for part in _migration(each, run, findings)),
         "## Security",
         *_security(run, findings),
+        "## Constraints and values",
+        *(values_section(run.proofs.values) if run.proofs.values else [f"Values: {NOT_MEASURED}."]),
         "## Not measured by this run",
         bullets(_unmeasured(run)),
         "## Risk assessment",
@@ -78,6 +84,7 @@ def _overview(run: Run, summary: RunSummary) -> str:
         ("Crash points", _crashes(proofs.crash_points)),
         ("Second run", _second_runs(proofs)),
         ("Access cells tried, opened", _access(proofs)),
+        ("Values and deletions tried, not as the constraints say", _values(proofs)),
     ]  # fmt: skip
     return table(("What", "Measured"), rows)
 
@@ -112,6 +119,13 @@ def _access(proofs: Proofs) -> str:
     if not proofs.access:
         return NOT_MEASURED
     return f"{len(proofs.access)}, {sum(each.opened is not None for each in proofs.access)}"
+
+
+def _values(proofs: Proofs) -> str:
+    if not proofs.values:
+        return NOT_MEASURED
+    other = sum(None not in (e.expected, e.accepted) and e.expected != e.accepted for e in proofs.values)
+    return f"{len(proofs.values)}, {other}"
 
 
 def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding]) -> Iterator[str]:
@@ -182,7 +196,6 @@ def _security(run: Run, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _unmeasured(run: Run) -> Iterator[str]:
-    yield "values accepted and refused by each constraint, and the actions of foreign keys"
     yield "each kind of dirty data alone"
     yield "whether indexes are used, and plans before and after: `bench run` measures these"
     if not any(each.kind == "loaded" for each in run.passes):

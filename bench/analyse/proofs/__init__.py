@@ -8,6 +8,7 @@ from bench.analyse.proofs.access import access_findings
 from bench.analyse.proofs.crash import crash_findings, idempotence_findings
 from bench.analyse.proofs.preflight import preflight_findings
 from bench.analyse.proofs.rollback import rollback_findings
+from bench.analyse.proofs.values import value_findings
 from bench.model.finding import Finding
 from bench.model.run import Proofs, Run
 
@@ -18,5 +19,6 @@ def proof_findings(run: Run) -> Iterator[Finding]:
     yield from crash_findings(run)
     yield from idempotence_findings(run)
     yield from access_findings(run)
+    yield from value_findings(run)
     if run.proofs != Proofs():
         yield from preflight_findings(run)

@@ -24,6 +24,7 @@ from bench.run.prove.chain import Link, Script, chain, read_scripts
 from bench.run.prove.crash import Budget, crash_points
 from bench.run.prove.drafting import draft_rollback
 from bench.run.prove.rollback import prove_all, prove_alone
+from bench.run.prove.values import try_values
 from bench.run.prove.writes import prove_after_writes, schemas_of
 from bench.run.session import RunOptions, rehearse
 
@@ -100,6 +101,8 @@ class _Proving:
                 self.progress(Step("who may read and write what"))
                 cells, costs = access_matrix(self.server, links[0].before.dbname, last.dbname)
                 self._put(access=cells, policy_costs=costs)
+                self.progress(Step("what constraints accept"))
+                self._put(values=try_values(self.server, links[0].before, last, self.progress))
 
     def _draft_if_missing(self, link: Link) -> None:
         if self.options.drafts is None or link.script.backward is not None or link.after is None:
