@@ -82,7 +82,13 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
 
 def _kept(checks: Sequence[BudgetCheck]) -> str:
     measured = [each for each in checks if each.measured is not None]
-    return f"; it keeps within {count(len(measured))} of {count(len(checks))} budgets" if measured else ""
+    others = len(checks) - len(measured)
+    unmeasured = f" ({count(others)} more not measured)" if others else ""
+    return f"; it keeps within its {_many(len(measured))}{unmeasured}" if measured else ""
+
+
+def _many(budgets: int) -> str:
+    return "budget" if budgets == 1 else f"{count(budgets)} budgets"
 
 
 def _counts(finding: Finding) -> bool:

@@ -200,7 +200,7 @@ def test_kept_budgets_are_counted_and_those_without_a_figure_are_told() -> None:
     )
     assert run.verdict is not None
     assert run.verdict.status == "ready"
-    assert run.verdict.sentence.endswith("; it keeps within 1 of 2 budgets.")
+    assert run.verdict.sentence.endswith("; it keeps within its budget (1 more not measured).")
     (note,) = [each for each in run.notes if each.subject == "budgets"]
     assert "longest_blocked_write_s beside a hazard" in note.text
     assert "--hazard all" in note.text
