@@ -24,7 +24,7 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``deploy``, ``traffic``, the name of a hazard, or ``not measured``."""
+    """``deploy``, ``traffic``, the name of a hazard, ``not measured`` or ``marked``."""
     text: str
     tone: Tone
 
@@ -56,6 +56,11 @@ def deploy_card(run: Run, limits: Limits = DEFAULT_LIMITS) -> DeployCard:
                 f"Not measured: the deploy beside {_listed(missing, 'and')} (--hazard {others}).",
                 "unknown",
             )
+        )
+    doubts = [each.doubt for each in passes if each.doubt]
+    if doubts:
+        lines.append(
+            CardLine("marked", f"Marked, {len(doubts)} of {len(passes)} passes: {doubts[0]}", "unknown")
         )
     return DeployCard(tuple(lines), passes)
 
@@ -164,7 +169,7 @@ def _blocks(each: PassFigures) -> str:
         return "no request was seen to wait"
     requests = _many(each.waits, "request waits", "requests wait")
     most = "none longer than" if each.retried and each.waits > 1 else "up to"
-    return f"{requests}, {most} {seconds(each.worst_s)}" + _deadlocked(each)
+    return f"{requests}, {most} {seconds(each.worst_s)}" + _queued(each) + _deadlocked(each)
 
 
 def _waits(each: PassFigures) -> str:
@@ -176,12 +181,22 @@ def _waits(each: PassFigures) -> str:
     if still:
         parts.append(f"no {_listed([verb.rstrip('s') for verb in still], 'or')} was seen to wait")
     broken = f"; {_many(each.broken, 'request fails', 'requests fail')}" if each.broken else ""
-    return ", ".join(parts) + _deadlocked(each) + broken
+    return ", ".join(parts) + _queued(each) + _deadlocked(each) + broken
 
 
 def _wait(verb: str, found: Blocked) -> str:
     of = "to" if verb == "writes" else "of"
     return f'{verb} {of} {bare(found.table)} wait up to {seconds(found.worst_s)} ("{found.name}")'
+
+
+def _queued(each: PassFigures) -> str:
+    """Where the pool ran out meanwhile, requests that need no lock of the deploy waited, too."""
+    if not each.waits or each.queued <= each.connections:
+        return ""
+    return (
+        f", while up to {count(each.queued)} more queue for one of the {count(each.connections)} connections "
+        f"(the slowest request takes {seconds(each.slowest_s)})"
+    )
 
 
 def _deadlocked(each: PassFigures) -> str:
@@ -199,15 +214,11 @@ def _stopped(stop: Stop, n: int, run: Run) -> str:
 
 def _doubt(each: PassFigures) -> str:
     """The mark of a pass whose load was not what it should have been."""
-    return f" [marked: {_uncapitalised(each.doubt.rstrip('.'))}]" if each.doubt else ""
+    return " [marked]" if each.doubt else ""
 
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _uncapitalised(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _tone(group: Sequence[PassFigures], limits: Limits) -> Tone:

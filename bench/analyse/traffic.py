@@ -56,6 +56,11 @@ class PassFigures:
     writes: Blocked | None
     waits: int
     """Requests that were seen to wait, in the repeat where they were most."""
+    queued: int
+    """Requests that were due and had no connection, at the moment when they were most."""
+    slowest_s: float
+    """From when it was due to its end."""
+    connections: int
     failed: int
     """Requests that failed, in the same way."""
     broken: int
@@ -107,6 +112,9 @@ def pass_figures(found: Pass) -> PassFigures | None:
         reads=_blocked(loads, "read"),
         writes=_blocked(loads, "write"),
         waits=max(load.wait_count for load in loads),
+        queued=max((slot.queued for load in loads for slot in load.timeline), default=0),
+        slowest_s=max((c.latency_s.max for load in loads for c in load.classes if c.latency_s), default=0.0),
+        connections=loads[0].connections,
         failed=max(sum(each.failed for each in load.classes) for load in loads),
         broken=max(_broken(load) for load in loads),
         deadlocks=_most(load.deadlocks for load in loads),

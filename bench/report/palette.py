@@ -31,6 +31,11 @@ LIGHT: dict[str, str] = {
     "wal": "#009e73",
     "size": "#56b4e9",
     "rest": "#c9d1dc",
+    "heat-1": "#c3ddf0",
+    "heat-2": "#97c6e6",
+    "heat-3": "#5fa6d3",
+    "heat-4": "#2473ae",
+    "heat-5": "#0a3866",
 }
 
 PAGE_LIGHT: dict[str, str] = {
@@ -82,6 +87,11 @@ DARK: dict[str, str] = {
     "wal": "#2fc39a",
     "size": "#3f87b5",
     "rest": "#465264",
+    "heat-1": "#1e3347",
+    "heat-2": "#275b81",
+    "heat-3": "#3b88bf",
+    "heat-4": "#7ab9e5",
+    "heat-5": "#cbe7fb",
 }
 
 

@@ -10,6 +10,8 @@ from bench.report.palette import LIGHT
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
 TOKENS = {colour: name for name, colour in LIGHT.items()}
+_NUMBER = re.compile(r"-?\d+\.\d+")
+_RECTANGLE = re.compile(r"M (\S+) (\S+) L (\S+) \2 L \3 (\S+) L \1 \4(?: L \1 \2)? z")
 SET_BY_PAGE = frozenset({"figure-title", "figure-caption"})
 
 
@@ -62,9 +64,15 @@ def _rename(root: ET.Element, prefix: str) -> None:
             elif name == "style":
                 _style(element, value, prefix)
             elif name == "d":
-                element.set("d", " ".join(value.split()))
+                element.set("d", _shorter(value))
             elif value.startswith("url(#"):
                 element.set(name, value.replace("url(#", f"url(#{prefix}-"))
+
+
+def _shorter(path: str) -> str:
+    """The same path to a hundredth of a point; rectangles by their edges."""
+    rounded = _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), path)
+    return _RECTANGLE.sub(r"M\1 \2H\3V\4H\1z", " ".join(rounded.split()))
 
 
 def _style(element: ET.Element, style: str, prefix: str) -> None:

@@ -106,7 +106,7 @@ def deploy_locks_table(load: Workload) -> Table | None:
         return None
     longest = sorted(load.locks, key=lambda span: span.at_most_s[0] - span.at_most_s[1])[:MOST_LOCKS]
     rows = tuple(_lock(span) for span in sorted(longest, key=lambda span: span.at_most_s))
-    note = "In the order of their beginnings, counted from the traffic's; seen by looks at most 25 ms apart."
+    note = "In the order of their beginnings, from the traffic's; seen by single looks, 4 to 25 ms apart."
     if len(load.locks) > MOST_LOCKS:
         note = f"The longest {MOST_LOCKS} of {fmt.count(len(load.locks))}. {note}"
     return Table("Table locks that the deploy held or waited for", _LOCK_HEAD, rows, note, left=2)

@@ -104,8 +104,19 @@ def test_failing_beside_a_hazard_is_bad_unless_retries_get_it_through() -> None:
 
 def test_a_pass_whose_generator_fell_behind_is_marked_in_its_sentence() -> None:
     late = a_workload(rate_held=False, rate_note="The generator did not hold its rate: it was late.")
-    assert sentences(loaded_run(late))["traffic"].endswith(
-        "1 request fails [marked: the generator did not hold its rate: it was late]."
+    said = sentences(loaded_run(late))
+    assert said["traffic"].endswith("1 request fails [marked].")
+    assert said["marked"] == "Marked, 1 of 1 passes: The generator did not hold its rate: it was late."
+    assert "marked" not in sentences(loaded_run())
+
+
+def test_a_pool_that_runs_out_is_told_with_the_slowest_request() -> None:
+    full = a_stalled_workload(30.0)
+    full = replace(full, timeline=tuple(replace(slot, queued=700) for slot in full.timeline))
+    assert "wait up to 30.0 s" in sentences(loaded_run(full))["traffic"]
+    assert (
+        ", while up to 700 more queue for one of the 32 connections (the slowest request takes 1.21 s)"
+        in (sentences(loaded_run(full))["traffic"])
     )
 
 

@@ -12,12 +12,16 @@ from io import BytesIO
 
 import pytest
 from factories import (
+    a_class,
     a_lock,
     a_migration,
     a_query,
     a_run,
     a_statement,
+    a_workload,
     empty_run,
+    hazard_run,
+    loaded_run,
     rich_run,
 )
 from hypothesis import given
@@ -25,12 +29,13 @@ from hypothesis import strategies as st
 
 from bench.analyse.queries import summarise_query
 from bench.analyse.summary import summarise
+from bench.model.load import LatencySummary, LoadSlot, LockSpan, RequestErrors, StatementSpan
 from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Run
 from bench.model.statement import StatementRun
 from bench.report import figures
-from bench.report.figures import Picture, draw_figures
+from bench.report.figures import Picture, draw_figures, draw_passes
 from bench.report.figures.axes import needs_log
 from bench.report.figures.costs import MOST_ROWS, cost_rows
 from bench.report.figures.durations import LONGEST, duration_rows
@@ -86,6 +91,46 @@ def a_hard_run() -> Run:
     return a_run([first, a_migration(statements(40, 1), "002_b")], queries=[*queries, broken])
 
 
+def a_hard_traffic_run() -> Run:
+    """Names without end, classes by the dozen, locks in every mode, statements and tries by the hundred."""
+    classes = [
+        a_class(
+            HOSTILE if n % 3 == 0 else "c" * (9 * n + 1), worst_blocked_s=10.0 ** (n % 5 - 3),
+            latency_s=LatencySummary(1e-4, 1.0, 1234.5, 1234.5, 6543.2), heat=f"{n} 0:1 44:9;{n + 40} 12:400",
+            blocked=((3.0, 3.0 + n), (2000.0, 2400.0)),
+            errors=tuple(RequestErrors(f"{e}{HOSTILE}", 1, 0, 0, 1, HOSTILE, 50.0 * e) for e in range(n % 4)),
+        )
+        for n in range(23)
+    ]  # fmt: skip
+    locks = tuple(
+        LockSpan(
+            "001_first",
+            f"public.{'long_' * (n % 9)}{n % 11}",
+            mode.value,
+            n % 3 != 0,
+            (n, n + 5.0),
+            (n, n + 6.0),
+        )
+        for n, mode in enumerate([*LockMode] * 6)
+    )
+    spans = tuple(StatementSpan("001_first", n % 40, 10.0 * n, 10.0 * n + 9) for n in range(250))
+    slots = tuple(LoadSlot(n / 10, n % 97, n % 89, n % 7, 40, 123_456, 40) for n in range(26_000))
+    hard = a_workload(*classes, locks=locks, statements=spans, timeline=slots)
+    run = loaded_run(hard)
+    migrations = (a_migration(statements(40, 3), "001_first"),)
+    loaded = replace(run.passes[1].repeats[0], migrations=migrations)
+    nothing = replace(
+        loaded, workload=a_workload(a_class(heat="", latency_s=None), timeline=(), statements=())
+    )
+    passes = (
+        replace(
+            run.passes[1], hazard="idle-in-transaction", lock_timeout_s=2.0, retries=20, repeats=(loaded,)
+        ),
+        replace(run.passes[1], repeats=(nothing,)),
+    )
+    return replace(hazard_run(), passes=(*hazard_run().passes, *passes))
+
+
 @pytest.fixture
 def texts_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], dict[str, list[tuple[str, object]]]]:
     """Draws all figures of a run; for each, the texts on it with their boxes, in pixels of the sheet."""
@@ -110,7 +155,7 @@ def texts_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], dict[str, list[
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("make", [a_hard_run, rich_run], ids=["hard", "rich"])
+@pytest.mark.parametrize("make", [a_hard_run, rich_run, a_hard_traffic_run], ids=["hard", "rich", "traffic"])
 def test_no_text_overlaps_another_or_leaves_the_sheet(
     make: Callable[[], Run], texts_of: Callable[[Run], dict[str, list[tuple[str, object]]]]
 ) -> None:
@@ -126,6 +171,10 @@ def test_no_text_overlaps_another_or_leaves_the_sheet(
 
 def pictures(run: Run) -> dict[str, Picture]:
     return {picture.name: picture for picture in draw_figures(run, summarise(run))}
+
+
+def pictures_of_traffic(run: Run) -> dict[str, Picture]:
+    return {picture.name: picture for picture in draw_passes(run)}
 
 
 def svg_text(picture: Picture) -> str:
@@ -148,6 +197,21 @@ def test_drawing_twice_gives_the_same_bytes() -> None:
         assert first[name].svg == second[name].svg
         assert first[name].png == second[name].png
         assert b"<dc:date>" not in first[name].svg
+
+
+def test_a_picture_of_traffic_says_what_it_shows() -> None:
+    drawn = pictures_of_traffic(hazard_run())
+    assert list(drawn) == ["traffic-01", "traffic-02", "traffic-03"]
+    waiting = svg_text(drawn["traffic-02"])
+    assert "time since the first statement began (s)" in waiting
+    assert "waited 30.0 s" in waiting
+    assert "at most 40 blocked" in waiting
+    assert "waits ≤ 30.0 s" in waiting
+    assert "locks were not watched" in svg_text(drawn["traffic-01"])
+    assert drawn["traffic-03"].title.endswith("Beside long-reader, lock_timeout 2 s and up to 20 retries")
+    assert "each column has 200 ms" in drawn["traffic-02"].caption
+    nothing = a_workload(a_class(heat="", latency_s=None), timeline=(), statements=())
+    assert "No request was due" in svg_text(pictures_of_traffic(loaded_run(nothing))["traffic-01"])
 
 
 def test_every_figure_states_n_or_repeat_and_units(rich: dict[str, Picture]) -> None:

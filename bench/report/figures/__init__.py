@@ -11,8 +11,11 @@ from bench.report.figures.durations import draw_durations
 from bench.report.figures.locks import draw_timeline
 from bench.report.figures.scaling import draw_scaling
 from bench.report.figures.sheet import Picture
+from bench.report.figures.traffic import draw_traffic
 from bench.report.figures.volume import draw_volume
 from bench.report.timeline import migration_timeline, suite_timeline
+from bench.report.trafficchart import traffic_chart
+from bench.report.trafficview import figure_name, loaded_with_traffic, pass_title
 
 __all__ = ["Picture", "draw_figures", "timeline_name"]
 
@@ -31,10 +34,19 @@ def draw_figures(run: Run, summary: RunSummary) -> Iterator[Picture]:
             continue
         if (timeline := migration_timeline(run, summary, migration.id)) is not None:
             yield draw_timeline(timeline, timeline_name(position))
+    yield from draw_passes(run)
     if run.forecast is not None and (scaling := draw_scaling(run.forecast)) is not None:
         yield scaling
     yield draw_costs(summary)
     yield draw_volume(summary)
+
+
+def draw_passes(run: Run) -> Iterator[Picture]:
+    """One figure for each loaded pass."""
+    for position, each in enumerate(loaded_with_traffic(run), start=1):
+        if (chart := traffic_chart(run, each)) is not None:
+            title = pass_title(each.hazard, each.lock_timeout_s, each.retries)
+            yield draw_traffic(chart, figure_name(position), title)
 
 
 def _longest_block(migration: MigrationSummary) -> float:

@@ -66,6 +66,22 @@ def linear_axis(ax: Axes, unit: Unit, largest: float, title: str) -> None:
     _dress(ax, f"{title} ({unit.name})")
 
 
+def span_axis(ax: Axes, unit: Unit, low: float, high: float, title: str) -> None:
+    """An x axis between two moments, in SI units inside; without a title it has rules, but no labels."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+    ax.set_xlim(low, high)
+    steps = MaxNLocator(nbins=9, steps=[1, 2, 2.5, 5, 10]).tick_values(low / unit.size, high / unit.size)
+    ax.set_xticks([tick * unit.size for tick in steps if low <= tick * unit.size <= high])
+    if title:
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit.size:,.10g}"))
+        _dress(ax, f"{title} ({unit.name})")
+    else:
+        ax.xaxis.set_major_formatter(NullFormatter())
+        ax.grid(axis="x")
+        ax.spines["bottom"].set_color(LIGHT["rule"])
+
+
 def log_time_axis(ax: Axes, values: Sequence[float], title: str) -> float:
     """A logarithmic x axis over the values, with the ticks of a clock; returns its left end in seconds."""
     from matplotlib.ticker import FixedLocator, NullLocator
