@@ -54,6 +54,8 @@ class PassFigures:
     reads: Blocked | None
     """None where no class reads."""
     writes: Blocked | None
+    blocked_s: float
+    """Time in which at least one request waited for the deploy, in the repeat where it is longest."""
     waits: int
     """Requests that were seen to wait, in the repeat where they were most."""
     queued: int
@@ -111,6 +113,7 @@ def pass_figures(found: Pass) -> PassFigures | None:
         record=next((repeat.hazard for repeat in repeats if repeat.hazard), None),
         reads=_blocked(loads, "read"),
         writes=_blocked(loads, "write"),
+        blocked_s=max(blocked_s(load.classes) for load in loads),
         waits=max(load.wait_count for load in loads),
         queued=max((slot.queued for load in loads for slot in load.timeline), default=0),
         slowest_s=max((c.latency_s.max for load in loads for c in load.classes if c.latency_s), default=0.0),
@@ -132,6 +135,22 @@ def deploy_s(repeat: Repeat) -> float | None:
     if not spans:
         return None
     return max(span.end_s for span in spans) - min(span.begin_s for span in spans)
+
+
+def blocked_s(classes: Iterable[ClassLoad]) -> float:
+    """The time in which at least one request of at least one of the classes waited for the deploy."""
+    return sum(end - begin for begin, end in merged(part for each in classes for part in each.blocked))
+
+
+def merged(parts: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """The same time as stretches that do not touch each other, in order."""
+    found: list[tuple[float, float]] = []
+    for begin, end in sorted(parts):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return tuple(found)
 
 
 def shown_repeat(found: Pass) -> Repeat | None:

@@ -3,46 +3,90 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cli.options import add_output_options
+from bench.cli.options import add_output_options, require_writable, write_json
+from bench.errors import UsageError
 
 EPILOG = """\
 examples:
   bench report                          the last run
   bench report 20260102T030405Z-crm-1a2b3c
   bench report results/runs/x/run.json --out /tmp/report
+  bench report old/run.json new/run.json --side-by-side --out /tmp/report
 """
+SIDE_BY_SIDE_DIRECTORY = Path("results")
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "report",
-        help="html, markdown and figures again from a stored run",
-        description="Draw the report of a stored run again: report.html, report.md and figures/.",
+        help="html, markdown and figures again from a stored run; several runs in one picture",
+        description="Draw the report of a stored run again: report.html, report.md and figures/. Or several "
+        "runs side by side, on the same axes: side-by-side.png and .svg.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "run",
-        nargs="?",
-        default="latest",
+        nargs="*",
+        default=["latest"],
         metavar="RUN",
         help="id, directory, run.json or latest (default)",
     )
     parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR", help="default: the run's own directory"
+        "--side-by-side",
+        action="store_true",
+        help="how long each of several runs made the application wait, with nothing in the deploy's way and "
+        "beside each hazard, in one picture and in figures",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="default: the run's own directory; with --side-by-side: results",
     )
     add_output_options(parser)
     parser.set_defaults(command=report)
 
 
-def report(*, run: str, out: Path | None, json: str | None, quiet: bool) -> int:
-    """Draw the report of a stored run again; returns the exit code of the run."""
+def report(*, run: Sequence[str], side_by_side: bool, out: Path | None, json: str | None, quiet: bool) -> int:
+    """Draw the report of a stored run again; returns the exit code of the run, 0 for several."""
     from bench.cli.run import conclude, present
     from bench.store.results import find_run_file, load
 
-    stored = conclude(load(run))
-    return present(stored, out or find_run_file(run).parent, json)
+    if side_by_side:
+        return _side_by_side(run, out or SIDE_BY_SIDE_DIRECTORY, json)
+    if len(run) > 1:
+        raise UsageError(
+            f"{len(run)} runs are named, and a report is about one", "add --side-by-side to see them together"
+        )
+    stored = conclude(load(run[0]))
+    return present(stored, out or find_run_file(run[0]).parent, json)
+
+
+def _side_by_side(names: Sequence[str], out: Path, json: str | None) -> int:
+    import msgspec
+    from rich.console import Console
+
+    from bench.report.figures.sidebyside import draw_side_by_side
+    from bench.report.sidebyside import document, print_sides, side_by_side
+    from bench.report.write import write_picture
+    from bench.store.results import load
+
+    if len(names) < 2:
+        raise UsageError(
+            "--side-by-side needs two runs or more",
+            "name them: bench report old/run.json latest --side-by-side",
+        )
+    require_writable(json)
+    found = side_by_side([load(name) for name in names])
+    written = write_picture(draw_side_by_side(found), out)
+    if json is not None:
+        write_json(json, msgspec.json.format(msgspec.json.encode(document(found)), indent=2) + b"\n")
+    print_sides(found, written[-1], Console(stderr=json == "-"))
+    return 0

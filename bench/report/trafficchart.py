@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.traffic import shown_repeat, worst_first
+from bench.analyse.traffic import merged, shown_repeat, worst_first
 from bench.model.load import SLOT_S, ClassLoad, LoadSlot, LockSpan, Workload
 from bench.model.lock import LockMode
 from bench.model.run import Pass, Repeat, Run
@@ -115,7 +115,7 @@ def traffic_chart(run: Run, found: Pass) -> TrafficChart | None:
         watched=load.locks is not None,
         lanes=lanes[:MOST_LANES],
         folded=len(lanes[MOST_LANES:]),
-        columns=tuple(_columns(load.timeline, round(width / SLOT_S), zero)),
+        columns=tuple(load_columns(load.timeline, round(width / SLOT_S), zero)),
         column_s=width,
         panels=tuple(_panels(load.classes, width, zero)),
     )
@@ -168,7 +168,8 @@ def _lanes(spans: Sequence[LockSpan], zero: float) -> tuple[LockLane, ...]:
     return tuple(sorted(lanes, key=weight))
 
 
-def _columns(slots: Sequence[LoadSlot], per_column: int, zero: float) -> Iterator[Column]:
+def load_columns(slots: Sequence[LoadSlot], per_column: int, zero: float) -> Iterator[Column]:
+    """So many slots in each column; ``zero`` is where the time axis begins."""
     for first in range(0, len(slots), per_column):
         part = slots[first : first + per_column]
         width_s = SLOT_S * len(part)
@@ -202,18 +203,8 @@ def _panel(
         name=name,
         access=access,
         heat=heat_map(classes, width_s),
-        blocked=_merged((begin - zero, end - zero) for each in classes for begin, end in each.blocked),
+        blocked=merged((begin - zero, end - zero) for each in classes for begin, end in each.blocked),
         worst_s=max((each.worst_blocked_s for each in classes), default=0.0),
         p99_s=p99_s,
         failures=tuple(sorted((at, state) for state, at in failures.items())),
     )
-
-
-def _merged(parts: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    merged: list[tuple[float, float]] = []
-    for begin, end in sorted(parts):
-        if merged and begin <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((begin, end))
-    return tuple(merged)

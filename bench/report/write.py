@@ -31,7 +31,7 @@ class ReportPaths:
 def write_report(run: Run, directory: Path, *, figures: bool = True) -> ReportPaths:
     """Draw and write the whole report of a run; without ``figures``, the pages alone.
 
-    Lock timelines of an earlier report on other migrations are removed. Raises UsageError naming the
+    Timelines of an earlier report on other migrations or passes are removed. Raises UsageError naming the
     path that cannot be written.
     """
     summary = summarise(run)
@@ -46,16 +46,19 @@ def write_report(run: Run, directory: Path, *, figures: bool = True) -> ReportPa
 
 
 def _write_figures(pictures: Sequence[Picture], directory: Path) -> tuple[Path, ...]:
-    written = []
-    for picture in pictures:
-        for suffix, data in ((".svg", picture.svg), (".png", picture.png)):
-            path = directory / f"{picture.name}{suffix}"
-            _replace(path, data)
-            written.append(path)
-    for path in directory.glob("locks-*.*"):
+    written = [path for picture in pictures for path in write_picture(picture, directory)]
+    for path in (*directory.glob("locks-*.*"), *directory.glob("traffic-*.*")):
         if path.suffix in (".svg", ".png") and path not in written:
             path.unlink()
     return tuple(written)
+
+
+def write_picture(picture: Picture, directory: Path) -> tuple[Path, Path]:
+    """Write both files of a picture, SVG and PNG. UsageError names the path that cannot be written."""
+    svg, png = (directory / f"{picture.name}{suffix}" for suffix in (".svg", ".png"))
+    _replace(svg, picture.svg)
+    _replace(png, picture.png)
+    return svg, png
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -41,8 +41,10 @@ from bench.report.figures.costs import MOST_ROWS, cost_rows
 from bench.report.figures.durations import LONGEST, duration_rows
 from bench.report.figures.locks import draw_timeline
 from bench.report.figures.sheet import PNG_DPI, WIDTH_IN, Sheet
+from bench.report.figures.sidebyside import draw_side_by_side
 from bench.report.figures.text import columns, fit
 from bench.report.palette import DARK, LIGHT, luminance, text_on
+from bench.report.sidebyside import side_by_side
 from bench.report.timeline import migration_timeline
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202egnp.exe 😀 שלום 日本語 $x$ \\frac \x07"
@@ -142,6 +144,7 @@ def texts_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], dict[str, list[
         from matplotlib.text import Text
 
         list(draw_figures(run, summarise(run)))
+        draw_side_by_side(side_by_side([run, rich_run(), *[hazard_run()] * 3]))
         found = {}
         for page in sheets:
             page.figure.set_dpi(PNG_DPI)

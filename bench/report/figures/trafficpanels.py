@@ -42,25 +42,25 @@ def draw_lanes(ax: Axes, lanes: Sequence[LockLane], span_s: float) -> None:
 
 def draw_blocked(ax: Axes, columns: Sequence[Column], width_s: float) -> None:
     """How many requests the server has, and how many of them wait for a lock of the deploy."""
-    _count_axis(ax, max((max(c.in_flight, c.blocked) for c in columns), default=0))
-    edges = _edges(columns, width_s)
+    count_axis(ax, max((max(c.in_flight, c.blocked) for c in columns), default=0))
+    edges = edges_of(columns, width_s)
     _steps(ax, edges, [c.in_flight for c in columns], "calm")
-    _area(ax, edges, [c.blocked for c in columns], "lock-7")
+    fill_between_counts(ax, edges, [c.blocked for c in columns], "lock-7")
 
 
 def draw_queued(ax: Axes, columns: Sequence[Column], width_s: float) -> None:
     """How many requests are due and wait for a connection."""
-    _count_axis(ax, max((c.queued for c in columns), default=0))
-    _area(ax, _edges(columns, width_s), [c.queued for c in columns], "lock-5")
+    count_axis(ax, max((c.queued for c in columns), default=0))
+    fill_between_counts(ax, edges_of(columns, width_s), [c.queued for c in columns], "lock-5")
 
 
 def draw_throughput(ax: Axes, columns: Sequence[Column], width_s: float) -> None:
     """Requests per second: due, ended well, failed."""
-    _count_axis(ax, max((max(c.due_per_s, c.ok_per_s, c.failed_per_s) for c in columns), default=0.0))
-    edges = _edges(columns, width_s)
+    count_axis(ax, max((max(c.due_per_s, c.ok_per_s, c.failed_per_s) for c in columns), default=0.0))
+    edges = edges_of(columns, width_s)
     _steps(ax, edges, [c.due_per_s for c in columns], "rule")
     _steps(ax, edges, [c.ok_per_s for c in columns], "after")
-    _area(ax, edges, [c.failed_per_s for c in columns], "lock-7")
+    fill_between_counts(ax, edges, [c.failed_per_s for c in columns], "lock-7")
 
 
 def draw_heat(ax: Axes, panel: Panel, zero_s: float, range_s: tuple[float, float]) -> None:
@@ -120,11 +120,13 @@ def _cells(ax: Axes, rects: Sequence[Rect], token: str, zero_s: float) -> None:
     ax.add_patch(PathPatch(Path(points, codes), facecolor=LIGHT[token], linewidth=0, zorder=2))
 
 
-def _edges(columns: Sequence[Column], width_s: float) -> list[float]:
+def edges_of(columns: Sequence[Column], width_s: float) -> list[float]:
+    """Where the columns begin, and where the last one ends."""
     return [c.begin_s for c in columns] + ([columns[-1].begin_s + width_s] if columns else [])
 
 
-def _count_axis(ax: Axes, most: float) -> None:
+def count_axis(ax: Axes, most: float) -> None:
+    """A y axis from 0 to a round number."""
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
     top = _round_up(most)
@@ -148,6 +150,7 @@ def _steps(ax: Axes, edges: Sequence[float], values: Sequence[float], token: str
         ax.stairs(values, edges, baseline=None, color=LIGHT[token], linewidth=1.1, zorder=2)
 
 
-def _area(ax: Axes, edges: Sequence[float], values: Sequence[float], token: str) -> None:
+def fill_between_counts(ax: Axes, edges: Sequence[float], values: Sequence[float], token: str) -> None:
+    """The area under counts, a step for each column."""
     if any(values):
         ax.stairs(values, edges, fill=True, color=LIGHT[token], linewidth=0, zorder=3)
