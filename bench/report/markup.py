@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_PUNCTUATION = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[-+#]")
+_PUNCTUATION = re.compile(r"[\\`*\[\]|~]|(?<!\w)_+|_+(?!\w)|^[-+#]")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 """What begins emphasis, code, a link, a cell, a heading or a list; underscores inside words do not."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -14,7 +14,8 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 def plain(text: str) -> str:
     """Prose on one line: no emphasis, link, HTML, list or cell border comes out of it."""
     line = " ".join(text.split())
-    escaped = _NUMBERED.sub(r"\1\\\2", _PUNCTUATION.sub(lambda match: f"\\{match[0]}", line))
+    marked = _PUNCTUATION.sub(lambda match: "".join(f"\\{each}" for each in match[0]), line)
+    escaped = _NUMBERED.sub(r"\1\\\2", marked)
     return re.sub(r"[&<>]", lambda match: _ENTITIES[match[0]], escaped)
 
 

@@ -98,6 +98,7 @@ def test_any_text_stays_in_its_cell_and_reads_as_it_was(rows: list[tuple[str, st
 
 
 @given(NASTY | PRINTABLE)
+@example("__0__")
 def test_prose_in_a_list_is_prose(text: str) -> None:
     tokens = [token for token in PARSER.parse(bullets([plain(text)])) if token.type == "inline"]
     assert "".join(text_of(token.children or []) for token in tokens) == one_line(text)
