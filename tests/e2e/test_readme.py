@@ -95,11 +95,25 @@ def test_a_command_of_the_readme_works(command: str, checkout: Path, server: Ser
 def test_an_example_of_the_readme_works(example: str, checkout: Path) -> None:
     """After the commands, one of which writes the file that the example reads."""
     assert (checkout / "run.json").exists()
+    if "def test_" in example:
+        run_as_test(example, checkout)
+        return
     done = subprocess.run(
         [sys.executable, "-c", example], cwd=checkout, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def run_as_test(example: str, checkout: Path) -> None:
+    (checkout / "test_example.py").write_text(example)
+    plugin = ["-p", "bench.plugin", "-p", "no:cacheprovider", "--rehearsal-server=embedded"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, *plugin, "test_example.py"],
+        cwd=checkout, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
