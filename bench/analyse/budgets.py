@@ -39,6 +39,13 @@ def check_budgets(run: Run) -> tuple[BudgetCheck, ...]:
     return tuple(found)
 
 
+def within_budget(run: Run, measured_in: Pass, access: Access) -> bool:
+    """Whether the suite has a budget for such waits in such a pass, and it is kept."""
+    key = f"longest_blocked_{access}_s"
+    checks = [each for each in check_budgets(run) if (each.key, each.hazard) == (key, measured_in.hazard)]
+    return bool(checks) and not any(each.broken for each in checks)
+
+
 def describe_check(check: BudgetCheck) -> str:
     """A check in words: what, beside what, measured, allowed, and where that is stated."""
     measured = _amount(check.key, check.measured)

@@ -21,6 +21,7 @@ from bench.analyse.dangers.failures import (
     side_effects,
 )
 from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
+from bench.analyse.dangers.queues import deadlocks, lock_queues
 from bench.analyse.dangers.traffic import traffic_findings
 from bench.analyse.dangers.work import find_work
 from bench.analyse.limits import DEFAULT_LIMITS, Limits
@@ -45,6 +46,8 @@ def find_dangers(run: Run, limits: Limits = DEFAULT_LIMITS) -> tuple[Finding, ..
         each for migration in rehearsed.summary.migrations for each in _of_migration(migration, rehearsed)
     ]
     found += traffic_findings(rehearsed)
+    found += lock_queues(rehearsed)
+    found += deadlocks(rehearsed)
     found += growth_findings(run)
     found += proof_findings(run)
     with_reasons = accept(found, run.suite.accepted, rehearsed.summary)

@@ -48,6 +48,10 @@ class RequestErrors:
     message: str
     """Of the first one."""
     first_at_s: float
+    ended_before: int = 0
+    """Of :attr:`count`, those that had failed before the first statement, whenever they were due."""
+    ended_during: int = 0
+    """And those that failed while the deploy was under way, or within a second of its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,26 @@ class SchedulingDelay:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldLock:
+    """A table lock that a request holds."""
+
+    relation: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockOrder:
+    """What a request of a class already holds when it comes to a table."""
+
+    name: str
+    """The class."""
+    relation: str
+    mode: str
+    """That it asks for."""
+    held: tuple[HeldLock, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """The traffic of one loaded repeat."""
 
@@ -236,6 +260,8 @@ class Workload:
     nobody looked."""
     deadlocks: int | None = None
     """That the server counted in the database; None where it could not be asked."""
+    lock_orders: tuple[LockOrder, ...] = ()
+    """Of the tables that the deploy locks two or more of in one transaction; tried apart from the traffic."""
     notes: tuple[str, ...] = field(default_factory=tuple)
 
 

@@ -6,7 +6,6 @@ a lock timeout and retries, where they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bench.errors import UsageError
@@ -20,10 +19,12 @@ from bench.run.draft import RunDraft
 from bench.run.hazards import Hazard, NotThereError, Setting
 from bench.run.hazards.scene import DEFAULT_LENGTH_S
 from bench.run.loaded import LoadOptions, Scripts, loaded_pass
+from bench.run.lockedtables import blocked_tables, locked_together
 from bench.run.outlook import describe_outlook
 from bench.run.progress import Progress, Said, Step
 from bench.run.retry import Retrier, RetryPolicy
 from bench.workload.choose import mix_for
+from bench.workload.orders import lock_orders
 
 NO_TRAFFIC = Note(
     "loaded pass",
@@ -92,7 +93,23 @@ class Loading:
             if not self._once(prepared, self.load, None, None, index):
                 break
         if any(each.kind == "loaded" for each in self.draft.run.passes):
+            self._lock_orders(prepared)
             self._beside_hazards(prepared)
+
+    def _lock_orders(self, prepared: str) -> None:
+        """Find in which order requests come to the tables that the deploy locks together."""
+        found = next(each for each in self.draft.run.passes if each.kind == "loaded")
+        last, solo = found.repeats[-1], self.draft.last_repeat
+        tables = locked_together(solo) if solo is not None else ()
+        if not tables or last.workload is None:
+            return
+        self.progress(Step(f"in which order requests lock {len(tables)} tables"))
+        with own_roles(self.server), clone(self.server, prepared, "orders") as dbname:
+            with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
+                mix = mix_for(conn, self.load.mix)
+            assert mix is not None  # there was traffic
+            orders = lock_orders(self.server.endpoint, dbname, mix, tables, self.load.seed)
+        self.draft.put_loaded(replace(last, workload=replace(last.workload, lock_orders=orders)))
 
     def _beside_hazards(self, prepared: str) -> None:
         passes = [each for each in self.hazards.passes() if self._can_be_had(each[0])]
@@ -196,12 +213,4 @@ def _title(name: HazardName | None, policy: RetryPolicy | None) -> str:
 def _locked(draft: RunDraft) -> tuple[str, ...]:
     """The tables on which the deploy took locks that writers wait for, when nothing was in its way."""
     repeat = draft.last_repeat
-    return tuple(sorted(_blocking_tables(repeat))) if repeat is not None else ()
-
-
-def _blocking_tables(repeat: Repeat) -> Iterator[str]:
-    for migration in repeat.migrations:
-        for statement in migration.statements:
-            for lock in statement.locks:
-                if not lock.new and lock.mode.blocks_writes:
-                    yield lock.table or lock.relation
+    return blocked_tables(repeat) if repeat is not None else ()

@@ -116,6 +116,7 @@ class Retrier:
         milliseconds = round(1000 * self.policy.lock_timeout_s)
         server = deploy.server.with_settings({"lock_timeout": str(milliseconds)})
         with replace(deploy, server=server).session() as conn:
+            conn.prepare_threshold = None  # DISCARD ALL would take what psycopg has prepared
             tried = _Tried(deploy.statements, _invalid_indexes(conn))
             number, first, began = 1, 0, clock()
             start = began

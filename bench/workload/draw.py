@@ -71,7 +71,19 @@ def _check_names(request: RequestClass, columns: Sequence[str], where: str) -> N
 
 
 def _try(conn: psycopg.Connection[TupleRow], wire: WireClass, where: str, random_: random.Random) -> None:
-    """As the workers will send it, but in one transaction that leaves nothing."""
+    message = send_once(conn, wire, random_)
+    if message is not None:
+        raise UsageError(
+            f"{where} fails before any migration ran: {message}",
+            hint="every class must work on the schema before the suite, with its role and settings",
+        )
+
+
+def send_once(conn: psycopg.Connection[TupleRow], wire: WireClass, random_: random.Random) -> str | None:
+    """Send one request as the workers will, but in one transaction that leaves nothing.
+
+    Returns the first line of its error, None where it works.
+    """
     values = drawing(wire, random_)()
     conn.execute("BEGIN")
     try:
@@ -81,11 +93,8 @@ def _try(conn: psycopg.Connection[TupleRow], wire: WireClass, where: str, random
             encoded = [None if value is None else value.encode() for value in chosen]
             result = conn.pgconn.exec_params(step.sql.encode(), encoded)
             if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-                message = result.error_message.decode(errors="replace").strip().splitlines()[0]
-                raise UsageError(
-                    f"{where} fails before any migration ran: {message}",
-                    hint="every class must work on the schema before the suite, with its role and settings",
-                )
+                return result.error_message.decode(errors="replace").strip().splitlines()[0]
+        return None
     finally:
         conn.execute("ROLLBACK")
 

@@ -32,6 +32,8 @@ Array = npt.NDArray[Any]
 DELAYED_OVER_S = 0.1
 HDR_HIGHEST_US = 3600 * 10**6
 HDR_DIGITS = 3
+SOON_S = 1.0
+"""Who waited for the deploy may hear of a deadlock up to ``deadlock_timeout`` later."""
 WAITS_KEPT = 200
 """Single waits in the run file; every class keeps its longest."""
 
@@ -106,7 +108,7 @@ def _class_load(
         sent_after=int(np.count_nonzero(after)),
         rows_before=_rows_per_request(rows[before]),
         rows_after=_rows_per_request(rows[after]),
-        errors=_errors(rows, messages, before, after),
+        errors=_errors(rows, messages, before, after, phases),
         blocked=blocked,
         blocked_by=_by_cause(waits),
         heat=_heat(rows["scheduled"], latencies),
@@ -184,16 +186,24 @@ def _by_cause(waits: Sequence[Wait]) -> tuple[BlockedBy, ...]:
 
 
 def _errors(
-    rows: Array, messages: Mapping[str, str], before: Array, after: Array
+    rows: Array, messages: Mapping[str, str], before: Array, after: Array, phases: Phases
 ) -> tuple[RequestErrors, ...]:
     found = []
+    ended_before = rows["finished"] < phases.begin_s
+    ended_during = ~ended_before & (rows["finished"] <= phases.end_s + SOON_S)
     for state in np.unique(rows["sqlstate"][rows["outcome"] == FAILED]):
         same = (rows["sqlstate"] == state) & (rows["outcome"] == FAILED)
         text = state.decode()
         old, new = int(np.count_nonzero(same & before)), int(np.count_nonzero(same & after))
         count = int(np.count_nonzero(same))
         first = float(np.min(rows["scheduled"][same]))
-        found.append(RequestErrors(text, count, old, count - old - new, new, messages.get(text, ""), first))
+        found.append(
+            RequestErrors(
+                text, count, old, count - old - new, new, messages.get(text, ""), first,
+                ended_before=int(np.count_nonzero(same & ended_before)),
+                ended_during=int(np.count_nonzero(same & ended_during)),
+            )
+        )  # fmt: skip
     return tuple(sorted(found, key=lambda each: -each.count))
 
 

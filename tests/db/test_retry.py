@@ -66,6 +66,12 @@ def outcomes(tries: tuple[Try, ...]) -> list[tuple[str, int, int | None]]:
     return [(each.outcome, each.first_statement, each.statement) for each in tries]
 
 
+def test_many_tries_from_the_start_of_the_file(apply: Apply) -> None:
+    run, tries = apply("BEGIN; ALTER TABLE deals ADD COLUMN x int; COMMIT;", held=7, retries=9)
+    assert run.outcome == "applied"
+    assert outcomes(tries) == [("lock_timeout", 0, 1)] * 7 + [("applied", 0, None)]
+
+
 def test_a_statement_gets_through_once_the_lock_is_gone(apply: Apply) -> None:
     run, tries = apply("CREATE TABLE extra (id int); ALTER TABLE deals ADD COLUMN x int;")
     assert run.outcome == "applied"

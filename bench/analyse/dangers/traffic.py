@@ -86,7 +86,7 @@ def _blocked(workload: Workload, rehearsed: Rehearsed) -> Iterator[Finding]:
         for each in load.blocked_by:
             key: _Key = (each.cause.migration, each.cause.statement, load.access)
             found = _Block(each.worst_blocked_s, each.blocked_s, each.waits, load, each.cause)
-            if found.worst_s >= rehearsed.limits.noticeable_s:
+            if each.cause.granted is not False and found.worst_s >= rehearsed.limits.noticeable_s:
                 classes.setdefault(key, []).append(load.name)
                 if key not in worst or found.worst_s > worst[key].worst_s:
                     worst[key] = found
@@ -97,8 +97,6 @@ def _blocked(workload: Workload, rehearsed: Rehearsed) -> Iterator[Finding]:
 def _block_finding(block: _Block, classes: list[str], limits: Limits) -> Finding:
     cause, load = block.cause, block.load
     what = f"the lock on {cause.relation}" if cause.relation else "rows that it has changed"
-    if cause.granted is False:
-        what = f"{cause.relation}, for which it queues itself,"
     others = len(set(classes)) - 1
     also = f" and {count(others)} other kinds of requests" if others else ""
     return Finding(

@@ -1,0 +1,257 @@
+"""Locks that a deploy waits for while others wait behind it, and locks that it takes in the wrong order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.analyse.budgets import within_budget
+from bench.analyse.dangers.evidence import Rehearsed, severity_of, statement_of_lock
+from bench.analyse.locks import LockSummary
+from bench.analyse.quantity import count, seconds
+from bench.analyse.summary import MigrationSummary
+from bench.model.finding import Finding
+from bench.model.load import BlockedBy, ClassLoad, HeldLock, LockOrder, Workload
+from bench.model.lock import LockMode
+from bench.model.run import Pass, Repeat, Run
+from bench.model.statement import StatementRun
+
+DEADLOCK = "40P01"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+_Place = tuple[str, int | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """Requests of one class behind one waiting statement, in one pass."""
+
+    measured_in: Pass
+    load: ClassLoad
+    blocked: BlockedBy
+    queued_s: float | None
+    """How long the statement took there, most of it in the queue."""
+
+
+def lock_queues(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """For each statement and relation that requests queued behind while it waited itself, the worst pass.
+
+    Where a hazard was tried both ways, the pass with retries counts: it is how the deploy is meant to run.
+    """
+    found: dict[_Place, list[_Queue]] = {}
+    for each in judged_passes(rehearsed.run):
+        for repeat in each.repeats:
+            for queue in _queues(each, repeat):
+                cause = queue.blocked.cause
+                found.setdefault((cause.migration, cause.statement, cause.relation), []).append(queue)
+    for place, queues in found.items():
+        if max(each.blocked.worst_blocked_s for each in queues) >= rehearsed.limits.noticeable_s:
+            yield _queue_finding(place, queues, rehearsed)
+
+
+def judged_passes(run: Run) -> Iterator[Pass]:
+    """The loaded passes, of each hazard the one that tried again where there is one, else the other."""
+    loaded = [each for each in run.passes if each.kind == "loaded"]
+    tried = {each.hazard for each in loaded if each.lock_timeout_s is not None and each.hazard is not None}
+    for each in loaded:
+        if each.lock_timeout_s is not None or each.hazard not in tried:
+            yield each
+
+
+def _queues(measured_in: Pass, repeat: Repeat) -> Iterator[_Queue]:
+    if repeat.workload is None:
+        return
+    for load in repeat.workload.classes:
+        for blocked in load.blocked_by:
+            if blocked.cause.granted is False:
+                spans = [
+                    span.end_s - span.begin_s
+                    for span in repeat.workload.statements
+                    if (span.migration, span.statement) == (blocked.cause.migration, blocked.cause.statement)
+                ]
+                yield _Queue(measured_in, load, blocked, max(spans, default=None))
+
+
+def _queue_finding(place: _Place, queues: list[_Queue], rehearsed: Rehearsed) -> Finding:
+    migration, statement, relation = place
+    worst = max(queues, key=lambda each: each.blocked.worst_blocked_s)
+    worst_s = worst.blocked.worst_blocked_s
+    waits = sum(each.blocked.waits for each in queues if each.measured_in is worst.measured_in)
+    kept = within_budget(rehearsed.run, worst.measured_in, worst.load.access)
+    beside = f" beside {worst.measured_in.hazard}" if worst.measured_in.hazard else " under traffic"
+    execution = _execution(rehearsed, migration, statement)
+    where = f"{_file(rehearsed, migration)}:{execution.line}: {execution.kind}" if execution else migration
+    bounded = execution is not None and bool(execution.lock_timeout_s)
+    took = f", which took {seconds(worst.queued_s)} there" if worst.queued_s is not None else ""
+    return Finding(
+        code="lock-queue",
+        severity="info" if kept else severity_of(worst_s, rehearsed.limits),
+        migration=migration,
+        statement=statement,
+        relation=relation,
+        message=f"{where}{took}, queues for {relation}{beside}: {count(waits)} "
+        f"{'request waits' if waits == 1 else 'requests wait'} behind it, \"{worst.load.name}\" up to "
+        f"{seconds(worst_s)}",
+        evidence={
+            "hazard": worst.measured_in.hazard,
+            "lock_timeout_s": worst.measured_in.lock_timeout_s,
+            "worst_blocked_s": worst_s,
+            "waits": waits,
+            "statement_s": worst.queued_s,
+            "mode": worst.blocked.cause.mode,
+            "classes": sorted({each.load.name for each in queues}),
+            "passes": [
+                {"hazard": each.measured_in.hazard, "class": each.load.name, "waits": each.blocked.waits,
+                 "worst_blocked_s": each.blocked.worst_blocked_s}
+                for each in sorted(queues, key=lambda each: -each.blocked.worst_blocked_s)
+            ],
+        },
+        fix="Deploy when no long transaction is open; a shorter lock_timeout with more retries lets the "
+        "queue through more often."
+        if bounded or worst.measured_in.lock_timeout_s is not None
+        else "Set lock_timeout, and try again after a pause: nobody then waits longer than that. "
+        "bench run --hazard long-reader --lock-timeout 2s shows it.",
+    )  # fmt: skip
+
+
+def _execution(rehearsed: Rehearsed, migration: str, statement: int | None) -> StatementRun | None:
+    summaries = (each for each in rehearsed.summary.statements if each.migration == migration)
+    found = next((each for each in summaries if each.index == statement), None)
+    return next(iter(rehearsed.executions(found)), None) if found is not None else None
+
+
+def _file(rehearsed: Rehearsed, migration: str) -> str:
+    return next((each.file for each in rehearsed.run.suite.migrations if each.id == migration), migration)
+
+
+def deadlocks(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Deadlocks that came about under traffic, and orders of locking that lead to one."""
+    orders = [
+        order
+        for each in rehearsed.run.passes
+        for repeat in each.repeats
+        if repeat.workload is not None
+        for order in repeat.workload.lock_orders
+    ]
+    for migration in rehearsed.summary.migrations:
+        yield from _reversed(migration, orders)
+    for each in rehearsed.run.passes:
+        for repeat in each.repeats:
+            if repeat.workload is not None:
+                yield from _came_about(each, repeat, repeat.workload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two tables that one transaction locks one after the other."""
+
+    first: LockSummary
+    second: LockSummary
+
+
+def _reversed(migration: MigrationSummary, orders: list[LockOrder]) -> Iterator[Finding]:
+    """For each two tables, the classes that hold the second when they come to the first."""
+    locks = [each for each in migration.locks if each.felt and each.table is None and each.blocks_writes]
+    found: dict[tuple[str, str], tuple[_Pair, list[LockOrder]]] = {}
+    for second in locks:
+        before = [each for each in locks if _held_when(each, second, migration)]
+        for first in before:
+            for order in orders:
+                held = _meets(order, first, second)
+                if held and not any(_guards(gate, first, order, migration) for gate in locks):
+                    key = (first.relation, second.relation)
+                    found.setdefault(key, (_Pair(first, second), []))[1].append(order)
+    for pair, reverse in found.values():
+        yield _order_finding(migration, pair, reverse)
+
+
+def _held_when(first: LockSummary, second: LockSummary, migration: MigrationSummary) -> bool:
+    """Whether an earlier statement's lock on another table was still held when the second's began."""
+    if first.statement >= second.statement or first.relation == second.relation:
+        return False
+    began = statement_of_lock(second, migration).started_at_s
+    released = first.released_at_s
+    return released is not None and began is not None and released.median > began.median
+
+
+def _meets(order: LockOrder, first: LockSummary, second: LockSummary) -> bool:
+    """Whether the request waits for the first table and lets the deploy wait for the second."""
+    if order.relation != first.relation or not LockMode(order.mode).conflicts_with(first.mode):
+        return False
+    return any(_waits_for(second, held) for held in order.held)
+
+
+def _waits_for(lock: LockSummary, held: HeldLock) -> bool:
+    return held.relation == lock.relation and LockMode(held.mode).conflicts_with(lock.mode)
+
+
+def _guards(gate: LockSummary, first: LockSummary, order: LockOrder, migration: MigrationSummary) -> bool:
+    """Whether a third table keeps the two apart: the deploy locks it first of all, and the request has it.
+
+    Who comes second to it comes to neither of the others while the first one is there.
+    """
+    return _held_when(gate, first, migration) and any(_waits_for(gate, held) for held in order.held)
+
+
+def _order_finding(migration: MigrationSummary, pair: _Pair, reverse: list[LockOrder]) -> Finding:
+    first, second = pair.first, pair.second
+    names = sorted({order.name for order in reverse})
+    others = f" and {count(len(names) - 1)} other kinds of requests" if len(names) > 1 else ""
+    return Finding(
+        code="deadlock-order",
+        severity="warning",
+        migration=migration.id,
+        statement=second.statement,
+        relation=second.relation,
+        message=f"{second.where}: locks {second.relation} ({second.mode.sql_name}) while it has "
+        f'{first.relation} since line {first.line}; "{names[0]}"{others} come to them the other way round: '
+        "each then waits for the other, and one fails",
+        evidence={
+            "deploy": [first.relation, second.relation],
+            "deploy_modes": [first.mode.value, second.mode.value],
+            "requests": [second.relation, first.relation],
+            "classes": names,
+        },
+        fix=f"Lock the tables in the application's order, {second.relation} first, or commit before line "
+        f"{second.line}.",
+    )
+
+
+def _came_about(measured_in: Pass, repeat: Repeat, workload: Workload) -> Iterator[Finding]:
+    """Deadlocks between the deploy and requests: none of these requests had one before the deploy."""
+    victims = [
+        (load, error)
+        for load in workload.classes
+        for error in load.errors
+        if error.sqlstate == DEADLOCK and not error.ended_before and error.ended_during
+    ]
+    failed = next(
+        (each for each in repeat.migrations if each.error and each.error.sqlstate == DEADLOCK), None
+    )
+    if not victims and failed is None:
+        return
+    beside = f" beside {measured_in.hazard}" if measured_in.hazard else ""
+    lost = sum(error.ended_during for _, error in victims)
+    names = sorted({load.name for load, _ in victims})
+    first_s = min((error.first_at_s for _, error in victims), default=0.0)
+    spans = workload.statements
+    running = [span for span in spans if span.begin_s <= first_s] or list(spans[:1])
+    migration = failed.id if failed is not None else running[-1].migration if running else None
+    what = f"{failed.id} fails in a deadlock with requests" if failed else "requests fail in deadlocks"
+    which = f", {count(lost)} of {', '.join(names)}" if names else ""
+    yield Finding(
+        code="deadlock-order",
+        severity="error" if failed is not None else "warning",
+        migration=migration,
+        statement=None,
+        relation=None,
+        message=f"under traffic{beside}, {what}{which}",
+        evidence={
+            "hazard": measured_in.hazard,
+            "lock_timeout_s": measured_in.lock_timeout_s,
+            "deadlocks": workload.deadlocks,
+            "requests_failed": lost,
+            "classes": names,
+        },
+        fix="Lock one table in each transaction, or all that are needed at once in the application's order.",
+    )
