@@ -188,3 +188,33 @@ class ValueTrial:
     """The constraint that refused it, where the server names one."""
     message: str | None = None
     """Why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class OffendingRow:
+    """A row without which the migration would not fail as it does."""
+
+    relation: str
+    key: str
+    values: str
+    """The row as JSON, its first characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirtProof:
+    """The suite on data of which every row that can be dirty is, in one way or in all."""
+
+    kinds: tuple[str, ...]
+    """The kinds of dirt planted, as the generator names them; none for the suite's own rows."""
+    rows: int
+    """Dirty rows; of a suite's own data, all rows."""
+    outcome: Literal["applied", "failed"]
+    migration: str | None = None
+    """The one that failed."""
+    error: StatementError | None = None
+    offending: tuple[OffendingRow, ...] = ()
+    """What is left when rows are taken away as long as the failure stays, without rows that others need."""
+    trials: int = 0
+    """Copies on which fewer rows were tried."""
+    smallest: bool = False
+    """Whether no single row can be taken away from what is left; False where time ran out before."""

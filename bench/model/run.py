@@ -14,7 +14,15 @@ from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.load import Workload
 from bench.model.plan import Query
-from bench.model.proof import AccessCell, CrashPoint, IdempotenceProof, PolicyCost, RollbackProof, ValueTrial
+from bench.model.proof import (
+    AccessCell,
+    CrashPoint,
+    DirtProof,
+    IdempotenceProof,
+    PolicyCost,
+    RollbackProof,
+    ValueTrial,
+)
 from bench.model.statement import StatementError, StatementRun
 
 SCHEMA_VERSION = 1
@@ -183,6 +191,7 @@ class Proofs:
     access: tuple[AccessCell, ...] = ()
     policy_costs: tuple[PolicyCost, ...] = ()
     values: tuple[ValueTrial, ...] = ()
+    dirt: tuple[DirtProof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ def render_validation(run: Run) -> str:
         *_security(run, findings),
         "## Constraints and values",
         *(values_section(run.proofs.values) if run.proofs.values else [f"Values: {NOT_MEASURED}."]),
+        "## Dirty data",
+        *_dirty(run.proofs),
         "## Not measured by this run",
         bullets(_unmeasured(run)),
         "## Risk assessment",
@@ -84,6 +86,7 @@ def _overview(run: Run, summary: RunSummary) -> str:
         ("Crash points", _crashes(proofs.crash_points)),
         ("Second run", _second_runs(proofs)),
         ("Access cells tried, opened", _access(proofs)),
+        ("Kinds of dirty data survived", _survived(proofs)),
         ("Values and deletions tried, not as the constraints say", _values(proofs)),
     ]  # fmt: skip
     return table(("What", "Measured"), rows)
@@ -126,6 +129,34 @@ def _values(proofs: Proofs) -> str:
         return NOT_MEASURED
     other = sum(None not in (e.expected, e.accepted) and e.expected != e.accepted for e in proofs.values)
     return f"{len(proofs.values)}, {other}"
+
+
+def _survived(proofs: Proofs) -> str:
+    planted = [each for each in proofs.dirt if each.kinds]
+    alone = [each for each in planted if len(each.kinds) == 1]
+    if not planted:
+        return NOT_MEASURED
+    together = ", ".join(each.outcome for each in planted if len(each.kinds) > 1)
+    return f"{sum(each.outcome == 'applied' for each in alone)} of {len(alone)} alone; together: {together}"
+
+
+def _dirty(proofs: Proofs) -> Iterator[str]:
+    if not proofs.dirt:
+        yield f"Dirty data: {NOT_MEASURED}."
+        return
+    rows = []
+    for each in proofs.dirt:
+        kinds = (
+            each.kinds[0]
+            if len(each.kinds) == 1
+            else f"all {len(each.kinds)} together"
+            if each.kinds
+            else "as given"
+        )
+        error = f"{each.migration}: {each.error.message} ({each.error.sqlstate})" if each.error else ""
+        found = ", ".join(code(f"{row.relation} {row.values}") for row in each.offending[:2])
+        rows.append((code(kinds), count(each.rows), each.outcome, plain(error), found))
+    yield table(("Kind of dirt", ">Dirty rows", "Outcome", "Error", "Fewest rows that show it"), rows)
 
 
 def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding]) -> Iterator[str]:
@@ -196,7 +227,6 @@ def _security(run: Run, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _unmeasured(run: Run) -> Iterator[str]:
-    yield "each kind of dirty data alone"
     yield "whether indexes are used, and plans before and after: `bench run` measures these"
     if not any(each.kind == "loaded" for each in run.passes):
         yield "latency of an application's requests meanwhile: `bench run` measures it"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.analyse.proofs.access import access_findings
 from bench.analyse.proofs.crash import crash_findings, idempotence_findings
+from bench.analyse.proofs.dirt import dirt_findings
 from bench.analyse.proofs.preflight import preflight_findings
 from bench.analyse.proofs.rollback import rollback_findings
 from bench.analyse.proofs.values import value_findings
@@ -20,5 +21,6 @@ def proof_findings(run: Run) -> Iterator[Finding]:
     yield from idempotence_findings(run)
     yield from access_findings(run)
     yield from value_findings(run)
+    yield from dirt_findings(run)
     if run.proofs != Proofs():
         yield from preflight_findings(run)

@@ -22,6 +22,7 @@ from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice
 from bench.run.prove.chain import Link, Script, chain, read_scripts
 from bench.run.prove.crash import Budget, crash_points
+from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafting import draft_rollback
 from bench.run.prove.rollback import prove_all, prove_alone
 from bench.run.prove.values import try_values
@@ -76,6 +77,9 @@ class _Proving:
         scripts = read_scripts(self.server, self.suite)
         with own_roles(self.server), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
+            self._put(
+                dirt=prove_dirt(self.server, self.suite, scripts, seed=self.data.seed, progress=self.progress)
+            )
             with self._fewer_rows(prepared) as few:
                 self._crashes(few, scripts)
 
@@ -94,6 +98,10 @@ class _Proving:
                     self._put(idempotence=(twice,))
                 if len(links) > 1 and (swapped := prove_swapped(self.server, links[-2], link)) is not None:
                     self._put(idempotence=(swapped,))
+            if links and links[-1].after is None:
+                rows = sum(table.rows for table in prepared.dataset.tables)
+                if (refused := shrink_refused(self.server, links[-1], rows, self.progress)) is not None:
+                    self._put(dirt=(refused,))
             if links:
                 self.progress(Step("all rollbacks in reverse order"))
                 self._put(rollback=(prove_all(self.server, links),))

@@ -1,0 +1,157 @@
+"""The rows that a migration fails on, found by leaving out others on copies of the state before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from bench.model.proof import OffendingRow
+from bench.model.statement import Statement
+from bench.pg.contents import ContentTable, plain_texts, read_tables
+from bench.pg.server import Server
+from bench.run.prove.chain import copy_of
+from bench.run.prove.play import Played, play
+from bench.run.prove.smallest import smallest
+
+VALUES_SHOWN = 300
+ROWS_SHOWN = 5
+_REFERENCES = """
+SELECT f.confrelid::regclass::text, f.conrelid::regclass::text, p.attname::text, c.attname::text
+  FROM pg_constraint f
+  JOIN pg_attribute p ON p.attrelid = f.confrelid AND p.attnum = f.confkey[1]
+  JOIN pg_attribute c ON c.attrelid = f.conrelid AND c.attnum = f.conkey[1]
+ WHERE f.contype = 'f' AND f.conparentid = 0 AND cardinality(f.conkey) = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key of one column."""
+
+    parent: str
+    child: str
+    parent_column: str
+    child_column: str
+
+
+@dataclass(slots=True)
+class Shrinking:
+    """One failure, and the rows that it can do without."""
+
+    server: Server
+    dbname: str
+    """The state before the migration, in a copy of its own: what is not needed is deleted from it."""
+    forward: Sequence[Statement]
+    failure: Played
+    until: float
+    """On the clock of :func:`time.monotonic`."""
+    trials: int = 0
+    finished: bool = True
+    tables: dict[str, ContentTable] = field(default_factory=dict)
+    references: list[Reference] = field(default_factory=list)
+
+    def run(self) -> tuple[OffendingRow, ...]:
+        """Leave out rows table by table, those that refer to others first."""
+        with self.server.connect(self.dbname, application_name="pgrehearse shrink") as conn:
+            conn.execute("SET search_path = ''")
+            self.references = [Reference(*each) for each in conn.execute(_REFERENCES).fetchall()]
+            self.tables = {name: table for name, table in read_tables(conn).items() if table.key}
+        offending: list[OffendingRow] = []
+        for name in self._children_first():
+            offending += self._shrink(self.tables[name])
+        return tuple(offending[:ROWS_SHOWN])
+
+    def _children_first(self) -> list[str]:
+        order: list[str] = []
+        left = set(self.tables)
+        while left:
+            free = {
+                name
+                for name in left
+                if not any(r.parent == name and r.child in left and r.child != name for r in self.references)
+            } or {min(left)}
+            order += sorted(free)
+            left -= free
+        return order
+
+    def _go_on(self) -> bool:
+        if time.monotonic() < self.until:
+            return True
+        self.finished = False
+        return False
+
+    def _shrink(self, table: ContentTable) -> list[OffendingRow]:
+        """Leave out the rows of one table to which no other table refers any more."""
+        with self.server.connect(self.dbname, application_name="pgrehearse shrink") as conn:
+            keys = self._free_keys(conn, table)
+        if not keys:
+            return []
+
+        def fails(kept: Sequence[str]) -> bool:
+            self.trials += 1
+            with copy_of(self.server, self.dbname, "shrink") as dbname:
+                with self.server.connect(dbname, application_name="pgrehearse shrink") as conn:
+                    if not self._delete(conn, table, keys, kept):
+                        return False
+                return self._same(play(self.server, dbname, self.forward))
+
+        kept = smallest(keys, fails, self._go_on)
+        with self.server.connect(self.dbname, application_name="pgrehearse shrink") as conn:
+            if len(kept) < len(keys):
+                self._delete(conn, table, keys, kept)
+            return self._rows(conn, table, kept[:ROWS_SHOWN])
+
+    def _same(self, played: Played) -> bool:
+        known, found = self.failure, played
+        return (
+            found.error is not None
+            and known.error is not None
+            and found.error.sqlstate == known.error.sqlstate
+            and found.done == known.done
+        )
+
+    def _free_keys(self, conn: psycopg.Connection[Any], table: ContentTable) -> list[str]:
+        used = [
+            sql.SQL("NOT EXISTS (SELECT FROM {} AS c WHERE c.{} = t.{})").format(
+                sql.SQL(each.child), sql.Identifier(each.child_column), sql.Identifier(each.parent_column)
+            )
+            for each in self.references
+            if each.parent == table.name and each.child != table.name
+        ]
+        query = sql.SQL("SELECT {0}::text FROM {1} AS t WHERE {2} ORDER BY {0}").format(
+            _key(table), table.source, sql.SQL(" AND ").join([sql.SQL("true"), *used])
+        )
+        with plain_texts(conn):
+            return [key for (key,) in conn.execute(query).fetchall()]
+
+    def _delete(
+        self, conn: psycopg.Connection[Any], table: ContentTable, keys: Sequence[str], kept: Sequence[str]
+    ) -> bool:
+        gone = sorted(set(keys) - set(kept))
+        query = sql.SQL("DELETE FROM {} AS t WHERE {}::text = ANY(%s)").format(table.source, _key(table))
+        try:
+            conn.execute(query, [gone])
+        except psycopg.Error:  # something else needs one of them
+            return False
+        return True
+
+    def _rows(
+        self, conn: psycopg.Connection[Any], table: ContentTable, keys: Sequence[str]
+    ) -> list[OffendingRow]:
+        query = sql.SQL("SELECT {0}::text, to_json(t)::text FROM {1} AS t WHERE {0}::text = ANY(%s)").format(
+            _key(table), table.source
+        )
+        with plain_texts(conn):
+            rows = conn.execute(query, [list(keys)]).fetchall()
+        return [OffendingRow(table.name, key, values[:VALUES_SHOWN]) for key, values in rows]
+
+
+def _key(table: ContentTable) -> sql.Composed:
+    return sql.SQL("ROW({})").format(
+        sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(each)) for each in table.key)
+    )
