@@ -138,7 +138,7 @@ def _retried(each: PassFigures) -> str:
     policy = f"with lock_timeout {_short(each.lock_timeout_s)} and up to {count(each.retries)} retries"
     tries = (each.timeouts or 0) + 1
     if each.stop is not None:
-        why = f": {each.gave_up}" if each.gave_up else ""
+        why = f": {each.gave_up or each.stop.message}"
         said = f"it does not get through in {_many(tries if not each.gave_up else tries - 1, 'try', 'tries')}"
         return f"{policy} {said}{why}, and {_blocks(each)}{_aftermath(each)}"
     took = f", {seconds(each.deploy_s.median)} in all" if each.deploy_s else ""

@@ -108,6 +108,9 @@ def _facts(figures: PassFigures, repeat: Repeat, load: Workload) -> Iterator[tup
     yield "load generator", _generator(load)
     waited = f"{fmt.count(load.wait_count)}, the longest {fmt.seconds(figures.worst_s)}"
     yield "requests that waited", waited if load.wait_count else "none was seen"
+    if figures.queued:
+        slowest = f"the slowest request took {fmt.seconds(figures.slowest_s)}"
+        yield "queued for a connection", f"at most {fmt.count(figures.queued)} at a time; {slowest}"
     yield "deadlocks", fmt.count(load.deadlocks)
 
 
