@@ -96,7 +96,8 @@ def test_failing_beside_a_hazard_is_bad_unless_retries_get_it_through() -> None:
     )
     assert tones(run)["long-reader"] == "warn"  # 2 s at most with retries
     assert tones(stopped(run, 3))["long-reader"] == "bad"
-    assert "it does not get through in 15 tries, and" in sentences(stopped(run, 3))["long-reader"]
+    said = sentences(stopped(run, 3))["long-reader"]
+    assert "it does not get through in 15 tries: canceling statement due to lock timeout, and" in said
     assert tones(hazard_run())["long-reader"] == "warn"
     without = replace(hazard_run(), passes=hazard_run().passes[:3])
     assert tones(without)["long-reader"] == "bad"  # 30 s
