@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from command_line import bench
+from command_line import DEADLINE_S, Running, bench
 
 QUICK = ("--server", "embedded", "--repeats", "1", "--no-explain", "--no-probe", "--rate", "50")
 BASE = """\
@@ -64,3 +70,74 @@ def test_an_unusable_budget_is_refused_before_anything_runs(shop: Path) -> None:
     assert 'bench.toml:2: unknown key "longest_blocked_reads_s"' in done.stderr
     assert 'did you mean "longest_blocked_read_s"?' in done.stderr
     assert not (shop / "results").exists()
+
+
+@pytest.fixture
+def servers() -> Iterator[Path]:
+    """Where servers keep their files, which their account can reach, unlike pytest's own directories."""
+    directory = Path(tempfile.mkdtemp(prefix="bench-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def postmasters(running: Running) -> list[psutil.Process]:
+    """Of the server and its standby, the older first."""
+    found = [each for each in running.servers() if "-D" in each.cmdline()]
+    return sorted(found, key=lambda each: each.create_time())
+
+
+def await_postmasters(running: Running, count: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + DEADLINE_S
+    while len(found := postmasters(running)) < count:
+        assert running.process.poll() is None, running.said
+        assert time.monotonic() < deadline, running.said
+        time.sleep(0.02)
+    return found
+
+
+def test_a_server_that_dies_beside_its_standby_ends_the_run_and_leaves_nothing(
+    shop: Path, servers: Path
+) -> None:
+    command = ["run", "shop", *QUICK, "--hazard", "replica", "--hazard-length", "60", "--out", "out"]
+    running = Running(command, shop, {"TMPDIR": str(servers)})
+    try:
+        running.wait_for("loaded pass beside replica, 50 requests/s")
+        primary, standby = await_postmasters(running, 2)
+        started = [*running.servers(), *running.generators()]
+        primary.kill()
+        assert running.process.wait(timeout=DEADLINE_S) == 5, running.said
+    finally:
+        running.kill()
+    assert "server" in running.said
+    assert "Traceback" not in running.said
+    assert psutil.wait_procs([*started, standby], timeout=DEADLINE_S)[1] == []
+    assert list(servers.iterdir()) == []
+    kept = run_file(shop)
+    assert kept["finished_at"] is None
+    quiet = next(each for each in kept["passes"] if each["kind"] == "loaded" and each["hazard"] is None)
+    assert quiet["repeats"][0]["migrations"][0]["outcome"] == "applied"
+
+
+def test_an_interrupted_wait_behind_a_hazard_is_kept_and_leaves_nothing(shop: Path, servers: Path) -> None:
+    command = ["run", "shop", *QUICK, "--hazard", "long-reader", "--hazard-length", "60", "--out", "out"]
+    running = Running(command, shop, {"TMPDIR": str(servers)})
+    try:
+        running.wait_for("loaded pass beside long-reader, 50 requests/s")
+        begun = running.said.count("001_state: 1 statements")
+        while running.said.count("001_state: 1 statements") == begun:
+            assert running.process.poll() is None, running.said
+            time.sleep(0.02)
+        started = [*running.servers(), *running.generators()]
+        assert running.end(signal.SIGINT) == 130, running.said
+    finally:
+        running.kill()
+    assert "interrupted" in running.said
+    assert psutil.wait_procs(started, timeout=DEADLINE_S)[1] == []
+    assert list(servers.iterdir()) == []
+    beside = run_file(shop)["passes"][-1]
+    assert beside["hazard"] == "long-reader"
+    (repeat,) = beside["repeats"]
+    assert repeat["hazard"]["evidence"]["tables"] == ["public.orders"]
+    assert repeat["hazard"]["ended_itself"] is False
+    assert sum(each["sent"] for each in repeat["workload"]["classes"]) > 0
