@@ -22,6 +22,7 @@ from bench.analyse.dangers.failures import (
 )
 from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
 from bench.analyse.dangers.queues import deadlocks, lock_queues
+from bench.analyse.dangers.stopped import stopped
 from bench.analyse.dangers.traffic import traffic_findings
 from bench.analyse.dangers.work import find_work
 from bench.analyse.limits import DEFAULT_LIMITS, Limits
@@ -48,6 +49,7 @@ def find_dangers(run: Run, limits: Limits = DEFAULT_LIMITS) -> tuple[Finding, ..
     found += traffic_findings(rehearsed)
     found += lock_queues(rehearsed)
     found += deadlocks(rehearsed)
+    found += stopped(rehearsed)
     found += growth_findings(run)
     found += proof_findings(run)
     with_reasons = accept(found, run.suite.accepted, rehearsed.summary)

@@ -18,6 +18,7 @@ FINDING_CODES = frozenset(
         "estimate-wrong",
         "extension-missing",
         "fails-on-data",
+        "fails-under-traffic",
         "false-success",
         "fan-out",
         "growth",

@@ -62,7 +62,7 @@ def attribute(
             continue
         session, last = root
         begin, shortest, longest = _bounds(each, request, end)
-        cause = _cause(last, session, spans, relations, begin - zero)
+        cause = _cause(last, session, spans, relations, begin - zero, last.first_with - zero)
         wait = Wait(
             name=names[request["cls"]],
             began_s=begin - zero,
@@ -154,16 +154,16 @@ def _cause(
     spans: Sequence[StatementSpan],
     relations: Mapping[int, str],
     at_s: float,
+    seen_s: float,
 ) -> Cause:
     wanted = last.wanted
     on_it = [(mode, granted) for relation, mode, granted in last.migration_locks if relation == last.relation]
     blocking = [pair for pair in on_it if _conflict(pair[0], wanted)] or on_it
     mode, granted = max(blocking, key=lambda pair: _strength(pair[0]), default=(None, None))
-    running = [
-        each.statement
-        for each in spans
-        if each.migration == session.migration and each.begin_s - 0.001 <= at_s <= each.end_s + 0.001
-    ]
+    own = [each for each in spans if each.migration == session.migration]
+    running = _running(own, at_s)
+    if granted is False:  # it is the statement that still waited when that was seen
+        running = _running(own, seen_s) or running
     return Cause(
         migration=session.migration,
         statement=running[0] if running else None,
@@ -173,6 +173,11 @@ def _cause(
         wanted=wanted,
         kind=last.kind,
     )
+
+
+def _running(spans: Sequence[StatementSpan], at_s: float) -> list[int]:
+    """The statements that ran at a moment, within a thousandth of a second."""
+    return [each.statement for each in spans if each.begin_s - 0.001 <= at_s <= each.end_s + 0.001]
 
 
 def _strength(mode: str) -> int:

@@ -88,6 +88,10 @@ def test_a_command_of_the_readme_works(command: str, checkout: Path, server: Ser
         text=True,
         check=False,
     )
+    if done.returncode == 1 and "--rate" in command:
+        # Budgets are about time, of which there may be little here.
+        assert "over its budget of" in " ".join(done.stdout.split()), done.stdout
+        return
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 

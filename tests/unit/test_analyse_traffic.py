@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import a_class, a_lock, a_migration, a_run, a_statement, a_workload, loaded_run
+from factories import a_class, a_lock, a_migration, a_run, a_statement, a_workload, an_error, loaded_run
 
 from bench.analyse.findings import find_dangers
 from bench.model.budget import Budget
@@ -187,3 +187,27 @@ def test_deadlocks_that_came_about_count_unless_the_application_had_them_before(
     assert came_about.evidence["requests_failed"] == 3
     before = replace(deadlock, ended_before=1)
     assert found(loaded_run(a_workload(a_class(errors=(before,)), deadlocks=4)), "deadlock-order") == []
+
+
+def stopping(run: Run, hazard: str | None, sqlstate: str = "55P03") -> Run:
+    """The run with a loaded pass in which its migration failed."""
+    failed = a_migration([a_statement(outcome="failed", error=an_error(sqlstate))])
+    (repeat,) = beside(None, a_class(blocked_by=(), errors=())).repeats
+    stopped = Pass("loaded", hazard, (replace(repeat, migrations=(failed,)),))
+    return replace(run, passes=(*run.passes, stopped))
+
+
+@pytest.mark.parametrize(("hazard", "severity"), [(None, "error"), ("backup", "warning")])
+def test_a_deploy_that_stops_under_traffic_alone(hazard: str | None, severity: str) -> None:
+    run = a_run([a_migration([a_statement()])])
+    (stop,) = found(stopping(run, hazard), "fails-under-traffic")
+    assert (stop.severity, stop.migration, stop.statement) == (severity, "001_first", 0)
+    assert stop.evidence["hazard"] == hazard
+    assert "(55P03)" in stop.message
+    assert found(stopping(run, hazard, "40P01"), "fails-under-traffic") == [], "which is a deadlock"
+    assert found(with_passes(), "fails-under-traffic") == []
+
+
+def test_a_deploy_that_gets_through_with_retries_does_not_stop() -> None:
+    run = with_passes(beside("backup", a_class(blocked_by=(), errors=()), lock_timeout_s=2.0))
+    assert found(stopping(run, "backup"), "fails-under-traffic") == []

@@ -99,6 +99,16 @@ def test_who_waits_behind_one_that_waits_for_the_migration_is_blocked_by_it_too(
     assert {(wait.name, wait.direct) for wait in workload.waits} == {("read", True), ("write", False)}
 
 
+@pytest.mark.parametrize(("granted", "statement"), [(False, 1), (True, 0)])
+def test_at_the_boundary_of_statements_the_one_that_still_waits_is_the_cause(
+    granted: bool, statement: int
+) -> None:
+    wait = seen(1, 2.9995, 4.0, [MIGRATION])
+    wait.migration_locks = frozenset({(9, AX, granted)})
+    (told,) = measured([request(at=2.999, took=1.002)], [wait]).waits
+    assert (told.cause.granted, told.cause.statement) == (granted, statement)
+
+
 def test_requests_that_wait_for_each_other_alone_are_not_blocked_by_the_migration() -> None:
     rows = [request(0, 3.0, 1.0, pid=1), request(1, 3.2, 0.9, pid=2)]
     workload = measured(rows, [seen(1, 3.0, 4.0, [2]), seen(2, 3.2, 4.1, [1])])
