@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 SUITE is the name of a directory under migrations/, or any directory of .sql files in version order. Files
-of rollbacks (rollback/, *_rollback*, *.down.sql) are listed and never applied.
+of rollbacks (rollback/, *_rollback*, *.down.sql) are listed and never applied. bench.toml beside the
+migrations, or in the working directory, states budgets: where one is broken the exit code is 1.
 
 examples:
   bench run                                          the CRM suite at scale 1

@@ -68,7 +68,7 @@ def refuse_hazards(server: Server, options: HazardOptions) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
+class LoadedPasses:
     """Every loaded pass of a run."""
 
     server: Server

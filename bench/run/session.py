@@ -34,7 +34,7 @@ from bench.run.hidden import (
 from bench.run.host import read_host
 from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
-from bench.run.loading import HazardOptions, Loading, refuse_hazards
+from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
 from bench.run.measured import not_reached
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
@@ -172,7 +172,7 @@ class Rehearsal:
                 if self.draft.failed is not None:
                     break
             if (load := self.options.load) is not None:
-                Loading(
+                LoadedPasses(
                     self.server,
                     self.suite,
                     self.scripts,
