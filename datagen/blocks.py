@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from datagen.columns import Block, dirt
-from datagen.encode import encode_rows
+from datagen.encode import Buffer, encode_rows
 from datagen.pools import build_pools
 from datagen.spec import DIRT_KINDS, Plan
 from datagen.tables import TABLES
-from datagen.wire import Octets
 
 BLOCK_ROWS = 8192
 SHARD_ROWS = 32 * BLOCK_ROWS
@@ -69,9 +68,9 @@ def warm_up(plan: Plan) -> None:
             binary_block(block)
 
 
-def binary_block(block: Block, space: Octets | None = None) -> memoryview:
-    """The block's rows in COPY's binary format, without header and trailer; in ``space`` where they fit."""
-    return encode_rows([column.values(block) for column in TABLES[block.table].columns], space)
+def binary_block(block: Block, buffer: Buffer | None = None) -> memoryview:
+    """The block's rows in COPY's binary format, without header and trailer; in the buffer, if there is one."""
+    return encode_rows([column.values(block) for column in TABLES[block.table].columns], buffer)
 
 
 def csv_block(block: Block) -> memoryview:

@@ -7,7 +7,7 @@ receive functions. The rows are measured first, then written column by column, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,19 +42,31 @@ class _Measured:
     groups: Ints
 
 
-def encode_rows(columns: Sequence[Values], space: wire.Octets | None = None) -> memoryview:
+@dataclass(slots=True)
+class Buffer:
+    """Memory that is used again for the next block: fresh memory costs as much as filling it."""
+
+    octets: wire.Octets = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
+
+    def take(self, size: int) -> wire.Octets:
+        """So many bytes, whatever is in them."""
+        if len(self.octets) < size:
+            self.octets = np.empty(size + size // 8, dtype=np.uint8)
+        return self.octets[:size]
+
+
+def encode_rows(columns: Sequence[Values], buffer: Buffer | None = None) -> memoryview:
     """The rows of one block, without header and trailer; every column has one value per row.
 
-    They are written into ``space`` where they fit: fresh memory costs as much as filling it.
+    They are in ``buffer`` until it is used again.
     """
     rows = _row_count(columns)
     sizes = np.full(rows, 2 + sum(_fixed_size(column) for column in columns), dtype=np.int64)
     measured = [_measure(column, sizes) for column in columns]
     ends = np.cumsum(sizes)
-    size = int(ends[-1]) if rows else 0
-    out = np.empty(size, dtype=np.uint8) if space is None or len(space) < size else space[:size]
+    out = (buffer or Buffer()).take(int(ends[-1]) if rows else 0)
     cursor = ends - sizes
-    _put_number_of_fields(out, cursor, len(columns))
+    wire.begin_rows(out, cursor, len(columns))
     for column, fields in zip(columns, measured, strict=True):
         _put(column, fields, out, cursor)
     return out.data
@@ -149,11 +161,6 @@ def _elements(column: Texts, words: Words) -> Packed:
 
 def _mask(mask: Mask | None) -> Mask:
     return _NO_MASK if mask is None else mask
-
-
-def _put_number_of_fields(out: wire.Octets, cursor: Ints, count: int) -> None:
-    out[cursor], out[cursor + 1] = count >> 8, count & 255
-    cursor += 2
 
 
 def _put(column: Values, fields: _Measured | None, out: wire.Octets, cursor: Ints) -> None:

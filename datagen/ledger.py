@@ -28,7 +28,7 @@ _CREATE = """
 CREATE SCHEMA pgrehearse_ledger;
 CREATE TABLE pgrehearse_ledger.load (plan jsonb NOT NULL, keys jsonb NOT NULL, triggers jsonb NOT NULL);
 CREATE TABLE pgrehearse_ledger.shards (
-    "table" text, first int8, count int8 NOT NULL, rows int8, bytes int8, crc32 int8, dirt jsonb,
+    "table" text, first int8, count int8 NOT NULL, rows int8, bytes int8, dirt jsonb,
     PRIMARY KEY ("table", first)
 )
 """
@@ -36,10 +36,10 @@ _CLAIM = """
 INSERT INTO pgrehearse_ledger.shards ("table", first, count) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
 """
 _RECORD = """
-UPDATE pgrehearse_ledger.shards SET rows = %s, bytes = %s, crc32 = %s, dirt = %s
+UPDATE pgrehearse_ledger.shards SET rows = %s, bytes = %s, dirt = %s
 WHERE "table" = %s AND first = %s
 """
-_READ = 'SELECT "table", first, count, rows, bytes, crc32, dirt FROM pgrehearse_ledger.shards'
+_READ = 'SELECT "table", first, count, rows, bytes, dirt FROM pgrehearse_ledger.shards'
 _DROP = """
 DROP TABLE pgrehearse_ledger.shards, pgrehearse_ledger.load;
 DROP SCHEMA pgrehearse_ledger
@@ -54,8 +54,6 @@ class ShardResult:
     rows: int
     bytes: int
     """Bytes sent."""
-    crc32: int
-    """Of the rows in COPY's binary format."""
     dirt: dict[str, int]
 
 
@@ -147,7 +145,7 @@ def claim(conn: Connection, shard: Shard) -> ShardResult | None:
 def record(conn: Connection, result: ShardResult) -> None:
     """Complete a claimed shard's row."""
     where = [result.shard.table, result.shard.first]
-    conn.execute(_RECORD, [result.rows, result.bytes, result.crc32, json.dumps(result.dirt), *where])
+    conn.execute(_RECORD, [result.rows, result.bytes, json.dumps(result.dirt), *where])
 
 
 def _result(row: tuple[object, ...] | None) -> ShardResult:

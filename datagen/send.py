@@ -9,20 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import TypeAlias
-from zlib import crc32
 
-import numpy as np
 import psycopg
 from psycopg import sql
 
 from bench.errors import Interrupted, ServerError
 from datagen.blocks import Shard, binary_block, blocks, count_dirt
-from datagen.encode import HEADER, TRAILER
+from datagen.encode import HEADER, TRAILER, Buffer
 from datagen.ledger import ShardResult, claim, record
 from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
-from datagen.wire import Octets
 
 _BUFFERS = 4
 """One that is sent, one that is filled, and two between them."""
@@ -34,14 +31,14 @@ _POLL_S = 0.2
 class _Encoded:
     rows: int
     data: memoryview
-    space: Octets
-    """The buffer that holds the data, to be filled again."""
+    buffer: Buffer
+    """What holds the data, to be filled again."""
     dirt: dict[str, int]
 
 
 _Item: TypeAlias = _Encoded | BaseException | None
 _Ready: TypeAlias = Queue[_Item]
-_Free: TypeAlias = Queue[Octets]
+_Free: TypeAlias = Queue[Buffer]
 
 
 def load_shard(conninfo: str, plan: Plan, shard: Shard) -> ShardResult:
@@ -88,11 +85,10 @@ def _copy(
     ready: _Ready = Queue()
     free: _Free = Queue()
     for _ in range(_BUFFERS):
-        free.put(np.empty(0, dtype=np.uint8))
+        free.put(Buffer())
     done = threading.Event()
     generator = threading.Thread(target=_generate, args=(plan, tally.shard, free, ready, done), daemon=True)
     generator.start()
-    checksum = 0
     dirt: Counter[str] = Counter()
     try:
         with conn.cursor() as cursor:
@@ -101,13 +97,12 @@ def _copy(
                 while encoded := _next(ready, stop):
                     for start in range(0, len(encoded.data), _MESSAGE_BYTES):
                         copy.write(encoded.data[start : start + _MESSAGE_BYTES])
-                    checksum = crc32(encoded.data, checksum)
                     tally.bytes += len(encoded.data)
                     dirt.update(encoded.dirt)
                     report(encoded.rows, len(encoded.data))
-                    free.put(encoded.space)
+                    free.put(encoded.buffer)
                 copy.write(TRAILER)
-            return ShardResult(tally.shard, cursor.rowcount, tally.bytes, checksum, dict(dirt))
+            return ShardResult(tally.shard, cursor.rowcount, tally.bytes, dict(dirt))
     finally:
         done.set()
         generator.join()
@@ -133,19 +128,17 @@ def _generate(plan: Plan, shard: Shard, free: _Free, ready: _Ready, done: thread
     """Fill one buffer after another, then a None; what goes wrong is handed to the sender."""
     try:
         for block in blocks(plan, shard):
-            space = _buffer(free, done)
-            if space is None:
+            buffer = _buffer(free, done)
+            if buffer is None:
                 return
-            data = binary_block(block, space)
-            if len(data) > len(space):
-                space = np.frombuffer(data, dtype=np.uint8)
-            ready.put(_Encoded(len(block.rows), data, space, count_dirt(block)))
+            data = binary_block(block, buffer)
+            ready.put(_Encoded(len(block.rows), data, buffer, count_dirt(block)))
         ready.put(None)
     except BaseException as error:  # raised again in the sender
         ready.put(error)
 
 
-def _buffer(free: _Free, done: threading.Event) -> Octets | None:
+def _buffer(free: _Free, done: threading.Event) -> Buffer | None:
     """A buffer whose bytes have been sent; None once nobody sends any more."""
     while not done.is_set():
         with suppress(Empty):

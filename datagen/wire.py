@@ -15,6 +15,14 @@ Octets = NDArray[np.uint8]
 
 
 @compiled
+def begin_rows(out: Octets, cursor: Ints, fields: int) -> None:
+    """Write the number of fields."""
+    for row in range(len(cursor)):
+        out[cursor[row]], out[cursor[row] + 1] = fields >> 8, fields & 255
+        cursor[row] += 2
+
+
+@compiled
 def measure_words(length: Ints, index: Ints, offsets: Ints, null: Mask) -> None:
     """Add the bytes of each row's element."""
     for row in range(len(index)):
@@ -56,16 +64,20 @@ def put_words(out: Octets, cursor: Ints, index: Ints, offsets: Ints, data: Octet
 def put_digits(
     out: Octets, cursor: Ints, data: Hashes | Ints, width: int, base: int, blank: Mask, length: Ints
 ) -> None:
-    """Write the last ``width`` digits of each number."""
-    divisor = np.uint64(base)
+    """Write the last ``width`` digits of each number, in base 10 or 16."""
     for row in range(len(data)):
         if length[row] < 0 or (blank.size and blank[row]):
             continue
         rest, start = np.uint64(data[row]), cursor[row]
-        for place in range(width - 1, -1, -1):
-            digit = rest % divisor
-            rest //= divisor
-            out[start + place] = digit + np.uint64(48 if digit < 10 else 87)
+        if base == 10:  # a division by a constant is none
+            for place in range(width - 1, -1, -1):
+                out[start + place] = np.uint64(48) + rest % np.uint64(10)
+                rest //= np.uint64(10)
+        else:
+            for place in range(width - 1, -1, -1):
+                digit = rest & np.uint64(15)
+                out[start + place] = digit + np.uint64(48 if digit < 10 else 87)
+                rest >>= np.uint64(4)
         cursor[row] = start + width
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from datagen.columns import Block, feature, is_dirty, literal
+from datagen.compiled import compiled
 from datagen.pools import NORMAL
 from datagen.spec import DIRT_KINDS
 from datagen.streams import Ints, Mask, below, permute, stream_key, zipf_ranks
@@ -30,10 +31,23 @@ def unlisted(block: Block, table: str) -> int:
 def _name_parts(company: Block) -> tuple[Ints, Ints, Ints]:
     """Last name, business word and generation: a bijection, so that no two companies share a name."""
     capacity = company.pools.company_capacity
-    generation, number = np.divmod(company.rows, capacity)
+    generation, number = _divided(company.rows, capacity)
     number = permute(number, capacity, stream_key(company.plan.seed, COMPANIES, "names"))
-    word, last = np.divmod(number, company.pools.last_count)
+    word, last = _divided(number, company.pools.last_count)
     return last, word, generation
+
+
+@compiled
+def _divided(numbers: Ints, by: int) -> tuple[Ints, Ints]:
+    """Quotient and remainder of numbers >= 0 and < 2**32, in half the time that 64 bits take."""
+    whole, rest = np.empty(len(numbers), dtype=np.int64), np.empty(len(numbers), dtype=np.int64)
+    divisor = np.uint32(by)
+    for row in range(len(numbers)):
+        number = np.uint32(numbers[row])
+        quotient = number // divisor
+        whole[row] = quotient
+        rest[row] = number - quotient * divisor
+    return whole, rest
 
 
 @feature
