@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from datagen.tables import TABLES
 
 BLOCK_ROWS = 8192
 SHARD_ROWS = 32 * BLOCK_ROWS
+WHOLE_ROWS = 16 * SHARD_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,32 @@ class Shard:
     count: int
 
 
-def shards(plan: Plan, rows: int = SHARD_ROWS) -> list[Shard]:
-    """The whole plan in shards of at most ``rows`` rows, those with most columns to fill first."""
+def shards(plan: Plan, rows: int = SHARD_ROWS, whole: Collection[str] = ()) -> list[Shard]:
+    """The whole plan in shards of at most ``rows`` rows, those with most columns to fill first.
+
+    The tables ``whole`` are one shard each.
+    """
     parts = [
-        Shard(table, first, min(rows, count - first))
+        Shard(table, first, min(size, count - first))
         for table, count in plan.rows.items()
-        for first in range(0, count, rows)
+        for size in (max(count, 1) if table in whole else rows,)
+        for first in range(0, count, size)
     ]
-    return sorted(parts, key=lambda shard: -shard.count * len(TABLES[shard.table].columns))
+    return sorted(parts, key=_weight)
+
+
+def whole_tables(plan: Plan, streams: int) -> set[str]:
+    """Tables that one stream can load while the others load the rest: their rows can be frozen as they come.
+
+    Not the largest ones, of which too much would have to be loaded again after an interruption.
+    """
+    weights = {table: -_weight(Shard(table, 0, count)) for table, count in plan.rows.items()}
+    share = sum(weights.values()) / streams
+    return {table for table, count in plan.rows.items() if weights[table] <= share and count <= WHOLE_ROWS}
+
+
+def _weight(shard: Shard) -> int:
+    return -shard.count * len(TABLES[shard.table].columns)
 
 
 def uncovered(wanted: Sequence[Shard], done: Sequence[Shard]) -> list[Shard]:
@@ -69,7 +88,7 @@ def warm_up(plan: Plan) -> None:
 
 
 def binary_block(block: Block, buffer: Buffer | None = None) -> memoryview:
-    """The block's rows in COPY's binary format, without header and trailer; in the buffer, if there is one."""
+    """The block's rows in COPY's binary format, without header and trailer; see encode_rows."""
     return encode_rows([column.values(block) for column in TABLES[block.table].columns], buffer)
 
 

@@ -1,18 +1,21 @@
 """Columns → bytes of COPY's binary format.
 
 https://www.postgresql.org/docs/current/sql-copy.html ("Binary Format"); the payloads are those of the types'
-receive functions. The rows are measured first, then written column by column, straight into their places.
+receive functions. The columns of a block become a program for the loop in :mod:`datagen.wire`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datagen import wire
-from datagen.streams import Ints, Mask
+from datagen.compiled import AT_ONCE
+from datagen.streams import Hashes, Ints, Mask
 from datagen.values import (
     Booleans,
     Dates,
@@ -30,46 +33,110 @@ from datagen.values import (
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 
-_NO_MASK: Mask = np.zeros(0, dtype=np.bool_)
-_NO_LENGTH: Ints = np.zeros(0, dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A column of fields of different lengths, -1 for NULL; a numeric's digits, see wire.split_numerics."""
-
-    length: Ints
-    groups: Ints
+_LONGEST_FIELD = 24
+"""Bytes of a field that is no text, with its length; a numeric has at most five digits in base 10000."""
 
 
 @dataclass(slots=True)
 class Buffer:
     """Memory that is used again for the next block: fresh memory costs as much as filling it."""
 
-    octets: wire.Octets = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
-
-    def take(self, size: int) -> wire.Octets:
-        """So many bytes, whatever is in them."""
-        if len(self.octets) < size:
-            self.octets = np.empty(size + size // 8, dtype=np.uint8)
-        return self.octets[:size]
+    octets: wire.Octets = field(default_factory=lambda: np.empty(1 << 16, dtype=np.uint8))
 
 
 def encode_rows(columns: Sequence[Values], buffer: Buffer | None = None) -> memoryview:
     """The rows of one block, without header and trailer; every column has one value per row.
 
-    They are in ``buffer`` until it is used again.
+    They are in ``buffer``, which grows where it has to, until it is used again.
     """
-    rows = _row_count(columns)
-    sizes = np.full(rows, 2 + sum(_fixed_size(column) for column in columns), dtype=np.int64)
-    measured = [_measure(column, sizes) for column in columns]
-    ends = np.cumsum(sizes)
-    out = (buffer or Buffer()).take(int(ends[-1]) if rows else 0)
-    cursor = ends - sizes
-    wire.begin_rows(out, cursor, len(columns))
-    for column, fields in zip(columns, measured, strict=True):
-        _put(column, fields, out, cursor)
-    return out.data
+    buffer = buffer or Buffer()
+    program = _Program(len(columns))
+    for column in columns:
+        program.add(column)
+    lines = np.array(program.lines, dtype=np.int64)
+    rows, row, size = _row_count(columns), 0, 0
+    while True:
+        out, longest = buffer.octets, program.longest
+        row, size = wire.write_rows(
+            address_of(lines), len(lines) // wire.WIDTH, row, rows, address_of(out), len(out), size, longest
+        )
+        if row == rows:
+            return out[:size].data
+        buffer.octets = np.empty(2 * len(out) + longest, dtype=np.uint8)
+        buffer.octets[:size] = out[:size]
+
+
+class _Program:
+    """Steps for :func:`datagen.wire.write_rows`, and the arrays that they point into."""
+
+    def __init__(self, fields: int) -> None:
+        self.lines = [fields]
+        self.longest = 2 + AT_ONCE
+        """Bytes that a row has at most, and what is written beyond it."""
+        self._kept: list[NDArray[Any]] = []
+
+    def add(self, column: Values) -> None:
+        """Steps that write one field of each row."""
+        self.longest += _LONGEST_FIELD
+        null = self._mask(column.null)
+        match column:
+            case Texts():
+                self._add_text(column, null)
+            case Uuids():
+                self._step(wire.PAIR, self._numbers(column.high), self._numbers(column.low), null)
+            case Booleans():
+                self._step(wire.BOOLEAN, self._mask(column.data), null)
+            case Integers():
+                kinds = {2: wire.INT2, 4: wire.INT4, 8: wire.INT8}
+                self._step(kinds[column.width], self._numbers(column.data), null)
+            case Timestamps():
+                self._step(wire.INT8, self._numbers(column.data), null)
+            case Dates():
+                self._step(wire.INT4, self._numbers(column.data), null)
+            case Numerics():
+                data = self._numbers(column.data)
+                self._step(wire.NUMERIC, data, column.scale, 10**column.scale, null)
+
+    def _add_text(self, column: Texts, null: int) -> None:
+        pieces = column.pieces
+        if len(pieces) == 1 and isinstance(pieces[0], Words):
+            self._step(wire.FIELD, *self._words(pieces[0].index, pieces[0].pool.wire), null)
+            return
+        end = len(self.lines) // wire.WIDTH + len(pieces) + 2
+        self._step(wire.BEGIN, null, end)
+        for piece in pieces:
+            if isinstance(piece, Words):
+                self._step(wire.WORD, *self._words(piece.index, piece.pool.raw))
+            else:
+                self.longest += piece.width
+                data, blank = self._numbers(piece.data), self._mask(piece.blank)
+                self._step(wire.DIGITS, data, piece.width, piece.base, blank)
+        self._step(wire.END)
+
+    def _words(self, index: Ints, elements: Packed) -> tuple[int, int, int]:
+        self.longest += elements.longest
+        return self._numbers(index), address_of(elements.offsets), address_of(elements.data)
+
+    def _step(self, *numbers: int) -> None:
+        self.lines += numbers
+        self.lines += [0] * (wire.WIDTH - len(numbers))
+
+    def _numbers(self, data: Ints | Hashes) -> int:
+        assert data.dtype.itemsize == 8
+        return self._keep(data)
+
+    def _mask(self, mask: Mask | None) -> int:
+        return 0 if mask is None else self._keep(mask.view(np.uint8))
+
+    def _keep(self, data: NDArray[Any]) -> int:
+        self._kept.append(np.ascontiguousarray(data))
+        return address_of(self._kept[-1])
+
+
+def address_of(data: NDArray[Any]) -> int:
+    """Where an array's elements are in memory; good as long as the array lives."""
+    address: int = data.__array_interface__["data"][0]
+    return address
 
 
 def text_array(items: Sequence[str]) -> bytes:
@@ -108,82 +175,3 @@ def _row_count(columns: Sequence[Values]) -> int:
             return len(piece.index if isinstance(piece, Words) else piece.data)
         case _:
             return len(first.data)
-
-
-def _width(column: Uuids | Integers | Booleans | Timestamps | Dates) -> int:
-    match column:
-        case Uuids():
-            return 16
-        case Integers():
-            return column.width
-        case Booleans():
-            return 1
-        case Timestamps():
-            return 8
-        case Dates():
-            return 4
-
-
-def _fixed_size(column: Values) -> int:
-    """Bytes that the column adds to every row; those of NULLs are taken off again."""
-    return 0 if isinstance(column, Texts | Numerics) else 4 + _width(column)
-
-
-def _measure(column: Values, sizes: Ints) -> _Measured | None:
-    """Add the column's fields to the rows' sizes."""
-    null = _NO_MASK if column.null is None else column.null
-    match column:
-        case Texts():
-            length = np.zeros(len(sizes), dtype=np.int64)
-            for piece in column.pieces:
-                if isinstance(piece, Words):
-                    wire.measure_words(length, piece.index, _elements(column, piece).offsets, null)
-                else:
-                    wire.measure_digits(length, piece.width, _mask(piece.blank), null)
-            wire.add_fields(sizes, length)
-            return _Measured(length, _NO_LENGTH)
-        case Numerics():
-            length = np.empty(len(sizes), dtype=np.int64)
-            groups = np.empty((len(sizes), 8), dtype=np.int64)
-            wire.split_numerics(column.data, column.scale, null, groups, length)
-            wire.add_fields(sizes, length)
-            return _Measured(length, groups)
-        case _:
-            if column.null is not None:
-                sizes -= column.null * np.int64(_width(column))
-            return None
-
-
-def _elements(column: Texts, words: Words) -> Packed:
-    """The payloads of a field that is one element of a pool, or else UTF-8."""
-    return words.pool.wire if len(column.pieces) == 1 else words.pool.raw
-
-
-def _mask(mask: Mask | None) -> Mask:
-    return _NO_MASK if mask is None else mask
-
-
-def _put(column: Values, fields: _Measured | None, out: wire.Octets, cursor: Ints) -> None:
-    match column:
-        case Uuids():
-            wire.put_pairs(out, cursor, column.high, column.low, _mask(column.null))
-        case Texts():
-            assert fields is not None
-            _put_text(column, fields.length, out, cursor)
-        case Numerics():
-            assert fields is not None
-            wire.put_lengths(out, cursor, fields.length)
-            wire.put_numerics(out, cursor, column.data, column.scale, fields.groups, fields.length)
-        case _:
-            data = column.data.astype(np.int64, copy=False)
-            wire.put_numbers(out, cursor, data, _width(column), _mask(column.null))
-
-
-def _put_text(column: Texts, length: Ints, out: wire.Octets, cursor: Ints) -> None:
-    wire.put_lengths(out, cursor, length)
-    for piece in column.pieces:
-        if isinstance(piece, Words):
-            elements = _elements(column, piece)
-            wire.put_words(out, cursor, piece.index, elements.offsets, elements.data, length)
-        else:
-            wire.put_digits(out, cursor, piece.data, piece.width, piece.base, _mask(piece.blank), length)

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
-from datagen.blocks import BLOCK_ROWS, SHARD_ROWS, shards, uncovered, warm_up
+from datagen.blocks import BLOCK_ROWS, SHARD_ROWS, shards, uncovered, warm_up, whole_tables
 from datagen.catalog import Key, Trigger, check_tables, qualified, read_keys, read_triggers
 from datagen.executors import Executor, threads
 from datagen.keys import (
@@ -150,7 +150,8 @@ def _copy(
     warm_up(plan)
     # Enough shards that the streams end together, and not so many that transactions count.
     size = min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS)
-    remaining = uncovered(shards(plan, size), [result.shard for result in done])
+    planned = shards(plan, size, whole_tables(plan, streams))
+    remaining = uncovered(planned, [result.shard for result in done])
     meter.add(sum(result.rows for result in done))
     return [*done, *run(conninfo, plan, remaining, meter.add)]
 

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from bench.errors import Interrupted, ServerError
 from datagen.blocks import Shard, binary_block, blocks, count_dirt
+from datagen.catalog import qualified
 from datagen.encode import HEADER, TRAILER, Buffer
 from datagen.ledger import ShardResult, claim, record
 from datagen.parallel import Connection, connect
@@ -92,7 +93,11 @@ def _copy(
     dirt: Counter[str] = Counter()
     try:
         with conn.cursor() as cursor:
-            with cursor.copy(_copy_statement(tally.shard.table)) as copy:
+            frozen = tally.shard.count == plan.rows[tally.shard.table]
+            if frozen:
+                # The rows need no vacuum where nobody else can have seen the table's file.
+                cursor.execute(sql.SQL("TRUNCATE {}").format(qualified(tally.shard.table)))
+            with cursor.copy(_copy_statement(tally.shard.table, frozen)) as copy:
                 copy.write(HEADER)
                 while encoded := _next(ready, stop):
                     for start in range(0, len(encoded.data), _MESSAGE_BYTES):
@@ -117,11 +122,10 @@ def server_error(error: psycopg.Error, doing: str) -> ServerError:
     return ServerError(message, error.diag.message_hint or error.diag.message_detail)
 
 
-def _copy_statement(table: str) -> sql.Composed:
+def _copy_statement(table: str, frozen: bool) -> sql.Composed:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in TABLES[table].columns)
-    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-        sql.Identifier(*table.split(".", 1)), columns
-    )
+    options = sql.SQL("FORMAT binary, FREEZE" if frozen else "FORMAT binary")
+    return sql.SQL("COPY {} ({}) FROM STDIN ({})").format(qualified(table), columns, options)
 
 
 def _generate(plan: Plan, shard: Shard, free: _Free, ready: _Ready, done: threading.Event) -> None:

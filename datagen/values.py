@@ -10,24 +10,31 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.compiled import AT_ONCE
 from datagen.streams import Hashes, Ints, Mask
 
 NULL_LENGTH = b"\xff\xff\xff\xff"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Packed:
     """Byte strings one after another: string i is ``data[offsets[i]:offsets[i + 1]]``."""
 
     offsets: Ints
     data: NDArray[np.uint8]
+    """With some more at the end, see :mod:`datagen.wire`."""
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest one."""
+        return int(np.diff(self.offsets).max(initial=0))
 
 
 def packed(items: Sequence[bytes]) -> Packed:
     """Pack byte strings."""
     offsets = np.zeros(len(items) + 1, dtype=np.int64)
     np.cumsum([len(item) for item in items], out=offsets[1:])
-    return Packed(offsets, np.frombuffer(bytearray(b"".join(items)), dtype=np.uint8))
+    return Packed(offsets, np.frombuffer(b"".join(items) + bytes(AT_ONCE), dtype=np.uint8))
 
 
 @dataclass(frozen=True)

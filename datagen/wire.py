@@ -1,6 +1,8 @@
-"""Fields written into the rows of a block, column by column: each row has a cursor that moves on.
+"""The loop that writes rows: for each of them, a program of steps that add a field or a piece of one.
 
-``length`` is that of a row's field in bytes, -1 where it is NULL. An empty mask masks nothing.
+A step is :data:`WIDTH` whole numbers: its kind, then addresses of columns and constants, as the kinds say. A
+mask at the address 0 masks nothing. Copies go beyond what is wanted, into what the next step writes: sources
+and target have :data:`datagen.compiled.AT_ONCE` bytes to spare.
 """
 
 from __future__ import annotations
@@ -8,182 +10,181 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.compiled import compiled, copy_bytes
-from datagen.streams import Hashes, Ints, Mask
+from datagen.compiled import (
+    AT_ONCE,
+    byte_at,
+    compiled,
+    copy_at_once,
+    copy_bytes,
+    number_at,
+    put_8,
+    put_16,
+    put_32,
+    put_64,
+)
 
 Octets = NDArray[np.uint8]
 
+WIDTH = 5
 
-@compiled
-def begin_rows(out: Octets, cursor: Ints, fields: int) -> None:
-    """Write the number of fields."""
-    for row in range(len(cursor)):
-        out[cursor[row]], out[cursor[row] + 1] = fields >> 8, fields & 255
-        cursor[row] += 2
-
-
-@compiled
-def measure_words(length: Ints, index: Ints, offsets: Ints, null: Mask) -> None:
-    """Add the bytes of each row's element."""
-    for row in range(len(index)):
-        if null.size and null[row]:
-            length[row] = -1
-        else:
-            length[row] += offsets[index[row] + 1] - offsets[index[row]]
-
-
-@compiled
-def measure_digits(length: Ints, width: int, blank: Mask, null: Mask) -> None:
-    """Add ``width`` bytes where there are digits."""
-    for row in range(len(length)):
-        if null.size and null[row]:
-            length[row] = -1
-        elif not (blank.size and blank[row]):
-            length[row] += width
+WORD = 0
+"""A piece that is an element of a pool: index, the pool's offsets, its bytes."""
+BEGIN = 1
+"""A field of several pieces begins: null, step after its end."""
+END = 2
+"""It ends."""
+DIGITS = 3
+"""A piece that is a number's last digits: data, how many, base (10 or 16), blank."""
+FIELD = 4
+"""A field that is an element of a pool: index, offsets, bytes, null."""
+PAIR = 5
+"""A field of two times eight bytes: data, data, null."""
+INT8 = 6
+"""data, null; as the next ones."""
+INT4 = 7
+INT2 = 8
+BOOLEAN = 9
+NUMERIC = 10
+"""Whole numbers of 10 ** -scale: data, scale, 10 ** scale, null."""
 
 
 @compiled
-def add_fields(sizes: Ints, length: Ints) -> None:
-    """Add a column's fields, with their lengths before them, to the sizes of the rows."""
-    for row in range(len(length)):
-        sizes[row] += 4 + max(length[row], 0)
+def write_rows(
+    program: int, steps: int, row: int, rows: int, out: int, capacity: int, size: int, longest: int
+) -> tuple[int, int]:
+    """Append rows from ``row`` on to the ``size`` bytes at ``out``.
 
-
-@compiled
-def put_words(out: Octets, cursor: Ints, index: Ints, offsets: Ints, data: Octets, length: Ints) -> None:
-    """Copy each row's element of a pool, except into a NULL."""
-    for row in range(len(index)):
-        if length[row] >= 0:
-            start = offsets[index[row]]
-            count = offsets[index[row] + 1] - start
-            copy_bytes(out, cursor[row], data, start, count)
-            cursor[row] += count
-
-
-@compiled
-def put_digits(
-    out: Octets, cursor: Ints, data: Hashes | Ints, width: int, base: int, blank: Mask, length: Ints
-) -> None:
-    """Write the last ``width`` digits of each number, in base 10 or 16."""
-    for row in range(len(data)):
-        if length[row] < 0 or (blank.size and blank[row]):
-            continue
-        rest, start = np.uint64(data[row]), cursor[row]
-        if base == 10:  # a division by a constant is none
-            for place in range(width - 1, -1, -1):
-                out[start + place] = np.uint64(48) + rest % np.uint64(10)
-                rest //= np.uint64(10)
-        else:
-            for place in range(width - 1, -1, -1):
-                digit = rest & np.uint64(15)
-                out[start + place] = digit + np.uint64(48 if digit < 10 else 87)
-                rest >>= np.uint64(4)
-        cursor[row] = start + width
-
-
-@compiled
-def put_lengths(out: Octets, cursor: Ints, length: Ints) -> None:
-    """Write what goes before each field."""
-    for row in range(len(length)):
-        start, value = cursor[row], np.uint64(length[row])
-        for place in range(4):
-            out[start + place] = value >> np.uint64(24 - 8 * place) & np.uint64(255)
-        cursor[row] = start + 4
-
-
-@compiled
-def put_numbers(out: Octets, cursor: Ints, data: Ints, width: int, null: Mask) -> None:
-    """Write whole fields: two's complement in ``width`` bytes, 1, 2, 4 or 8."""
-    for row in range(len(data)):
-        start = cursor[row]
-        if null.size and null[row]:
-            for place in range(4):
-                out[start + place] = 255
-            cursor[row] = start + 4
-            continue
-        out[start] = out[start + 1] = out[start + 2] = 0
-        out[start + 3] = width
-        value = np.uint64(data[row])
-        if width == 8:
-            for place in range(8):
-                out[start + 4 + place] = value >> np.uint64(56 - 8 * place) & np.uint64(255)
-        elif width == 4:
-            for place in range(4):
-                out[start + 4 + place] = value >> np.uint64(24 - 8 * place) & np.uint64(255)
-        else:
-            for place in range(width):
-                out[start + 4 + place] = value >> np.uint64(8 * (width - 1 - place)) & np.uint64(255)
-        cursor[row] = start + 4 + width
-
-
-@compiled
-def put_pairs(out: Octets, cursor: Ints, high: Hashes, low: Hashes, null: Mask) -> None:
-    """Write whole fields of two times eight bytes."""
-    for row in range(len(high)):
-        start = cursor[row]
-        if null.size and null[row]:
-            for place in range(4):
-                out[start + place] = 255
-            cursor[row] = start + 4
-            continue
-        out[start] = out[start + 1] = out[start + 2] = 0
-        out[start + 3] = 16
-        first, second = high[row], low[row]
-        for place in range(8):
-            out[start + 4 + place] = first >> np.uint64(56 - 8 * place) & np.uint64(255)
-        for place in range(8):
-            out[start + 12 + place] = second >> np.uint64(56 - 8 * place) & np.uint64(255)
-        cursor[row] = start + 20
-
-
-@compiled
-def split_numerics(data: Ints, scale: int, null: Mask, groups: Ints, length: Ints) -> None:
-    """Base-10000 digits of each number in units of 10 ** -scale, last first, without outer zeros.
-
-    ``groups`` (rows × 8) gets at 0 to 5 the digits, at 6 their number, at 7 the weight of the first one.
+    Stops where a row, of at most ``longest`` bytes, might not fit; returns the next row and the new size.
     """
-    unit = 10**scale
-    for row in range(len(data)):
-        if null.size and null[row]:
-            length[row] = -1
-            continue
-        rest = abs(data[row])
-        # Digits after the point fill one group, padded to the right.
-        part = (rest % unit) * 10 ** (4 - scale)
-        rest //= unit
-        count, weight = 0, -1
-        if part:
-            groups[row, 0] = part
-            count = 1
-        while rest:
-            digit = rest % 10_000
+    at = out + size
+    begun = at
+    while row < rows and at + longest <= out + capacity:
+        step = 0
+        # The row's number of fields is the program's first number.
+        put_16(at, number_at(program, 0))
+        at += 2
+        while step < steps:
+            line = 1 + step * WIDTH
+            kind = number_at(program, line)
+            first, second = number_at(program, line + 1), number_at(program, line + 2)
+            third, fourth = number_at(program, line + 3), number_at(program, line + 4)
+            step += 1
+            if kind == WORD:
+                at = _put_word(at, first, second, third, row)
+            elif kind == BEGIN:
+                begun = at
+                at += 4
+                if _is_set(first, row):
+                    put_32(begun, -1)
+                    step = second
+            elif kind == END:
+                put_32(begun, at - begun - 4)
+            elif kind == DIGITS:
+                if not _is_set(fourth, row):
+                    _put_digits(at, np.uint64(number_at(first, row)), second, third)
+                    at += second
+            elif kind == FIELD:
+                if _is_set(fourth, row):
+                    put_32(at, -1)
+                    at += 4
+                else:
+                    end = _put_word(at + 4, first, second, third, row)
+                    put_32(at, end - at - 4)
+                    at = end
+            else:
+                at = _put_fixed(at, kind, first, second, third, fourth, row)
+        row += 1
+    return row, at - out
+
+
+@compiled
+def _put_word(at: int, index: int, offsets: int, data: int, row: int) -> int:
+    element = number_at(index, row)
+    start = number_at(offsets, element)
+    count: int = number_at(offsets, element + 1) - start
+    if count <= AT_ONCE:
+        copy_at_once(at, data + start)
+    else:
+        copy_bytes(at, data + start, count)
+    return at + count
+
+
+@compiled
+def _put_fixed(at: int, kind: int, first: int, second: int, third: int, fourth: int, row: int) -> int:
+    null = third if kind == PAIR else fourth if kind == NUMERIC else second
+    if _is_set(null, row):
+        put_32(at, -1)
+        return at + 4
+    if kind == PAIR:
+        put_32(at, 16)
+        put_64(at + 4, number_at(first, row))
+        put_64(at + 12, number_at(second, row))
+        return at + 20
+    if kind == INT8:
+        put_32(at, 8)
+        put_64(at + 4, number_at(first, row))
+        return at + 12
+    if kind == INT4:
+        put_32(at, 4)
+        put_32(at + 4, number_at(first, row))
+        return at + 8
+    if kind == INT2:
+        put_32(at, 2)
+        put_16(at + 4, number_at(first, row))
+        return at + 6
+    if kind == BOOLEAN:
+        put_32(at, 1)
+        put_8(at + 4, byte_at(first, row))
+        return at + 5
+    return _put_numeric(at, number_at(first, row), second, third)
+
+
+@compiled
+def _is_set(mask: int, row: int) -> bool:
+    return bool(mask != 0 and byte_at(mask, row) != 0)
+
+
+@compiled
+def _put_digits(at: int, value: np.uint64, width: int, base: int) -> None:
+    if base == 10:  # a division by a constant is none
+        for place in range(width - 1, -1, -1):
+            put_8(at + place, np.int64(np.uint64(48) + value % np.uint64(10)))
+            value //= np.uint64(10)
+        return
+    for place in range(width - 1, -1, -1):
+        digit = np.int64(value & np.uint64(15))
+        put_8(at + place, digit + (48 if digit < 10 else 87))
+        value >>= np.uint64(4)
+
+
+@compiled
+def _put_numeric(at: int, value: int, scale: int, unit: int) -> int:
+    """Length, number of base-10000 digits, weight of the first, sign, scale; digits without outer zeros."""
+    rest = abs(value)
+    part = rest % unit * (10_000 // unit)
+    rest //= unit
+    weight = -1
+    if not part:
+        while rest and rest % 10_000 == 0:
             rest //= 10_000
             weight += 1
-            if count or digit:
-                groups[row, count] = digit
-                count += 1
-        groups[row, 6] = count
-        groups[row, 7] = weight if count else 0
-        length[row] = 8 + 2 * count
-
-
-@compiled
-def put_numerics(out: Octets, cursor: Ints, data: Ints, scale: int, groups: Ints, length: Ints) -> None:
-    """Write numeric's payload: number of digits, weight, sign, display scale, digits."""
-    for row in range(len(data)):
-        if length[row] < 0:
-            continue
-        start, count, weight = cursor[row], groups[row, 6], groups[row, 7]
-        out[start] = 0
-        out[start + 1] = count
-        out[start + 2] = weight >> 8 & 255
-        out[start + 3] = weight & 255
-        out[start + 4] = 0x40 if data[row] < 0 else 0
-        out[start + 5] = out[start + 6] = 0
-        out[start + 7] = scale
-        start += 8
-        for place in range(count - 1, -1, -1):
-            out[start] = groups[row, place] >> 8
-            out[start + 1] = groups[row, place] & 255
-            start += 2
-        cursor[row] = start
+    count = 1 if part else 0
+    left = rest
+    while left:
+        left //= 10_000
+        weight += 1
+        count += 1
+    put_32(at, 8 + 2 * count)
+    put_16(at + 4, count)
+    put_16(at + 6, weight if count else 0)
+    put_16(at + 8, 0x4000 if value < 0 else 0)
+    put_16(at + 10, scale)
+    end = place = at + 12 + 2 * count
+    if part:
+        place -= 2
+        put_16(place, part)
+    while rest:
+        place -= 2
+        put_16(place, rest % 10_000)
+        rest //= 10_000
+    return end

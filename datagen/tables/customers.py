@@ -131,7 +131,7 @@ def _person_name(part: int) -> Column:
         pools = block.pools
         pool = (pools.first_names, pools.last_names)[part].pool
         index = np.where(is_dirty(block, "empty_name"), pool.end, person(block)[part])
-        return Texts((Words(pool, index), literal("", block)), is_dirty(block, "no_name"))
+        return Texts((Words(pool, index),), is_dirty(block, "no_name"))
 
     return Column(("first_name", "last_name")[part], values)
 
