@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench.errors import BenchError, UsageError
-from datagen.spec import DEFAULT_DIRT, Plan, make_plan
+from datagen.spec import DEFAULT_DIRT, Plan, make_plan, resolve_table
 
 _EXAMPLES = """\
 examples:
@@ -15,7 +16,8 @@ examples:
   datagen load postgresql://localhost/crm --rows deals=5M --rows contacts=1M --dirt 0
   datagen load postgresql://db/crm --scale 100 --dask tcp://scheduler:8786
   datagen load postgresql://localhost/ --schema-of shop --rows orders=100k --columns shop.toml
-  datagen write out --scale 0.1 --format csv
+  datagen load postgresql://localhost/crm --like probe.json
+  datagen write out --scale 0.1 --format parquet
   datagen plan --scale 100
 
 Scale 1 is 100,000 deals and about 0.8 million rows in all. The same seed gives the same bytes,
@@ -31,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command == "load" and args.schema_of is not None:
             return _fill(args)
+        scale, rows = _size(args)
         plan = make_plan(
-            scale=args.scale,
-            rows=parse_rows(args.rows),
+            scale=scale,
+            rows=rows,
             seed=args.seed,
             dirt=args.dirt,
             dirt_kinds=parse_kinds(args.dirt_kinds),
@@ -47,6 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("datagen: interrupted", file=sys.stderr)
         return 130
+
+
+def _size(args: argparse.Namespace) -> tuple[float, dict[str, int]]:
+    """Scale and rows by table, as production has them and as the options say."""
+    given = {resolve_table(name): count for name, count in parse_rows(args.rows).items()}
+    if args.like is None:
+        return 1.0 if args.scale is None else args.scale, given
+    if args.scale is not None:
+        raise UsageError("--scale and --like exclude each other", "choose one of them")
+    from datagen.like import like_production, read_like
+
+    scale, rows = like_production(read_like(args.like), args.like)
+    return scale, rows | given
 
 
 def _run(args: argparse.Namespace, plan: Plan) -> int:
@@ -72,12 +88,14 @@ def _run(args: argparse.Namespace, plan: Plan) -> int:
 
 
 def _fill(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from datagen import commands
 
     columns = Path(args.columns) if args.columns is not None else None
     rows = parse_rows(args.rows)
+    if args.like is not None:
+        from datagen.like import read_like
+
+        rows = read_like(args.like) | rows
     return commands.fill_command(
         args.dsn, args.schema_of, rows, columns, seed=args.seed, json_to=args.json, quiet=args.quiet
     )
@@ -112,7 +130,13 @@ def _workers(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--scale", type=float, default=1.0, metavar="N", help="1 = 100 k deals (default 1)")
+    shared.add_argument("--scale", type=float, metavar="N", help="1 = 100 k deals (default 1)")
+    shared.add_argument(
+        "--like",
+        type=Path,
+        metavar="FILE",
+        help="rows as in production: JSON that bench forecast --probe made",
+    )
     shared.add_argument(
         "--rows",
         action="append",
@@ -161,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         "write", parents=[shared], help="write files and a psql script that loads them"
     )
     write.add_argument("directory", metavar="DIR", help="new or empty directory")
-    write.add_argument("--format", choices=("csv", "binary"), default="csv", help="default csv")
+    write.add_argument("--format", choices=("csv", "binary", "parquet"), default="csv", help="default csv")
     commands.add_parser("plan", parents=[shared], help="show rows, bytes and time; needs no server")
     return parser
 

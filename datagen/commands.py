@@ -94,7 +94,8 @@ def write_command(directory: str, plan: Plan, *, form: Format, json_to: str | No
     def summarise() -> None:
         rows = [(file.path.name, f"{file.rows:,}", _megabytes(file.bytes)) for file in files]
         _table(("file", "rows", "size"), rows)
-        print(f"load them with: psql -v ON_ERROR_STOP=1 -f load.sql   (in {directory})")
+        if form != "parquet":
+            print(f"load them with: psql -v ON_ERROR_STOP=1 -f load.sql   (in {directory})")
 
     _deliver(document, json_to, quiet, summarise)
     return 0

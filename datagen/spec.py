@@ -37,6 +37,8 @@ _AT_LEAST = {
     "public.team_members": 5,
     "public.deal_stages": 6,
 }
+LEADING = ("public.deals", "public.activities", "public.contacts", "public.companies", "public.tasks")
+"""Tables that tell the scale of a CRM, the best first."""
 _NEEDS = {
     "public.profiles": ("auth.users",),
     "public.team_members": ("public.teams", "public.profiles"),
@@ -131,8 +133,7 @@ def make_plan(
         )
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed} is out of bounds", "give a whole number from 0 to 2^63 - 1")
-    deals = Fraction(scale).limit_denominator(10**6) * DEALS_AT_SCALE_1
-    counts = {table: max(round(deals * share), _AT_LEAST.get(table, 1)) for table, share in _PER_DEAL.items()}
+    counts = crm_rows(scale)
     given = {resolve_table(name): count for name, count in (rows or {}).items()}
     counts.update(given)
     if "public.profiles" not in given:
@@ -143,6 +144,12 @@ def make_plan(
     _check_counts(counts)
     kinds = None if dirt_kinds is None else _known_kinds(dirt_kinds)
     return Plan(data=data, scale=scale, seed=seed, dirt=dirt, rows=counts, dirt_kinds=kinds)
+
+
+def crm_rows(scale: float) -> dict[str, int]:
+    """Rows by table at a scale."""
+    deals = Fraction(scale).limit_denominator(10**6) * DEALS_AT_SCALE_1
+    return {table: max(round(deals * share), _AT_LEAST.get(table, 1)) for table, share in _PER_DEAL.items()}
 
 
 def _known_kinds(names: Iterable[str]) -> frozenset[str]:

@@ -40,7 +40,7 @@ def _field(column: Values) -> Any:
     match column:
         case Texts():
             quote = pa.scalar(b'"', pa.binary())
-            pieces = (_piece(piece) for piece in column.pieces)
+            pieces = (_piece(piece, quoted=True) for piece in column.pieces)
             text = pc.binary_join_element_wise(quote, *pieces, quote, b"")
         case Uuids():
             octets = np.hstack([Digits(half, 16, 16).characters for half in (column.high, column.low)])
@@ -63,6 +63,13 @@ def _field(column: Values) -> Any:
     return _or_nothing(text, column.null)
 
 
+def text_column(column: Texts) -> Any:
+    """The column's UTF-8 bytes, null where it is NULL."""
+    pieces = (_piece(piece, quoted=False) for piece in column.pieces)
+    text = pc.binary_join_element_wise(*pieces, b"")
+    return text if column.null is None else pc.if_else(pa.array(column.null), None, text)
+
+
 def _numeric(column: Numerics) -> Any:
     whole, part = np.divmod(np.abs(column.data), 10**column.scale)
     sign = pc.if_else(pa.array(column.data < 0), pa.scalar(b"-"), pa.scalar(b""))
@@ -80,15 +87,14 @@ def _or_nothing(text: Any, null: Mask | None) -> Any:
     return text if null is None else pc.if_else(pa.array(null), pa.scalar(b""), text)
 
 
-def _piece(piece: Piece) -> Any:
-    """One piece of text per row, quotes doubled."""
+def _piece(piece: Piece, *, quoted: bool) -> Any:
+    """One piece of text per row, with its quotes doubled where it is to be ``quoted``."""
     if isinstance(piece, Words):
-        quoted = piece.pool.quoted
-        offsets = pa.py_buffer(quoted.offsets.astype(np.int32))
-        elements = pa.Array.from_buffers(
-            pa.binary(), len(quoted.offsets) - 1, [None, offsets, pa.py_buffer(quoted.data)]
-        )
-        return elements.take(pa.array(piece.index))
+        elements = piece.pool.quoted if quoted else piece.pool.raw
+        offsets = pa.py_buffer(elements.offsets.astype(np.int32))
+        count = len(elements.offsets) - 1
+        array = pa.Array.from_buffers(pa.binary(), count, [None, offsets, pa.py_buffer(elements.data)])
+        return array.take(pa.array(piece.index))
     return _or_nothing(_matrix(piece.characters), piece.blank)
 
 

@@ -1,8 +1,9 @@
-"""Write a plan to files: CSV or COPY's binary format, and a psql script that loads them."""
+"""Write a plan to files: CSV or COPY's binary format, with a psql script that loads them, or Parquet."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +17,10 @@ from datagen.progress import Listener, Meter
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
-Format = Literal["csv", "binary"]
+Format = Literal["csv", "binary", "parquet"]
+
+
+_ENDINGS: dict[Format, str] = {"csv": "csv", "binary": "copy", "parquet": "parquet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def write(
     form: Format = "csv",
     progress: Listener | None = None,
 ) -> tuple[WrittenFile, ...]:
-    """One file per table and load.sql, into a new or empty directory.
+    """One file per table, and load.sql for those that COPY reads, into a new or empty directory.
 
     Raises UsageError where the directory holds files, BenchError where they cannot be written.
     """
@@ -48,9 +52,9 @@ def write(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         files = tuple(_write_table(directory, plan, table, form, meter) for table in plan.rows)
-        (directory / "load.sql").write_text(
-            "".join(_copy_line(file, form) for file in files), encoding="utf-8"
-        )
+        if form != "parquet":
+            script = "".join(_copy_line(file, form) for file in files)
+            (directory / "load.sql").write_text(script, encoding="utf-8")
     except OSError as error:
         hint = "free some space, or write less: --scale, --rows" if error.errno == errno.ENOSPC else None
         raise BenchError(f"writing to {directory}: {error.strerror}", hint) from error
@@ -66,7 +70,9 @@ def digest(plan: Plan, shard: Shard, *, block_rows: int) -> str:
 
 
 def _write_table(directory: Path, plan: Plan, table: str, form: Format, meter: Meter) -> WrittenFile:
-    path = directory / f"{table}.{'csv' if form == 'csv' else 'copy'}"
+    path = directory / f"{table}.{_ENDINGS[form]}"
+    if form == "parquet":
+        return _write_parquet(path, plan, table, meter)
     hashed = sha256()
     size = 0
     with path.open("wb") as file:
@@ -76,6 +82,19 @@ def _write_table(directory: Path, plan: Plan, table: str, form: Format, meter: M
             size += len(data)
             meter.add(rows, len(data))
     return WrittenFile(table, path, plan.rows[table], size, hashed.hexdigest())
+
+
+def _write_parquet(path: Path, plan: Plan, table: str, meter: Meter) -> WrittenFile:
+    from datagen.parquet import write_parquet
+
+    with path.open("wb") as file:
+        for rows in write_parquet(file, plan, table):
+            meter.add(rows)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = path.stat().st_size
+    meter.add(0, size)
+    return WrittenFile(table, path, plan.rows[table], size, digest)
 
 
 def _chunks(plan: Plan, table: str, form: Format) -> Iterator[tuple[int, bytes | memoryview]]:

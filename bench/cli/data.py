@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bench.cli.options import names
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,22 @@ if TYPE_CHECKING:
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """``--from-dump``, ``--from-dsn`` and what goes with it, ``--fill``, ``--columns``, ``--no-cache``."""
+    """``--like``, ``--dirt-kinds``, ``--from-dump``, ``--from-dsn`` and what goes with it, ``--fill``,
+    ``--columns``, ``--no-cache``."""
+    parser.add_argument(
+        "--like",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="rows as in production, from the JSON that bench forecast --probe's script printed there",
+    )
+    parser.add_argument(
+        "--dirt-kinds",
+        type=names,
+        default=None,
+        metavar="KIND,…",
+        help="plant only these kinds of dirty rows, such as bad_email,year_9999",
+    )
     parser.add_argument(
         "--fill",
         action="store_true",
@@ -62,6 +78,8 @@ def data_options(
     rows: Sequence[tuple[str, int]],
     seed: int,
     dirt: float | None,
+    dirt_kinds: tuple[str, ...] | None,
+    like: Path | None,
     workers: int | None,
     no_cache: bool,
     fill: bool,
@@ -80,17 +98,56 @@ def data_options(
     if columns is not None and not fill:
         raise UsageError("--columns has no effect without --fill", hint="add --fill")
     require_data(found, found.name, scale=scale, rows=() if fill else rows, dirt=dirt)
+    wanted = dict(rows)
+    if found.data is not None:
+        scale, wanted = _checked(found.data, scale, wanted, dirt_kinds, like)
+    elif like is not None or dirt_kinds is not None:
+        scale, wanted = _of_any_schema(found, wanted, dirt_kinds, like, fill=fill)
     return DataOptions(
         scale=scale,
-        rows=dict(rows),
+        rows=wanted,
         seed=seed,
         dirt=dirt,
+        dirt_kinds=dirt_kinds,
         workers=workers,
         fill=fill,
         columns=columns,
         dump=dump,
         cache=not no_cache,
     )
+
+
+def _checked(
+    data: str, scale: float, rows: dict[str, int], kinds: tuple[str, ...] | None, like: Path | None
+) -> tuple[float, dict[str, int]]:
+    """Scale and rows of generated data; UsageError for what the generator does not know."""
+    if like is None and kinds is None:
+        return scale, rows
+    from datagen.like import like_production, read_like
+    from datagen.spec import make_plan, resolve_table
+
+    if like is not None:
+        if scale != 1.0:
+            raise UsageError("--scale and --like exclude each other", hint="choose one of them")
+        scale, found = like_production(read_like(like), like)
+        rows = found | {resolve_table(name): count for name, count in rows.items()}
+    make_plan(data, scale=scale, rows=rows, dirt_kinds=kinds)
+    return scale, rows
+
+
+def _of_any_schema(
+    found: Suite, rows: dict[str, int], kinds: tuple[str, ...] | None, like: Path | None, *, fill: bool
+) -> tuple[float, dict[str, int]]:
+    """Rows of tables that are filled as their schema demands."""
+    if kinds is not None or like is None or not fill:
+        option = "--like" if kinds is None else "--dirt-kinds"
+        raise UsageError(
+            f"{found.name} has no generated data, so {option} has no effect",
+            hint="--like goes with --fill; kinds of dirt are those of the data that datagen knows",
+        )
+    from datagen.like import read_like
+
+    return 1.0, read_like(like) | rows
 
 
 def require_data(

@@ -126,6 +126,14 @@ def share(text: str) -> float:
     return value
 
 
+def names(text: str) -> tuple[str, ...]:
+    """``bad_email,year_9999`` as names."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("name at least one")
+    return found
+
+
 def table_rows(text: str) -> tuple[str, int]:
     """``deals=5M`` as (table, rows)."""
     table, equals, count = text.partition("=")

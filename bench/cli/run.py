@@ -6,6 +6,8 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +142,8 @@ def run_on(
     rows: Sequence[tuple[str, int]],
     seed: int,
     dirt: float | None,
+    dirt_kinds: tuple[str, ...] | None,
+    like: Path | None,
     workers: int | None,
     server: str,
     image: str | None,
@@ -150,9 +154,6 @@ def run_on(
     **traffic: Any,
 ) -> int:
     """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
-    from dataclasses import replace
-    from datetime import UTC, datetime
-
     from bench.migrate.suite import find_suite
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
@@ -162,8 +163,8 @@ def run_on(
     if dump is not None:  # in place of the suite's own state before
         found = replace(found, base=base, data=None)
     data = data_options(
-        found, scale=scale, rows=rows, seed=seed, dirt=dirt, workers=workers,
-        no_cache=no_cache, fill=fill, columns=columns, dump=dump,
+        found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
+        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump,
     )  # fmt: skip
     require_writable(json)
     spec = _spec(server, image, pg_bindir, template_key(found, data) if data.cache else None)
@@ -187,8 +188,6 @@ def run_on(
 
 def _spec(server: str, image: str | None, pg_bindir: Path | None, data_key: str | None) -> ServerSpec:
     """The server that the options name, on which these data are wanted."""
-    from dataclasses import replace
-
     from bench.pg.server import DEFAULT_IMAGE, parse_server
 
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
@@ -230,8 +229,6 @@ def _against(
     quiet: bool,
 ) -> int:
     """Rehearse both states and compare them; 1 where something got worse, 4 where a migration failed."""
-    from dataclasses import replace
-
     from bench.analyse.compare.decide import compare
     from bench.analyse.compare.record import record
     from bench.cli.against import run_against
@@ -266,8 +263,6 @@ def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bind
 
 def conclude(run: Run) -> Run:
     """The run with its findings, what became of its budgets, and verdict."""
-    from dataclasses import replace
-
     from bench.analyse.budgets import check_budgets, unmeasured_note
     from bench.analyse.findings import find_dangers
     from bench.analyse.verdict import judge

@@ -17,6 +17,8 @@ class DataOptions:
     seed: int = 1
     dirt: float | None = None
     """Share of dirty rows, 0 to 1; None for the generator's default."""
+    dirt_kinds: tuple[str, ...] | None = None
+    """Kinds of dirt to plant, in order; None for all."""
     workers: int | None = None
     fill: bool = False
     """Fill the empty tables of a suite that has no generated data, whatever they are."""

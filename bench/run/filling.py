@@ -35,3 +35,21 @@ def fill_tables(
     )
     notes = [Note("data", "Filled by what the schema demands: no table or column is as in production.")]
     return dataset, (*notes, *(Note("data", text) for text in filled.notes))
+
+
+def fill_added_columns(server: Server, before: str, after: str, seed: int) -> tuple[Note, ...]:
+    """Fill the columns that a suite has added to tables with rows and left at their defaults; say which.
+
+    ``before`` and ``after`` are databases with the schema before and after the suite.
+    """
+    from datagen.anyschema.complete import columns_of, fill_new_columns
+
+    filled = fill_new_columns(server.conninfo(after), columns_of(server.conninfo(before)), seed)
+    if not filled:
+        return ()
+    tables = ", ".join(f"{len(table.columns)} of {table.table}" for table in filled)
+    text = (
+        "Costed with the columns that the suite added filled as in use, not at their defaults: "
+        f"{tables}. These tables are without bloat."
+    )
+    return (Note("queries", text),)

@@ -138,7 +138,14 @@ def _load(server: Server, dbname: str, data: str, options: DataOptions, progress
     from datagen.spec import DEFAULT_DIRT, make_plan
 
     dirt = DEFAULT_DIRT if options.dirt is None else options.dirt
-    plan = make_plan(data, scale=options.scale, rows=options.rows, seed=options.seed, dirt=dirt)
+    plan = make_plan(
+        data,
+        scale=options.scale,
+        rows=options.rows,
+        seed=options.seed,
+        dirt=dirt,
+        dirt_kinds=options.dirt_kinds,
+    )
     progress(Step(f"data at scale {options.scale:g}, seed {options.seed}"))
     loaded = load(
         server.conninfo(dbname),

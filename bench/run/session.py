@@ -20,6 +20,7 @@ from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, now
+from bench.run.filling import fill_added_columns
 from bench.run.hidden import (
     PLANS,
     HiddenPass,
@@ -222,6 +223,8 @@ class Rehearsal:
         """Cost the queries on the state before and on the migrated clone, with fresh statistics on both."""
         self.progress(Step("views, functions and queries, before and after"))
         with clone(self.server, prepared, "before") as before:
+            if self.suite.data is not None or self.options.data.fill:
+                self.draft.note(*fill_added_columns(self.server, before, after, self.options.data.seed))
             with self.server.connect(after, application_name="pgrehearse analyze") as conn:
                 conn.execute("VACUUM (ANALYZE)")
             queries = cost_queries(self.server, before, after, self.suite.queries, self.progress)

@@ -27,7 +27,7 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     """Return the key of everything that a template's content depends on, without the server.
 
     The base with the files that it reads; the generator's version, its own source and Faker's version; scale,
-    rows, seed and dirt. None where the base cannot be read beforehand.
+    rows, seed, dirt and its kinds. None where the base cannot be read beforehand.
     """
     parts: dict[str, Any] = {"format": FORMAT}
     try:
@@ -44,7 +44,13 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
         parts |= {
             "data": suite.data,
             "generator": [datagen.GENERATOR_VERSION, _source_sha256(), metadata.version("faker")],
-            "options": [options.scale, sorted(options.rows.items()), options.seed, options.dirt],
+            "options": [
+                options.scale,
+                sorted(options.rows.items()),
+                options.seed,
+                options.dirt,
+                *([sorted(options.dirt_kinds)] if options.dirt_kinds is not None else []),
+            ],
         }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

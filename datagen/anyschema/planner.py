@@ -40,6 +40,20 @@ def make_fill_plan(schema: Schema, wishes: Wishes, existing: Existing) -> FillPl
     return _Planner(schema, wishes, existing).plan()
 
 
+def limits_of(schema: Schema, table: int) -> dict[str, Limits]:
+    """What the checks of a table and of its columns' domains say of each column, by name."""
+    names = {column.number: column.name for column in schema.columns if column.table == table}
+    limits = {name: Limits() for name in names.values()}
+    for column in schema.columns:
+        if column.table == table:
+            for expression in column.checks:
+                apply_check(expression, ["VALUE"], {"VALUE": limits[column.name]})
+    for check in schema.checks:
+        if check.table == table and check.kind == "c":
+            apply_check(check.expression, [names[number] for number in check.columns], limits)
+    return limits
+
+
 @dataclass(slots=True)
 class _Distinct:
     """How one table's rows are told apart: units are column numbers, or minus the position of a reference."""
@@ -157,16 +171,8 @@ class _Planner:
             self._problem(f"{label}: {reason}")
 
     def _limits(self, table: Table) -> dict[str, Limits]:
-        columns = self.columns[table.oid]
-        limits = {column.name: Limits() for column in columns.values()}
-        for column in columns.values():
-            value = {"VALUE": limits[column.name]}
-            for expression in column.checks:
-                apply_check(expression, ["VALUE"], value)
-        for check in self.schema.checks:
-            if check.table == table.oid and check.kind == "c":
-                apply_check(check.expression, [columns[n].name for n in check.columns], limits)
-        for column in columns.values():
+        limits = limits_of(self.schema, table.oid)
+        for column in self.columns[table.oid].values():
             if limits[column.name].required:
                 self.required.add((table.oid, column.number))
         self.limits[table.oid] = limits

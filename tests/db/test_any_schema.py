@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.prepare import apply_file
+from datagen.anyschema.complete import columns_of, fill_new_columns
 from datagen.anyschema.guess import Override
 from datagen.anyschema.load import fill, read_overrides
 
@@ -200,3 +201,53 @@ def test_any_schema_is_filled_without_a_violation(
                 )
     finally:
         drop_database(server, name)
+
+
+ADDED = """
+CREATE TABLE deals (id int PRIMARY KEY, name text, touched int DEFAULT 0);
+INSERT INTO deals SELECT i, 'deal ' || i FROM generate_series(1, 400) i;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.touched := 1; RETURN NEW; END $$;
+CREATE TRIGGER touch BEFORE UPDATE ON deals FOR EACH ROW EXECUTE FUNCTION touch();
+"""
+MIGRATION = """
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TABLE made (id int PRIMARY KEY, score numeric(3, 2));
+INSERT INTO made VALUES (1);
+ALTER TABLE deals
+  ADD ai_score numeric(5, 2) NOT NULL DEFAULT 0, ADD confidence numeric(3, 2),
+  ADD sentiment numeric(3, 2) CHECK (sentiment BETWEEN -1 AND 1), ADD tags text[] NOT NULL DEFAULT '{}',
+  ADD facts jsonb NOT NULL DEFAULT '{}', ADD tier text NOT NULL DEFAULT 'smb' CHECK (tier IN ('smb', 'big')),
+  ADD mood mood, ADD backfilled text, ADD parent int REFERENCES deals, ADD low int, ADD high int,
+  CHECK (low < high);
+UPDATE deals SET backfilled = name;
+CREATE VIEW hot AS SELECT id FROM deals WHERE ai_score > 50;
+"""
+
+
+def test_columns_that_a_migration_added_are_filled_in_range(
+    server: Server, database: str, connect: Connect
+) -> None:
+    conn = connect()
+    conn.execute(ADDED)
+    before = columns_of(server.conninfo(database))
+    assert fill_new_columns(server.conninfo(database), before, 1) == ()
+    conn.execute(MIGRATION)
+    (filled,) = fill_new_columns(server.conninfo(database), before, 1)
+    assert (filled.table, filled.rows) == ("public.deals", 400)
+    assert filled.columns == ("ai_score", "confidence", "sentiment", "tags", "facts", "tier", "mood")
+    assert one(conn, "SELECT max(ai_score) > 90 AND min(ai_score) < 10 AND max(ai_score) <= 100 FROM deals")
+    assert one(conn, "SELECT max(confidence) > 0.9 AND max(confidence) <= 1 FROM deals")
+    assert one(conn, "SELECT count(*) BETWEEN 40 AND 120 FROM deals WHERE confidence IS NULL")
+    assert one(conn, "SELECT min(sentiment) < -0.8 AND max(sentiment) > 0.8 FROM deals")
+    assert one(conn, "SELECT count(DISTINCT facts) > 20 AND count(DISTINCT tags) > 5 FROM deals")
+    assert one(conn, "SELECT count(DISTINCT tier) + count(DISTINCT mood) FROM deals") == 4
+    assert one(conn, "SELECT bool_and(backfilled = name AND touched = 0 AND low IS NULL) FROM deals")
+    assert one(conn, "SELECT tgenabled FROM pg_trigger WHERE tgname = 'touch'") == "O"
+    assert one(conn, "SELECT score IS NULL FROM made")
+    state_of = "SELECT md5(string_agg(d::text, '|' ORDER BY id)) FROM deals d"
+    first = one(conn, state_of)
+    conn.execute("UPDATE deals SET ai_score = 0, confidence = 0, sentiment = 0, tags = '{}', facts = '{}'")
+    conn.execute("UPDATE deals SET tier = 'smb', mood = NULL, touched = 0")
+    fill_new_columns(server.conninfo(database), before, 1)
+    conn.execute("ALTER TABLE deals DISABLE TRIGGER touch; UPDATE deals SET touched = 0")
+    assert one(conn, state_of) == first

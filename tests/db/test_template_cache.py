@@ -169,7 +169,16 @@ def test_without_the_cache_nothing_stays(dsn: ServerSpec, crm: Suite) -> None:
     assert entries() == []
 
 
-@pytest.mark.parametrize("change", [{"scale": 0.003}, {"seed": 2}, {"dirt": 0.5}, {"rows": {"deals": 9}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": 0.003},
+        {"seed": 2},
+        {"dirt": 0.5},
+        {"dirt_kinds": ("bad_email",)},
+        {"rows": {"deals": 9}},
+    ],
+)
 def test_the_key_changes_with_what_the_rows_depend_on(crm: Suite, change: dict[str, Any]) -> None:
     assert template_key(crm, replace(DATA, **change)) != template_key(crm, DATA)
     assert template_key(crm, replace(DATA, workers=7)) == template_key(crm, DATA)
