@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace, plan: Plan) -> int:
                 args.directory, plan, form=args.format, json_to=args.json, quiet=args.quiet
             )
         case _:
-            return commands.plan_command(plan, json_to=args.json)
+            return commands.plan_command(plan, dsn=args.dsn, workers=args.workers, json_to=args.json)
 
 
 def _fill(args: argparse.Namespace) -> int:
@@ -186,7 +186,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     write.add_argument("directory", metavar="DIR", help="new or empty directory")
     write.add_argument("--format", choices=("csv", "binary", "parquet"), default="csv", help="default csv")
-    commands.add_parser("plan", parents=[shared], help="show rows, bytes and time; needs no server")
+    plan = commands.add_parser("plan", parents=[shared], help="show rows, bytes and time, from a trial")
+    plan.add_argument(
+        "dsn", metavar="DSN", nargs="?", help="try the server too, in a database that has the schema"
+    )
+    plan.add_argument("--workers", type=_workers, metavar="N", help="connections (default: one per core)")
     return parser
 
 

@@ -94,6 +94,19 @@ def read_triggers(conn: Connection, tables: Sequence[str]) -> list[Trigger]:
 
 def check_tables(conn: Connection, tables: Sequence[Table]) -> None:
     """Raise UsageError unless the tables are there, have the columns that are sent, and are empty."""
+    require_tables(conn, tables)
+    for table in tables:
+        if conn.execute(
+            sql.SQL("SELECT EXISTS (SELECT FROM {})").format(qualified(table.name))
+        ).fetchone() == (True,):
+            raise UsageError(
+                f"table {table.name} of database {conn.info.dbname} holds rows already",
+                "load into a fresh copy of the schema, or TRUNCATE the table first",
+            )
+
+
+def require_tables(conn: Connection, tables: Sequence[Table]) -> None:
+    """Raise UsageError unless the tables are there and have the columns that are sent."""
     missing = [
         table.name
         for table in tables
@@ -106,13 +119,6 @@ def check_tables(conn: Connection, tables: Sequence[Table]) -> None:
         )
     for table in tables:
         _check_columns(conn, table)
-        if conn.execute(
-            sql.SQL("SELECT EXISTS (SELECT FROM {})").format(qualified(table.name))
-        ).fetchone() == (True,):
-            raise UsageError(
-                f"table {table.name} of database {conn.info.dbname} holds rows already",
-                "load into a fresh copy of the schema, or TRUNCATE the table first",
-            )
 
 
 def _check_columns(conn: Connection, table: Table) -> None:

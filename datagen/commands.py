@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.errors import UsageError
 from datagen import executors
 from datagen.console import progress_display
-from datagen.estimate import estimate
+from datagen.estimate import TableEstimate, estimate, expected
 from datagen.executors import Executor
 from datagen.load import LoadResult, load
 from datagen.spec import Plan
@@ -101,25 +101,43 @@ def write_command(directory: str, plan: Plan, *, form: Format, json_to: str | No
     return 0
 
 
-def plan_command(plan: Plan, *, json_to: str | None) -> int:
+def plan_command(plan: Plan, *, dsn: str | None, workers: int | None, json_to: str | None) -> int:
     """``datagen plan``."""
-    tables = estimate(plan)
+    streams = workers or os.cpu_count() or 1
+    tables = estimate(plan, dsn)
+    expected_s = expected(tables, streams) if dsn is not None else None
     kinds = None if plan.dirt_kinds is None else sorted(plan.dirt_kinds)
-    document = asdict(plan) | {"dirt_kinds": kinds, "tables": [asdict(table) for table in tables]}
-
-    def show() -> None:
-        rows = [(t.name, f"{t.rows:,}", _megabytes(t.bytes), f"{t.encode_s:,.1f} s") for t in tables]
-        total_s = sum(t.encode_s for t in tables)
-        rows.append(
-            ("total", f"{plan.total_rows:,}", _megabytes(sum(t.bytes for t in tables)), f"{total_s:,.1f} s")
-        )
-        _table(("table", "rows", "to send", "to generate"), rows)
-        print(
-            "Time to generate is for one core, from a trial just now; keys and indexes are up to the server."
-        )
-
-    _deliver(document, json_to, False, show)
+    document = asdict(plan) | {
+        "dirt_kinds": kinds,
+        "tables": [asdict(table) for table in tables],
+        "expected_s": expected_s,
+        "workers": streams,
+    }
+    _deliver(document, json_to, False, lambda: _show_plan(tables, expected_s, streams))
     return 0
+
+
+def _show_plan(tables: Sequence[TableEstimate], expected_s: float | None, streams: int) -> None:
+    total = TableEstimate(
+        "total",
+        sum(t.rows for t in tables),
+        sum(t.bytes for t in tables),
+        sum(t.encode_s for t in tables),
+        sum(t.copy_s or 0.0 for t in tables),
+        sum(t.index_s or 0.0 for t in tables),
+    )
+    lines = [(t.name, f"{t.rows:,}", _megabytes(t.bytes), f"{t.encode_s:,.1f} s") for t in (*tables, total)]
+    heads = ("table", "rows", "to send", "to generate")
+    if expected_s is None:
+        _table(heads, lines)
+        print("Seconds are those of one core, from a trial just now; with a DSN the server is tried as well.")
+        return
+    server = [(f"{t.copy_s or 0.0:,.1f} s", f"{t.index_s or 0.0:,.1f} s") for t in (*tables, total)]
+    _table((*heads, "to load", "to index"), [(*a, *b) for a, b in zip(lines, server, strict=True)])
+    print(
+        f"Expected: {expected_s:,.0f} s with {streams} streams, besides foreign keys and vacuum. Seconds are "
+        "those of one stream, from a trial just now that was rolled back."
+    )
 
 
 def _as_json(result: LoadResult) -> dict[str, Any]:

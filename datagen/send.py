@@ -97,7 +97,7 @@ def _copy(
             if frozen:
                 # The rows need no vacuum where nobody else can have seen the table's file.
                 cursor.execute(sql.SQL("TRUNCATE {}").format(qualified(tally.shard.table)))
-            with cursor.copy(_copy_statement(tally.shard.table, frozen)) as copy:
+            with cursor.copy(copy_statement(tally.shard.table, frozen=frozen)) as copy:
                 copy.write(HEADER)
                 while encoded := _next(ready, stop):
                     for start in range(0, len(encoded.data), _MESSAGE_BYTES):
@@ -122,10 +122,11 @@ def server_error(error: psycopg.Error, doing: str) -> ServerError:
     return ServerError(message, error.diag.message_hint or error.diag.message_detail)
 
 
-def _copy_statement(table: str, frozen: bool) -> sql.Composed:
+def copy_statement(table: str, *, into: str | None = None, frozen: bool = False) -> sql.Composed:
+    """COPY for the rows of a table, into another one of the same columns if one is named."""
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in TABLES[table].columns)
     options = sql.SQL("FORMAT binary, FREEZE" if frozen else "FORMAT binary")
-    return sql.SQL("COPY {} ({}) FROM STDIN ({})").format(qualified(table), columns, options)
+    return sql.SQL("COPY {} ({}) FROM STDIN ({})").format(qualified(into or table), columns, options)
 
 
 def _generate(plan: Plan, shard: Shard, free: _Free, ready: _Ready, done: threading.Event) -> None:

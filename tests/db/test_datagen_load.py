@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,7 +119,7 @@ def test_binary_and_csv_hold_the_same_rows(server: Server, loaded: Loaded, tmp_p
             assert digests(conn) == digests(other)
 
 
-@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize("workers", [1, 7])
 def test_rows_do_not_depend_on_the_number_of_workers(server: Server, loaded: Loaded, workers: int) -> None:
     with crm(server) as name:
         result = load(server.conninfo(name), PLAN, workers=workers)
@@ -356,3 +357,23 @@ def test_server_reads_every_type_as_it_was_meant(server: Server, database: str) 
         conn.execute("INSERT INTO t (i, a) VALUES (-1, '{}')")
         empty = "SELECT count(*) FROM t WHERE a = '{}' AND array_ndims(a) IS NULL"
         assert conn.execute(empty).fetchone() == (2,)
+
+
+def test_a_plan_tries_the_server_and_leaves_nothing(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with crm(server) as name, server.connect(name) as conn:
+        before = describe_schema(conn)
+        arguments = ["--scale", "0.01", "--rows", "activities=100k", "--workers", "2", "--json", "-"]
+        assert main(["plan", server.conninfo(name), *arguments]) == 0
+        plan = json.loads(capsys.readouterr().out)
+        tables = {table["name"]: table for table in plan["tables"]}
+        assert tables.keys() == TABLES.keys()
+        assert all(table["copy_s"] > 0 and table["index_s"] > 0 for table in tables.values())
+        work = sum(table["encode_s"] + table["copy_s"] + table["index_s"] for table in tables.values())
+        assert plan["expected_s"] >= work / 2 * 0.999
+        assert describe_schema(conn) == before
+        assert conn.execute("SELECT count(*) FROM public.activities").fetchone() == (0,)
+        conn.execute("DROP TABLE public.meeting_attendees")
+        assert main(["plan", server.conninfo(name)]) == 2
+        assert "lacks the tables public.meeting_attendees" in capsys.readouterr().err
