@@ -25,7 +25,7 @@ from psycopg import sql
 
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server, ServerSpec, open_server
-from datagen.blocks import Shard, binary_block, blocks, warm_up
+from datagen.blocks import Shard, binary_block, blocks, shards, warm_up, whole_tables
 from datagen.catalog import Key, qualified, read_keys
 from datagen.encode import HEADER, TRAILER
 from datagen.executors import threads
@@ -83,20 +83,18 @@ def tables(server: Server) -> Iterator[tuple[str, Connection, list[Key]]]:
         drop_database(server, name)
 
 
-def ready_files(plan: Plan, directory: Path) -> Files:
-    """Every table in COPY's binary format, in as many shards as the streams need to end together."""
+def ready_files(plan: Plan, directory: Path, *, whole: bool) -> Files:
+    """Every table in COPY's binary format, in the shards that a load of the plan has; contacts in SHARDS."""
     warm_up(plan)
     files: Files = defaultdict(list)
-    for table, rows in plan.rows.items():
-        size = max(-(-rows // SHARDS), 8192)
-        for first in range(0, rows, size):
-            shard = Shard(table, first, min(size, rows - first))
-            path = directory / f"{table}.{first}"
-            with path.open("wb") as file:
-                file.write(HEADER)
-                file.writelines(binary_block(block) for block in blocks(plan, shard))
-                file.write(TRAILER)
-            files[table].append((shard, path))
+    rows = max(plan.total_rows // SHARDS, 8192)
+    for shard in shards(plan, rows, whole_tables(plan, STREAMS) if whole else ()):
+        path = directory / f"{shard.table}.{shard.first}"
+        with path.open("wb") as file:
+            file.write(HEADER)
+            file.writelines(binary_block(block) for block in blocks(plan, shard))
+            file.write(TRAILER)
+        files[shard.table].append((shard, path))
     return files
 
 
@@ -106,14 +104,19 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def copy_files(conninfo: str, streams: int, files: Sequence[tuple[Shard, Path]]) -> None:
-    """The limit: the server reads the files itself."""
+def copy_files(conninfo: str, streams: int, plan: Plan, files: Sequence[tuple[Shard, Path]]) -> None:
+    """The limit: the server reads the files itself; whole tables frozen, as the generator loads them."""
 
     def copy(conn: Connection, job: tuple[Shard, Path], _: object) -> None:
         shard, path = job
         names = sql.SQL(", ").join(sql.Identifier(column.name) for column in TABLES[shard.table].columns)
-        statement = sql.SQL("COPY {} ({}) FROM {} (FORMAT binary)")
-        conn.execute(statement.format(qualified(shard.table), names, sql.Literal(str(path))))
+        whole = shard.count == plan.rows[shard.table]
+        options = sql.SQL("FORMAT binary, FREEZE" if whole else "FORMAT binary")
+        with conn.transaction():
+            if whole:
+                conn.execute(sql.SQL("TRUNCATE {}").format(qualified(shard.table)))
+            statement = sql.SQL("COPY {} ({}) FROM {} ({})")
+            conn.execute(statement.format(qualified(shard.table), names, sql.Literal(str(path)), options))
 
     run_jobs(conninfo, streams, files, copy)
 
@@ -126,13 +129,13 @@ def run_all(conninfo: str, jobs: Sequence[Any]) -> None:
     run_jobs(conninfo, STREAMS, jobs, execute)
 
 
-def reference(server: Server, files: Files) -> float:
+def reference(server: Server, plan: Plan, files: Files) -> float:
     """Seconds for COPY of ready files, keys, foreign keys and ANALYZE; creating the tables is not counted."""
     by_size = sorted((each for group in files.values() for each in group), key=lambda f: -f[1].stat().st_size)
     with tables(server) as (conninfo, conn, keys):
 
         def everything() -> None:
-            copy_files(conninfo, STREAMS, by_size)
+            copy_files(conninfo, STREAMS, plan, by_size)
             run_all(conninfo, index_jobs(keys))
             for statement in foreign_key_statements(keys):
                 conn.execute(statement)
@@ -156,17 +159,17 @@ def full_load(server: Server, plan: Plan) -> float:
         drop_database(server, name)
 
 
-def contacts_copied(server: Server, streams: int, files: Files) -> float:
+def contacts_copied(server: Server, streams: int, plan: Plan, files: Files) -> float:
     with tables(server) as (conninfo, _, _keys):
-        return seconds(lambda: copy_files(conninfo, streams, files[CONTACTS]))
+        return seconds(lambda: copy_files(conninfo, streams, plan, files[CONTACTS]))
 
 
 def contacts_generated(server: Server, streams: int, plan: Plan, files: Files) -> float:
     with tables(server) as (conninfo, conn, keys):
         with conn.transaction():
             create_ledger(conn, plan, keys, ())
-        shards = [shard for shard, _ in files[CONTACTS]]
-        return seconds(lambda: threads(streams)(conninfo, plan, shards, lambda rows, size: None))
+        parts = [shard for shard, _ in files[CONTACTS]]
+        return seconds(lambda: threads(streams)(conninfo, plan, parts, lambda rows, size: None))
 
 
 def by_faker(server: Server) -> float:
@@ -222,16 +225,16 @@ def test_ratios_to_copy(
     plan = make_plan(scale=scale)
     (directory / "all").mkdir()
     (directory / "contacts").mkdir()
-    files = ready_files(plan, directory / "all")
+    files = ready_files(plan, directory / "all", whole=True)
     more = make_plan(scale=0.01, rows=contacts)
-    many = ready_files(more, directory / "contacts")
+    many = ready_files(more, directory / "contacts", whole=False)
     taken: dict[str, list[float]] = defaultdict(list)
 
     def round_of_all() -> None:
-        full, ready = full_load(durable, plan), reference(durable, files)
+        full, ready = full_load(durable, plan), reference(durable, plan, files)
         taken["full_load_over_ready_files"].append(full / ready)
         for streams in (1, STREAMS):
-            copied = contacts_copied(durable, streams, many)
+            copied = contacts_copied(durable, streams, more, many)
             generated = contacts_generated(durable, streams, more, many)
             taken[f"rate_{streams}_streams_over_copy"].append(copied / generated)
         rows = more.rows[CONTACTS]
