@@ -91,13 +91,15 @@ def _fill(args: argparse.Namespace) -> int:
     from datagen import commands
 
     columns = Path(args.columns) if args.columns is not None else None
-    rows = parse_rows(args.rows)
-    if args.like is not None:
-        from datagen.like import read_like
-
-        rows = read_like(args.like) | rows
     return commands.fill_command(
-        args.dsn, args.schema_of, rows, columns, seed=args.seed, json_to=args.json, quiet=args.quiet
+        args.dsn,
+        args.schema_of,
+        parse_rows(args.rows),
+        columns,
+        like=args.like,
+        seed=args.seed,
+        json_to=args.json,
+        quiet=args.quiet,
     )
 
 
@@ -128,7 +130,8 @@ def _workers(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _shared() -> argparse.ArgumentParser:
+    """Options that say what is generated."""
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--scale", type=float, metavar="N", help="1 = 100 k deals (default 1)")
     shared.add_argument(
@@ -158,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
         "--json", metavar="FILE", help="write the result as JSON to FILE, or to stdout with -"
     )
     shared.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    return shared
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = _shared()
     parser = argparse.ArgumentParser(
         prog="datagen",
         description="Fill a CRM with production-sized, production-shaped data at the speed of COPY.",

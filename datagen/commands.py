@@ -20,6 +20,7 @@ from datagen import executors
 from datagen.console import progress_display
 from datagen.estimate import TableEstimate, estimate, expected
 from datagen.executors import Executor
+from datagen.like import read_like
 from datagen.load import LoadResult, load
 from datagen.spec import Plan
 from datagen.write import Format, write
@@ -53,6 +54,7 @@ def fill_command(
     rows: dict[str, int],
     columns: Path | None,
     *,
+    like: Path | None,
     seed: int,
     json_to: str | None,
     quiet: bool,
@@ -69,7 +71,8 @@ def fill_command(
         ) from error
     with progress_display(quiet) as show:
         result = fill(
-            conninfo, rows=from_file | rows, columns=overrides, seed=seed, progress=show,
+            conninfo, rows=from_file | rows, like=read_like(like) if like is not None else {},
+            columns=overrides, seed=seed, progress=show,
             say=lambda text: None if quiet else print(text, file=sys.stderr),
         )  # fmt: skip
     tables = [dict(zip(("name", "rows", "bytes"), table, strict=True)) for table in result.tables]

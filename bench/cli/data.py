@@ -101,8 +101,12 @@ def data_options(
     wanted = dict(rows)
     if found.data is not None:
         scale, wanted = _checked(found.data, scale, wanted, dirt_kinds, like)
-    elif like is not None or dirt_kinds is not None:
-        scale, wanted = _of_any_schema(found, wanted, dirt_kinds, like, fill=fill)
+    elif dirt_kinds is not None or (like is not None and not fill):
+        option = "--like" if dirt_kinds is None else "--dirt-kinds"
+        raise UsageError(
+            f"{found.name} has no generated data, so {option} has no effect",
+            hint="--like goes with --fill; kinds of dirt are those of the data that datagen knows",
+        )
     return DataOptions(
         scale=scale,
         rows=wanted,
@@ -111,6 +115,7 @@ def data_options(
         dirt_kinds=dirt_kinds,
         workers=workers,
         fill=fill,
+        like=_rows_elsewhere(like) if fill else {},
         columns=columns,
         dump=dump,
         cache=not no_cache,
@@ -135,19 +140,12 @@ def _checked(
     return scale, rows
 
 
-def _of_any_schema(
-    found: Suite, rows: dict[str, int], kinds: tuple[str, ...] | None, like: Path | None, *, fill: bool
-) -> tuple[float, dict[str, int]]:
-    """Rows of tables that are filled as their schema demands."""
-    if kinds is not None or like is None or not fill:
-        option = "--like" if kinds is None else "--dirt-kinds"
-        raise UsageError(
-            f"{found.name} has no generated data, so {option} has no effect",
-            hint="--like goes with --fill; kinds of dirt are those of the data that datagen knows",
-        )
+def _rows_elsewhere(like: Path | None) -> dict[str, int]:
+    if like is None:
+        return {}
     from datagen.like import read_like
 
-    return 1.0, read_like(like) | rows
+    return read_like(like)
 
 
 def require_data(

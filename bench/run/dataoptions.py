@@ -22,6 +22,8 @@ class DataOptions:
     workers: int | None = None
     fill: bool = False
     """Fill the empty tables of a suite that has no generated data, whatever they are."""
+    like: Mapping[str, int] = field(default_factory=dict)
+    """Rows by table elsewhere, for ``fill``; those of tables that are not there do not count."""
     columns: Path | None = None
     """TOML file with rows by table and values by column, for ``fill``."""
     dump: Path | None = None

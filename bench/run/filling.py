@@ -20,6 +20,7 @@ def fill_tables(
     filled = fill(
         server.conninfo(dbname),
         rows=rows | dict(options.rows),
+        like=options.like,
         columns=columns,
         seed=options.seed,
         say=lambda text: progress(Said(text)),

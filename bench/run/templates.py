@@ -39,7 +39,7 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     elif options.fill:
         columns = options.columns.read_bytes().hex() if options.columns is not None else None
         parts["fill"] = [_source_sha256(), metadata.version("faker"), columns]
-        parts["options"] = [sorted(options.rows.items()), options.seed]
+        parts["options"] = [sorted(options.rows.items()), options.seed, sorted(options.like.items())]
     elif suite.data is not None:
         parts |= {
             "data": suite.data,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def fill(
     conninfo: str,
     *,
     rows: dict[str, int] | None = None,
+    like: Mapping[str, int] | None = None,
     default_rows: int = DEFAULT_ROWS,
     columns: dict[str, Override] | None = None,
     seed: int = 1,
@@ -57,6 +58,8 @@ def fill(
 ) -> FillResult:
     """Fill every empty table of a database; ``say`` hears what cannot be as asked, before anything is loaded.
 
+    ``like`` are rows by table elsewhere, to which ``rows`` are exceptions; what is not here does not count.
+
     Raises UsageError where a column cannot be given any value that its constraints allow, or a name is
     unknown; ServerError where the server refuses.
     """
@@ -64,7 +67,7 @@ def fill(
     meter = Meter(progress)
     with connect(conninfo) as conn:
         schema = read_schema(conn)
-        wishes = Wishes(rows or {}, default_rows, columns or {}, seed)
+        wishes = Wishes(_rows_here(schema, rows or {}, like or {}), default_rows, columns or {}, seed)
         _check_names(schema, wishes)
         plan = make_fill_plan(schema, wishes, _read_existing(conn, schema))
         for note in plan.notes:
@@ -79,6 +82,11 @@ def fill(
             raise server_error(error, "filling the tables") from error
         sizes = _sizes(conn, plan)
     return FillResult(seed, time.perf_counter() - started, sizes, tuple(plan.notes))
+
+
+def _rows_here(schema: Schema, rows: Mapping[str, int], like: Mapping[str, int]) -> dict[str, int]:
+    tables = (table for table in schema.tables if table.label in like and table.name not in rows)
+    return {table.label: like[table.label] for table in tables} | dict(rows)
 
 
 def read_overrides(path: Path) -> tuple[dict[str, int], dict[str, Override]]:

@@ -54,10 +54,17 @@ def test_a_shop_is_filled_as_its_constraints_demand(server: Server, database: st
     conn = connect()
     before = constraints(conn)
     said: Said = []
-    result = fill(server.conninfo(database), default_rows=500, rows={"items": 900}, say=said.append)
+    elsewhere = {"public.items": 4, "public.gone": 7, "public.orders": 501}
+    result = fill(
+        server.conninfo(database), default_rows=500, rows={"items": 900}, like=elsewhere, say=said.append
+    )
     assert constraints(conn) == before
     rows = {name.removeprefix("public."): rows for name, rows, _ in result.tables}
-    assert {name: count for name, count in rows.items() if count != 500} == {"items": 900, "flags": 2}
+    assert {name: count for name, count in rows.items() if count != 500} == {
+        "items": 900,
+        "flags": 2,
+        "orders": 501,
+    }
     assert one(conn, "SELECT count(DISTINCT lower(email)) = 500 FROM users")
     assert one(conn, "SELECT count(*) > 300 FROM users u JOIN users m ON m.id = u.manager_id")
     assert one(conn, "SELECT bool_and(shipped_at > placed_at) FROM orders")

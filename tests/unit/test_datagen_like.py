@@ -96,4 +96,4 @@ def test_a_suite_without_data_has_no_kinds_of_dirt(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--like has no effect"):
         options(bare, like=probe(tmp_path, PRODUCTION))
     filled = options(bare, like=probe(tmp_path, PRODUCTION), fill=True)
-    assert filled.rows["public.invoices"] == 5
+    assert filled.like["public.invoices"] == 5
