@@ -48,8 +48,8 @@ def estimate(plan: Plan, conninfo: str | None = None) -> tuple[TableEstimate, ..
     if conninfo is None:
         return tuple(_generated(plan, table) for table in plan.rows)
     with connect(conninfo) as conn:
-        keys = read_keys(conn, list(plan.rows))
         require_tables(conn, [TABLES[table] for table in plan.rows])
+        keys = read_keys(conn, list(plan.rows))
         try:
             with conn.transaction(force_rollback=True):
                 conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(_SCHEMA)))

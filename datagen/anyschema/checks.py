@@ -27,7 +27,7 @@ class Limits:
 
 
 _CAST = r"(?:::[a-z_\"][a-z0-9_ \".]*(?:\(\d+(?:,\d+)?\))?(?:\[\])?)"
-_LITERAL = rf"\(?(?:'((?:[^']|'')*)'|\(?(-?\d+(?:\.\d+)?)\)?){_CAST}*\)?"
+_LITERAL = rf"\(?(?:'((?:[^']|'')*)'|\(?(-?\d+(?:\.\d+)?)\)?){_CAST}*\)?{_CAST}*"
 
 
 def split_and(expression: str) -> list[str]:
