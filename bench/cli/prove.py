@@ -59,6 +59,12 @@ def add_parser(commands: Any) -> None:
         metavar="S",
         help="seconds for crash points; those left untried are counted (default: 180)",
     )
+    parser.add_argument(
+        "--allow-roles",
+        action="store_true",
+        help="on a server that runs already, let migrations make, change and drop its roles; those that they "
+        "made are dropped again",
+    )
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
@@ -71,6 +77,7 @@ def prove(
     base: Path | None,
     out: Path | None,
     draft_rollback: bool,
+    allow_roles: bool,
     budget: float,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -111,7 +118,7 @@ def prove(
                 proved = run_proofs(
                     opened,
                     found,
-                    ProofOptions(budget, directory.path / "drafts" if draft_rollback else None),
+                    ProofOptions(budget, directory.path / "drafts" if draft_rollback else None, allow_roles),
                     data,
                     run_id=run_id,
                     save=directory.save,

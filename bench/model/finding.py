@@ -15,6 +15,8 @@ FINDING_CODES = frozenset(
         "constraint-contradiction",
         "constraint-unenforced",
         "deadlock-order",
+        "definer-search-path",
+        "error-swallowed",
         "estimate-wrong",
         "extension-missing",
         "fails-on-data",

@@ -142,12 +142,12 @@ class AccessCell:
     """``anon``, ``owner``, ``other user``, ``admin`` or ``service_role``."""
     relation: str
     op: str
-    """``SELECT``, ``INSERT``, ``UPDATE`` or ``DELETE``."""
+    """``SELECT``, ``INSERT``, ``UPDATE`` or ``DELETE``; of a function ``EXECUTE``."""
     whose: Literal["owner's", "strangers'", "all"]
     """Rows of the user whom ``owner`` stands for, or of users who are none of the actors;
     ``all`` where rows have no owner."""
     of: int
-    """So many such rows there are after the suite."""
+    """So many such rows there are after the suite; of a function, calls."""
     before: Reach | None
     """None where the relation did not exist, or had no such row."""
     after: Reach | None
@@ -164,6 +164,39 @@ class PolicyCost:
     n: int
     with_s: float
     without_s: float
+    with_cost: float | None = None
+    """The planner's total cost, by EXPLAIN."""
+    without_cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRights:
+    """A view or function that the suite brought, and that works with the rights of its owner."""
+
+    kind: Literal["view", "function"]
+    name: str
+    fixed_path: bool | None
+    """Whether the function sets its own search_path; None of views."""
+    reached_by: tuple[str, ...]
+    """Roles that may read or call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwallowedError:
+    """An error that EXCEPTION WHEN OTHERS hid: the same body, made to raise it, did."""
+
+    where: str
+    """The function, or ``file's id:line`` of a DO block."""
+    migration: str | None
+    """Of a DO block."""
+    statement: int | None
+    calls: int
+    raised: int
+    """So many of the calls hid an error."""
+    sqlstate: str | None
+    message: str
+    returned: str | None
+    """What the first of these calls gave back instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +251,12 @@ class DirtProof:
     """Copies on which fewer rows were tried."""
     smallest: bool = False
     """Whether no single row can be taken away from what is left; False where time ran out before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionNeed:
+    """An extension of the state before without which a migration fails, tried on a copy that lacks it."""
+
+    extension: str
+    migration: str
+    error: StatementError

@@ -18,9 +18,12 @@ from bench.model.proof import (
     AccessCell,
     CrashPoint,
     DirtProof,
+    ExtensionNeed,
     IdempotenceProof,
+    OwnerRights,
     PolicyCost,
     RollbackProof,
+    SwallowedError,
     ValueTrial,
 )
 from bench.model.statement import StatementError, StatementRun
@@ -192,6 +195,9 @@ class Proofs:
     policy_costs: tuple[PolicyCost, ...] = ()
     values: tuple[ValueTrial, ...] = ()
     dirt: tuple[DirtProof, ...] = ()
+    owner_rights: tuple[OwnerRights, ...] = ()
+    swallowed: tuple[SwallowedError, ...] = ()
+    extensions: tuple[ExtensionNeed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from bench.report.figures import Picture
 from bench.report.palette import css_variables
 from bench.report.svg import inline_svg
 from bench.report.trafficview import HOW_TO_READ
+from bench.report.validationhtml import validation_html
 from bench.report.view import page_view
 
 
@@ -51,6 +52,7 @@ def render_html(run: Run, summary: RunSummary, pictures: Iterable[Picture]) -> s
         theme_css=Markup(theme_css()),
         js=verbatim("report.js"),
         packed_run=packed(run),
+        validation=validation_html(run),
     )
 
 

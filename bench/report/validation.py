@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from bench.analyse.dangers.claims import read_estimate
 from bench.analyse.findings import find_dangers
 from bench.analyse.summary import MigrationSummary, RunSummary, summarise
 from bench.analyse.verdict import judge
@@ -24,9 +25,9 @@ SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
 RISKS = (
     ("Data loss", ("rollback-incomplete", "truncated", "fails-on-data")),
     ("Downtime", ("blocks-reads", "blocks-writes", "rewrite", "scan-under-lock", "held-across")),
-    ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success")),
+    ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success", "error-swallowed")),
     ("Performance", ("growth", "row-locks", "policy-cost")),
-    ("Security", ("access-opened",)),
+    ("Security", ("access-opened", "definer-search-path")),
     (
         "Data integrity",
         ("not-idempotent", "fails-on-data", "constraint-contradiction", "constraint-unenforced"),
@@ -34,8 +35,8 @@ RISKS = (
 )
 
 
-def render_validation(run: Run) -> str:
-    """The whole document of a run with proofs; ends with a newline."""
+def render_validation(run: Run, *, fold: bool = True) -> str:
+    """The whole document of a run with proofs; ends with a newline. ``fold``: long tables in HTML details."""
     summary, verdict = summarise(run), run.verdict or judge(run)
     findings = [each for each in run.findings or find_dangers(run) if each.accepted is None]
     parts = [
@@ -52,7 +53,11 @@ def render_validation(run: Run) -> str:
         "## Security",
         *_security(run, findings),
         "## Constraints and values",
-        *(values_section(run.proofs.values) if run.proofs.values else [f"Values: {NOT_MEASURED}."]),
+        *(
+            values_section(run.proofs.values, fold=fold)
+            if run.proofs.values
+            else [f"Values: {NOT_MEASURED}."]
+        ),
         "## Dirty data",
         *_dirty(run.proofs),
         "## Not measured by this run",
@@ -170,6 +175,7 @@ def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding])
         ("Claim", "Measured"),
         [
             ("Runs", f"{summary.outcome or NOT_MEASURED}, {spread_seconds(summary.duration_s)}"),
+            ("Its own estimate", _estimate(summary)),
             ("Creates", _counted(kinds).replace("CREATE ", "") or "nothing by a statement of its own"),
             ("Blocks reads for at most", seconds(reads.longest_s) if reads else "no wait"),
             ("Blocks writes for at most", seconds(writes.longest_s) if writes else "no wait"),
@@ -182,6 +188,13 @@ def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding])
     critical = [each for each in own if each.severity != "info"]
     found = bullets(f"{SIGN[each.severity]} {code(each.code)}: {plain(each.message)}" for each in critical)
     yield found or "None found."
+
+
+def _estimate(summary: MigrationSummary) -> str:
+    """What the file's first comment says of its time, beside what was measured."""
+    first = summary.statements[0].text if summary.statements else ""
+    found = read_estimate("\n".join(line for line in first.splitlines() if line.startswith("--")))
+    return f'"{plain(found.words)}"' if found else "none in the file"
 
 
 def _rollback(proofs: Sequence[RollbackProof]) -> str:
@@ -224,6 +237,54 @@ def _security(run: Run, findings: Sequence[Finding]) -> Iterator[str]:
     opened_all = [each for each in findings if each.code == "access-opened"]
     if opened_all:
         yield bullets(plain(each.message) for each in opened_all)
+    yield from _owner_rights(run.proofs)
+    if run.proofs.policy_costs:
+        costs = [
+            (
+                code(each.relation),
+                plain(each.actor),
+                seconds(each.with_s),
+                seconds(each.without_s),
+                _cost(each.with_cost),
+                _cost(each.without_cost),
+                str(each.n),
+            )
+            for each in run.proofs.policy_costs
+        ]
+        columns = ("Policies of", "As", ">With", ">Without", ">Planned cost with", ">Without", ">n")
+        yield table(columns, costs)
+
+
+def _cost(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.0f}"
+
+
+def _owner_rights(proofs: Proofs) -> Iterator[str]:
+    """Views and functions that the suite brought and that work with the rights of their owner."""
+    if proofs.owner_rights:
+        paths = {
+            None: "not security_invoker",
+            True: "SECURITY DEFINER",
+            False: "SECURITY DEFINER, no search_path",
+        }
+        rows = [
+            (
+                code(each.name),
+                each.kind,
+                paths[each.fixed_path],
+                plain(", ".join(each.reached_by)) or "nobody",
+            )
+            for each in proofs.owner_rights
+        ]
+        yield table(("With its owner's rights", "Kind", "How", "Reached by"), rows)
+    else:
+        yield "No view or function that the suite brought works with the rights of its owner."
+    if proofs.swallowed:
+        yield bullets(
+            f"{code(each.where)} hides {plain(each.message)} ({plain(each.sqlstate or '')}), "
+            f"{each.raised} of {each.calls} calls"
+            for each in proofs.swallowed
+        )
 
 
 def _unmeasured(run: Run) -> Iterator[str]:

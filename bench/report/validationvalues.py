@@ -12,7 +12,7 @@ DETAILS_FROM = 12
 """Rows of a table from which on it is folded."""
 
 
-def values_section(trials: Sequence[ValueTrial]) -> Iterator[str]:
+def values_section(trials: Sequence[ValueTrial], *, fold: bool = True) -> Iterator[str]:
     """Counts, then one table of values for each relation, and one of deletions."""
     told = [each for each in trials if each.expected is not None and each.accepted is not None]
     as_said = sum(each.expected == each.accepted for each in told)
@@ -27,7 +27,7 @@ def values_section(trials: Sequence[ValueTrial]) -> Iterator[str]:
         rows = list(_columns([each for each in trials if each.relation == relation]))
         if rows:
             yield f"#### {code(relation)}"
-            yield _folded(table(("Column or columns", "Accepts", "Refuses"), rows), len(rows))
+            yield _folded(table(("Column or columns", "Accepts", "Refuses"), rows), len(rows) if fold else 0)
     deletions = [each for each in trials if each.kind == "delete"]
     if deletions:
         yield "#### Foreign keys: what a deletion does"
@@ -35,7 +35,7 @@ def values_section(trials: Sequence[ValueTrial]) -> Iterator[str]:
             (code(f"{each.relation}: {each.subject}"), plain(each.tried), plain(_outcome(each)))
             for each in deletions
         ]
-        yield _folded(table(("Foreign key", "Tried", "Outcome"), shown), len(shown))
+        yield _folded(table(("Foreign key", "Tried", "Outcome"), shown), len(shown) if fold else 0)
 
 
 def _columns(trials: Sequence[ValueTrial]) -> Iterator[tuple[str, str, str]]:

@@ -46,12 +46,13 @@ def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[s
 
 
 @contextmanager
-def own_roles(server: Server) -> Iterator[None]:
+def own_roles(server: Server, *, allowed: bool = False) -> Iterator[None]:
     """Roles belong to the whole server: drop those that the migrations made, before the next repeat.
 
-    Only on a server that we started, and after the clone in which they own things is gone.
+    Only on a server that we started, or where roles are ``allowed``, and after the clone in which they own
+    things is gone.
     """
-    if not server.managed:
+    if not (server.managed or allowed):
         yield
         return
     with server.connect() as conn:

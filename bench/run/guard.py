@@ -13,19 +13,38 @@ SERVER_WIDE = ("ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM")
 """Objects of CREATE, ALTER and DROP that all databases of a server share."""
 
 
-def refuse_server_wide(path: Path, statements: Iterable[Statement]) -> None:
+ROLES = ("ROLE", "USER", "GROUP")
+
+
+def refuse_server_wide(path: Path, statements: Iterable[Statement], *, allow_roles: bool = False) -> None:
     """Raise UsageError for the first statement that would change more than its own database.
 
-    What a DO block or a function does cannot be seen beforehand.
+    In a DO block or a function only commands on roles that stand there as words are seen. ``allow_roles``:
+    let those on roles pass.
     """
     for statement in statements:
         verb, _, thing = statement.kind.partition(" ")
-        if verb in ("CREATE", "ALTER", "DROP") and thing.startswith(SERVER_WIDE) and "MAPPING" not in thing:
-            place = f"{statement.path(path)}:{statement.line}"
-            raise UsageError(
-                f"{place}: {statement.kind} acts on the whole server, which is not ours",
-                hint="rehearse it on a server of its own: --server embedded, container or cluster",
-            )
+        wide = verb in ("CREATE", "ALTER", "DROP") and thing.startswith(SERVER_WIDE)
+        inside = _body(statement) and _ANY_ROLE.search(_COMMENT.sub("", statement.text))
+        if (
+            "MAPPING" in thing
+            or not (wide or inside)
+            or (allow_roles and (inside or thing.startswith(ROLES)))
+        ):
+            continue
+        what = f"{inside[0]} in a body" if inside else statement.kind
+        hint = "rehearse it on a server of its own: --server embedded, container or cluster"
+        if inside or thing.startswith(ROLES):
+            hint += "; or let it change this server's roles: --allow-roles"
+        place = f"{statement.path(path)}:{statement.line}"
+        raise UsageError(f"{place}: {what} acts on the whole server, which is not ours", hint=hint)
+
+
+_ANY_ROLE = re.compile(r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP)\b(?!\s+MAPPING\b)", re.IGNORECASE)
+
+
+def _body(statement: Statement) -> bool:
+    return statement.kind == "DO" or statement.kind.endswith(("FUNCTION", "PROCEDURE"))
 
 
 _ROLE_COMMAND = re.compile(
@@ -43,8 +62,7 @@ def role_commands(statement: Statement) -> Iterator[tuple[str, str]]:
     ``current_user`` stands for the role that runs it, also where a body puts it into a format.
     """
     verb, _, thing = statement.kind.partition(" ")
-    body = verb == "DO" or thing.endswith(("FUNCTION", "PROCEDURE"))
-    if not body and not (verb in ("ALTER", "DROP") and thing.startswith(("ROLE", "USER", "GROUP"))):
+    if not _body(statement) and not (verb in ("ALTER", "DROP") and thing.startswith(ROLES)):
         return
     text = _COMMENT.sub("", statement.text)
     for found in _ROLE_COMMAND.finditer(text):

@@ -13,7 +13,7 @@ from bench.run.guard import refuse_own_role, refuse_server_wide
 Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
 
 
-def read_scripts(server: Server, suite: Suite) -> Scripts:
+def read_scripts(server: Server, suite: Suite, *, allow_roles: bool = False) -> Scripts:
     """Each migration with its statements. Raises UsageError for what cannot be read or may not run there."""
     known = psql_variables(server.info)
     scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
@@ -26,5 +26,5 @@ def read_scripts(server: Server, suite: Suite) -> Scripts:
         refuse_own_role(migration.path, statements, role[0] if role else "")
     if not server.managed:
         for migration, statements in scripts:
-            refuse_server_wide(migration.path, statements)
+            refuse_server_wide(migration.path, statements, allow_roles=allow_roles)
     return scripts

@@ -60,6 +60,8 @@ class RunOptions:
     hazards: HazardOptions = field(default_factory=HazardOptions)
     """What the loaded pass is repeated beside."""
     data: DataOptions = field(default_factory=DataOptions)
+    allow_roles: bool = False
+    """Let migrations make, change and drop roles of a server that is not ours."""
 
 
 def new_run(run_id: str, server: Server, suite: Suite) -> Run:
@@ -122,7 +124,7 @@ def rehearse(
     Ctrl-C; what was measured until then has been saved. A migration that fails is no error here: the run
     holds it.
     """
-    scripts = read_scripts(server, suite)
+    scripts = read_scripts(server, suite, allow_roles=options.allow_roles)
     refuse_hazards(server, options.hazards)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
@@ -191,7 +193,10 @@ class Rehearsal:
 
     def solo_repeat(self, index: int, prepared: str, counters: str | None, *, last: bool) -> None:
         """Apply everything on a fresh clone; cost the queries on the last one."""
-        with own_roles(self.server), clone(self.server, prepared, "solo") as dbname:
+        with (
+            own_roles(self.server, allowed=self.options.allow_roles),
+            clone(self.server, prepared, "solo") as dbname,
+        ):
             self._repeat(index, dbname, counters)
             if last and self.draft.failed is None:
                 self._note_stand_ins(dbname)
@@ -244,7 +249,10 @@ class Rehearsal:
             return
         self.progress(Step("who would wait"))
         scripts = [(migration.id, statements) for migration, statements in self.scripts]
-        with own_roles(self.server), without_data(self.server, self.suite, prepared) as dbname:
+        with (
+            own_roles(self.server, allowed=self.options.allow_roles),
+            without_data(self.server, self.suite, prepared) as dbname,
+        ):
             tried = trace_in(self.server, dbname, scripts, probe=True, step=False)
         self.draft.put_repeat(put_blocks(repeat, tried))
         self.draft.note(WAITS)
@@ -271,7 +279,10 @@ class Rehearsal:
     ) -> HiddenPass:
         repeat = self.draft.last_repeat
         assert repeat is not None
-        with own_roles(self.server), clone(self.server, prepared, "plans") as dbname:
+        with (
+            own_roles(self.server, allowed=self.options.allow_roles),
+            clone(self.server, prepared, "plans") as dbname,
+        ):
             return LookingInside(
                 self.server,
                 self.scripts,

@@ -8,10 +8,21 @@ from pathlib import Path
 from factories import rich_run
 
 from bench.analyse.findings import find_dangers
-from bench.model.proof import AccessCell, CrashPoint, Difference, IdempotenceProof, Reach, RollbackProof
+from bench.model.proof import (
+    AccessCell,
+    CrashPoint,
+    Difference,
+    IdempotenceProof,
+    OwnerRights,
+    PolicyCost,
+    Reach,
+    RollbackProof,
+    SwallowedError,
+)
 from bench.model.run import Proofs, Run
 from bench.model.statement import StatementError
 from bench.report.validation import RISKS, render_validation
+from bench.report.validationhtml import validation_html
 from bench.report.write import write_report
 from bench.store.codec import decode, encode
 
@@ -79,3 +90,34 @@ def test_it_is_written_beside_the_report_where_something_was_proved(tmp_path: Pa
 def test_proofs_survive_the_run_file() -> None:
     run = proved()
     assert decode(encode(run)) == run
+
+
+def test_the_page_has_it_too_and_takes_nothing_in_it_for_html() -> None:
+    run = proved()
+    hidden = Difference("schema", "table <script>alert(1)</script>", "added")
+    worse = replace(run.proofs.rollback[1], differences=(hidden,))
+    proofs = replace(run.proofs, rollback=(run.proofs.rollback[0], worse))
+    page = validation_html(replace(run, proofs=proofs, findings=()))
+    assert "<h3>Executive summary</h3>" in page
+    assert "<td>1 of 2</td>" in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert validation_html(rich_run()) == ""
+
+
+def test_views_functions_and_errors_are_told() -> None:
+    run = proved()
+    proofs = replace(
+        run.proofs,
+        owner_rights=(
+            OwnerRights("view", "public.v", None, ("authenticated",)),
+            OwnerRights("function", "public.f()", fixed_path=False, reached_by=("anon",)),
+        ),
+        swallowed=(SwallowedError("public.f()", None, None, 3, 3, "42702", "is ambiguous", "0"),),
+        policy_costs=(PolicyCost("public.deals", "other user", 3, 0.5, 0.01, 120.0, 20.0),),
+    )
+    text = render_validation(replace(run, proofs=proofs, findings=()))
+    assert "| `public.v` | view | not security_invoker | authenticated |" in text
+    assert "| `public.f()` | function | SECURITY DEFINER, no search_path | anon |" in text
+    assert "- `public.f()` hides is ambiguous (42702), 3 of 3 calls" in text
+    assert "| `public.deals` | other user | 500 ms | 10.0 ms | 120 | 20 | 3 |" in text

@@ -18,7 +18,7 @@ _DATA_ERRORS = ("22", "23")
 """SQLSTATE classes data exception and integrity constraint violation."""
 _CONSTRAINT = re.compile(r'constraint "([^"]+)"')
 _EXTENSION = re.compile(r'extension "([^"]+)" is not available|extension control file ".*?([^/"]+)\.control"')
-_PROVIDED = {
+PROVIDED = {
     "uuid_generate_v4": "uuid-ossp", "uuid_generate_v1": "uuid-ossp", "crypt": "pgcrypto",
     "gen_salt": "pgcrypto", "digest": "pgcrypto", "gin_trgm_ops": "pg_trgm", "gist_trgm_ops": "pg_trgm",
     "similarity": "pg_trgm", "citext": "citext", "unaccent": "unaccent", "hstore": "hstore",
@@ -76,8 +76,8 @@ def extension_missing(statement: StatementSummary, rehearsed: Rehearsed) -> Iter
         name, what = found[1] or found[2], "this server has no files of extension"
         say = f"Install {name} on the server first: nothing in SQL can."
         sql = None
-    elif wanted and error.sqlstate in ("42883", "42704") and wanted[1] in _PROVIDED:
-        name = _PROVIDED[wanted[1]]
+    elif wanted and error.sqlstate in ("42883", "42704") and wanted[1] in PROVIDED:
+        name = PROVIDED[wanted[1]]
         what = f"{wanted[1]} belongs to an extension that nobody created:"
         say = f"Create {name} before line {statement.line}" + (
             "." if name in available else f", once it is installed on the server, which lacks {name} now."

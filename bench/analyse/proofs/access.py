@@ -38,6 +38,8 @@ def access_findings(run: Run) -> Iterator[Finding]:
             "Let the view run with the rights of who reads it (security_invoker, 15 and newer), enable row "
             "security with policies before the first grant, and grant no more than is used.",
         )
+    yield from _owner_rights(run)
+    yield from _swallowed(run)
     for cost in run.proofs.policy_costs:
         if cost.with_s > COSTLY_S and cost.with_s > COSTLY_RATIO * cost.without_s:
             yield Finding(
@@ -52,3 +54,37 @@ def access_findings(run: Run) -> Iterator[Finding]:
                 "Write auth.uid() as (SELECT auth.uid()), so that it is computed once, and index what the "
                 "policy compares.",
             )
+
+
+def _owner_rights(run: Run) -> Iterator[Finding]:
+    for each in run.proofs.owner_rights:
+        if each.kind == "function" and not each.fixed_path:
+            by = f", and {', '.join(each.reached_by)} may call it" if each.reached_by else ""
+            yield Finding(
+                "definer-search-path",
+                "warning",
+                None,
+                None,
+                each.name,
+                f"{each.name} is SECURITY DEFINER and takes search_path from its caller{by}: whoever can "
+                "create objects in a schema of that path runs code with its owner's rights",
+                {"called_by": list(each.reached_by)},
+                "Fix it: SET search_path = pg_catalog, pg_temp, and name schemas in its body.",
+            )
+
+
+def _swallowed(run: Run) -> Iterator[Finding]:
+    for each in run.proofs.swallowed:
+        gave = f", and gives {each.returned} back" if each.returned is not None else ""
+        often = f" at {each.raised} of {each.calls} calls" if each.migration is None else ""
+        yield Finding(
+            "error-swallowed",
+            "error" if each.raised == each.calls else "warning",
+            each.migration,
+            each.statement,
+            None if each.migration else each.where,
+            f"{each.where} hides an error by EXCEPTION WHEN OTHERS{often}{gave}: {each.message} "
+            f"({each.sqlstate})",
+            {"calls": each.calls, "raised": each.raised, "sqlstate": each.sqlstate},
+            "Repair what fails, and catch only the conditions that are expected, by name.",
+        )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from postgast import PgQueryError, parse_plpgsql
 
+from bench.analyse.dangers.failures import PROVIDED
+from bench.analyse.names import identifier
+from bench.analyse.proofs.rollback import describe_error
 from bench.analyse.summary import TRANSACTION_CONTROL
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Run
@@ -19,6 +22,8 @@ _CLAIM = re.compile(
     re.IGNORECASE,
 )
 _DENIAL = re.compile(r"\b(?:not|no|never|cannot|without|outside|refuses?|instead of)\b", re.IGNORECASE)
+_CREATES = re.compile(r'\bCREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?"?([\w-]+)"?', re.IGNORECASE)
+_FUNCTIONS = re.compile(r'\bFUNCTION\s+(?:"?\w+"?\.)?"?(\w+)"?\s*\(', re.IGNORECASE)
 _PLPGSQL = ("DO", "CREATE FUNCTION", "CREATE PROCEDURE", "CREATE OR REPLACE FUNCTION")
 _SAVEPOINTS = re.compile(r"\b(?:ROLLBACK\s+TO|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
 
@@ -29,6 +34,8 @@ def preflight_findings(run: Run) -> Iterator[Finding]:
     for migration in repeat.migrations if repeat else ():
         yield from _unparsable(migration)
         yield from _broken_claim(migration)
+    if repeat is not None:
+        yield from _extensions(repeat.migrations, run)
 
 
 def plpgsql_error(text: str) -> str | None:
@@ -59,6 +66,49 @@ def _unparsable(migration: MigrationRun) -> Iterator[Finding]:
             "Use a block with EXCEPTION, which rolls back to its own begin."
             if savepoint
             else "Give every body inside another one a dollar quote of its own, such as $body$.",
+        )
+
+
+def _extensions(migrations: Sequence[MigrationRun], run: Run) -> Iterator[Finding]:
+    """Extensions whose functions are called, and that no migration creates."""
+    texts = [_COMMENT.sub("", each.text) for migration in migrations for each in migration.statements]
+    created = {name.lower() for text in texts for name in _CREATES.findall(text)}
+    own = {name.lower() for text in texts for name in _FUNCTIONS.findall(text)}
+    for word, name in PROVIDED.items():
+        if name in created or word in own:
+            continue
+        call = re.compile(rf"(?<![\w.\"]){word}\s*\(")
+        used = next(
+            ((m, s) for m in migrations for s in m.statements if call.search(_COMMENT.sub("", s.text))), None
+        )
+        if used is None:
+            continue
+        created.add(name)  # once is enough
+        migration, statement = used
+        available = name in run.environment.server.extensions
+        there = "" if available else ", and this server has no files of it"
+        yield Finding(
+            "extension-missing",
+            "info",
+            migration.id,
+            statement.index,
+            None,
+            f"{migration.id}: line {statement.line} takes {word} from extension {name}, which no migration "
+            f"creates: it must be there before{there}",
+            {"extension": name, "available": available, "line": statement.line},
+            f"Begin with CREATE EXTENSION IF NOT EXISTS {identifier(name)};",
+        )
+    for need in run.proofs.extensions:
+        yield Finding(
+            "extension-missing",
+            "warning",
+            need.migration,
+            None,
+            None,
+            f"{need.migration} needs extension {need.extension}, which it does not create: on a database "
+            f"without it, it fails {describe_error(need.error)}",
+            {"extension": need.extension, "sqlstate": need.error.sqlstate, "line": need.error.line},
+            f"Begin with CREATE EXTENSION IF NOT EXISTS {identifier(need.extension)};",
         )
 
 

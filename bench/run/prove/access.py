@@ -205,10 +205,11 @@ def _policy_costs(conn: psycopg.Connection[Any], actors: Sequence[Actor]) -> Ite
             continue
         try:
             with acting(conn, user):
-                slow = _timed(conn, target)
+                slow, cost = _timed(conn, target), _planned(conn, target)
         except psycopg.Error:
             continue
-        yield PolicyCost(target.relation, user.name, COUNTS, slow, _timed(conn, target))
+        fast = _timed(conn, target)
+        yield PolicyCost(target.relation, user.name, COUNTS, slow, fast, cost, _planned(conn, target))
 
 
 def _timed(conn: psycopg.Connection[Any], target: Target) -> float:
@@ -218,3 +219,8 @@ def _timed(conn: psycopg.Connection[Any], target: Target) -> float:
         conn.execute(_all(target))
         times.append(time.perf_counter() - begin)
     return statistics.median(times[1:])
+
+
+def _planned(conn: psycopg.Connection[Any], target: Target) -> float | None:
+    row = conn.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(_all(target))).fetchone()
+    return float(row[0][0]["Plan"]["Total Cost"]) if row else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.migrate.suite import Suite
+from bench.model.proof import ExtensionNeed
 from bench.model.run import Note, Proofs, Run
 from bench.pg.durability import fsync
 from bench.pg.server import Server
@@ -20,10 +21,13 @@ from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice
-from bench.run.prove.chain import Link, Script, chain, read_scripts
+from bench.run.prove.blocks import swallowed_in
+from bench.run.prove.chain import Link, Script, chain, copy_of, read_scripts
 from bench.run.prove.crash import Budget, crash_points
 from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafting import draft_rollback
+from bench.run.prove.extensions import extension_needs
+from bench.run.prove.functions import try_functions
 from bench.run.prove.rollback import prove_all, prove_alone
 from bench.run.prove.values import try_values
 from bench.run.prove.writes import prove_after_writes, schemas_of
@@ -40,6 +44,8 @@ class ProofOptions:
     """For crash points; those that it leaves untried are counted in a note."""
     drafts: Path | None = None
     """Draft the rollbacks that are missing into this directory, and prove the drafts."""
+    allow_roles: bool = False
+    """Let migrations make, change and drop roles of a server that is not ours."""
 
 
 def prove(
@@ -57,7 +63,7 @@ def prove(
     def then(prepared: Template, draft: RunDraft) -> None:
         _Proving(server, suite, options, data, draft, progress).run(prepared)
 
-    once = RunOptions(repeats=1, explain=False, probe=False, data=data)
+    once = RunOptions(repeats=1, explain=False, probe=False, data=data, allow_roles=options.allow_roles)
     return rehearse(server, suite, once, run_id=run_id, save=save, progress=progress, then=then)
 
 
@@ -75,12 +81,14 @@ class _Proving:
     def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
         scripts = read_scripts(self.server, self.suite)
-        with own_roles(self.server), fsync(self.server, on=False):
+        with own_roles(self.server, allowed=self.options.allow_roles), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
             self._put(
                 dirt=prove_dirt(self.server, self.suite, scripts, seed=self.data.seed, progress=self.progress)
             )
             with self._fewer_rows(prepared) as few:
+                self.progress(Step("extensions that migrations take for granted"))
+                self._put(extensions=tuple(self._needs(few, scripts)))
                 self._crashes(few, scripts)
 
     def _rollbacks(self, prepared: Template, scripts: Sequence[Script]) -> None:
@@ -91,6 +99,7 @@ class _Proving:
                 self.progress(Step(f"rollback of {link.id}"))
                 self._put(rollback=(prove_alone(self.server, link, self.progress),))
                 self._draft_if_missing(link)
+                self._put(swallowed=tuple(swallowed_in(self.server, link)))
                 schemas = schemas_of(links[0].before)
                 if (after := prove_after_writes(self.server, link, schemas)) is not None:
                     self._put(rollback=(after,))
@@ -109,8 +118,14 @@ class _Proving:
                 self.progress(Step("who may read and write what"))
                 cells, costs = access_matrix(self.server, links[0].before.dbname, last.dbname)
                 self._put(access=cells, policy_costs=costs)
+                calls, rights, hidden = try_functions(self.server, links[0].before, last)
+                self._put(access=calls, owner_rights=rights, swallowed=hidden)
                 self.progress(Step("what constraints accept"))
                 self._put(values=try_values(self.server, links[0].before, last, self.progress))
+
+    def _needs(self, few: Template, scripts: Sequence[Script]) -> Iterator[ExtensionNeed]:
+        with copy_of(self.server, few.dbname, "extensions") as before:  # a template takes no connections
+            yield from extension_needs(self.server, before, scripts)
 
     def _draft_if_missing(self, link: Link) -> None:
         if self.options.drafts is None or link.script.backward is not None or link.after is None:
@@ -123,11 +138,14 @@ class _Proving:
         )
 
     def _crashes(self, few: Template, scripts: Sequence[Script]) -> None:
-        budget = Budget(time.monotonic() + self.options.budget_s)
+        left_s = self.options.budget_s
         with chain(self.server, few.dbname, scripts) as states:
-            for link in states:
+            for position, link in enumerate(states):
                 self.progress(Step(f"crash points of {link.id}"))
+                began = time.monotonic()
+                budget = Budget(began + left_s / (len(scripts) - position))  # what one leaves, others have
                 points, untried = crash_points(self.server, link, budget, self.progress)
+                left_s -= time.monotonic() - began
                 self._put(crash_points=points)
                 if untried:
                     self.draft.note(

@@ -1,0 +1,175 @@
+"""Functions that a suite brought: who may call them, with whose rights, and which errors they hide."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from bench.model.proof import AccessCell, OwnerRights, Reach, SwallowedError
+from bench.pg.catalog import load_query
+from bench.pg.contents import read_tables
+from bench.pg.server import Server
+from bench.run.prove.actors import Actor, acting, find_actors
+from bench.run.prove.states import State
+
+CALL_TIMEOUT = "2s"
+CALLS_AT_MOST = 20
+_OTHERS = re.compile(r"\bWHEN\s+OTHERS\s+THEN\b", re.IGNORECASE)
+_PLAIN = {"boolean": "true", "text": "'x'", "integer": "1", "bigint": "1", "numeric": "1"}
+_VIEWS = """
+SELECT format('%I.%I', n.nspname, c.relname),
+       ARRAY(SELECT r.rolname::text FROM pg_roles r
+              WHERE r.rolname IN ('anon', 'authenticated') AND has_table_privilege(r.oid, c.oid, 'SELECT'))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'v' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND NOT EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o ~* '^security_invoker=(true|on|1|yes)$')
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    identity: str
+    schema: str
+    name: str
+    arguments: list[str]
+    """Types of those without a default."""
+    definer: bool
+    fixed_path: bool
+    language: str
+    definition: str
+
+
+def without_handler(body: str) -> str | None:
+    """A body whose EXCEPTION WHEN OTHERS raises again what it caught; None where it has none."""
+    changed, count = _OTHERS.subn("WHEN OTHERS THEN RAISE;", body)
+    return changed if count else None
+
+
+def try_functions(
+    server: Server, before: State, after: State
+) -> tuple[tuple[AccessCell, ...], tuple[OwnerRights, ...], tuple[SwallowedError, ...]]:
+    """Call what ``after`` has and ``before`` has not, as every actor; everything is rolled back."""
+    with server.connect(after.dbname, application_name="pgrehearse functions") as conn:
+        query = load_query("function_targets", conn.info.server_version)
+        with conn.cursor(row_factory=class_row(Function)) as cursor:
+            found = [each for each in cursor.execute(query).fetchall() if _brought(each, before, after)]
+        actors = find_actors(conn)
+        keys = _keys(conn)
+        cells = [_cell(conn, each, actor, keys) for each in found for actor in actors]
+        rights = [*_functions(found, cells), *_views(conn, before)]
+        hidden = [each for function in found for each in _swallowed(conn, function, keys)]
+    return tuple(cells), tuple(rights), tuple(hidden)
+
+
+def _brought(function: Function, before: State, after: State) -> bool:
+    name = f"function {function.identity}"
+    return name in after.schema and before.schema.get(name) != after.schema[name]
+
+
+def _keys(conn: psycopg.Connection[Any]) -> dict[str, list[str]]:
+    """By type, keys of rows: one of each table that has a key of one column."""
+    found: dict[str, list[str]] = {}
+    for table in read_tables(conn).values():
+        if len(table.key) == 1:
+            query = sql.SQL("SELECT pg_typeof({0})::text, {0}::text FROM {1} LIMIT 1").format(
+                sql.Identifier(table.key[0]), table.source
+            )
+            for kind, value in conn.execute(query).fetchall():
+                found.setdefault(kind, []).append(value)
+    return found
+
+
+def _calls(function: Function, keys: dict[str, list[str]]) -> list[sql.Composed]:
+    """Calls with the keys that there are; arguments that nobody has a value for are NULL."""
+    kinds = [kind for kind in function.arguments if kind in keys]
+    seeds = keys[kinds[0]][:CALLS_AT_MOST] if kinds else [""]
+    return [
+        sql.SQL("SELECT * FROM {}({})").format(
+            sql.Identifier(function.schema, function.name),
+            sql.SQL(", ").join(_argument(kind, seed, kinds) for kind in function.arguments),
+        )
+        for seed in seeds
+    ]
+
+
+def _argument(kind: str, seed: str, kinds: Sequence[str]) -> sql.Composable:
+    if kinds and kind == kinds[0]:
+        return sql.SQL("{}::{}").format(sql.Literal(seed), sql.SQL(kind))
+    return sql.SQL(_PLAIN.get(kind, "NULL") + "::" + kind)
+
+
+def _cell(
+    conn: psycopg.Connection[Any], function: Function, actor: Actor, keys: dict[str, list[str]]
+) -> AccessCell:
+    call = _calls(function, keys)[0]
+    reach, opened = Reach(1), None
+    try:
+        with acting(conn, actor):
+            conn.execute(f"SET LOCAL statement_timeout = '{CALL_TIMEOUT}'")
+            conn.execute(call)
+    except psycopg.Error as error:
+        if error.sqlstate == "42501":
+            reach = Reach(None, error.sqlstate)
+    if function.definer and actor.name == "anon" and reach.rows:
+        opened = "anonymous users run it with the rights of its owner"
+    return AccessCell(actor.name, function.identity, "EXECUTE", "all", 1, None, reach, opened)
+
+
+def _functions(found: Sequence[Function], cells: Sequence[AccessCell]) -> Iterator[OwnerRights]:
+    for each in found:
+        if each.definer:
+            by = [c.actor for c in cells if c.relation == each.identity and c.after and c.after.rows]
+            yield OwnerRights("function", each.identity, each.fixed_path, tuple(by))
+
+
+def _views(conn: psycopg.Connection[Any], before: State) -> Iterator[OwnerRights]:
+    for name, roles in conn.execute(_VIEWS).fetchall():
+        if f"view {name}" not in before.schema:
+            yield OwnerRights("view", name, None, tuple(roles))
+
+
+def _swallowed(
+    conn: psycopg.Connection[Any], function: Function, keys: dict[str, list[str]]
+) -> Iterator[SwallowedError]:
+    """Call it as it is, and with a handler that raises again: an error that only comes then was hidden."""
+    changed = without_handler(function.definition) if function.language == "plpgsql" else None
+    if changed is None:
+        return
+    calls = _calls(function, keys)
+    errors: list[tuple[psycopg.Error, str | None]] = []
+    for call in calls:
+        returned, error = _called(conn, call, None)
+        if error is None:
+            _, hidden = _called(conn, call, changed)
+            errors += [(hidden, returned)] if hidden is not None else []
+    if errors:
+        error, returned = errors[0]
+        message = error.diag.message_primary or str(error)
+        yield SwallowedError(
+            function.identity, None, None, len(calls), len(errors), error.sqlstate, message, returned
+        )
+
+
+def _called(
+    conn: psycopg.Connection[Any], call: sql.Composed, definition: str | None
+) -> tuple[str | None, psycopg.Error | None]:
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute(f"SET LOCAL statement_timeout = '{CALL_TIMEOUT}'")
+            if definition is not None:
+                conn.execute(definition.encode())
+            row = conn.execute(call).fetchone()
+    except psycopg.errors.QueryCanceled:
+        return None, None
+    except psycopg.Error as error:
+        return None, error
+    return (str(row[0]) if row else None), None
