@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import (
     add_data_options,
@@ -14,6 +14,14 @@ from bench.cli.options import (
     positive_number,
     require_writable,
 )
+
+if TYPE_CHECKING:
+    from bench.migrate.suite import Suite
+    from bench.model.run import Run
+    from bench.pg.server import ServerSpec
+    from bench.run.dataoptions import DataOptions
+    from bench.run.prove.session import ProofOptions
+    from bench.store.results import RunDirectory
 
 EPILOG = """\
 Everything is tried for real on copies of one prepared database: each migration and its rollback, alone and
@@ -91,19 +99,15 @@ def prove(
     quiet: bool,
 ) -> int:
     """Prove a suite; returns the exit code."""
-    from contextlib import suppress
     from datetime import UTC, datetime
 
     from bench.cli.data import require_data
-    from bench.cli.live import live
     from bench.cli.run import conclude, present, repeat_options
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.dataoptions import DataOptions
-    from bench.run.progress import Said
     from bench.run.prove.session import ProofOptions
-    from bench.run.prove.session import prove as run_proofs
-    from bench.store.results import RUNS, create_directory, new_run_id
+    from bench.store.results import RUNS, new_run_id
 
     found = find_suite(suite, base=base)
     require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
@@ -111,24 +115,43 @@ def prove(
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
     run_id = new_run_id(found.name, datetime.now(UTC))
     data = DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers)
+    path = out or RUNS / run_id
+    options = ProofOptions(budget, path / "drafts" if draft_rollback else None, allow_roles)
+    proved, directory = _prove(spec, found, options, data, run_id, path, quiet=quiet)
+    concluded = conclude(proved)
+    directory.save(concluded)
+    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
+    return present(concluded, directory.path, json, options=again)
+
+
+def _prove(
+    spec: ServerSpec,
+    suite: Suite,
+    options: ProofOptions,
+    data: DataOptions,
+    run_id: str,
+    out: Path,
+    *,
+    quiet: bool,
+) -> tuple[Run, RunDirectory]:
+    """Prove on a server that is opened for it, and save every state of the run."""
+    from contextlib import suppress
+
+    from bench.cli.live import live
+    from bench.pg.server import open_server
+    from bench.run.progress import Said
+    from bench.run.prove.session import prove as run_proofs
+    from bench.store.results import create_directory
+
     with live(quiet=quiet) as progress:
-        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
+        directory = create_directory(out, lambda text: progress(Said(text)))
         try:
             with open_server(spec, lambda text: progress(Said(text))) as opened:
                 proved = run_proofs(
-                    opened,
-                    found,
-                    ProofOptions(budget, directory.path / "drafts" if draft_rollback else None, allow_roles),
-                    data,
-                    run_id=run_id,
-                    save=directory.save,
-                    progress=progress,
+                    opened, suite, options, data, run_id=run_id, save=directory.save, progress=progress
                 )
         finally:
             if not directory.run_file.exists():
                 with suppress(OSError):  # somebody else's files are in it
                     directory.path.rmdir()
-    concluded = conclude(proved)
-    directory.save(concluded)
-    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again)
+    return proved, directory

@@ -55,7 +55,7 @@ def test_a_clean_suite_goes_on_after_every_crash(server: Server, tmp_path: Path)
 
 def test_what_a_crash_leaves_half_done_is_named_with_what_a_second_run_says(faulty: Run) -> None:
     (found,) = [each for each in by_code(faulty, "partial-failure") if each.migration == "001_halves"]
-    assert "a crash after line 1 leaves 001_halves half done" in found.message
+    assert "line 1 leaves 001_halves half done" in found.message
     assert "table app.one there already" in found.message
     assert 'run again it fails at line 1: relation "one" already exists (42P07)' in found.message
     assert found.severity == "error"
