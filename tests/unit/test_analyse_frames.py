@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas
@@ -12,6 +13,7 @@ import pytest
 from factories import a_lock, a_migration, a_run, a_statement, empty_run, failed_run, rich_run
 
 from bench.analyse import frames
+from bench.analyse.findings import find_dangers
 from bench.model.run import Run
 
 FRAMES: list[tuple[Callable[[Run], Any], dict[str, str]]] = [
@@ -19,10 +21,17 @@ FRAMES: list[tuple[Callable[[Run], Any], dict[str, str]]] = [
     (frames.statements, frames.STATEMENT_COLUMNS),
     (frames.locks, frames.LOCK_COLUMNS),
     (frames.queries, frames.QUERY_COLUMNS),
+    (frames.findings, frames.FINDING_COLUMNS),
+    (frames.inside, frames.INSIDE_COLUMNS),
+    (frames.requests, frames.REQUEST_COLUMNS),
+    (frames.waits, frames.WAIT_COLUMNS),
+    (frames.budgets, frames.BUDGET_COLUMNS),
+    (frames.forecasts, frames.FORECAST_COLUMNS),
+    (frames.sizes, frames.SIZE_COLUMNS),
 ]
 
 
-@pytest.mark.parametrize(("make", "columns"), FRAMES, ids=["migrations", "statements", "locks", "queries"])
+@pytest.mark.parametrize(("make", "columns"), FRAMES, ids=[make.__name__ for make, _ in FRAMES])
 @pytest.mark.parametrize("run", [rich_run(), failed_run(), empty_run()], ids=["rich", "failed", "empty"])
 def test_columns_and_types_are_the_documented_ones(make: Any, columns: dict[str, str], run: Run) -> None:
     assert {name: str(dtype) for name, dtype in make(run).dtypes.items()} == columns
@@ -81,3 +90,38 @@ def test_queries_have_one_row_per_execution_and_one_for_an_error() -> None:
 def test_importing_the_module_does_not_import_pandas() -> None:
     program = "import sys, bench.analyse.frames; sys.exit('pandas' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_forecast_is_one_row_for_each_subject_quantity_and_factor() -> None:
+    def said(value: float | None, reason: str | None) -> dict[str, object]:
+        refused = reason and {"reason": reason, "cure": "measure more"}
+        return {
+            "subject": "all", "quantity": "duration_s", "at": {}, "value": value, "low": value, "high": value,
+            "growth": "linear", "exponent": 1.0, "refused": refused,
+        }  # fmt: skip
+
+    document = {
+        "scale": 2.0,
+        "forecasts": [said(3.0, None)],
+        "capacity": [{"factor": 5, "forecasts": [said(None, "too far")]}],
+        "measured": [
+            {
+                "subject": "all",
+                "quantity": "duration_s",
+                "points": [{"scale": 0.5, "values": [1.0, 1.1], "regime": {"spilled": False}}],
+            }
+        ],
+    }
+    run = replace(a_run(), forecast=document)
+    near, far = frames.forecasts(run).to_dict("records")
+    assert (near["scale"], near["value"]) == (2.0, 3.0)
+    assert (far["scale"], far["refused"], far["cure"]) == (10.0, "too far", "measure more")
+    assert pandas.isna(far["value"])
+    assert frames.sizes(run)["value"].tolist() == [1.0, 1.1]
+
+
+def test_findings_and_what_ran_inside_are_those_of_the_run() -> None:
+    run = rich_run()
+    assert frames.findings(run)["code"].tolist() == [each.code for each in run.findings or find_dangers(run)]
+    nested = [n for r in run.passes[0].repeats for m in r.migrations for s in m.statements for n in s.nested]
+    assert frames.inside(run)["text"].tolist() == [each.text for each in nested]

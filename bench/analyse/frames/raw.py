@@ -1,15 +1,12 @@
-"""A run as pandas DataFrames: raw, one row per repeat and thing, for questions that no report answers.
-
-Units stand in the column names. Unknown numbers are missing values, never 0. Every frame has all its
-columns also where it has no rows. pandas is imported where it is used: nothing else of the program needs it.
-"""
+"""Migrations, statements, locks and queries as pandas DataFrames: raw, one row per repeat and thing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
+from bench.analyse.frames.making import frame
 from bench.model.metric import Counters
 from bench.model.run import MigrationRun, Repeat, Run
 from bench.model.statement import StatementRun
@@ -88,7 +85,7 @@ def migrations(run: Run) -> DataFrame:
     ``duration_s`` is what the deploy needs, ``wall_s`` includes the harness's reads between statements,
     ``repeat_calibration_s`` the calibration query's median in that repeat.
     """
-    return _frame(_migration_rows(run), MIGRATION_COLUMNS)
+    return frame(_migration_rows(run), MIGRATION_COLUMNS)
 
 
 def statements(run: Run) -> DataFrame:
@@ -98,7 +95,7 @@ def statements(run: Run) -> DataFrame:
     8 KiB, ``rewritten_bytes`` and ``scanned_rows`` summed over the statement's relations: 0 where it
     ran and rewrote or scanned none, missing where that could not be seen.
     """
-    return _frame(_statement_rows(run), STATEMENT_COLUMNS)
+    return frame(_statement_rows(run), STATEMENT_COLUMNS)
 
 
 def locks(run: Run) -> DataFrame:
@@ -107,7 +104,7 @@ def locks(run: Run) -> DataFrame:
     ``mode`` is named as in pg_locks, ``strength`` runs from 1 (ACCESS SHARE) to 8 (ACCESS EXCLUSIVE).
     ``blocks_reads`` and ``blocks_writes`` say what the mode conflicts with; with ``new`` nobody waits.
     """
-    return _frame(_lock_rows(run), LOCK_COLUMNS)
+    return frame(_lock_rows(run), LOCK_COLUMNS)
 
 
 def queries(run: Run) -> DataFrame:
@@ -116,13 +113,7 @@ def queries(run: Run) -> DataFrame:
     A query without figures on one state has one row there, with its ``error``; one that was not
     costed on a state has none.
     """
-    return _frame(_query_rows(run), QUERY_COLUMNS)
-
-
-def _frame(rows: Iterable[dict[str, object]], columns: dict[str, str]) -> DataFrame:
-    import pandas
-
-    return pandas.DataFrame(list(rows), columns=list(columns)).astype(columns)
+    return frame(_query_rows(run), QUERY_COLUMNS)
 
 
 def _migration_runs(run: Run) -> Iterator[tuple[dict[str, object], Repeat, MigrationRun]]:

@@ -1,0 +1,28 @@
+"""A run as pandas DataFrames: raw, for questions that no report answers.
+
+Units stand in the column names. Unknown numbers are missing values, never 0. Every frame has all its
+columns also where it has no rows.
+"""
+
+from bench.analyse.frames.growth import FORECAST_COLUMNS as FORECAST_COLUMNS
+from bench.analyse.frames.growth import SIZE_COLUMNS as SIZE_COLUMNS
+from bench.analyse.frames.growth import forecasts as forecasts
+from bench.analyse.frames.growth import sizes as sizes
+from bench.analyse.frames.raw import LOCK_COLUMNS as LOCK_COLUMNS
+from bench.analyse.frames.raw import MIGRATION_COLUMNS as MIGRATION_COLUMNS
+from bench.analyse.frames.raw import QUERY_COLUMNS as QUERY_COLUMNS
+from bench.analyse.frames.raw import STATEMENT_COLUMNS as STATEMENT_COLUMNS
+from bench.analyse.frames.raw import locks as locks
+from bench.analyse.frames.raw import migrations as migrations
+from bench.analyse.frames.raw import queries as queries
+from bench.analyse.frames.raw import statements as statements
+from bench.analyse.frames.shown import BUDGET_COLUMNS as BUDGET_COLUMNS
+from bench.analyse.frames.shown import FINDING_COLUMNS as FINDING_COLUMNS
+from bench.analyse.frames.shown import INSIDE_COLUMNS as INSIDE_COLUMNS
+from bench.analyse.frames.shown import REQUEST_COLUMNS as REQUEST_COLUMNS
+from bench.analyse.frames.shown import WAIT_COLUMNS as WAIT_COLUMNS
+from bench.analyse.frames.shown import budgets as budgets
+from bench.analyse.frames.shown import findings as findings
+from bench.analyse.frames.shown import inside as inside
+from bench.analyse.frames.shown import requests as requests
+from bench.analyse.frames.shown import waits as waits
