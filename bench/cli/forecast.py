@@ -22,8 +22,12 @@ from bench.cli.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.analyse.forecast.production import Production
+    from bench.migrate.suite import Suite
     from bench.model.run import Run
+    from bench.pg.server import ServerSpec
     from bench.run.dataoptions import DataOptions
+    from bench.run.scales import ScaleOptions
 
 EPILOG = """\
 The suite is rehearsed at five sizes or more, each twice the one before. Durations, lock holds, WAL and disk
@@ -34,6 +38,9 @@ examples:
   bench forecast crm --at deals=10M,contacts=2M --budget 1h
   bench forecast crm_as_reviewed --dirt 0 --at deals=20k --scales 0.0025,0.005,0.01,0.02,0.04
   bench forecast crm --at deals=1M --json -
+  bench forecast --probe > probe.sql                   read-only; then, in production:
+  psql -XAtq -f probe.sql "$PRODUCTION" > probe.json
+  bench forecast crm --like probe.json                 its rows, its memory, how fast its machine is
 """
 
 
@@ -47,8 +54,15 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
-    parser.add_argument(
-        "--at", type=target_rows, required=True, metavar="TABLE=N[,…]", help="rows of the target"
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument(
+        "--at", type=target_rows, default=None, metavar="TABLE=N[,…]", help="rows of the target"
+    )
+    target.add_argument(
+        "--like", type=Path, default=None, metavar="FILE", help="the target is what the probe's output says"
+    )
+    target.add_argument(
+        "--probe", action="store_true", help="print the read-only SQL whose output --like takes, and end"
     )
     parser.add_argument(
         "--budget", type=duration, default=600.0, metavar="TIME", help="for example 90s, 10m (default), 1h"
@@ -76,7 +90,9 @@ def add_parser(commands: Any) -> None:
 def run(
     *,
     suite: str,
-    at: Mapping[str, int],
+    at: Mapping[str, int] | None,
+    like: Path | None,
+    probe: bool,
     budget: float,
     scales: Sequence[float],
     repeats: int,
@@ -92,16 +108,12 @@ def run(
     quiet: bool,
 ) -> int:
     """Forecast a suite; returns the exit code: 4 where a migration failed."""
-    from datetime import UTC, datetime
-
-    from bench.analyse.forecast.document import forecast_document
-    from bench.cli.live import live
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
-    from bench.run.progress import Said
-    from bench.run.scales import ScaleOptions, measure_scales
-    from bench.store.results import RUNS, create_directory, new_run_id
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
+    from bench.run.scales import ScaleOptions
 
+    if probe:
+        return print_probe()
     found = find_suite(suite, base=base)
     if found.data is None:
         raise UsageError(
@@ -109,22 +121,58 @@ def run(
             "forecasts are for suites whose suite.toml names their data",
         )
     require_writable(json)
-    target = target_data(found.data, at, seed=seed, dirt=dirt, workers=workers)
-    options = ScaleOptions(target, scales=scales, budget_s=budget, repeats=repeats)
+    production = None if like is None else _read_probe(like)
+    rows = at or {} if production is None else rows_like(found.data, production)
+    data = target_data(found.data, rows, seed=seed, dirt=dirt, workers=workers)
+    options = ScaleOptions(data, scales=scales, budget_s=budget, repeats=repeats)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    run_id = new_run_id(found.name, datetime.now(UTC))
-    runs: list[Run] = []
+    directory, largest, document = _measure(spec, found, options, rows, production, out, quiet=quiet)
+    return present(largest, document, directory, json)
+
+
+def print_probe() -> int:
+    """Print the script for production."""
+    from bench.migrate.syntax import PARSER_VERSION_NUM
+    from bench.pg.catalog import load_query
+
+    print(load_query("production", PARSER_VERSION_NUM), end="")
+    return 0
+
+
+def _measure(
+    spec: ServerSpec,
+    suite: Suite,
+    options: ScaleOptions,
+    rows: Mapping[str, int],
+    production: Production | None,
+    out: Path | None,
+    *,
+    quiet: bool,
+) -> tuple[Path, Run, dict[str, Any]]:
+    """Rehearse all sizes; where the run was kept, the largest size's run, and the forecast."""
+    from datetime import UTC, datetime
+
+    from bench.analyse.forecast.document import forecast_document
+    from bench.analyse.forecast.target import Target
+    from bench.cli.live import live
+    from bench.pg.server import open_server
+    from bench.run.production import calibrate_as_probe
+    from bench.run.progress import Said
+    from bench.run.scales import measure_scales
+    from bench.store.results import RUNS, create_directory, new_run_id
+
+    run_id = new_run_id(suite.name, datetime.now(UTC))
     with live(quiet=quiet) as progress:
         directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
-        with open_server(spec, lambda text: progress(Said(text))) as opened:
+        with open_server(spec, lambda text: progress(Said(text))) as server:
+            here_s = calibrate_as_probe(server) if production is not None else None
+            target = Target(options.target.scale, rows, production, here_s)
             save = _Keeping(directory.save)
-            for measured in measure_scales(
-                opened, found, options, run_id=run_id, save=save, progress=progress
-            ):
-                runs.append(measured)
-                save.document = document = forecast_document(runs, target.scale, at)
-                save(measured)
-    return present(runs[-1], document, json)
+            for runs in measure_scales(server, suite, options, run_id=run_id, save=save, progress=progress):
+                save.document = forecast_document(runs, target)
+                save(runs[-1])
+    assert save.document is not None
+    return directory.path, runs[-1], save.document
 
 
 @dataclass(slots=True)
@@ -138,12 +186,13 @@ class _Keeping:
         self.save(replace(run, forecast=self.document))
 
 
-def present(largest: Run, document: dict[str, Any], json: str | None) -> int:
-    """Print a forecast, and return the exit code: 4 where a migration failed, of which there is none."""
+def present(largest: Run, document: dict[str, Any], directory: Path, json: str | None) -> int:
+    """Write the report, print the forecast, and return the exit code: 4 where a migration failed."""
     import msgspec
     from rich.console import Console
 
     from bench.report.forecasttext import print_forecast
+    from bench.report.write import write_report
 
     failed = next((m for p in largest.passes for r in p.repeats for m in r.migrations if m.error), None)
     if failed is not None and failed.error is not None:
@@ -151,7 +200,11 @@ def present(largest: Run, document: dict[str, Any], json: str | None) -> int:
         return 4
     if json is not None:
         write_json(json, msgspec.json.encode(document) + b"\n")
-    print_forecast(document, Console(stderr=json == "-"))
+    console = Console(stderr=json == "-")
+    print_forecast(document, console)
+    console.print(
+        f"Report    {write_report(replace(largest, forecast=document), directory).html}", markup=False
+    )
     return 0
 
 
@@ -182,6 +235,38 @@ def target_data(
     scale = rows / per_scale
     make_plan(data, scale=scale, rows=dict(others))
     return DataOptions(scale=scale, rows=dict(others), seed=seed, dirt=dirt, workers=workers)
+
+
+def _read_probe(file: Path) -> Production:
+    from bench.analyse.forecast.production import read_production
+
+    try:
+        return read_production(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read {file}: {error}", "bench forecast --probe prints the script that makes it"
+        ) from error
+
+
+def rows_like(data: str, production: Production) -> dict[str, int]:
+    """Production's rows of the tables that grow with the data, the largest first.
+
+    Raises UsageError: it has none of them, or all of them are empty.
+    """
+    from datagen.spec import make_plan
+
+    per_scale = make_plan(data).rows
+    rows = {
+        name.removeprefix("public."): production.tables[name].rows
+        for name, amount in per_scale.items()
+        if amount >= 1000 and name in production.tables
+    }
+    if not any(rows.values()):
+        known = ", ".join(sorted(production.tables)[:5]) or "none"
+        raise UsageError(
+            f"production has no rows in tables of {data}: {known}", "was the probe run in the right database?"
+        )
+    return dict(sorted(rows.items(), key=lambda each: -each[1]))
 
 
 def target_rows(text: str) -> dict[str, int]:

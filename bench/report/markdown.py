@@ -14,6 +14,7 @@ from bench.model.finding import Finding, Verdict
 from bench.model.run import Run
 from bench.report.conditionsview import data_origin
 from bench.report.findingsection import findings_section
+from bench.report.forecasttext import forecast_section
 from bench.report.format import (
     UNKNOWN,
     count,
@@ -61,6 +62,7 @@ def render_markdown(run: Run) -> str:
             for part in migration_section(number, each)
         ),
         *_queries(summary.queries),
+        *forecast_section(run.forecast),
         *_environment(run),
         *_notes(run),
     ]

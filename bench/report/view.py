@@ -14,6 +14,7 @@ from bench.model.run import Run
 from bench.report import format as fmt
 from bench.report.conditionsview import ConditionsView, conditions_view
 from bench.report.findingview import FindingView, finding_view
+from bench.report.forecastview import ForecastView, forecast_view
 from bench.report.migrationview import MigrationView, TableUnits, migration_views
 from bench.report.queryview import QueryView, query_views
 from bench.report.trafficview import TrafficView, traffic_views
@@ -68,6 +69,7 @@ class PageView:
     migrations: tuple[MigrationView, ...]
     traffic: tuple[TrafficView, ...]
     queries: tuple[QueryView, ...]
+    forecast: ForecastView | None
     findings: tuple[FindingView, ...]
     accepted: tuple[FindingView, ...]
     """Findings that count for nothing, as the suite's authors accept them."""
@@ -94,6 +96,7 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
         migrations=migrations,
         traffic=traffic_views(run),
         queries=query_views(summary.queries),
+        forecast=None if run.forecast is None else forecast_view(run.forecast),
         findings=tuple(finding_view(each, summary) for each in open_ones),
         accepted=tuple(finding_view(each, summary) for each in findings if each.accepted is not None),
         conditions=conditions_view(run),

@@ -24,6 +24,10 @@ class RunDraft:
         self.run = replace(self.run, **changes)
         self._save(self.run)
 
+    def keep_to_itself(self) -> None:
+        """Save no further state: another draft is saved in its place."""
+        self._save = _drop
+
     def note(self, *notes: Note) -> None:
         """Add notes that are not there yet, and save the run."""
         fresh = tuple(note for note in notes if note not in self.run.notes)
@@ -80,6 +84,10 @@ class RunDraft:
             ),
             None,
         )
+
+
+def _drop(_: Run) -> None:
+    """In place of saving."""
 
 
 def now() -> str:

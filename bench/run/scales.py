@@ -1,31 +1,36 @@
-"""The same suite rehearsed at several sizes of its data, each from a template of its own."""
+"""The same suite rehearsed at several sizes of its data, each from a template of its own.
+
+Repeats go round: all sizes once, then all sizes again. A machine that is slower for a minute is so at every
+size then, which costs precision, and not at one, which would look like growth.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save
-from bench.run.execute import psql_variables
 from bench.run.hidden import LookingInside, put_inside, reached_in
 from bench.run.keep import Template
+from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
-from bench.run.session import RunOptions, rehearse
+from bench.run.scripts import read_scripts
+from bench.run.session import Rehearsal, RunOptions, ending_in_words, new_run
 from bench.run.watch import counters_database
 
 FEWEST = 5
 """So many sizes are measured, whatever the budget: fewer tell no growth."""
 STEP = 2.0
 """Each size is so many times the one before: five of them span a factor of 16."""
-STEEPEST = 4.0
-"""A size is expected to take at most so many times the one before: what is quadratic does."""
+NEXT_TO_NOTHING = 0.03
+"""Share of the first round's budget."""
 SMALLEST_OF_TARGET = 1 / 4096
 
 
@@ -41,29 +46,93 @@ class ScaleOptions:
     repeats: int = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """One size while it is measured."""
+
+    scale: float
+    rehearsal: Rehearsal
+    prepared: Template
+    counters: str | None
+
+    def repeat(self, index: int) -> None:
+        """Apply the suite once, and after the last repeat cost its queries and look inside its statements."""
+        options, progress = self.rehearsal.options, self.rehearsal.progress
+        last = index == options.repeats - 1
+        progress(Step(f"scale {self.scale:g}, repeat {index + 1} of {options.repeats}"))
+        self.rehearsal.solo_repeat(index, self.prepared.dbname, self.counters, last=last)
+        if last and not self.failed:
+            self._look_inside()
+
+    @property
+    def run(self) -> Run:
+        return self.rehearsal.draft.run
+
+    @property
+    def failed(self) -> bool:
+        return self.rehearsal.draft.failed is not None
+
+    def _look_inside(self) -> None:
+        """Plans and counted work of the statements, which no clock of the repeats holds."""
+        rehearsal, draft = self.rehearsal, self.rehearsal.draft
+        repeat = draft.last_repeat
+        assert repeat is not None
+        server, progress = rehearsal.server, rehearsal.progress
+        with own_roles(server), clone(server, self.prepared.dbname, "plans") as dbname:
+            title = f"scale {self.scale:g}, plans inside statements"
+            seen = LookingInside(
+                server, rehearsal.scripts, dbname, self.counters, reached_in(repeat), progress, title
+            ).run()
+        draft.put_repeat(put_inside(repeat, seen.found))
+        draft.note(*seen.notes)
+
+
 def measure_scales(
     server: Server, suite: Suite, options: ScaleOptions, *, run_id: str, save: Save, progress: Progress
-) -> Iterator[Run]:
-    """One run for each size, ascending; ends after a migration that failed.
+) -> Iterator[tuple[Run, ...]]:
+    """After each round what is measured so far, one run for each size, ascending.
 
-    Raises what :func:`bench.run.session.rehearse` raises.
+    A migration that failed ends it: the last one then is the run of that size alone.
+
+    ``save`` gets every state of the largest size. Raises what :func:`bench.run.session.rehearse` raises.
     """
-    for scale in _sizes(options, progress):
-        progress(Step(f"scale {scale:g}"))
-        run = rehearse(
-            server,
-            suite,
-            RunOptions(
-                repeats=options.repeats, inside=False, probe=False, data=data_at(options.target, scale)
-            ),
-            run_id=run_id,
-            save=save,
-            progress=progress,
-            then=lambda prepared, draft: _look_inside(server, suite, prepared, draft, progress),
-        )
-        yield run
-        if any(m.outcome == "failed" for p in run.passes for r in p.repeats for m in r.migrations):
-            return
+    scripts = read_scripts(server, suite)
+    with ending_in_words(), counters_database(server) as counters, ExitStack() as stack:
+        measured: list[_Size] = []
+        for scale in sizes(options, progress):
+            draft = RunDraft(new_run(run_id, server, suite), save)
+            rehearsal = Rehearsal(server, suite, scripts, _run_options(options, scale), draft, progress)
+            size = stack.enter_context(_opened(rehearsal, scale, counters))
+            for smaller in measured:
+                smaller.rehearsal.draft.keep_to_itself()
+            measured.append(size)
+            size.repeat(0)
+            if size.failed:
+                yield (draft.finish(),)
+                return
+        for index in range(1, options.repeats):
+            yield tuple(each.run for each in measured)
+            for size in measured:
+                size.repeat(index)
+                if size.failed:
+                    yield (size.rehearsal.draft.finish(),)
+                    return
+        yield tuple(each.rehearsal.draft.finish() for each in measured)
+
+
+def _run_options(options: ScaleOptions, scale: float) -> RunOptions:
+    return RunOptions(repeats=options.repeats, probe=False, data=data_at(options.target, scale))
+
+
+@contextmanager
+def _opened(rehearsal: Rehearsal, scale: float, counters: str | None) -> Iterator[_Size]:
+    """A size with its template, which is dropped at the end."""
+    rehearsal.progress(Step(f"scale {scale:g}"))
+    data = rehearsal.options.data
+    with template(rehearsal.server, rehearsal.suite, data, rehearsal.progress) as prepared:
+        rehearsal.draft.update(dataset=prepared.dataset)
+        rehearsal.draft.note(*prepared.notes)
+        yield _Size(scale, rehearsal, prepared, counters)
 
 
 def data_at(target: DataOptions, scale: float) -> DataOptions:
@@ -76,41 +145,29 @@ def data_at(target: DataOptions, scale: float) -> DataOptions:
     )
 
 
-def _sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
-    """The sizes given, or ever larger ones, until the next would go over the budget or reach the target."""
+def sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
+    """The sizes given, or ever larger ones, until the next would go over the budget or reach the target.
+
+    Each is measured once before the next one is chosen: the first round has its share of the budget. As long
+    as a size takes next to nothing, the next one is four times as large.
+    """
     if options.scales:
         yield from options.scales
         return
+    budget_s = options.budget_s / (options.repeats + 1)
     begin = time.monotonic()
     scale = max(options.target.scale * SMALLEST_OF_TARGET, 0.001)
     scale = min(scale, options.target.scale / STEP ** (FEWEST - 1))
-    took_s, done = 0.0, 0
+    took_s, done, step = 0.0, 0, STEP
     while scale <= options.target.scale * 1.0001:
-        left_s = options.budget_s - (time.monotonic() - begin)
-        if done >= FEWEST and took_s * STEEPEST > left_s:
-            progress(Said(f"scale {scale:g} would not fit what is left of the budget, {left_s:.0f} s"))
+        left_s = budget_s - (time.monotonic() - begin)
+        if done >= FEWEST and took_s * step**2 > left_s:
+            progress(
+                Said(f"scale {scale:g} would not fit the first round's rest of the budget, {left_s:.0f} s")
+            )
             return
         started = time.monotonic()
         yield scale
         took_s = time.monotonic() - started
-        scale, done = scale * STEP, done + 1
-
-
-def _look_inside(
-    server: Server, suite: Suite, prepared: Template, draft: RunDraft, progress: Progress
-) -> None:
-    """Plans and counted work of the statements, which no clock of the repeats holds."""
-    repeat = draft.last_repeat
-    if repeat is None or draft.failed is not None:
-        return
-    known = psql_variables(server.info)
-    scripts = tuple((each, read_statements(each.path, known)) for each in suite.migrations)
-    with (
-        counters_database(server) as counters,
-        own_roles(server),
-        clone(server, prepared.dbname, "plans") as dbname,
-    ):
-        title = "plans inside statements"
-        seen = LookingInside(server, scripts, dbname, counters, reached_in(repeat), progress, title).run()
-    draft.put_repeat(put_inside(repeat, seen.found))
-    draft.note(*seen.notes)
+        step = STEP**2 if took_s < NEXT_TO_NOTHING * budget_s else STEP
+        scale, done = scale * step, done + 1

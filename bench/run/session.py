@@ -51,9 +51,6 @@ class RunOptions:
 
     repeats: int = 3
     explain: bool = True
-    """Cost the suite's queries, before and after it."""
-    inside: bool = True
-    """Where it explains: look inside the statements as well, at this size and a smaller one."""
     probe: bool = True
     load: LoadOptions | None = None
     """None: no loaded pass."""
@@ -186,7 +183,7 @@ class Rehearsal:
                 ).run(prepared.dbname)
             if self.options.probe:
                 self._try_application(prepared)
-            if self.options.explain and self.options.inside:
+            if self.options.explain:
                 self._look_inside(prepared, counters)
             if self.then is not None:
                 self.then(prepared, self.draft)

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.analyse.forecast.growth import SAMPLED_ROWS
+from bench.analyse.forecast.outgrown import SPILL_BYTES_PER_S, SPILL_PASSES
 from bench.analyse.forecast.predict import predict, same_regime
-from bench.analyse.forecast.series import DURATION, WAL, Forecast, Memory, Point, Regime, Series
+from bench.analyse.forecast.regime import MAINTENANCE, OF_A_HASH, OF_A_SORT, SHARED_BUFFERS
+from bench.analyse.forecast.series import DURATION, WAL, Forecast, Memory, Point, Regime, Sample, Series
 
 SCALES = (250.0, 500.0, 1000.0, 2000.0, 4000.0)
 TARGET = 40_000.0
@@ -158,10 +161,36 @@ def test_too_few_sizes_in_the_regime_are_refused() -> None:
     assert found.refused.reason.startswith("only 1 of 5 sizes")
 
 
-@given(share=st.floats(0.01, 0.95), planted=st.sampled_from(["sort", "hash", "cache"]))
+@given(
+    planted=st.sampled_from([OF_A_SORT, OF_A_HASH, MAINTENANCE]),
+    share=st.floats(0.01, 0.95),
+    passes=st.floats(0, 1),
+    limit=st.floats(1e5, 1e9),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_spill_at_the_target_is_refused_or_inside_the_interval(
+    planted: str, share: float, passes: float, limit: float
+) -> None:
+    """Temporary files take up to what a slow disk takes; nothing of them was measured."""
+
+    def used(n: float) -> float:
+        return share * limit * n / SCALES[-1]
+
+    found = predict(
+        series(LAWS["linear"], memory=lambda n: {planted: Memory(used(n), limit)}, noise=0.02), TARGET
+    )
+    full = used(TARGET) > limit
+    files_s = passes * SPILL_PASSES[planted] * used(TARGET) / SPILL_BYTES_PER_S if full else 0.0
+    assert found.refused is not None or holds(found, LAWS["linear"](TARGET) + files_s)
+    if found.refused is not None:
+        assert planted in found.refused.reason
+        assert found.refused.bounds is not None
+
+
+@given(share=st.floats(0.01, 0.95), planted=st.sampled_from([SHARED_BUFFERS, "the machine's memory"]))
 @settings(max_examples=60, deadline=None)
-def test_memory_that_the_target_outgrows_is_refused(share: float, planted: str) -> None:
-    """What the sort took grows with the data: at ten times the size it is more than the limit, or is not."""
+def test_a_cache_that_the_target_outgrows_is_refused(share: float, planted: str) -> None:
+    """What the tables take grows with the data: at ten times the size more than the cache, or not."""
     found = predict(
         series(
             LAWS["linear"],
@@ -187,7 +216,7 @@ def test_a_target_too_far_is_refused() -> None:
 
 
 def test_what_is_too_short_to_grow_visibly_is_refused_unless_its_work_stands_still() -> None:
-    short = series(lambda n: 0.001 + 5e-6 * n)
+    short = series(lambda n: 0.001 + 2e-6 * n)
     refused = predict(short, TARGET).refused
     assert refused is not None
     assert "too short" in refused.reason
@@ -221,3 +250,26 @@ def test_bytes_are_forecast_the_same_way() -> None:
 def test_a_point_without_a_value_is_no_point(values: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="finite"):
         Point(1.0, values)
+
+
+def test_a_repeat_that_was_held_up_does_not_widen_the_interval() -> None:
+    clean = series(LAWS["linear"], noise=0.02, seed=3)
+    points = list(clean.points)
+    points[0] = replace(points[0], values=(*points[0].values[:2], 12 * points[0].values[0]))
+    with_one = predict(replace(clean, points=tuple(points)), TARGET)
+    without = predict(clean, TARGET)
+    assert with_one.high == pytest.approx(without.high, rel=0.15)
+
+
+@pytest.mark.parametrize("rows", [(10_000.0,), (50_000.0,), (50_000.0, 200_000.0)])
+def test_analyze_grows_up_to_its_sample_or_is_refused(rows: tuple[float, ...]) -> None:
+    """Sizes up to 1, target at 10: of a table of 50,000 rows at 1 ANALYZE reads no more at the target."""
+
+    def law(n: float) -> float:
+        return 0.02 + 1e-5 * sum(min(each * n, SAMPLED_ROWS) for each in rows)
+
+    points = tuple(Point(n, (law(n),) * 3, {"pages": 100 * n}) for n in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0))
+    found = predict(Series("x", DURATION, points, rows=1e6, sampled=Sample(rows, whole=True)), 10.0)
+    bounds = found.refused.bounds if found.refused is not None else found
+    assert bounds is not None
+    assert (bounds.low or 0) <= law(10.0) <= (bounds.high or 0)

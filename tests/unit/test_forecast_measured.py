@@ -12,6 +12,7 @@ from bench.analyse.forecast.deploy import all_series, forecast_deploy
 from bench.analyse.forecast.document import forecast_document
 from bench.analyse.forecast.regime import regime, setting_bytes
 from bench.analyse.forecast.series import Regime
+from bench.analyse.forecast.target import Target
 from bench.analyse.forecast.whole import disk_peak
 from bench.cli.forecast import duration, scales, target_data, target_rows
 from bench.errors import UsageError
@@ -22,7 +23,8 @@ from bench.model.run import Dataset, Pass, Repeat, Run
 from bench.model.statement import Rewrite, StatementRun
 from bench.report.figures.scaling import draw_scaling
 from bench.run.dataoptions import DataOptions
-from bench.run.scales import data_at
+from bench.run.progress import silent
+from bench.run.scales import ScaleOptions, data_at, sizes
 
 SCALES = (0.01, 0.02, 0.04, 0.08, 0.16)
 
@@ -56,7 +58,7 @@ def at(scale: float) -> Run:
 
 
 def test_statements_locks_and_their_sums_are_forecast_by_name() -> None:
-    document = forecast_document([at(scale) for scale in SCALES], 1.6, {"deals": 160_000})
+    document = forecast_document([at(scale) for scale in SCALES], Target(1.6, {"deals": 160_000}))
     found = {(each["subject"], each["quantity"]): each for each in document["forecasts"]}
     steady, slow = found["statement:001_x#0", "duration_s"], found["statement:001_x#1", "duration_s"]
     assert (steady["growth"], steady["refused"]) == ("constant", None)
@@ -189,6 +191,19 @@ def test_smaller_data_keep_the_targets_proportions() -> None:
             target_data("crm", wrong, seed=1, dirt=None, workers=None)
 
 
+def test_sizes_end_below_the_target_and_are_five_whatever_the_budget() -> None:
+    """Nothing is measured here: each size takes no time."""
+    for scale in (0.05, 1.0, 300.0):
+        quick = list(sizes(ScaleOptions(DataOptions(scale=scale), budget_s=1e9), silent))
+        assert len(quick) >= 3
+        assert quick == sorted(quick)
+        assert quick[-1] <= scale * 1.001
+        broke = list(sizes(ScaleOptions(DataOptions(scale=scale), budget_s=1e-9), silent))
+        assert len(broke) == 5
+        assert broke[-1] == pytest.approx(16 * broke[0])
+    assert list(sizes(ScaleOptions(DataOptions(), scales=(0.1, 0.3)), silent)) == [0.1, 0.3]
+
+
 def test_values_of_options() -> None:
     assert target_rows("deals=10M,contacts=2k") == {"deals": 10_000_000, "contacts": 2000}
     assert (duration("90s"), duration("1.5m"), duration("1h")) == (90, 90, 3600)
@@ -198,11 +213,11 @@ def test_values_of_options() -> None:
 
 def test_the_picture_of_growth_names_the_statements_and_says_what_was_refused() -> None:
     runs = [at(scale) for scale in SCALES]
-    answered = draw_scaling(forecast_document(runs, 1.6, {"deals": 160_000}))
+    answered = draw_scaling(forecast_document(runs, Target(1.6, {"deals": 160_000})))
     assert answered is not None
     assert b"001_x#1" in answered.svg
     assert b"linear: 1" in answered.svg
-    refused = draw_scaling(forecast_document(runs, 160, {"deals": 16_000_000}))
+    refused = draw_scaling(forecast_document(runs, Target(160, {"deals": 16_000_000})))
     assert refused is not None
     assert b"refused: the target is 1000 times" in refused.svg
-    assert draw_scaling(forecast_document([], 1, {"deals": 1})) is None
+    assert draw_scaling(forecast_document([], Target(1, {"deals": 1}))) is None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.analyse.forecast.growth import STEEP
 from bench.analyse.forecast.held import lock_series
 from bench.analyse.forecast.measured import pooled, sizes_of, statement_series
+from bench.analyse.forecast.outgrown import NO_LIMITS
 from bench.analyse.forecast.predict import predict
-from bench.analyse.forecast.series import Forecast, Quantity, Refused, Series
+from bench.analyse.forecast.refuse import WIDEST
+from bench.analyse.forecast.series import Bounds, Forecast, Quantity, Refused, Series
 from bench.analyse.forecast.whole import peak_series, query_series
 from bench.model.run import Run
 
@@ -26,9 +28,14 @@ def all_series(runs: Iterable[Run]) -> tuple[Series, ...]:
     return (*statement_series(sizes), *lock_series(sizes), *peak_series(sizes), *query_series(sizes))
 
 
-def forecast_deploy(series: Sequence[Series], target: float) -> tuple[Forecast, ...]:
-    """Forecasts of all series at ``target``, then of each migration, then of the deploy."""
-    own = [predict(each, target) for each in series]
+def forecast_deploy(
+    series: Sequence[Series], target: float, limits: Mapping[str, float] = NO_LIMITS
+) -> tuple[Forecast, ...]:
+    """Forecasts of all series at ``target``, then of each migration, then of the deploy.
+
+    ``limits`` as :func:`bench.analyse.forecast.predict.predict` has them.
+    """
+    own = [predict(each, target, limits) for each in series]
     by_migration: dict[tuple[str, Quantity], list[tuple[Series, Forecast]]] = {}
     for each, forecast in zip(series, own, strict=True):
         if each.subject.startswith("statement:"):
@@ -38,9 +45,9 @@ def forecast_deploy(series: Sequence[Series], target: float) -> tuple[Forecast, 
         _sum_statements(f"migration:{migration}", members, target)
         for (migration, _), members in by_migration.items()
     ]
-    quantities = dict.fromkeys(forecast.quantity for forecast in migrations)
+    quantities = dict.fromkeys(quantity for _, quantity in by_migration)
     totals = [
-        _total("all", [each for each in migrations if each.quantity == name], target, name)
+        _total("all", [each for each in migrations if each.quantity == name.name], target, name)
         for name in quantities
     ]
     return (*own, *migrations, *totals)
@@ -58,31 +65,64 @@ def _sum_statements(subject: str, members: Sequence[tuple[Series, Forecast]], ta
         parts.append(predict(pooled(f"{subject}, short statements", short), target))
     whole = sum(max(each.points[-1].median, 0.0) for each, _ in members)
     measured = {each.subject: each.points[-1].median for each, _ in members}
-    small = [
+    counting = [
         each
         for each in parts
-        if each.refused is None
+        if _bounds(each) is not None
         or measured.get(each.subject, whole) > NOTICEABLE * whole
         or (each.exponent or 0.0) > STEEP
     ]
-    return _total(subject, small or parts, target, quantity.name)
+    return _total(subject, counting or parts, target, quantity)
 
 
-def _total(subject: str, parts: Sequence[Forecast], target: float, quantity: str) -> Forecast:
-    refused = next((each for each in parts if each.refused is not None), None)
-    if refused is not None and refused.refused is not None:
-        said = refused.refused
-        reason = f"{refused.subject}: {said.reason}" if ": " not in said.reason else said.reason
-        return Forecast(subject, quantity, target, None, None, None, None, None, Refused(reason, said.cure))
-    value = sum(each.value or 0.0 for each in parts)
+def _bounds(forecast: Forecast) -> Bounds | None:
+    """Its interval, that of one refused for its width included."""
+    if forecast.refused is not None:
+        return forecast.refused.bounds
+    return Bounds(forecast.low or 0.0, forecast.value or 0.0, forecast.high or 0.0)
+
+
+def _total(subject: str, parts: Sequence[Forecast], target: float, quantity: Quantity) -> Forecast:
+    known = [bounds for each in parts if (bounds := _bounds(each)) is not None]
+    if len(known) < len(parts):
+        refused = next(each for each in parts if _bounds(each) is None)
+        return _refused(subject, parts, target, quantity, refused)
+    low, value, high = (sum(getattr(each, edge) for each in known) for edge in ("low", "value", "high"))
+    if high > WIDEST * low and high - low > 4 * quantity.floor * len(parts):
+        widest = max(parts, key=_width)
+        return _refused(subject, parts, target, quantity, widest, Bounds(low, value, high))
     largest = max(parts, key=lambda each: each.value or 0.0)
     weighted = sum((each.value or 0.0) * (each.exponent or 0.0) for each in parts)
     return replace(
         largest,
         subject=subject,
-        quantity=quantity,
+        quantity=quantity.name,
         value=value,
-        low=sum(each.low or 0.0 for each in parts),
-        high=sum(each.high or 0.0 for each in parts),
+        low=low,
+        high=high,
         exponent=weighted / value if value else 0.0,
+        refused=None,
+    )
+
+
+def _width(forecast: Forecast) -> float:
+    bounds = _bounds(forecast)
+    return bounds.high - bounds.low if bounds is not None else 0.0
+
+
+def _refused(
+    subject: str,
+    parts: Sequence[Forecast],
+    target: float,
+    quantity: Quantity,
+    blamed: Forecast,
+    bounds: Bounds | None = None,
+) -> Forecast:
+    """A sum that one part leaves open, named."""
+    said = blamed.refused or Refused(
+        "its interval is too wide", "measure a larger size: --budget or --scales"
+    )
+    reason = said.reason if said.reason.startswith("statement:") else f"{blamed.subject}: {said.reason}"
+    return Forecast(
+        subject, quantity.name, target, None, None, None, None, None, Refused(reason, said.cure, bounds)
     )

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from bench.analyse.forecast.deploy import all_series, forecast_deploy
+from bench.analyse.forecast.breaks import first_breaks
+from bench.analyse.forecast.deploy import all_series
 from bench.analyse.forecast.series import Forecast, Series
+from bench.analyse.forecast.target import Target
 from bench.model.run import Run
 
 FACTORS = (2, 5, 10)
 """The capacity table's further targets, as multiples of the first."""
 
 
-def forecast_document(runs: Sequence[Run], scale: float, at: Mapping[str, int]) -> dict[str, Any]:
-    """Forecasts at ``scale``, whose rows are ``at``, and at multiples of it, with all that they rest on.
+def forecast_document(runs: Sequence[Run], target: Target) -> dict[str, Any]:
+    """Forecasts at a target and at multiples of it, when a budget breaks, and all that they rest on.
 
     Values are in the units that the quantities' names say; sizes are scales of the data.
     """
     series = all_series(runs)
+    production = target.production
     return {
-        "at": dict(at),
-        "scale": scale,
+        "at": dict(target.at),
+        "scale": target.scale,
         "scales": sorted(run.dataset.scale or 0.0 for run in runs if run.dataset is not None),
-        "forecasts": [each.as_json(at) for each in forecast_deploy(series, scale)],
-        "capacity": [_capacity(series, scale, at, factor) for factor in FACTORS],
+        "machine": {
+            "calibration_s": production.calibration_s if production is not None else None,
+            "calibration_here_s": target.calibration_s,
+            "ratio": target.ratio,
+        },
+        "forecasts": [each.as_json(target.at) for each in target.forecasts(series)],
+        "capacity": [_capacity(series, target, factor) for factor in FACTORS],
+        "budgets": first_breaks(runs[-1].suite.budgets, series, target) if runs else [],
         "measured": [_measured(each) for each in series],
     }
 
 
-def _capacity(series: Sequence[Series], scale: float, at: Mapping[str, int], factor: int) -> dict[str, Any]:
-    rows = {table: factor * amount for table, amount in at.items()}
-    found = [each.as_json(rows) for each in forecast_deploy(series, factor * scale) if _is_whole(each)]
+def _capacity(series: Sequence[Series], target: Target, factor: int) -> dict[str, Any]:
+    rows = target.rows(factor)
+    found = [each.as_json(rows) for each in target.forecasts(series, factor) if _is_whole(each)]
     return {"factor": factor, "at": rows, "forecasts": found}
 
 

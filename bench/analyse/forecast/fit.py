@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ NOISE = 0.05
 """Relative noise of a duration at one size, at the least: what differs from one size to the next."""
 NOISE_S = 0.001
 """And what the same duration differs by, whatever its length."""
+MAD_TO_SIGMA = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
+MEDIAN_TO_MEAN = 1.25
+"""Standard error of a median over that of a mean."""
 Z_90 = 1.645
 """Quantile of the normal distribution that leaves 5 % on each side."""
 DRIFT = 0.05
@@ -93,18 +98,22 @@ def fit_points(growth: Class, points: Sequence[Point], noise: float, absolute: f
     return weighted_fit(growth, [point.n / largest for point in points], values, errors)
 
 
-def noise_of(points: Sequence[Point]) -> float:
-    """Relative noise of one size's median: the repeats' spread, pooled, and no less than :data:`NOISE`."""
-    squares, freedom = 0.0, 0
+def noise_of(points: Sequence[Point], absolute: float = 0.0) -> float:
+    """Relative noise of one size's median, and no less than :data:`NOISE`.
+
+    From the middle one of all repeats' distances to the median of their size, so that a repeat that was held
+    up does not count for more than one. ``absolute`` noise, which all sizes have, is left out of them: it is
+    what most of a short time's spread is.
+    """
+    away: list[float] = []
     for point in points:
-        mean = sum(point.values) / len(point.values)
-        if mean > 0:
-            squares += sum((value / mean - 1) ** 2 for value in point.values)
-            freedom += len(point.values) - 1
-    if not freedom:
+        middle = point.median
+        off = sorted(abs(value - middle) for value in point.values)[len(point.values) % 2 :]
+        away += [math.sqrt(max(each**2 - absolute**2, 0.0)) / middle for each in off if middle > 0]
+    if not away:
         return NOISE
     n = min(len(point.values) for point in points)
-    return max(NOISE, math.sqrt(squares / freedom / n))
+    return max(NOISE, MAD_TO_SIGMA * statistics.median(away) * MEDIAN_TO_MEAN / math.sqrt(n))
 
 
 def likely(fits: Sequence[Fit]) -> list[Fit]:
@@ -113,16 +122,25 @@ def likely(fits: Sequence[Fit]) -> list[Fit]:
     return [fit for fit in ranked if fit.chi2 <= ranked[0].chi2 + LIKELY]
 
 
-def combine(fits: Sequence[Fit], size: float, noise: float, floor: float) -> Prediction:
-    """The geometric mean of the fits, weighted with their likelihood, and the union of their intervals."""
-    best = min(fit.chi2 for fit in fits)
-    shares = [math.exp(-(fit.chi2 - best) / 2) for fit in fits]
+def combine(
+    fits: Sequence[Fit], size: float, noise: float, floor: float, missed: Sequence[float]
+) -> Prediction:
+    """The geometric mean of the fits, weighted with their likelihood, and the union of their intervals.
+
+    ``missed`` is the χ² by which each fit's class misses what was counted; an interval it does not narrow.
+    """
+    both = [fit.chi2 + counted for fit, counted in zip(fits, missed, strict=True)]
+    shares = [math.exp(-(each - min(both)) / 2) for each in both]
     values = [max(fit.at(size), 1e-12) for fit in fits]
     total = sum(share * math.log(value) for share, value in zip(shares, values, strict=True))
     centre = math.exp(total / sum(shares))
     spans = [
-        value * math.exp(Z_90 * min(fit.relative_error(size, noise), 50.0))
-        for fit, value in zip(fits, values, strict=True)
+        value * _span(Z_90 * fit.relative_error(size, noise)) for fit, value in zip(fits, values, strict=True)
     ]
     lows = [value * value / span for value, span in zip(values, spans, strict=True)]
     return Prediction(centre, max(min(*lows, centre - floor), 0.0), max(*spans, centre + floor))
+
+
+def _span(error: float) -> float:
+    """By which factor a value may be off: as its logarithm, but for a value that drowns in its error."""
+    return math.exp(error) if error <= 1 else math.e * min(error, 1e9)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bench.analyse.forecast.series import Point
+from bench.analyse.forecast.series import Point, Sample
+
+if TYPE_CHECKING:
+    from bench.analyse.forecast.fit import Fit
 
 Term = Callable[[float], float]
 
@@ -16,10 +20,17 @@ FEW = 64.0
 """Nor does work that grows by no more than so many pages or rows there: half a millisecond at the most."""
 STEEP = 1.25
 """The exponent of the work's growing part from which on it grows faster than n·log n."""
+ABOUT_LINEAR = 1.05
+"""Up to this exponent of its growing part work is linear, for n·log n grows faster below 10⁸ rows."""
 STEEPEST = 4.0
 REPRODUCED = 0.03
 """A class agrees with a counter that it misses by no more at the largest size; at a smaller one by more, as
 the relative chance in what data hold grows with 1/√n."""
+SAMPLED_ROWS = 30_000.0
+"""ANALYZE reads 300 times the statistics target, 100, of each table.
+https://www.postgresql.org/docs/current/sql-analyze.html"""
+COUNTED = 0.01
+"""How exact a counter is at the largest size, when classes are weighed against each other."""
 TOP = 3
 NEAR = 0.12
 """A power is so near to an exponent that it takes its place."""
@@ -51,8 +62,22 @@ NEARLY_LINEAR = Class("n^1.15", (one, power(1.15)))
 
 
 def n_log_n(largest: float) -> Class:
-    """a + b·n·log n; n counts from ``largest`` = 1, whose logarithm the size itself gives."""
+    """a + b·n·log n, where the largest size is of so many rows."""
     return Class("n log n", (one, lambda n: n * math.log(max(n * largest, 2.0))))
+
+
+def sampled(sample: Sample, largest: float, rows_there: float) -> tuple[Class, ...]:
+    """What grows with the rows of samples: up to their limit as the tables do, from there on hardly.
+
+    Of a larger table more pages are read for as many rows, and tables may not be known: growth may go on.
+    """
+
+    def read(n: float) -> float:
+        return sum(min(rows * largest * n, SAMPLED_ROWS) for rows in sample.rows) / full
+
+    full = sum(min(rows * largest, SAMPLED_ROWS) for rows in sample.rows)
+    limited = Class("linear, up to a sample", (one, read)) if full else CONSTANT
+    return (LINEAR, n_log_n(rows_there), NEARLY_LINEAR, limited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +92,13 @@ class Degree:
     """The steepest counter."""
 
 
-def degree(points: Sequence[Point]) -> Degree:
-    """The classes that the counters allow.
+def degree(points: Sequence[Point], rows: float = 1.0) -> Degree:
+    """The classes that the counters allow; ``rows`` are those of one unit of the points' sizes.
 
     The steepest counter decides: a part that grows fast may be small where it was measured. Without
     counters every class stays, and the interval says so.
     """
-    largest = points[-1].n
-    nearly = (LINEAR, n_log_n(largest), NEARLY_LINEAR)
+    nearly = (LINEAR, n_log_n(points[-1].n * rows), NEARLY_LINEAR)
     names = set.intersection(*(set(point.counters) for point in points))
     if not names:
         return Degree(None, (CONSTANT, *nearly, QUADRATIC))
@@ -128,29 +152,54 @@ def _steep(points: Sequence[Point], name: str, exponent: float) -> Sequence[Clas
 
 def reproduces(candidate: Class, points: Sequence[Point], name: str) -> bool:
     """Whether a class gives the counter within :data:`REPRODUCED` at each of the top four sizes."""
+    top = points[-(TOP + 1) :]
+    if min(point.counters[name] for point in top) <= 0:
+        return False
+    fit, counted, allowed = _fitted(candidate, points, name, REPRODUCED)
+    return all(
+        abs(fit.at(point.n / points[-1].n) - value) <= most
+        for point, value, most in zip(top, counted, allowed, strict=True)
+    )
+
+
+def _fitted(
+    candidate: Class, points: Sequence[Point], name: str, error: float
+) -> tuple[Fit, list[float], list[float]]:
+    """A class fitted to a counter at the top four sizes, what was counted there, and how exact that is."""
     from bench.analyse.forecast.fit import weighted_fit
 
     top = points[-(TOP + 1) :]
     counted = [point.counters[name] for point in top]
-    if min(counted) <= 0:
-        return False
     sizes = [point.n / points[-1].n for point in top]
-    allowed = [REPRODUCED * value / math.sqrt(size) for size, value in zip(sizes, counted, strict=True)]
-    fit = weighted_fit(candidate, sizes, counted, allowed)
-    return all(
-        abs(fit.at(size) - value) <= most for size, value, most in zip(sizes, counted, allowed, strict=True)
+    allowed = [error * max(value, 1.0) / math.sqrt(size) for size, value in zip(sizes, counted, strict=True)]
+    return weighted_fit(candidate, sizes, counted, allowed), counted, allowed
+
+
+def misses(candidate: Class, points: Sequence[Point], name: str) -> float:
+    """χ² by which a class misses a counter that is known to 1 % at the largest of the top four sizes."""
+    fit, counted, allowed = _fitted(candidate, points, name, COUNTED)
+    return sum(
+        ((fit.at(point.n / points[-1].n) - value) / error) ** 2
+        for point, value, error in zip(points[-(TOP + 1) :], counted, allowed, strict=True)
     )
 
 
-def simplest(points: Sequence[Point], by: str | None, plausible: Mapping[str, Class]) -> str:
-    """The name of the growth: the simplest plausible class that reproduces the counter, too.
+def called(points: Sequence[Point], counted: Degree, plausible: Sequence[Class]) -> str:
+    """The name of the growth: that of the work where it is counted, else of the class that fits best.
 
-    ``plausible`` are the classes that fit the clock, the best one first.
+    ``plausible`` are the classes that fit the clock, the best one first. What grows about as n is named after
+    the counter that a class reproduces best: one that jumps with plans tells the degree, not the class.
     """
-    order = ("constant", "linear", "n log n", "n^1.15", "quadratic", "cubic")
-    ranked = sorted(plausible, key=lambda name: order.index(name) if name in order else len(order))
-    if by is not None:
-        for name in ranked:
-            if reproduces(plausible[name], points, by):
-                return name
-    return ranked[0] if by is not None else next(iter(plausible))
+    if counted.by is None or counted.exponent is None:
+        return plausible[0].name
+    if counted.exponent > STEEP:
+        ranked = sorted(plausible, key=lambda each: len(each.terms), reverse=True)
+        return next((each for each in ranked if reproduces(each, points, counted.by)), ranked[0]).name
+    names = set.intersection(*(set(point.counters) for point in points))
+    steady = min(
+        (name for name in names if growing_exponent(points, name) > 0 or counted.exponent == 0),
+        key=lambda name: min(misses(each, points, name) for each in counted.candidates),
+    )
+    if 0 < growing_exponent(points, steady) <= ABOUT_LINEAR:
+        return LINEAR.name
+    return next((each for each in counted.candidates if reproduces(each, points, steady)), plausible[0]).name

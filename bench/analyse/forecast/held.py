@@ -31,8 +31,8 @@ def lock_series(sizes: Sequence[Size]) -> Iterator[Series]:
                 in_all.append(_point(size, [_in_all(each) for each in holds], _under(runs[-1], relation)))
             if len(longest) == len(sizes):
                 subject = f"lock:{migration.id}:{relation}"
-                yield Series(subject, HELD, tuple(longest))
-                yield Series(subject, BLOCKED, tuple(in_all))
+                yield Series(subject, HELD, tuple(longest), rows=sizes[-1].rows_per_scale)
+                yield Series(subject, BLOCKED, tuple(in_all), rows=sizes[-1].rows_per_scale)
 
 
 def _holds(migration: MigrationRun, relation: str | None = None) -> list[Hold]:

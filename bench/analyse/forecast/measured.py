@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.forecast.regime import memory, regime
-from bench.analyse.forecast.series import DISK, DURATION, TEMP, WAL, Point, Quantity, Series
+from bench.analyse.forecast.regime import memory, regime, settings_after
+from bench.analyse.forecast.series import DISK, DURATION, TEMP, WAL, Point, Quantity, Regime, Sample, Series
 from bench.analyse.summary import solo_repeats
 from bench.model.run import Repeat, Run
 from bench.model.statement import StatementRun
 
 PAGE_BYTES = 8192
+_ANALYZED = re.compile(r"(?s)^.*?\bANALYZE\b(?:\s*\([^)]*\)|\s+VERBOSE\b)?", re.IGNORECASE)
 UNKNOWN_SHARE = 0.1
 """The rows that plans handled count as known where what left no plan took no more than this share."""
 
@@ -26,6 +28,12 @@ class Size:
     repeats: tuple[Repeat, ...]
     speed: tuple[float, ...]
     """By which each repeat's times are multiplied to be those of a machine as fast as in the middle."""
+
+    @property
+    def rows_per_scale(self) -> float:
+        """Rows of all tables together at scale 1, as far as this size tells it."""
+        tables = self.run.dataset.tables if self.run.dataset is not None else ()
+        return sum(table.rows for table in tables) / self.scale or 1.0
 
 
 def sizes_of(runs: Iterable[Run]) -> tuple[Size, ...]:
@@ -53,31 +61,75 @@ def statement_series(sizes: Sequence[Size]) -> Iterator[Series]:
             runs = [[r.migrations[m].statements[s] for r in size.repeats] for size in sizes]
             if any(each.outcome != "applied" for repeats in runs for each in repeats):
                 continue
-            yield from _series(subject, sizes, runs)
+            settings = [
+                settings_after(
+                    size.run.environment.server.settings, size.repeats[-1].migrations[m].statements[:s]
+                )
+                for size in sizes
+            ]
+            yield from _series(subject, sizes, runs, settings)
 
 
-def _series(subject: str, sizes: Sequence[Size], runs: Sequence[Sequence[StatementRun]]) -> Iterator[Series]:
-    readers: tuple[tuple[Quantity, Callable[[StatementRun], float | None]], ...] = (
-        (DURATION, lambda run: run.duration_s),
+def _series(
+    subject: str,
+    sizes: Sequence[Size],
+    runs: Sequence[Sequence[StatementRun]],
+    settings: Sequence[Mapping[str, str]],
+) -> Iterator[Series]:
+    last = [repeats[-1] for repeats in runs]
+    timed = [
+        Point(
+            size.scale,
+            tuple(
+                (each.duration_s or 0.0) * factor for each, factor in zip(repeats, size.speed, strict=True)
+            ),
+            work(repeats),
+            regime(repeats[-1]),
+            memory(repeats[-1], size.run, known),
+        )
+        for size, repeats, known in zip(sizes, runs, settings, strict=True)
+    ]
+    rows = sizes[-1].rows_per_scale
+    yield Series(subject, DURATION, tuple(timed), rows=rows, sampled=_sample(last[-1], sizes[-1]))
+    readers: tuple[tuple[Quantity, Callable[[StatementRun], int | None]], ...] = (
         (WAL, lambda run: run.counters.wal_bytes),
         (DISK, lambda run: run.counters.size_delta_bytes),
         (TEMP, lambda run: run.counters.temp_bytes),
     )
     for quantity, read in readers:
-        points = []
-        for size, repeats in zip(sizes, runs, strict=True):
-            speed = size.speed if quantity is DURATION else (1.0,) * len(repeats)
-            values = tuple(
-                float(value) * factor
-                for value, factor in zip(map(read, repeats), speed, strict=True)
-                if value is not None
-            )
-            if values:
-                last = repeats[-1]
-                points.append(Point(size.scale, values, work(repeats), regime(last), memory(last, size.run)))
-        written = quantity is not TEMP or any(value for point in points for value in point.values)
-        if len(points) == len(sizes) and written:
-            yield Series(subject, quantity, tuple(points))
+        points = [
+            _written(point, [read(each) for each in repeats])
+            for point, repeats in zip(timed, runs, strict=True)
+        ]
+        known = [point for point in points if point is not None]
+        written = quantity is not TEMP or any(value for point in known for value in point.values)
+        if len(known) == len(sizes) and written:
+            yield Series(subject, quantity, tuple(known), rows=rows)
+
+
+def _sample(run: StatementRun, size: Size) -> Sample | None:
+    """The tables that ANALYZE samples; those that the migration made are not known."""
+    if run.kind != "ANALYZE":
+        return None
+    named = [each.strip() for each in _ANALYZED.sub("", run.text).split(",")]
+    tables = size.run.dataset.tables if size.run.dataset is not None else ()
+    found = [
+        table.rows / size.scale
+        for name in named
+        for table in tables
+        if table.name in (name, f"public.{name}")
+    ]
+    return Sample(tuple(found), whole=len(found) == len(named))
+
+
+def _written(point: Point, amounts: Sequence[int | None]) -> Point | None:
+    """What was written at one size: its own counter, whatever plan wrote it."""
+    known = tuple(float(each) for each in amounts if each is not None)
+    if not known:
+        return None
+    pages = statistics.median(known) / PAGE_BYTES
+    same = Regime(spilled=point.regime.spilled, rewrites=point.regime.rewrites)
+    return Point(point.n, known, {"pages written": pages} if pages >= 0 else {}, same, point.memory)
 
 
 def work(repeats: Sequence[StatementRun]) -> dict[str, float]:
@@ -123,8 +175,10 @@ def pooled(subject: str, members: Sequence[Series]) -> Series:
     points = []
     for position, first in enumerate(members[0].points):
         at = [each.points[position] for each in members]
-        values = tuple(sum(each) for each in zip(*(point.values for point in at), strict=True))
-        names = set.intersection(*(set(point.counters) for point in at))
-        counters = {name: sum(point.counters[name] for point in at) for name in names}
+        # A counter may be missing in one repeat: as many as all have.
+        values = tuple(sum(each) for each in zip(*(point.values for point in at), strict=False))
+        # What has no counters, as SET and COMMIT have not, does nothing that grows.
+        names = set[str]().union(*(point.counters for point in at))
+        counters = {name: sum(point.counters.get(name, 0.0) for point in at) for name in names}
         points.append(Point(first.n, values, counters))
-    return Series(subject, members[0].quantity, tuple(points), pooled=True)
+    return Series(subject, members[0].quantity, tuple(points), pooled=True, rows=members[0].rows)

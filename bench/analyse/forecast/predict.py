@@ -8,67 +8,55 @@ wrong: too few sizes, another regime at the target, no class that fits, an inter
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from bench.analyse.forecast.fit import (
-    NOISE_S,
-    Fit,
-    Prediction,
-    combine,
-    fit_points,
-    likely,
-    noise_of,
-)
-from bench.analyse.forecast.growth import Degree, degree, simplest
+from bench.analyse.forecast.fit import NOISE_S, Fit, Prediction, combine, fit_points, likely, noise_of
+from bench.analyse.forecast.growth import Degree, called, degree, misses, sampled
+from bench.analyse.forecast.outgrown import NO_LIMITS, Outgrown, outgrown
+from bench.analyse.forecast.refuse import after_fitting, before_fitting, too_wide
 from bench.analyse.forecast.series import Forecast, Point, Refused, Series
 
-FEWEST = 3
-"""Sizes in one regime that a fit needs."""
-WIDEST = 4.0
-"""Of an interval, as high / low."""
-FARTHEST = 30.0
-"""Of the target, as a multiple of the largest size."""
-NEAR_LIMIT = 0.8
-"""Memory counts as full from this share on: what an extrapolation of it may be off by."""
-POOR_FIT = 4.0
-"""χ² per degree of freedom from which on a class does not fit the clock."""
 
+def predict(series: Series, target: float, limits: Mapping[str, float] = NO_LIMITS) -> Forecast:
+    """The forecast of a series at ``target``, in the unit of its points' sizes.
 
-def predict(series: Series, target: float) -> Forecast:
-    """The forecast of a series at ``target``, in the unit of its points' sizes."""
+    ``limits`` are bytes of memory at the target by name, where they differ from those of the measurement.
+    """
     points = same_regime(series.points)
-    counted = degree(points) if points else Degree(None, ())
-    sizes = tuple(point.n for point in points)
+    counted = degree(points, series.rows) if points else Degree(None, ())
+    if series.sampled is not None and points:
+        counted = Degree(None, sampled(series.sampled, points[-1].n, points[-1].n * series.rows))
+    full = tuple(outgrown(points, target, limits)) if len(points) > 1 else ()
 
     def refuse(refused: Refused) -> Forecast:
         return Forecast(
             series.subject, series.quantity.name, target, None, None, None, None,
-            counted.exponent, refused, sizes,
+            counted.exponent, refused, tuple(point.n for point in points),
         )  # fmt: skip
 
-    before = next(_before_fitting(series, points, target, counted), None)
+    before = next(before_fitting(series, points, target, counted, full), None)
     if before is not None:
         return refuse(before)
-    noise = noise_of(points)
     absolute = NOISE_S * series.quantity.floor / 0.025
+    noise = noise_of(points, absolute)
     fits = likely([fit_points(each, points, noise, absolute) for each in counted.candidates])
     factor = target / points[-1].n
-    predicted = combine(fits, factor, noise, series.quantity.floor)
-    after = next(_after_fitting(series, points, fits, predicted, counted), None)
-    if after is not None:
-        return refuse(after)
-    names = {fit.growth.name: fit.growth for fit in fits}
-    return Forecast(
-        series.subject,
-        series.quantity.name,
-        target,
-        predicted.value,
-        predicted.low,
-        predicted.high,
-        simplest(points, counted.by, names),
-        _exponent(fits[0], factor),
-        None,
-        sizes,
+    missed = [misses(fit.growth, points, counted.by) if counted.by else 0.0 for fit in fits]
+    fitted = combine(fits, factor, noise, series.quantity.floor, missed)
+    predicted = _beyond(series, full, fitted)
+    after = next(after_fitting(series, points, fits, predicted, counted), None)
+    refused = after or too_wide(series, predicted, full)
+    if refused is not None:
+        return refuse(refused)
+    return replace(
+        refuse(Refused("", "")),
+        value=predicted.value,
+        low=predicted.low,
+        high=predicted.high,
+        growth=called(points, counted, [fit.growth for fit in fits]),
+        exponent=_exponent(fits[0], factor),
+        refused=None,
     )
 
 
@@ -86,94 +74,10 @@ def _full(point: Point) -> frozenset[str]:
     return frozenset(name for name, memory in point.memory.items() if not memory.fits)
 
 
-def _before_fitting(
-    series: Series, points: Sequence[Point], target: float, counted: Degree
-) -> Iterator[Refused]:
-    """What rules a forecast out whatever the fit says."""
-    if len(points) < FEWEST:
-        yield Refused(
-            f"only {len(points)} of {len(series.points)} sizes are in the regime of the largest one",
-            "measure larger sizes, where the server keeps to one plan: raise --budget or --scales",
-        )
-        return
-    largest = points[-1]
-    if target > FARTHEST * largest.n:
-        yield Refused(
-            f"the target is {target / largest.n:.0f} times the largest size, more than {FARTHEST:.0f}",
-            f"measure a size of at least 1/{FARTHEST:.0f} of the target: raise --budget or --scales",
-        )
-    grows = counted.exponent != 0.0
-    if largest.median < series.quantity.least and grows and not series.pooled:
-        yield Refused(
-            f"{largest.median * 1000:.0f} ms at the largest size are too short to see how it grows"
-            if series.quantity.name.endswith("_s")
-            else f"{largest.median:,.0f} bytes at the largest size are too few to see how it grows",
-            "measure a larger size: raise --budget or --scales",
-        )
-    if not counted.candidates:
-        yield Refused(
-            f"no class of growth reproduces what was counted ({counted.by})",
-            "measure more and larger sizes: raise --budget or --scales",
-        )
-    yield from _other_regime(points, target)
-
-
-def _other_regime(points: Sequence[Point], target: float) -> Iterator[Refused]:
-    """Memory that the largest size did not fill and the target will, by its growth between two sizes."""
-    smaller, largest = points[-2], points[-1]
-    for name, memory in largest.memory.items():
-        before = smaller.memory.get(name)
-        if not memory.fits or memory.used_bytes <= 0:
-            continue
-        exponent = 1.0
-        if before is not None and before.used_bytes > 0:
-            grown = math.log(memory.used_bytes / before.used_bytes) / math.log(largest.n / smaller.n)
-            exponent = max(grown, 0.0)
-        share = memory.used_bytes / memory.limit_bytes * (target / largest.n) ** exponent
-        if share >= NEAR_LIMIT:
-            at = largest.n * (memory.limit_bytes / memory.used_bytes) ** (1 / max(exponent, 0.1))
-            yield Refused(
-                f"{name} will be outgrown between the largest size and the target "
-                f"(at about {at / largest.n:.1f} times the largest size)",
-                f"measure three sizes above {at / largest.n:.1f} times the largest one, or give the server "
-                "the memory that keeps the target below it",
-            )
-
-
-def _after_fitting(
-    series: Series, points: Sequence[Point], fits: Sequence[Fit], predicted: Prediction, counted: Degree
-) -> Iterator[Refused]:
-    """What makes a fit unfit for use."""
-    best = fits[0]
-    values = [point.median for point in points]
-    if best.chi2 > POOR_FIT * max(best.freedom, 1) and max(values) - min(values) > series.quantity.floor:
-        if counted.exponent == 0.0:
-            yield Refused(
-                "clock and counters disagree: what was counted does not grow, the time does",
-                "repeat on a quieter machine, or measure more sizes",
-            )
-        else:
-            yield Refused(
-                "no class of growth that the counters allow fits the clock",
-                "measure larger sizes, or repeat more often: --repeats",
-            )
-    if counted.exponent is not None and counted.exponent >= 0.5 and _falls(points, series.quantity.floor):
-        yield Refused(
-            "clock and counters disagree: what was counted grows, the time does not",
-            "repeat on a quieter machine, or measure more sizes",
-        )
-    narrow = predicted.high - predicted.low <= 4 * series.quantity.floor
-    if predicted.high > WIDEST * predicted.low and not narrow:
-        yield Refused(
-            f"the interval would be too wide to be of use: {predicted.low:.3g} to {predicted.high:.3g}",
-            "measure a larger size, or repeat more often: --budget, --scales, --repeats",
-        )
-
-
-def _falls(points: Sequence[Point], floor: float) -> bool:
-    """Whether the largest size took no longer than the smallest, where both can be told from nothing."""
-    first, last = points[0].median, points[-1].median
-    return last > floor and last <= first
+def _beyond(series: Series, full: Sequence[Outgrown], fitted: Prediction) -> Prediction:
+    """What the fit cannot know: files that a spill will write."""
+    extra_s = sum(each.extra_s for each in full) if series.quantity.timed else 0.0
+    return replace(fitted, high=fitted.high + extra_s)
 
 
 def _exponent(fit: Fit, factor: float) -> float | None:

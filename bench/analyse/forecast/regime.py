@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.analyse.forecast.series import Memory, Regime
@@ -12,11 +12,17 @@ from bench.analyse.plans import node_work, nodes
 from bench.model.run import Run
 from bench.model.statement import StatementRun
 
-DOMINATING = 0.2
+OF_A_SORT = "work_mem of a sort"
+OF_A_HASH = "work_mem of a hash"
+MAINTENANCE = "maintenance_work_mem"
+SHARED_BUFFERS = "shared_buffers"
+DOMINATING = 0.5
 """A way of doing things counts from this share of the rows that a statement's plans handle."""
 _BY_INDEX = frozenset({"Index Scan", "Index Only Scan", "Bitmap Heap Scan"})
 """Ways to fetch rows by an index: which one it is changes no growth."""
 _UNDER_HEAP_SCAN = frozenset({"Bitmap Index Scan", "BitmapAnd", "BitmapOr"})
+_SET = re.compile(r"\bSET\s+(?:SESSION\s+|(LOCAL)\s+)?(\w+)\s*(?:=|\bTO\b)\s*'?([^';]+)", re.IGNORECASE)
+_RESET = re.compile(r"\bRESET\s+(\w+)", re.IGNORECASE)
 _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _IN_MEMORY = 2.0
 """Bytes in memory for each byte of an index that is sorted for its build: tuple headers and pointers."""
@@ -61,16 +67,32 @@ def _batches(node: Mapping[str, Any]) -> int:
     return int(node.get("Hash Batches", node.get("HashAgg Batches", 1)))
 
 
-def memory(run: StatementRun, of: Run) -> dict[str, Memory]:
+def settings_after(settings: Mapping[str, str], statements: Sequence[StatementRun]) -> dict[str, str]:
+    """The server's settings as the statements of a migration before one leave them, by SET and RESET."""
+    found, outside = dict(settings), dict(settings)
+    for each in statements:
+        said = _SET.search(each.text)
+        if each.kind in ("COMMIT", "END", "ROLLBACK"):
+            found = dict(outside)
+        elif each.kind == "SET" and said is not None:
+            found[said[2].lower()] = said[3].strip()
+            if not said[1]:
+                outside[said[2].lower()] = said[3].strip()
+        elif each.kind == "RESET" and (name := _RESET.search(each.text)) is not None:
+            found[name[1].lower()] = outside[name[1].lower()] = settings.get(name[1].lower(), "")
+    return found
+
+
+def memory(run: StatementRun, of: Run, settings: Mapping[str, str]) -> dict[str, Memory]:
     """What sorts, hashes, index builds and tables took of the memory there is for them."""
-    settings, version = of.environment.server.settings, of.environment.server.version_num
+    version = of.environment.server.version_num
     found = dict(_limits(run, settings, version))
     touched = {lock.relation for lock in run.locks if not lock.new and lock.target == "table"}
     tables = of.dataset.tables if of.dataset is not None else ()
     table_bytes = sum(table.bytes for table in tables if table.name in touched)
     buffers = setting_bytes(settings.get("shared_buffers"))
     if table_bytes and buffers:
-        found["shared_buffers"] = Memory(float(table_bytes), buffers)
+        found[SHARED_BUFFERS] = Memory(float(table_bytes), buffers)
     if table_bytes:
         found["the machine's memory"] = Memory(float(table_bytes), float(of.environment.host.memory_bytes))
     return found
@@ -86,7 +108,7 @@ def _limits(run: StatementRun, settings: Mapping[str, str], version: int) -> Ite
             if node.get("Sort Space Type") == "Memory" and node.get("Sort Method") != "top-N heapsort"
         ]
         if sorts:
-            yield "work_mem of a sort", Memory(max(sorts), work_mem)
+            yield OF_A_SORT, Memory(max(sorts), work_mem)
         hashes = [
             1024.0 * node.get("Peak Memory Usage", 0)
             for node in nodes(hot.plan)
@@ -95,12 +117,12 @@ def _limits(run: StatementRun, settings: Mapping[str, str], version: int) -> Ite
         if hashes:
             default = "2" if version >= 150000 else "1"
             multiplier = float(settings.get("hash_mem_multiplier", default))
-            yield "work_mem of a hash", Memory(max(hashes), work_mem * multiplier)
+            yield OF_A_HASH, Memory(max(hashes), work_mem * multiplier)
     maintenance = setting_bytes(settings.get("maintenance_work_mem"))
     built = run.counters.size_delta_bytes
     if maintenance and built and built > 0 and "INDEX" in run.kind and not run.counters.temp_bytes:
         # What a build in memory took cannot have been more than there was.
-        yield "maintenance_work_mem", Memory(min(_IN_MEMORY * built, 0.99 * maintenance), maintenance)
+        yield MAINTENANCE, Memory(min(_IN_MEMORY * built, 0.99 * maintenance), maintenance)
 
 
 def setting_bytes(value: str | None) -> float | None:

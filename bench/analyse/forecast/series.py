@@ -27,7 +27,7 @@ class Regime:
     """How the server did something at one size."""
 
     dominating: frozenset[str] = frozenset()
-    """Kinds of plan nodes, with what they run on, that handle a fifth of the rows or more."""
+    """Kinds of plan nodes, with what they run on, that handle half of the rows or more."""
     present: frozenset[str] = frozenset()
     """Those that its plans have at all."""
     spilled: bool = False
@@ -83,19 +83,34 @@ class Quantity:
     least: float
     """The largest size must show at least so much, or not grow at all."""
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is a time."""
+        return self.name.endswith("_s")
 
-DURATION = Quantity("duration_s", floor=0.025, least=0.05)
-HELD = Quantity("held_s", floor=0.025, least=0.05)
+
+DURATION = Quantity("duration_s", floor=0.025, least=0.01)
+HELD = Quantity("held_s", floor=0.025, least=0.01)
 """The longest hold of one lock: what a single request would wait for at the most."""
-BLOCKED = Quantity("blocked_s", floor=0.025, least=0.05)
+BLOCKED = Quantity("blocked_s", floor=0.025, least=0.01)
 """The time of a migration in which writes would wait, all holds together."""
-EXECUTION = Quantity("execution_s", floor=0.025, least=0.05)
+EXECUTION = Quantity("execution_s", floor=0.025, least=0.01)
 """Of a view, function or query after the migrations, warm."""
 WAL = Quantity("wal_bytes", floor=256 * 1024, least=1024**2)
 DISK = Quantity("size_delta_bytes", floor=256 * 1024, least=1024**2)
 PEAK = Quantity("disk_peak_bytes", floor=256 * 1024, least=1024**2)
 """Above the size before: what was added, with the old files beside the new ones, and temporary files."""
 TEMP = Quantity("temp_bytes", floor=256 * 1024, least=1024**2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The tables of which no more than a sample is read."""
+
+    rows: tuple[float, ...]
+    """Of each that is known, for one unit of the points' sizes."""
+    whole: bool
+    """Whether these are all of them; else nobody knows when the others' samples are full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,19 @@ class Series:
     points: tuple[Point, ...]
     pooled: bool = False
     """Many small things together, none of which shows much alone: answered below ``least`` as well."""
+    rows: float = 1.0
+    """Of one unit of the points' sizes; what a logarithm is taken of."""
+    sampled: Sample | None = None
+    """It reads no more than so many rows of a table, as ANALYZE does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """An interval that is of no use alone, but holds, so that a sum may count on it."""
+
+    low: float
+    value: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +145,7 @@ class Refused:
 
     reason: str
     cure: str
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True)

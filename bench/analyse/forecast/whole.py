@@ -27,7 +27,7 @@ def _peak(subject: str, sizes: Sequence[Size], which: slice) -> Iterator[Series]
             return
         statements = [each for run in size.repeats[-1].migrations[which] for each in run.statements]
         points.append(Point(size.scale, known, total_work(statements)))
-    yield Series(subject, PEAK, tuple(points))
+    yield Series(subject, PEAK, tuple(points), rows=sizes[-1].rows_per_scale)
 
 
 def disk_peak(migrations: Sequence[MigrationRun]) -> int | None:
@@ -55,7 +55,7 @@ def query_series(sizes: Sequence[Size]) -> Iterator[Series]:
     for query in sizes[-1].run.queries:
         points = [point for size in sizes if (point := _query_point(size, query.name)) is not None]
         if len(points) == len(sizes):
-            yield Series(f"query:{query.name}", EXECUTION, tuple(points))
+            yield Series(f"query:{query.name}", EXECUTION, tuple(points), rows=sizes[-1].rows_per_scale)
 
 
 def _query_point(size: Size, name: str) -> Point | None:

@@ -1,0 +1,107 @@
+"""When a forecast is refused: it would be confidently wrong, or too wide to be of use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.analyse.forecast.fit import Fit, Prediction
+from bench.analyse.forecast.growth import Degree
+from bench.analyse.forecast.outgrown import Outgrown
+from bench.analyse.forecast.series import TEMP, Bounds, Point, Refused, Series
+
+FEWEST = 3
+"""Sizes in one regime that a fit needs."""
+WIDEST = 4.0
+"""Of an interval, as high / low."""
+FARTHEST = 30.0
+"""Of the target, as a multiple of the largest size."""
+POOR_FIT = 4.0
+"""χ² per degree of freedom from which on a class does not fit the clock."""
+
+
+def before_fitting(
+    series: Series, points: Sequence[Point], target: float, counted: Degree, full: Sequence[Outgrown]
+) -> Iterator[Refused]:
+    """What rules a forecast out whatever the fit says."""
+    if len(points) < FEWEST:
+        yield Refused(
+            f"only {len(points)} of {len(series.points)} sizes are in the regime of the largest one",
+            "measure larger sizes, where the server keeps to one plan: raise --budget or --scales",
+        )
+        return
+    largest = points[-1]
+    if target > FARTHEST * largest.n:
+        yield Refused(
+            f"the target is {target / largest.n:.0f} times the largest size, more than {FARTHEST:.0f}",
+            f"measure a size of at least 1/{FARTHEST:.0f} of the target: raise --budget or --scales",
+        )
+    grows = counted.exponent != 0.0
+    if largest.median < series.quantity.least and grows and not series.pooled:
+        yield Refused(
+            f"{largest.median * 1000:.0f} ms at the largest size are too short to see how it grows"
+            if series.quantity.timed
+            else f"{largest.median:,.0f} bytes at the largest size are too few to see how it grows",
+            "measure a larger size: raise --budget or --scales",
+        )
+    if not counted.candidates:
+        yield Refused(
+            f"no class of growth reproduces what was counted ({counted.by})",
+            "measure more and larger sizes: raise --budget or --scales",
+        )
+    for each in full:
+        if (each.spills and series.quantity is TEMP) or (not each.spills and series.quantity.timed):
+            yield each.refusal()
+
+
+def after_fitting(
+    series: Series, points: Sequence[Point], fits: Sequence[Fit], predicted: Prediction, counted: Degree
+) -> Iterator[Refused]:
+    """What makes a fit unfit for use."""
+    best = fits[0]
+    values = [point.median for point in points]
+    if best.chi2 > POOR_FIT * max(best.freedom, 1) and max(values) - min(values) > series.quantity.floor:
+        if counted.exponent == 0.0:
+            yield Refused(
+                "clock and counters disagree: what was counted does not grow, the time does",
+                "repeat on a quieter machine, or measure more sizes",
+            )
+        else:
+            yield Refused(
+                "no class of growth that the counters allow fits the clock",
+                "measure larger sizes, or repeat more often: --repeats",
+            )
+    if counted.exponent is not None and counted.exponent >= 0.5 and _falls(points, series.quantity.floor):
+        yield Refused(
+            "clock and counters disagree: what was counted grows, the time does not",
+            "repeat on a quieter machine, or measure more sizes",
+        )
+
+
+def too_wide(series: Series, predicted: Prediction, full: Sequence[Outgrown]) -> Refused | None:
+    """An interval that leaves too much open; it is kept for what it adds to."""
+    narrow = predicted.high - predicted.low <= 4 * series.quantity.floor
+    if predicted.high <= WIDEST * predicted.low or narrow:
+        return None
+    between = f"{predicted.low:.3g} to {predicted.high:.3g}"
+    bounds = Bounds(predicted.low, predicted.value, predicted.high)
+    if series.sampled:
+        return Refused(
+            f"ANALYZE reads a sample, and so many rows of a table at the most: {between}",
+            "measure sizes at which its tables have more rows than 300 times the statistics target",
+            bounds,
+        )
+    spilled = next((each for each in full if each.spills), None)
+    if spilled is not None:
+        said = spilled.refusal()
+        return Refused(f"{said.reason}: {between}", said.cure, bounds)
+    return Refused(
+        f"the interval would be too wide to be of use: {between}",
+        "measure a larger size, or repeat more often: --budget, --scales, --repeats",
+        bounds,
+    )
+
+
+def _falls(points: Sequence[Point], floor: float) -> bool:
+    """Whether the largest size took no longer than the smallest, where both can be told from nothing."""
+    first, last = points[0].median, points[-1].median
+    return last > floor and last <= first
