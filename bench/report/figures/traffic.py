@@ -213,7 +213,8 @@ def _caption(chart: TrafficChart) -> str:
     if chart.lanes:
         parts.append("Locks are those stronger than ROW EXCLUSIVE, seen by single looks.")
     if chart.folded:
-        parts.append(f"{chart.folded} more relations, locked for shorter, are not drawn.")
+        more = "1 more relation" if chart.folded == 1 else f"{chart.folded} more relations"
+        parts.append(f"Not drawn: {more}, locked for shorter.")
     return " ".join(parts)
 
 
