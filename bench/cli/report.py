@@ -41,7 +41,8 @@ def add_parser(commands: Any) -> None:
         "--side-by-side",
         action="store_true",
         help="how long each of several runs made the application wait, with nothing in the deploy's way and "
-        "beside each hazard, in one picture and in figures",
+        "beside each hazard, in one picture and in figures; runs of the same files, data and rate that met "
+        "different hazards are shown as one",
     )
     parser.add_argument(
         "--out",

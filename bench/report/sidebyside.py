@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Side:
     name: str
     """The suite, or run id where two runs have the same."""
     run_id: str
+    """Of several runs that are shown as one, all of theirs."""
     facts: tuple[str, ...]
     """Data, rate, duration; each in a few words."""
     quiet: PassFigures | None
@@ -55,8 +56,12 @@ class SideBySide:
     """What the runs do not have in common, and their waits may come from."""
 
 
-def side_by_side(runs: Sequence[Run]) -> SideBySide:
-    """The runs in the order given. A run without a loaded pass has no columns."""
+def side_by_side(given: Sequence[Run]) -> SideBySide:
+    """The runs in the order given. A run without a loaded pass has no columns.
+
+    Runs of the same files on the same data and server at the same rate that met different hazards are one.
+    """
+    runs = _joined(given)
     loads = [_quiet_workload(run) for run in runs]
     zeros = [_zero(load) for load in loads]
     spans = [(-zero, _end(load) - zero) for load, zero in zip(loads, zeros, strict=True) if load]
@@ -75,6 +80,49 @@ def side_by_side(runs: Sequence[Run]) -> SideBySide:
         rows=tuple(dict.fromkeys((p.hazard, p.retried) for side in sides for p in side.passes)),
         differ=tuple(_differences(runs)),
     )
+
+
+def _joined(runs: Sequence[Run]) -> list[Run]:
+    found: list[Run] = []
+    for run in runs:
+        for position, other in enumerate(found):
+            if _conditions(run) == _conditions(other) and not _hazards(run) & _hazards(other):
+                found[position] = _together(other, run)
+                break
+        else:
+            found.append(run)
+    return found
+
+
+def _conditions(run: Run) -> tuple[object, ...]:
+    """What must be the same for two runs to be parts of one."""
+    load, data, server = _quiet_workload(run), run.dataset, run.environment.server
+    return (
+        tuple((each.id, each.sha256) for each in run.suite.migrations),
+        (data.scale, data.seed, tuple((t.name, t.rows) for t in data.tables)) if data else None,
+        (server.version, server.kind, run.environment.host),
+        (load.offered_per_s, load.arrivals, load.connections) if load else None,
+        run.suite.name,
+    )
+
+
+def _hazards(run: Run) -> set[str]:
+    """Of its passes; two runs that met none stay apart."""
+    return {each.hazard for each in run.passes if each.hazard is not None} or {QUIET}
+
+
+def _together(first: Run, second: Run) -> Run:
+    """The repeats of both under the passes of the first, and the passes that the first has not."""
+
+    def key(found: Pass) -> tuple[object, ...]:
+        return found.kind, found.hazard, found.lock_timeout_s, found.retries
+
+    more = {key(each): each for each in second.passes}
+    passes = [
+        replace(each, repeats=(*each.repeats, *more.pop(key(each)).repeats)) if key(each) in more else each
+        for each in first.passes
+    ]
+    return replace(first, run_id=f"{first.run_id}, {second.run_id}", passes=(*passes, *more.values()))
 
 
 def of_row(side: Side, row: tuple[str | None, bool]) -> PassFigures | None:

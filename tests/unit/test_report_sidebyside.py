@@ -54,6 +54,34 @@ def test_two_runs_of_one_suite_are_told_apart_by_their_ids() -> None:
     assert [side.name for side in side_by_side([first, second]).sides] == [first.run_id, second.run_id]
 
 
+def with_hazard(run: Run, hazard: str) -> Run:
+    passes = tuple(replace(each, hazard=hazard) if each.hazard else each for each in run.passes)
+    return replace(run, passes=passes, run_id=f"{run.run_id}-{hazard}")
+
+
+def test_parts_of_one_measurement_that_met_different_hazards_are_one_side() -> None:
+    first = hazard_run()
+    second = with_hazard(first, "backup")
+    (side,) = side_by_side([first, second]).sides
+    assert side.quiet is not None
+    assert side.quiet.n == 2
+    assert [(each.hazard, each.retried, each.n) for each in side.passes] == [
+        (None, False, 2), ("long-reader", False, 1), ("long-reader", True, 1),
+        ("backup", False, 1), ("backup", True, 1),
+    ]  # fmt: skip
+
+
+def test_runs_that_can_be_compared_stay_apart() -> None:
+    first = hazard_run()
+    file = replace(first.suite.migrations[0], sha256="cd" * 32)
+    changed = replace(first, suite=replace(first.suite, migrations=(file,)))
+    assert first.dataset is not None
+    larger = replace(first, dataset=replace(first.dataset, scale=10.0))
+    for other in (first, with_hazard(changed, "backup"), with_hazard(larger, "backup")):
+        assert len(side_by_side([first, other]).sides) == 2
+    assert len(side_by_side([loaded_run(), loaded_run()]).sides) == 2
+
+
 def test_the_command_writes_the_picture_and_the_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
