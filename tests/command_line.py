@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-DEADLINE_S = 90.0
+DEADLINE_S = 180.0
 
 
 def command(*arguments: str) -> list[str]:
@@ -67,19 +67,24 @@ class Running:
 
     def servers(self) -> list[psutil.Process]:
         """The PostgreSQL processes that it started and that still run."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if child.name().startswith("postgres")
-        ]
+        return self._children(lambda child: child.name().startswith("postgres"))
+
+    def postmasters(self) -> list[psutil.Process]:
+        """Those of its servers, the oldest first."""
+        found = self._children(lambda child: child.name().startswith("postgres") and "-D" in child.cmdline())
+        return sorted(found, key=lambda child: child.create_time())
 
     def generators(self) -> list[psutil.Process]:
         """The processes that make its traffic."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if "bench.workload.worker" in child.cmdline()
-        ]
+        return self._children(lambda child: "bench.workload.worker" in child.cmdline())
+
+    def _children(self, wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                if wanted(child):
+                    found.append(child)
+        return found
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal to it alone and return its exit code."""

@@ -81,15 +81,9 @@ def servers() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def postmasters(running: Running) -> list[psutil.Process]:
-    """Of the server and its standby, the older first."""
-    found = [each for each in running.servers() if "-D" in each.cmdline()]
-    return sorted(found, key=lambda each: each.create_time())
-
-
 def await_postmasters(running: Running, count: int) -> list[psutil.Process]:
     deadline = time.monotonic() + DEADLINE_S
-    while len(found := postmasters(running)) < count:
+    while len(found := running.postmasters()) < count:
         assert running.process.poll() is None, running.said
         assert time.monotonic() < deadline, running.said
         time.sleep(0.02)
