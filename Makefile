@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench prove test test-container test-conformance perf lint type report forecast compare doctor clean
+.PHONY: setup bench prove test test-container test-conformance perf lint type report explain forecast compare doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,6 +45,9 @@ lint: setup ## style and import contract
 
 type: setup ## mypy --strict
 	$(BIN)/mypy
+
+explain: setup ## what queries and indexes cost before and after, in every way they are executed (SUITE= SERVER= SCALE= ARGS=)
+	$(BENCH) explain $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 forecast: setup ## a size too large to rehearse, from smaller ones (AT=deals=1M SUITE= SERVER= ARGS=)
 	$(BENCH) forecast $(SUITE) --server '$(SERVER)' --at $(or $(AT),deals=1M) $(ARGS)

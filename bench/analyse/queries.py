@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analyse.advice.rule import Advice
+from bench.analyse.advice.rules import advise_query
 from bench.analyse.stats import Spread
-from bench.model.plan import Query, QueryCost
+from bench.analyse.ways import Estimate, Way, times, ways, worst_estimate
+from bench.model.plan import Query, QueryCost, UserFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,14 @@ class QuerySummary:
     after_s: Spread | None
     plan_changed: bool | None
     """Whether the plan has another shape; None where one side has no plan."""
+    role: str | None = None
+    """Whose these figures are; None: the owner's."""
+    ways: tuple[Way, ...] = ()
+    """These figures' way of execution, and all others."""
+    estimate: Estimate | None = None
+    """The worst estimate of the plan after the suite, or before it where there is none after."""
+    advice: tuple[Advice, ...] = ()
+    """On the same plan."""
 
     @property
     def added(self) -> bool:
@@ -44,25 +56,24 @@ class QuerySummary:
         return self.after_s.median / self.before_s.median
 
 
-def summarise_query(query: Query) -> QuerySummary:
-    """Sum one query up."""
+def summarise_query(query: Query, functions: Sequence[UserFunction] = ()) -> QuerySummary:
+    """Sum one query up; ``functions`` are those that its conditions may call."""
     before, after = query.before, query.after
+    judged = after if after is not None and after.plan else before
     return QuerySummary(
         name=query.name,
         kind=query.kind,
         text=query.text,
         before=before,
         after=after,
-        before_s=_times(before),
-        after_s=_times(after),
+        before_s=times(before),
+        after_s=times(after),
         plan_changed=_plan_changed(before, after),
+        role=query.role,
+        ways=ways(query),
+        estimate=worst_estimate(judged.plan if judged else None),
+        advice=advise_query(judged, functions),
     )
-
-
-def _times(cost: QueryCost | None) -> Spread | None:
-    if cost is None:
-        return None
-    return Spread.of(cost.execution_s_all or (cost.execution_s,))
 
 
 def _plan_changed(before: QueryCost | None, after: QueryCost | None) -> bool | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bench import __version__
-from bench.cli import baseline, compare, doctor, forecast, prove, report, run, templates, trace
+from bench.cli import baseline, compare, doctor, explain, forecast, prove, report, run, templates, trace
 from bench.errors import BenchError, Interrupted
 
 DESCRIPTION = """\
@@ -24,6 +24,7 @@ examples:
   bench trace migration.sql --schema schema.sql
                                         what a script locks, and who would wait
   bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what
+  bench explain crm --scale 0.1         plans and times of views, functions and requests, before and after
   bench report latest                   draw the report of the last run again
   bench templates list                  the loaded data that runs keep for later runs
   bench compare crm latest              what got worse since the suite's baseline
@@ -44,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, prove, trace, forecast, report, templates, doctor, compare, baseline):
+    for command in (run, prove, trace, explain, forecast, report, templates, doctor, compare, baseline):
         command.add_parser(commands)
     return parser
 

@@ -57,6 +57,7 @@ def add_parser(commands: Any) -> None:
 
 def report(*, run: Sequence[str], side_by_side: bool, out: Path | None, json: str | None, quiet: bool) -> int:
     """Draw the report of a stored run again; returns the exit code of the run, 0 for several."""
+    from bench.cli.explain import present_explained
     from bench.cli.run import conclude, present
     from bench.store.results import find_run_file, load
 
@@ -66,7 +67,10 @@ def report(*, run: Sequence[str], side_by_side: bool, out: Path | None, json: st
         raise UsageError(
             f"{len(run)} runs are named, and a report is about one", "add --side-by-side to see them together"
         )
-    stored = conclude(load(run[0]))
+    found = load(run[0])
+    if not found.passes and found.queries:
+        return present_explained(found, out or find_run_file(run[0]).parent, json)
+    stored = conclude(found)
     return present(stored, out or find_run_file(run[0]).parent, json)
 
 

@@ -55,6 +55,18 @@ class NestedPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerCost:
+    """What one trigger took within one statement."""
+
+    name: str
+    """Of the constraint where it checks one, else of the trigger."""
+    relation: str
+    calls: int
+    duration_s: float | None
+    constraint: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueryCost:
     """One query on one state of the schema; times are medians over ``n`` executions."""
 
@@ -75,6 +87,45 @@ class QueryCost:
     execution_s_all: tuple[float, ...] = ()
     error: str | None = None
     """Why there are no figures, for example ``57014: canceling statement due to statement timeout``."""
+    blocks_read: int | None = None
+    """Those that were not in shared buffers, of the last execution."""
+    jit_s: float | None = None
+    """What compiling the plan took in the timed execution; None where nothing was compiled."""
+    triggers: tuple[TriggerCost, ...] = ()
+    """Of the timed execution: those that the statement fired, foreign-key checks among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function that belongs to no extension."""
+
+    schema: str
+    name: str
+    language: str
+    volatility: Literal["i", "s", "v"]
+    """Immutable, stable or volatile."""
+
+
+State = Literal["before", "after"]
+PlanMode = Literal["literal", "custom", "generic"]
+"""``literal``: the values stand in the text; the others are prepared, and planned for the values of each
+execution or once for all values: https://www.postgresql.org/docs/current/sql-prepare.html"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCase:
+    """A query executed in one more way than that of :attr:`Query.before` and :attr:`Query.after`."""
+
+    state: State
+    role: str | None
+    """None: the role that owns what the migrations made."""
+    cache: Literal["warm", "cold"]
+    """cold: none of the database's pages were in shared buffers; the operating system may have them."""
+    plan_mode: PlanMode
+    cost: QueryCost
+    """Its plan is left out where it has the fingerprint of the query's main figures."""
+    traffic_per_s: float | None = None
+    """Requests per second of the application that went on beside it; None: nothing did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +137,6 @@ class Query:
     before: QueryCost | None
     after: QueryCost | None
     text: str = field(default="")
+    role: str | None = None
+    """Which role the figures before and after are of; None: the one that owns what the migrations made."""
+    cases: tuple[QueryCase, ...] = ()

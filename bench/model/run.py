@@ -12,8 +12,9 @@ from typing import Any, Literal
 from bench.model.budget import Budget, BudgetCheck
 from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
+from bench.model.index import IndexAudit
 from bench.model.load import Workload
-from bench.model.plan import Query
+from bench.model.plan import Query, UserFunction
 from bench.model.proof import (
     AccessCell,
     CrashPoint,
@@ -216,6 +217,10 @@ class Run:
     dataset: Dataset | None
     passes: tuple[Pass, ...] = ()
     queries: tuple[Query, ...] = ()
+    functions: tuple[UserFunction, ...] = ()
+    """After the suite, where queries were explained."""
+    indexes: tuple[IndexAudit, ...] = ()
+    """After the suite, where they were audited."""
     proofs: Proofs = field(default_factory=Proofs)
     forecast: dict[str, Any] | None = None
     findings: tuple[Finding, ...] = ()

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ from bench.pg.settings import format_settings, machine_memory_bytes, managed_set
 
 START_TIMEOUT_S = 60.0
 REMOVE_TIMEOUT_S = 10.0
+SHUTDOWN_TIMEOUT_S = 60.0
 SOCKET_PATH_BYTES = 107
 _CRASH = re.compile(r"PANIC: |LOG: (?= +\w[\w ]* \(PID \d+\) was terminated by signal)")
 OWN_SETTINGS = "pgrehearse.conf"
@@ -75,6 +77,32 @@ def data_root(account: Account, *, durable: bool = True) -> Path:
     )
 
 
+@dataclass(slots=True)
+class Postmaster:
+    """A cluster's server process, which may be replaced by another on the same data."""
+
+    installation: Installation
+    account: Account
+    layout: Layout
+    endpoint: Endpoint
+    process: subprocess.Popen[bytes]
+
+    def restart(self) -> None:
+        """End every session, shut down in order and start again: shared buffers are empty then.
+
+        Raises ServerError where it does not end, or does not start.
+        """
+        self.process.send_signal(signal.SIGINT)  # fast shutdown
+        try:
+            self.process.wait(SHUTDOWN_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise ServerError(
+                f"the server did not shut down within {SHUTDOWN_TIMEOUT_S:.0f} s", "look at the disk's load"
+            ) from None
+        self.process = start_postmaster(self.installation, self.account, self.layout)
+        await_connection(self.process, self.endpoint, self.layout)
+
+
 Fill = Callable[[Path, Account], bool]
 """Puts a data directory where there is none yet, for an account, or returns False."""
 
@@ -88,11 +116,16 @@ def _has_room(directory: str) -> bool:
 
 @contextmanager
 def running_cluster(
-    installation: Installation, *, durable: bool, settings: Mapping[str, str], fill: Fill | None = None
+    installation: Installation,
+    *,
+    durable: bool,
+    settings: Mapping[str, str],
+    fill: Fill | None = None,
+    announce: Callable[[Postmaster], object] | None = None,
 ) -> Iterator[Endpoint]:
     """Run a new cluster, and stop and remove it at the end; ServerError shows the log of one that fails.
 
-    ``fill`` may bring its data directory, which ``initdb`` makes otherwise.
+    ``fill`` may bring its data directory, which ``initdb`` makes otherwise. ``announce`` gets its process.
     """
     account = server_account()
     _require_runnable(installation, account)
@@ -109,14 +142,17 @@ def running_cluster(
             {"host": str(layout.socket), "port": port, "user": "postgres", "dbname": "postgres"}
         )
         process = start_postmaster(installation, account, layout)
+        postmaster = Postmaster(installation, account, layout, endpoint, process)
         try:
             await_connection(process, endpoint, layout)
+            if announce is not None:
+                announce(postmaster)
             yield endpoint
         except (ServerError, psycopg.OperationalError) as error:
             _raise_crash(layout, error)
             raise
         finally:
-            stop_started(process)
+            stop_started(postmaster.process)
     finally:
         if remove(layout):
             end_lease(lease)

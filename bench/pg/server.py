@@ -23,7 +23,7 @@ from bench.pg.account import Account
 from bench.pg.binaries import Installation, choose_installation
 from bench.pg.capabilities import Capabilities, ManagedKind
 from bench.pg.choice import DECISION_S, StartedKind, choose
-from bench.pg.cluster import running_cluster, sweep_clusters
+from bench.pg.cluster import Postmaster, running_cluster, sweep_clusters
 from bench.pg.container import running_container, sweep_containers
 from bench.pg.database import (
     Say,
@@ -93,6 +93,8 @@ class Server:
     """Key of the data that this run wants."""
     keep_as: str | None = None
     """Name under which its data directory may be kept; None where it may not, or came from there."""
+    postmaster: Postmaster | None = field(default=None, repr=False)
+    """Of a cluster of our own, which can be restarted."""
 
     @property
     def superuser(self) -> bool:
@@ -139,7 +141,10 @@ def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
         with closing(endpoint.connect(application_name="pgrehearse owner")) as conn:
             hold_ownership(conn, token)
             server = replace(
-                _describe(conn, kind, endpoint, token), data_key=spec.data_key, keep_as=directory.keep_as
+                _describe(conn, kind, endpoint, token),
+                data_key=spec.data_key,
+                keep_as=directory.keep_as,
+                postmaster=directory.postmaster,
             )
             if server.managed:
                 if directory.taken:
@@ -167,6 +172,10 @@ class _Directory:
     durable: bool
     say: Say
     taken: bool = False
+    postmaster: Postmaster | None = None
+
+    def announce(self, postmaster: Postmaster) -> None:
+        self.postmaster = postmaster
 
     @property
     def keep_as(self) -> str | None:
@@ -200,7 +209,13 @@ def _start(
         return kind, started, none
     installation = embedded_installation() if kind == "embedded" else choose_installation(spec.pg_bindir)
     directory = _Directory(_directory_key(spec.data_key, installation), spec.durable, say)
-    cluster = running_cluster(installation, durable=spec.durable, settings=spec.settings, fill=directory.fill)
+    cluster = running_cluster(
+        installation,
+        durable=spec.durable,
+        settings=spec.settings,
+        fill=directory.fill,
+        announce=directory.announce,
+    )
     return kind, cluster, directory
 
 

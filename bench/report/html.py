@@ -32,6 +32,11 @@ class Figure:
 
 def render_html(run: Run, summary: RunSummary, pictures: Iterable[Picture]) -> str:
     """The page. Everything that came from a file or a server is escaped, in HTML, SVG and JSON alike."""
+    return render_page("report.html.j2", run, page_view(run, summary), pictures)
+
+
+def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture]) -> str:
+    """A page from the template of this name, with the run file inside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("bench.report", "templates")
@@ -44,8 +49,8 @@ def render_html(run: Run, summary: RunSummary, pictures: Iterable[Picture]) -> s
     def verbatim(name: str) -> Markup:
         return Markup(loader.get_source(templates, name)[0])
 
-    return templates.get_template("report.html.j2").render(
-        page=page_view(run, summary),
+    return templates.get_template(name).render(
+        page=page,
         traffic_words=HOW_TO_READ,
         figures={picture.name: _figure(picture) for picture in pictures},
         css=verbatim("report.css"),

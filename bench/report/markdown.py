@@ -63,8 +63,8 @@ def render_markdown(run: Run) -> str:
         ),
         *_queries(summary.queries),
         *forecast_section(run.forecast),
-        *_environment(run),
-        *_notes(run),
+        *environment_section(run),
+        *notes_section(run),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -131,7 +131,8 @@ def _blocks(query: QuerySummary, state: str) -> str:
     return count(cost.blocks if cost else None)
 
 
-def _environment(run: Run) -> Iterator[str]:
+def environment_section(run: Run) -> Iterator[str]:
+    """Server, host, settings and data."""
     server, host, dataset = run.environment.server, run.environment.host, run.dataset
     yield "## Environment"
     rows = [
@@ -160,7 +161,8 @@ def _environment(run: Run) -> Iterator[str]:
         yield f"Dirty rows, planted: {planted}."
 
 
-def _notes(run: Run) -> Iterator[str]:
+def notes_section(run: Run) -> Iterator[str]:
+    """What to know when reading the figures."""
     if run.notes:
         yield "## What to know when reading the figures"
         yield bullets(f"**{plain(note.subject)}**: {plain(note.text)}" for note in run.notes)

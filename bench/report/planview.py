@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.analyse.plantree import PlanRow, plan_rows
 from bench.report import format as fmt
-from bench.report.plantree import PlanRow, plan_rows
 
 LONGEST_DETAIL = 240
 OFF = 10.0

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from bench.analyse.advice.rule import Advice
+from bench.analyse.plandiff import DiffNode, describe_diff, diff_plans
 from bench.analyse.queries import QuerySummary
 from bench.analyse.stats import Spread
-from bench.model.plan import QueryCost
+from bench.analyse.ways import Way
+from bench.model.plan import NestedPlan, QueryCost
 from bench.report import format as fmt
+from bench.report.plandiagram import draw_plan
 from bench.report.planview import PlanView, plan_view
 
 
@@ -29,6 +35,39 @@ class QueryView:
     errors: tuple[tuple[str, str], ...]
     """(side, message)."""
     plans: tuple[PlanView, ...]
+    ways: tuple[WayRow, ...] = ()
+    """Filled where there is more than one."""
+    inside: tuple[NestedRow, ...] = ()
+    """What its functions ran after the suite."""
+    advice: tuple[Advice, ...] = ()
+    tree: str = ""
+    """The plan drawn, SVG; where its shape changed, both laid over each other."""
+    difference: str = ""
+    """The same as text, where the shape changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayRow:
+    """One way of executing it."""
+
+    name: str
+    before: str
+    after: str
+    factor: str
+    blocks: str
+    plan: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NestedRow:
+    """A statement that ran in one of its functions."""
+
+    text: str
+    place: str
+    calls: str
+    duration: str
+    plan: PlanView | None
 
 
 def query_views(queries: Sequence[QuerySummary]) -> tuple[QueryView, ...]:
@@ -41,6 +80,7 @@ def query_views(queries: Sequence[QuerySummary]) -> tuple[QueryView, ...]:
 
 def _query(anchor: str, query: QuerySummary) -> QueryView:
     sides = (("before", query.before), ("after", query.after))
+    root = _tree(query)
     return QueryView(
         anchor=anchor,
         name=query.name,
@@ -53,6 +93,51 @@ def _query(anchor: str, query: QuerySummary) -> QueryView:
         badges=_badges(query),
         errors=tuple((side, cost.error) for side, cost in sides if cost and cost.error),
         plans=_plans(query),
+        ways=tuple(_way(each, query) for each in query.ways) if len(query.ways) > 1 else (),
+        advice=query.advice,
+        tree=Markup(draw_plan(root, f"plan of {query.name}")) if root else "",
+        difference=describe_diff(root) if root and query.plan_changed else "",
+        inside=tuple(_nested(each) for each in query.after.nested) if query.after else (),
+    )
+
+
+def _tree(query: QuerySummary) -> DiffNode | None:
+    """Both plans where the shape changed, else the one there is."""
+    before, after = (cost.plan if cost else None for cost in (query.before, query.after))
+    if before and after and query.plan_changed:
+        return diff_plans(before, after)
+    plan = after or before
+    return diff_plans(plan, plan) if plan else None
+
+
+def _way(way: Way, query: QuerySummary) -> WayRow:
+    before, after = way.before_s, way.after_s
+    both = before is not None and after is not None and before.median > 0
+    errors = [cost.error for cost in (way.before, way.after) if cost is not None and cost.error]
+    return WayRow(
+        name=way.name,
+        before=fmt.spread_seconds(before),
+        after=fmt.spread_seconds(after),
+        factor=fmt.ratio(after.median / before.median) if both and before and after else "",
+        blocks=fmt.count(way.after.blocks if way.after else None),
+        plan=_same_plan(way, query),
+        note=errors[0] if errors else "",
+    )
+
+
+def _same_plan(way: Way, query: QuerySummary) -> str:
+    if way.main or way.after is None or way.after.fingerprint is None or query.after is None:
+        return ""
+    return "same" if way.after.fingerprint == query.after.fingerprint else "another"
+
+
+def _nested(nested: NestedPlan) -> NestedRow:
+    return NestedRow(
+        text=fmt.shortened(nested.text, 200),
+        place=nested.context or "",
+        calls=fmt.count(nested.calls),
+        duration=fmt.seconds(nested.duration_s),
+        plan=plan_view("", (), nested.plan) if nested.plan else None,
     )
 
 
@@ -61,9 +146,9 @@ def _badges(query: QuerySummary) -> tuple[tuple[str, str], ...]:
         return (("bad", "broken by the suite"),)
     if query.after is not None and query.after.error is not None:
         return (("bad", "not costed"),)
-    if query.plan_changed:
-        return (("note", "plan changed"),)
-    return ()
+    changed = (("note", "plan changed"),) if query.plan_changed else ()
+    hints = (("", f"{len(query.advice)} hint{'s' * (len(query.advice) > 1)}"),) if query.advice else ()
+    return (*changed, *hints)
 
 
 def _plans(query: QuerySummary) -> tuple[PlanView, ...]:

@@ -84,7 +84,7 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
     return PageView(
         suite=summary.suite,
         run_id=run.run_id,
-        started=_moment(run.started_at),
+        started=moment(run.started_at),
         tool_version=run.tool_version,
         subtitle=_subtitle(run, summary),
         finished=summary.finished,
@@ -121,7 +121,7 @@ def _subtitle(run: Run, summary: RunSummary) -> str:
     return " · ".join(parts)
 
 
-def _moment(iso: str) -> str:
+def moment(iso: str) -> str:
     """``3 November 2025, 09:15 +00:00``, as the run wrote it: in its own time zone."""
     moment = datetime.fromisoformat(iso)
     zone = moment.strftime("%Z") or ""

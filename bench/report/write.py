@@ -13,9 +13,13 @@ from pathlib import Path
 from bench.analyse.summary import summarise
 from bench.errors import UsageError
 from bench.model.run import Proofs, Run
+from bench.report.explain.markdown import render_explained
+from bench.report.explain.page import explained_view
 from bench.report.figures import Picture, draw_figures
-from bench.report.html import render_html
+from bench.report.figures.costs import draw_costs
+from bench.report.html import render_html, render_page
 from bench.report.markdown import render_markdown
+from bench.report.pev2 import plan_files
 from bench.report.validation import render_validation
 
 
@@ -38,10 +42,29 @@ def write_report(run: Run, directory: Path, *, figures: bool = True) -> ReportPa
     pictures = tuple(draw_figures(run, summary)) if figures else ()
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures") if figures else ()
+    for name, content in plan_files(summary.queries):
+        _replace(directory / "plans" / name, content)
     _replace(markdown, render_markdown(run).encode())
     if run.proofs != Proofs():
         _replace(directory / "validation.md", render_validation(run).encode())
     _replace(html, render_html(run, summary, pictures).encode())
+    return ReportPaths(html, markdown, drawn)
+
+
+def write_explained(run: Run, directory: Path) -> ReportPaths:
+    """Write report.html, report.md and the figure of a run of ``bench explain``.
+
+    Raises UsageError naming the path that cannot be written.
+    """
+    summary = summarise(run)
+    pictures = [draw_costs(summary)] if summary.queries else []
+    html, markdown = directory / "report.html", directory / "report.md"
+    drawn = _write_figures(pictures, directory / "figures")
+    _replace(markdown, render_explained(run, summary).encode())
+    for name, content in plan_files(summary.queries):
+        _replace(directory / "plans" / name, content)
+    page = explained_view(run, summary)
+    _replace(html, render_page("explain.html.j2", run, page, pictures).encode())
     return ReportPaths(html, markdown, drawn)
 
 

@@ -63,6 +63,8 @@ def quicker(command: str) -> str:
         options += "" if "--rate" in command or "--hazard" in command else " --no-load"
         options += "" if "--json" in command else " --no-explain"
         options += " --hazard-length 1" if "--hazard" in command else ""
+    if "bench explain" in command:
+        options += " --no-cold --no-load --no-indexes"
     return options + (" --budget 10" if "bench prove" in command else "")
 
 

@@ -156,7 +156,7 @@ def test_the_order_is_verdict_migrations_traffic_statements_queries_findings_con
     assert sections == [
         "verdict", "migrations", "traffic", "statements", "queries", "findings", "conditions",
     ]  # fmt: skip
-    assert Page(rich).elements["svg"] == 8
+    assert Page(rich).elements["svg"] == 8 + rich.count('class="plan-tree"')
 
 
 def test_every_statement_is_there_with_its_sql(rich: str) -> None:
@@ -189,7 +189,7 @@ def test_unfinished_and_failed_runs_have_a_page(run: Run) -> None:
 
 def test_without_figures_the_page_says_so() -> None:
     html = render(rich_run(), figures=False)
-    assert Page(html).elements["svg"] == 0
+    assert Page(html).elements["svg"] == html.count('class="plan-tree"')
     assert "Its lock timeline was not drawn." in html
 
 

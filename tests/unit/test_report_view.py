@@ -19,6 +19,7 @@ from factories import (
     rich_run,
 )
 
+from bench.analyse.plantree import plan_rows
 from bench.analyse.summary import summarise
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
@@ -27,7 +28,6 @@ from bench.model.run import Note, Run
 from bench.model.statement import Rewrite
 from bench.report.excerpt import excerpt
 from bench.report.findingview import evidence_text
-from bench.report.plantree import plan_rows
 from bench.report.queryview import query_views
 from bench.report.timeline import migration_timeline
 from bench.report.view import PageView, page_view

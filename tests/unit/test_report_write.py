@@ -31,6 +31,7 @@ def test_without_figures_only_pages_are_written(tmp_path: Path) -> None:
     paths = write_report(rich_run(), tmp_path / "new" / "place", figures=False)
     assert paths.figures == ()
     assert sorted(path.name for path in (tmp_path / "new" / "place").iterdir()) == [
+        "plans",
         "report.html",
         "report.md",
     ]

@@ -1,0 +1,115 @@
+"""A plan as the rules read it: nodes that know what is above and below them, with totals over all loops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.analyse.plans import REMOVED, node_name
+from bench.analyse.plantree import PlanRow, plan_rows
+from bench.model.plan import TriggerCost, UserFunction
+
+_COLUMN = re.compile(
+    r'(?<![\w."])(?:"?\w+"?\.)?"?(\w+)"?(?:\)::[a-z ]+(?:\[\])?)? '
+    r"(?:=|<>|<=|>=|<|>|~~|~~\*|!~~|@>|IS) "
+)
+
+
+@dataclass(slots=True)
+class Node:
+    """One node of a plan."""
+
+    raw: Mapping[str, Any]
+    row: PlanRow
+    parent: Node | None
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return str(self.raw.get("Node Type", ""))
+
+    @property
+    def name(self) -> str:
+        return node_name(self.raw)
+
+    @property
+    def loops(self) -> float:
+        return float(self.raw.get("Actual Loops", 0))
+
+    @property
+    def rows(self) -> float:
+        """Returned, over all loops."""
+        return float(self.raw.get("Actual Rows", 0)) * self.loops
+
+    def removed(self, by: str) -> float:
+        """Rows thrown away by ``Filter``, ``Join Filter`` or ``Index Recheck``, over all loops."""
+        return float(self.raw.get(REMOVED + by, 0)) * self.loops
+
+    @property
+    def relation(self) -> str:
+        """Schema and name where the plan tells them, else its alias."""
+        name = self.raw.get("Relation Name") or self.raw.get("Alias") or "the input"
+        schema = self.raw.get("Schema")
+        return f"{schema}.{name}" if schema and self.raw.get("Relation Name") else str(name)
+
+    def text(self, key: str) -> str:
+        """A condition, as the server writes it."""
+        value = self.raw.get(key, "")
+        return " AND ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    @property
+    def conditions(self) -> str:
+        """All that is evaluated for each row."""
+        return " ".join(self.text(key) for key in ("Filter", "Join Filter") if key in self.raw)
+
+    def columns(self, key: str = "Filter") -> tuple[str, ...]:
+        """Those that a condition compares, each once, in its order."""
+        return tuple(dict.fromkeys(_COLUMN.findall(self.text(key) + " ")))
+
+    @property
+    def role(self) -> str:
+        """``Outer``, ``Inner``, ``SubPlan`` …, as to its parent."""
+        return str(self.raw.get("Parent Relationship", ""))
+
+    def below(self) -> Iterator[Node]:
+        """This node and all below it, from top to bottom."""
+        yield self
+        for child in self.children:
+            yield from child.below()
+
+    def above(self) -> Iterator[Node]:
+        """Those above it, the nearest first."""
+        if self.parent is not None:
+            yield self.parent
+            yield from self.parent.above()
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A plan with what its server said beside it."""
+
+    root: Node
+    execution_s: float | None = None
+    jit_s: float | None = None
+    triggers: Sequence[TriggerCost] = ()
+    functions: Mapping[str, UserFunction] = field(default_factory=dict)
+    """Those of the database's users, by name without schema."""
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """Those that ran, from top to bottom."""
+        return (node for node in self.root.below() if node.loops)
+
+
+def read_plan(plan: Mapping[str, Any]) -> Node:
+    """The root of a plan of EXPLAIN (ANALYZE, FORMAT JSON)."""
+    rows = iter(plan_rows(dict(plan)))
+
+    def build(raw: Mapping[str, Any], parent: Node | None) -> Node:
+        node = Node(raw, next(rows), parent)
+        node.children = [build(child, node) for child in raw.get("Plans", ())]
+        return node
+
+    return build(plan, None)

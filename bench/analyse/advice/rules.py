@@ -1,0 +1,60 @@
+"""All rules, and what they say of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.analyse.advice import functions, joins, memory, scans, statements
+from bench.analyse.advice.nodes import Executed, read_plan
+from bench.analyse.advice.rule import Advice, Rule
+from bench.model.plan import NestedPlan, QueryCost, UserFunction
+
+RULES: tuple[Rule, ...] = (
+    scans.sequential_scan,
+    scans.filter_after_index,
+    scans.late_limit,
+    scans.deep_offset,
+    scans.heap_fetches,
+    scans.lossy_bitmap,
+    scans.cast_column,
+    scans.leading_wildcard,
+    scans.long_list,
+    joins.scan_per_loop,
+    joins.many_loops,
+    joins.join_filter,
+    joins.or_across_tables,
+    joins.correlated_subplan,
+    joins.materialised_cte,
+    joins.estimate_off,
+    memory.sort_spill,
+    memory.hash_batches,
+    memory.aggregate_spill,
+    memory.workers_missing,
+    functions.policy_per_row,
+    functions.function_per_row,
+    functions.function_not_inlined,
+    statements.jit_cost,
+    statements.key_check_without_index,
+    statements.disabled_node,
+)
+
+
+def advise(plan: Executed) -> tuple[Advice, ...]:
+    """What the rules say of a plan, the nodes with the largest share of its time first."""
+    found = [each for rule in RULES for each in rule(plan)]
+    return tuple(sorted(found, key=lambda each: -(each.share if each.share is not None else 1.0)))
+
+
+def advise_query(cost: QueryCost | None, functions: Sequence[UserFunction] = ()) -> tuple[Advice, ...]:
+    """What they say of a query, and of what its functions run."""
+    if cost is None or not cost.plan:
+        return ()
+    known = {each.name: each for each in functions}
+    plan = Executed(read_plan(cost.plan), cost.execution_s, cost.jit_s, cost.triggers, known)
+    return (*advise(plan), *(each for nested in cost.nested for each in _inside(nested, known)))
+
+
+def _inside(nested: NestedPlan, known: Mapping[str, UserFunction]) -> tuple[Advice, ...]:
+    if nested.plan is None:
+        return ()
+    return advise(Executed(read_plan(nested.plan), None, None, (), known))

@@ -1,0 +1,1 @@
+"""The pages, tables and documents of ``bench explain``."""

@@ -1,0 +1,105 @@
+"""``report.md`` of ``bench explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.analyse.plandiff import describe_diff, diff_plans
+from bench.analyse.queries import QuerySummary
+from bench.analyse.summary import RunSummary
+from bench.analyse.ways import Way
+from bench.model.plan import QueryCost
+from bench.model.run import Run
+from bench.report.format import UNKNOWN, count, ratio, seconds, spread_seconds
+from bench.report.indexview import indexes_view
+from bench.report.markdown import environment_section, notes_section
+from bench.report.markup import block, bullets, code, plain, table
+
+
+def render_explained(run: Run, summary: RunSummary) -> str:
+    """The whole document; ends with a newline."""
+    parts = [
+        f"# What the queries of {plain(summary.suite)} cost before and after it",
+        "Times are medians with the smallest and the largest of n executions.",
+        *_overview(summary.queries),
+        *(part for each in summary.queries for part in _query(each)),
+        *_indexes(run),
+        *environment_section(run),
+        *notes_section(run),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _indexes(run: Run) -> Iterator[str]:
+    view = indexes_view(run.indexes)
+    if view is None:
+        return
+    yield "## Indexes"
+    yield view.sentence
+    yield table(
+        ("Index", "Status", ">Size", ">Build", ">Queries", ">Scans", ">INSERT, per row", ">UPDATE, per row",
+         ">HOT with / without", "Why"),
+        (
+            (
+                code(each.name), each.word, each.size, each.build, str(each.queries), each.scans,
+                f"{each.insert_s}, {each.insert_wal} WAL", f"{each.update_s}, {each.update_wal} WAL",
+                each.hot, plain(each.proof),
+            )
+            for each in view.rows
+        ),
+    )  # fmt: skip
+    yield view.caption
+
+
+def _overview(queries: Sequence[QuerySummary]) -> Iterator[str]:
+    yield "## Overview"
+    yield table(
+        ("Query", "Kind", ">Before", ">After", ">Factor", ">Estimate off", "Plan"),
+        (
+            (
+                code(each.name),
+                each.kind,
+                "new" if each.added else _median(each.ways[0].before, each.ways[0]),
+                _median(each.after, each.ways[0], after=True),
+                ratio(each.ratio),
+                f"{count(each.estimate.factor)}×" if each.estimate else UNKNOWN,
+                {True: "changed", False: "same", None: UNKNOWN}[each.plan_changed],
+            )
+            for each in queries
+        ),
+    )
+
+
+def _median(cost: QueryCost | None, way: Way, *, after: bool = False) -> str:
+    if cost is not None and cost.error is not None:
+        return f"🔴 {plain(cost.error)}"
+    spread = way.after_s if after else way.before_s
+    return seconds(spread.median if spread else None)
+
+
+def _query(query: QuerySummary) -> Iterator[str]:
+    if query.before is None and query.after is None:
+        return
+    yield f"### {plain(query.name)}"
+    before, after = (cost.plan if cost else None for cost in (query.before, query.after))
+    if query.plan_changed and before and after:
+        yield block(describe_diff(diff_plans(before, after)), "diff")
+    if query.advice:
+        yield bullets(
+            f"{code(each.rule)} {code(each.node)} {plain(each.message)}. {plain(each.fix)}"
+            for each in query.advice
+        )
+    yield table(
+        ("Executed", "Before", "After", ">Blocks", "Plan after"),
+        (
+            (
+                way.name,
+                spread_seconds(way.before_s),
+                spread_seconds(way.after_s),
+                f"{count(way.before.blocks if way.before else None)} → "
+                f"{count(way.after.blocks if way.after else None)}",
+                code(way.after.fingerprint[:8]) if way.after and way.after.fingerprint else UNKNOWN,
+            )
+            for way in query.ways
+        ),
+    )

@@ -1,0 +1,1 @@
+"""``bench explain``: queries in every way they are executed, on the schema before and after a suite."""
