@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
-from datagen.blocks import BLOCK_ROWS, SHARD_ROWS, shards, uncovered, warm_up, whole_tables
+from datagen.blocks import BLOCK_ROWS, SHARD_ROWS, Shard, shards, uncovered, warm_up, whole_tables
 from datagen.catalog import Key, Trigger, check_tables, qualified, read_keys, read_triggers
 from datagen.executors import Executor, threads
 from datagen.keys import (
@@ -83,7 +83,9 @@ def load(
         keys, triggers = left.keys, left.triggers
         with _restored_on_failure(conn, names, keys, triggers):
             with _timed(phases, "copy"):
-                results = _copy(conninfo, plan, left.done, meter, run, streams)
+                # How many there are elsewhere is not known: small shards are fair to all of them.
+                whole = whole_tables(plan, streams) if executor is None else set()
+                results = _copy(conninfo, plan, left.done, meter, run, _shards(plan, streams, whole))
             missing = _largest_first(missing_keys(keys, read_keys(conn, names)), plan)
             with _timed(phases, "index"):
                 _run(conninfo, streams, index_jobs(missing), "index", meter)
@@ -144,16 +146,23 @@ def _result(
 
 
 def _copy(
-    conninfo: str, plan: Plan, done: Sequence[ShardResult], meter: Meter, run: Executor, streams: int
+    conninfo: str,
+    plan: Plan,
+    done: Sequence[ShardResult],
+    meter: Meter,
+    run: Executor,
+    planned: Sequence[Shard],
 ) -> list[ShardResult]:
     meter.begin("copy", plan.total_rows)
     warm_up(plan)
-    # Enough shards that the streams end together, and not so many that transactions count.
-    size = min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS)
-    planned = shards(plan, size, whole_tables(plan, streams))
     remaining = uncovered(planned, [result.shard for result in done])
     meter.add(sum(result.rows for result in done))
     return [*done, *run(conninfo, plan, remaining, meter.add)]
+
+
+def _shards(plan: Plan, streams: int, whole: set[str]) -> list[Shard]:
+    """Enough shards that the streams end together, and not so many that transactions count."""
+    return shards(plan, min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS), whole)
 
 
 def _run(conninfo: str, streams: int, jobs: Sequence[Job], phase: Phase, meter: Meter) -> None:
