@@ -59,13 +59,17 @@ class Ran:
 
 
 def crash_points(
-    server: Server, link: Link, budget: Budget, progress: Progress
+    server: Server, link: Link, budget_s: float, progress: Progress
 ) -> tuple[tuple[CrashPoint, ...], int]:
-    """Try the points of one migration; also returns how many the budget left untried."""
+    """Try the points of one migration; also returns how many were left untried after ``budget_s``.
+
+    The undisturbed run that finds the points comes before that time.
+    """
     if link.after is None:
         return (), 0
     cuts = _spread(list(_plan(survey(server, link), kill=may_kill(server))))
     before = read_state(server, link.before.dbname, link.volatile) if link.volatile else link.before
+    budget = Budget(time.monotonic() + budget_s)
     trials = _Trials(server, replace(link, before=before), link.after, budget)
     trials.run(cuts, workers=streams(server, link.script.forward))
     points = trials.points()

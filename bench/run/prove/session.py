@@ -23,7 +23,7 @@ from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice
 from bench.run.prove.blocks import swallowed_in
 from bench.run.prove.chain import Link, Script, chain, copy_of, read_scripts
-from bench.run.prove.crash import Budget, crash_points
+from bench.run.prove.crash import crash_points
 from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafting import draft_rollback
 from bench.run.prove.extensions import extension_needs
@@ -143,8 +143,8 @@ class _Proving:
             for position, link in enumerate(states):
                 self.progress(Step(f"crash points of {link.id}"))
                 began = time.monotonic()
-                budget = Budget(began + left_s / (len(scripts) - position))  # what one leaves, others have
-                points, untried = crash_points(self.server, link, budget, self.progress)
+                share_s = max(left_s, 0.0) / (len(scripts) - position)  # what one leaves, others have
+                points, untried = crash_points(self.server, link, share_s, self.progress)
                 left_s -= time.monotonic() - began
                 self._put(crash_points=points)
                 if untried:
