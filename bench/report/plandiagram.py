@@ -11,8 +11,8 @@ from bench.analyse.plantree import PlanRow
 from bench.report import format as fmt
 from bench.report.palette import LIGHT, PAGE_LIGHT
 
-BOX_W, BOX_H, GAP_X, GAP_Y, PAD = 196.0, 62.0, 14.0, 26.0, 8.0
-LONGEST = 33
+BOX_W, BOX_H, GAP_X, GAP_Y, PAD = 236.0, 76.0, 14.0, 26.0, 8.0
+LONGEST = 35
 """Characters of a line of 11 px that fit into a box."""
 _STYLE = {"same": "rule", "changed": "bad", "added": "after", "removed": "before"}
 _WORD = {"changed": "another way", "added": "only after", "removed": "only before"}
@@ -97,18 +97,27 @@ def _box(placed: _Placed) -> Iterator[str]:
 
 
 def _texts(node: DiffNode, row: PlanRow) -> Iterator[tuple[str, str, int]]:
-    """Three lines: what it is, what it was or on what, and its rows and time."""
+    """Four lines: what it is, on what, what it was or on which side it is alone, and its rows and time."""
+    kind, target = _parts(row)
+    yield kind, "ink", 600
+    yield target, "muted", 400
     if node.change == "changed" and node.before is not None:
-        yield row.node, "ink", 600
-        yield f"was {node.before.node}", "bad-text", 400
+        old_kind, old_target = _parts(node.before)
+        yield f"was {old_kind if old_kind != kind else old_target}", "bad-text", 400
     else:
-        kind, on, target = row.node.partition(" on ")
-        yield kind, "ink", 600
-        yield f"on {target}" if on else _WORD.get(node.change, row.role or ""), "muted", 400
-    rows = "never ran" if row.never_ran else f"{fmt.count(row.rows)} rows"
+        yield _WORD.get(node.change, row.role or ""), "muted", 400
+    amount = "1 row" if row.rows == 1 else f"{fmt.count(row.rows)} rows"
     loops = f" × {fmt.count(row.loops)}" if row.loops and row.loops > 1 else ""
     own = f" · {fmt.seconds(row.exclusive_s)}" if row.exclusive_s is not None else ""
-    yield f"{rows}{loops}{own}", "muted", 400
+    yield "never ran" if row.never_ran else f"{amount}{loops}{own}", "muted", 400
+
+
+def _parts(row: PlanRow) -> tuple[str, str]:
+    """``Index Scan`` and ``deals_pkey on deals``."""
+    kind, using, target = row.node.partition(" using ")
+    if not using:
+        kind, _, target = row.node.partition(" on ")
+    return kind, target
 
 
 def _title(node: DiffNode) -> str:

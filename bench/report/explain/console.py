@@ -66,11 +66,11 @@ def _print_indexes(run: Run, console: Console) -> None:
 def _queries(queries: Sequence[QuerySummary], *, wide: bool) -> Table:
     """Before and after, in a wide terminal with the other ways."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("Query", overflow="ellipsis", no_wrap=True, min_width=26)
+    table.add_column("Query", overflow="ellipsis", no_wrap=True, max_width=60 if wide else 28)
     others = ("Cold", "Traffic", "Other role", "Generic", "Estimate off") if wide else ("Cold",)
     for name in ("Before", "After", "Factor", *others):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Plan", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=8)
+    table.add_column("Plan", no_wrap=True, min_width=7)
     order = sorted(queries, key=lambda each: -(each.after_s.median if each.after_s else 0.0))
     for each in order[:MOST]:
         table.add_row(
