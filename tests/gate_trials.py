@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import other_gates
+
+from bench.analyse.compare import wall
 from bench.analyse.compare.decide import compare
-from bench.analyse.compare.result import Comparison
+from bench.analyse.compare.draw import count, drawn, timed_alone
+from bench.analyse.compare.result import Comparison, Gate
 from bench.model.record import Record, StatementRecord
 from bench.store.baseline import decode_record
 
 REPEATS = Path(__file__).parent / "data" / "repeats"
+SLOWER = 1.5
 FIRST, ALL = 5, 10
 """Pairs of the first look, and with those that are added."""
 
@@ -28,31 +33,7 @@ def recorded(name: str) -> Record:
     return decode_record(gzip.decompress(path.read_bytes()), str(path))
 
 
-def count(side: Record) -> int:
-    """How many repeats it has."""
-    return len(side.migrations[0].statements[0].durations_s)
-
-
-def drawn(side: Record, at: Sequence[int], slower: dict[str, float] | None = None) -> Record:
-    """The side with these repeats alone; statements of some digests slower by a factor."""
-
-    def of(one: StatementRecord) -> StatementRecord:
-        factor = (slower or {}).get(one.sha256, 1.0)
-        return replace(
-            one,
-            durations_s=tuple(v and v * factor for i in at if (v := one.durations_s[i]) is not None),
-            calibrations_s=tuple(one.calibrations_s[i] for i in at),
-            rows=tuple(one.rows[i] for i in at),
-            counters={name: tuple(values[i] for i in at) for name, values in one.counters.items()},
-        )
-
-    migrations = [
-        replace(each, statements=tuple(of(one) for one in each.statements)) for each in side.migrations
-    ]
-    return replace(side, migrations=tuple(migrations))
-
-
-def identical(side: Record, rng: random.Random, pairs: int = ALL) -> tuple[list[int], list[int]]:
+def same(side: Record, rng: random.Random, pairs: int = ALL) -> tuple[list[int], list[int]]:
     """Two sides of repeats that ran one right after the other, in random order within each pair."""
     firsts = rng.sample(range(0, count(side) - 1, 2), pairs)
     orders = [rng.choice(((at, at + 1), (at + 1, at))) for at in firsts]
@@ -60,21 +41,70 @@ def identical(side: Record, rng: random.Random, pairs: int = ALL) -> tuple[list[
 
 
 def in_turn(
-    base: Record, head: Record, old: Sequence[int], new: Sequence[int], slower: dict[str, float] | None = None
+    base: Record,
+    head: Record,
+    old: Sequence[int],
+    new: Sequence[int],
+    slower: Mapping[str, float] | None = None,
 ) -> Comparison:
     """What ``bench run --against`` decides: five pairs first, five more where times are open or accused."""
     first = compare(drawn(base, old[:FIRST]), drawn(head, new[:FIRST], slower), paired=True)
-    if not any(
-        g.level == "W" and g.outcome in ("fail", "inconclusive") for v in first.verdicts for g in v.gates
-    ):
+    if not first.wants_repeats:
         return first
     return compare(drawn(base, old), drawn(head, new, slower), paired=True, final=True)
 
 
-def timed(side: Record, least_s: float = 0.05) -> Iterator[StatementRecord]:
+def gates(comparison: Comparison, *levels: str) -> list[Gate]:
+    """Everything that was judged, of some levels."""
+    found = [*comparison.gates, *(gate for each in comparison.migrations for gate in each.gates)]
+    found += [gate for each in comparison.verdicts for gate in each.gates]
+    return [gate for gate in found if gate.level in levels]
+
+
+def timed(side: Record) -> list[StatementRecord]:
     """The statements whose times count."""
-    for migration in side.migrations:
-        for each in migration.statements:
-            known = sorted(v for v in each.durations_s if v)
-            if known and known[len(known) // 2] >= least_s:
-                yield each
+    found = [one for each in side.migrations for one in each.statements]
+    return [one for one in found if not wall.is_short(one, one)]
+
+
+@dataclass
+class Score:
+    """How often a rule alarmed over identical suites, and found a statement 1.5 times as slow."""
+
+    alarms: int = 0
+    found: int = 0
+
+
+def scores(side: Record, draws: int, seed: int = 1) -> dict[str, Score]:
+    """Each rule on the same draws: ours in turn, the others with as many repeats on each side."""
+    rng, light = random.Random(seed), timed_alone(side)
+    told = {"pgrehearse": Score()} | {
+        f"{name}, n = {n}": Score() for name in other_gates.RULES for n in (FIRST, ALL)
+    }
+    for _ in range(draws):
+        old, new = same(side, rng)
+        victim = rng.choice(timed(light))
+        told["pgrehearse"].alarms += bool(failed(in_turn(light, light, old, new)))
+        slow = failed(in_turn(light, light, old, new, {victim.sha256: SLOWER}))
+        told["pgrehearse"].found += (victim.line, victim.text) in slow
+        for name, rule in other_gates.RULES.items():
+            for n in (FIRST, ALL):
+                score = told[f"{name}, n = {n}"]
+                score.alarms += any(rule(*_times(one, old[:n], new[:n])) for one in timed(light))
+                base, head = _times(victim, old[:n], new[:n])
+                score.found += rule(base, [SLOWER * value for value in head])
+    return told
+
+
+def failed(comparison: Comparison) -> set[tuple[int, str]]:
+    """Lines and texts of the statements whose time failed."""
+    return {
+        (each.line, each.text)
+        for each in comparison.verdicts
+        for gate in each.gates
+        if (gate.level, gate.outcome) == ("W", "fail")
+    }
+
+
+def _times(one: StatementRecord, old: Sequence[int], new: Sequence[int]) -> tuple[list[float], list[float]]:
+    return [one.durations_s[at] or 0.0 for at in old], [one.durations_s[at] or 0.0 for at in new]

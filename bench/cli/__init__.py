@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bench import __version__
-from bench.cli import baseline, compare, doctor, explain, forecast, prove, report, run, templates, trace
+from bench.cli import (
+    aa,
+    baseline,
+    compare,
+    doctor,
+    explain,
+    forecast,
+    history,
+    prove,
+    report,
+    run,
+    templates,
+    trace,
+)
 from bench.errors import BenchError, Interrupted
 
 DESCRIPTION = """\
@@ -28,11 +41,18 @@ examples:
   bench report latest                   draw the report of the last run again
   bench templates list                  the loaded data that runs keep for later runs
   bench compare crm latest              what got worse since the suite's baseline
+  bench history crm                     how its figures went from run to run
+  bench aa crm --scale 0.1              learn this machine's noise, for bench compare
   bench doctor                          what this machine can do
 
 exit codes: 0 the migrations applied, 1 something got worse, 2 usage, configuration or unreadable input,
 3 not comparable, 4 a migration failed, 5 server trouble, 130 interrupted
 """
+
+
+COMMANDS = (
+    run, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa, history,
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, prove, trace, explain, forecast, report, templates, doctor, compare, baseline):
+    for command in COMMANDS:
         command.add_parser(commands)
     return parser
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.analyse.compare.result import Comparison
     from bench.migrate.suite import Suite
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
@@ -61,12 +62,20 @@ def _git(directory: Path, *arguments: str) -> bytes:
     return done.stdout
 
 
+def in_turn(base: Run, head: Run, *, final: bool) -> Comparison:
+    """What got worse between two runs whose repeats took turns; ``final``: no more will come."""
+    from bench.analyse.compare.decide import compare
+    from bench.analyse.compare.record import record
+    from bench.store.noise import load_noise
+
+    old, new = record(base), record(head)
+    return compare(old, new, paired=True, final=final, noise=load_noise(new.machine))
+
+
 def run_against(
     spec: ServerSpec, suite: Suite, revision: str, options: RunOptions, out: Path, *, quiet: bool
 ) -> tuple[Run, Run]:
     """Both runs, saved below ``out``/base and in ``out``."""
-    from bench.analyse.compare.decide import compare
-    from bench.analyse.compare.record import record
     from bench.cli.live import live
     from bench.pg.server import open_server
     from bench.run.against import Side, rehearse_both
@@ -74,9 +83,7 @@ def run_against(
     from bench.store.results import create_directory
 
     def is_open(base: Run, head: Run) -> bool:
-        decided = compare(record(base), record(head), paired=True)
-        gates = [gate for each in decided.verdicts for gate in each.gates if gate.level == "W"]
-        return any(gate.outcome in ("fail", "inconclusive") for gate in gates)
+        return in_turn(base, head, final=False).wants_repeats
 
     with suite_at(suite, revision) as before, live(quiet=quiet) as progress:
         directory = create_directory(out, lambda text: progress(Said(text)))

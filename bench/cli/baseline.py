@@ -1,4 +1,4 @@
-"""``bench baseline accept`` and ``bench history``: what later runs are compared with."""
+"""``bench baseline accept``: what later runs are compared with."""
 
 from __future__ import annotations
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_output_options, require_writable, write_json
+
+if TYPE_CHECKING:
+    from bench.analyse.compare.result import Comparison
 
 EPILOG = """\
 BASE and HEAD are run ids, directories or files of runs, latest, the file of a baseline, or the name of a
@@ -35,20 +39,36 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="console", help="what to print (default: console)"
     )
+    parser.add_argument(
+        "--picture", type=Path, default=None, metavar="DIR", help="draw the ratios: comparison.svg and .png"
+    )
     add_output_options(parser)
     parser.set_defaults(command=compare)
 
 
-def compare(*, base: str, head: str, format: str, json: str | None, quiet: bool) -> int:
+def compare(*, base: str, head: str, format: str, picture: Path | None, json: str | None, quiet: bool) -> int:
     """Compare two runs; returns 1 where something got worse."""
     from bench.analyse.compare.decide import compare as decide
     from bench.cli.sides import load_side
+    from bench.store.noise import load_noise
 
     require_writable(json)
     old, new = load_side(base), load_side(head)
     # The two of one `bench run --against`, whose repeats took turns, and which had the repeats that it adds.
     paired = old.run_id == f"{new.run_id}-base"
-    return present(decide(old, new, paired=paired, final=paired), format, json)
+    noise = load_noise(new.machine)
+    decided = decide(old, new, paired=paired, final=paired, noise=noise)
+    if picture is not None:
+        draw(decided, picture)
+    return present(decided, format, json)
+
+
+def draw(comparison: Comparison, directory: Path) -> None:
+    """Draw the ratios of a comparison into a directory."""
+    from bench.report.figures.forest import draw_forest
+    from bench.report.write import write_picture
+
+    write_picture(draw_forest(comparison), directory)
 
 
 def present(comparison: Any, format: str, json: str | None) -> int:

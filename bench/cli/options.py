@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--quiet", action="store_true", help="no progress")
     group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+
+
+def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:
+    """The options that a next run of the same needs, as one would type them; never a connection string."""
+    chosen = {
+        "--base": base,
+        "--server": None if server == "auto" else '"$DSN"' if "://" in server else server,
+        "--image": image,
+        "--pg-bindir": pg_bindir,
+    }
+    return " ".join(
+        f"{name} {value if name == '--server' else shlex.quote(str(value))}"
+        for name, value in chosen.items()
+        if value is not None
+    )
 
 
 def require_writable(json: str | None) -> None:

@@ -12,6 +12,7 @@ from bench.cli.options import (
     add_output_options,
     add_server_options,
     positive_number,
+    repeat_options,
     require_writable,
 )
 
@@ -102,7 +103,7 @@ def prove(
     from datetime import UTC, datetime
 
     from bench.cli.data import require_data
-    from bench.cli.run import conclude, present, repeat_options
+    from bench.cli.run import conclude, present
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.dataoptions import DataOptions

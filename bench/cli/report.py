@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ examples:
   bench report                          the last run
   bench report 20260102T030405Z-crm-1a2b3c
   bench report results/runs/x/run.json --out /tmp/report
+  bench report latest --format sarif > results.sarif
   bench report old/run.json new/run.json --side-by-side --out /tmp/report
 """
+FORMATS = ("markdown", "annotations", "junit", "sarif", "gitlab")
 SIDE_BY_SIDE_DIRECTORY = Path("results")
 
 
@@ -45,6 +48,12 @@ def add_parser(commands: Any) -> None:
         "different hazards are shown as one",
     )
     parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default=None,
+        help="print the findings in this format, and write no report",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=None,
@@ -55,10 +64,18 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=report)
 
 
-def report(*, run: Sequence[str], side_by_side: bool, out: Path | None, json: str | None, quiet: bool) -> int:
+def report(
+    *,
+    run: Sequence[str],
+    side_by_side: bool,
+    format: str | None,
+    out: Path | None,
+    json: str | None,
+    quiet: bool,
+) -> int:
     """Draw the report of a stored run again; returns the exit code of the run, 0 for several."""
     from bench.cli.explain import present_explained
-    from bench.cli.run import conclude, present
+    from bench.cli.run import conclude, exit_code, present
     from bench.store.results import find_run_file, load
 
     if side_by_side:
@@ -68,6 +85,12 @@ def report(*, run: Sequence[str], side_by_side: bool, out: Path | None, json: st
             f"{len(run)} runs are named, and a report is about one", "add --side-by-side to see them together"
         )
     found = load(run[0])
+    if format is not None:
+        from bench.report.runformats import RENDERERS
+
+        stored = conclude(found)
+        sys.stdout.write(RENDERERS[format](stored))
+        return exit_code(stored)
     if not found.passes and found.queries:
         return present_explained(found, out or find_run_file(run[0]).parent, json)
     stored = conclude(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,15 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.data import add_source_options, data_options, dumped
+from bench.cli.history import remember
 from bench.cli.load import add_load_options, hazard_options, load_options
 from bench.cli.options import (
     add_data_options,
     add_output_options,
     add_server_options,
     positive_count,
+    repeat_options,
     require_writable,
     write_json,
 )
+from bench.cli.since import chosen_suite
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
@@ -47,6 +50,8 @@ examples:
   bench run crm --hazard long-reader                 behind a report that runs for 30 s
   bench run crm --hazard all --lock-timeout 2s --retries 20
   bench run db/migrations --base schema.sql --hazard backup,bulk-write --hazard-length 10s
+  bench run db/migrations --base schema.sql --since origin/production
+                                                     what is pending, on top of what is deployed
   bench run crm --server postgresql://me@staging/postgres
 """
 
@@ -99,6 +104,12 @@ def add_parser(commands: Any) -> None:
         help="rehearse the suite of this git revision, too, in turn with today's, and say what got worse; 5 "
         "repeats or more of each, without probe",
     )
+    parser.add_argument(
+        "--since",
+        default=None,
+        metavar="REV",
+        help="rehearse the migrations that this git revision does not have, on top of those that it has",
+    )
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
@@ -107,6 +118,9 @@ def add_parser(commands: Any) -> None:
 
 def run(
     *,
+    suite: str,
+    base: Path | None = None,
+    since: str | None = None,
     from_dump: Path | None = None,
     from_dsn: str | None = None,
     exclude_table_data: Sequence[str] = (),
@@ -121,14 +135,19 @@ def run(
         no_load=options["no_load"], against=options["against"], hazard=hazard, hazard_length=hazard_length,
         lock_timeout=lock_timeout, retries=retries,
     )  # fmt: skip
-    with dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump:
-        return run_on(dump=dump, hazards=hazards, **options)
+    if since is not None and options["against"] is not None:
+        raise UsageError("--since and --against exclude each other", "compare the two runs: bench compare")
+    with (
+        dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump,
+        chosen_suite(suite, base, dump, since) as found,
+    ):
+        return run_on(found=found, dump=dump, base=base, hazards=hazards, **options)
 
 
 def run_on(
     *,
+    found: Suite,
     dump: Path | None,
-    suite: str,
     base: Path | None,
     repeats: int,
     probe: bool,
@@ -154,14 +173,10 @@ def run_on(
     **traffic: Any,
 ) -> int:
     """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
-    from bench.migrate.suite import find_suite
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
 
-    found = find_suite(suite, base=base)
-    if dump is not None:  # in place of the suite's own state before
-        found = replace(found, base=base, data=None)
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
         workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump,
@@ -183,7 +198,7 @@ def run_on(
     concluded = conclude(rehearsed)
     directory.save(concluded)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again)
+    return present(remember(concluded, directory.path), directory.path, json, options=again)
 
 
 def _spec(server: str, image: str | None, pg_bindir: Path | None, data_key: str | None) -> ServerSpec:
@@ -229,9 +244,8 @@ def _against(
     quiet: bool,
 ) -> int:
     """Rehearse both states and compare them; 1 where something got worse, 4 where a migration failed."""
-    from bench.analyse.compare.decide import compare
-    from bench.analyse.compare.record import record
-    from bench.cli.against import run_against
+    from bench.cli.against import in_turn, run_against
+    from bench.cli.compare import draw
     from bench.cli.compare import present as present_comparison
     from bench.store.results import RunDirectory
 
@@ -242,23 +256,10 @@ def _against(
     RunDirectory(out).save(concluded)
     RunDirectory(out / "base").save(conclude(base))
     failed = present(concluded, out, None)
-    worse = present_comparison(compare(record(base), record(head), paired=True, final=True), "console", json)
+    decided = in_turn(base, head, final=True)
+    draw(decided, out / "figures")
+    worse = present_comparison(decided, "console", json)
     return failed or worse
-
-
-def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:
-    """The options that a next run of the same needs, as one would type them; never a connection string."""
-    chosen = {
-        "--base": base,
-        "--server": None if server == "auto" else '"$DSN"' if "://" in server else server,
-        "--image": image,
-        "--pg-bindir": pg_bindir,
-    }
-    return " ".join(
-        f"{name} {value if name == '--server' else shlex.quote(str(value))}"
-        for name, value in chosen.items()
-        if value is not None
-    )
 
 
 def conclude(run: Run) -> Run:
@@ -277,13 +278,9 @@ def conclude(run: Run) -> Run:
 
 
 def present(run: Run, directory: Path, json: str | None, *, options: str = "") -> int:
-    """Write the report, print the summary, and return the exit code.
-
-    4 where a migration failed, 1 where a budget is broken.
-    """
+    """Write the report, print the summary, and return the exit code."""
     from rich.console import Console
 
-    from bench.analyse.summary import summarise
     from bench.report.console import print_summary
     from bench.report.write import write_report
     from bench.store.codec import encode
@@ -292,4 +289,11 @@ def present(run: Run, directory: Path, json: str | None, *, options: str = "") -
     if json is not None:
         write_json(json, encode(run))
     print_summary(run, paths.html, Console(stderr=json == "-"), options=options)
+    return exit_code(run)
+
+
+def exit_code(run: Run) -> int:
+    """4 where a migration failed, 1 where a budget is broken."""
+    from bench.analyse.summary import summarise
+
     return 4 if summarise(run).failed else 1 if any(each.broken for each in run.budgets) else 0

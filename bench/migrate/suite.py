@@ -83,6 +83,10 @@ class Suite:
     """Each file may be run again from its start, after it stopped anywhere."""
     budgets: tuple[Budget, ...] = ()
     """What ``bench.toml`` allows the deploy."""
+    deployed: tuple[Migration, ...] = ()
+    """Migrations that production has had: part of the state before, as their files were then."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of how its migrations were chosen."""
 
     @property
     def unpaired_rollbacks(self) -> tuple[Path, ...]:
@@ -112,6 +116,7 @@ class Suite:
             unpaired_rollbacks=tuple(self._below(path) for path in self.unpaired_rollbacks),
             accepted=(*self.accepted, *self._accepted_in_files()),
             budgets=self.budgets,
+            deployed=tuple(MigrationFile(each.id, each.file, each.sha256, None) for each in self.deployed),
         )
 
     def _accepted_in_files(self) -> Iterator[Acceptance]:

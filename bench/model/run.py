@@ -92,6 +92,8 @@ class SuiteInfo:
     """The findings that the suite's authors accept."""
     budgets: tuple[Budget, ...] = ()
     """What its team allows the deploy."""
+    deployed: tuple[MigrationFile, ...] = ()
+    """Migrations that are part of the state before, and were applied unwatched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,16 +89,21 @@ def shared_root() -> Path:
 
 
 def lease_directory() -> Path:
-    """Return where leases are kept: BENCH_STATE_DIR or below XDG_STATE_HOME or the home; root: /var/tmp."""
+    """Return where leases are kept, see :func:`state_directory`."""
+    return state_directory("leases")
+
+
+def state_directory(name: str) -> Path:
+    """Return a directory of this machine's: BENCH_STATE_DIR or XDG_STATE_HOME or the home; root: /var/tmp."""
     if named := os.environ.get("BENCH_STATE_DIR"):
-        return private_directory(Path(named) / "leases")
+        return private_directory(Path(named) / name)
     if os.geteuid() != 0:
         state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
         try:
-            return private_directory(Path(state) / "pgrehearse" / "leases")
+            return private_directory(Path(state) / "pgrehearse" / name)
         except (OSError, RuntimeError):
             pass
-    return private_directory(shared_root() / "leases")
+    return private_directory(shared_root() / name)
 
 
 def write_lease(kind: str, details: Mapping[str, Any]) -> Lease:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from bench.migrate.suite import Suite
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.draft import RunDraft, Save
+from bench.run.draft import RunDraft, Save, new_run
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.scripts import read_scripts
-from bench.run.session import Rehearsal, RunOptions, ending_in_words, new_run
+from bench.run.session import Rehearsal, RunOptions, ending_in_words
 from bench.run.watch import counters_database
 
 MORE_REPEATS = 5

@@ -12,7 +12,8 @@ from bench.pg.catalog import load_query
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.keep import Template
-from bench.run.prepare import apply_file
+from bench.run.prepare import apply_deployed, apply_file
+from bench.run.progress import silent
 
 
 @contextmanager
@@ -40,6 +41,7 @@ def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[s
             create_database(server, dbname)
             if suite.base is not None:
                 apply_file(server, dbname, suite.base)
+            apply_deployed(server, dbname, suite, silent)
         yield dbname
     finally:
         drop_database(server, dbname)

@@ -7,7 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.model.run import MigrationRun, Note, Pass, Repeat, Run
+from bench import __version__
+from bench.migrate.suite import Suite
+from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Pass, Repeat, Run
+from bench.pg.server import Server
+from bench.run.host import read_host
 
 Save = Callable[[Run], object]
 
@@ -93,3 +97,41 @@ def _drop(_: Run) -> None:
 def now() -> str:
     """The present time, ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+_CLONES = Note(
+    "clones",
+    "Each repeat starts from a fresh file copy of one template, after a checkpoint if the role may: shared "
+    "buffers are cold, the operating system's cache is warm.",
+)
+
+
+def new_run(run_id: str, server: Server, suite: Suite) -> Run:
+    """A run with nothing measured yet."""
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        tool_version=__version__,
+        run_id=run_id,
+        started_at=now(),
+        finished_at=None,
+        environment=Environment(server.info, read_host()),
+        suite=suite.info,
+        dataset=None,
+        notes=(
+            _CLONES,
+            *server.notes,
+            *_unpaired(suite),
+            *(Note("deployed", each) for each in suite.remarks),
+        ),
+    )
+
+
+def _unpaired(suite: Suite) -> tuple[Note, ...]:
+    if not suite.unpaired_rollbacks:
+        return ()
+    names = ", ".join(path.name for path in suite.unpaired_rollbacks)
+    return (
+        Note(
+            "rollbacks", f"Not applied, as their names say rollback, and paired with no migration: {names}."
+        ),
+    )

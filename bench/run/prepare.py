@@ -66,7 +66,11 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
         if suite.base is not None:
             progress(Step(f"base schema from {suite.base}"))
             apply_file(server, dbname, suite.base)
+        if options.fill:  # whatever tables there are when the deploy begins
+            apply_deployed(server, dbname, suite, progress)
         dataset, notes = _filled(server, dbname, suite, options, progress)
+        if not options.fill:  # on rows, as it was in production
+            apply_deployed(server, dbname, suite, progress)
         with server.connect(dbname, application_name="pgrehearse base") as conn:
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
@@ -74,7 +78,7 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
             found = _filled_by_base(conn)
             if dataset is None:
                 dataset = found
-            elif not dataset.tables:  # of a dump
+            elif not dataset.tables or suite.deployed:  # of a dump, or as those left them
                 dataset = replace(dataset, tables=found.tables)
             dataset = replace(dataset, keys=_keys(conn))
             unkeepable = why_unkeepable(conn, server, dataset)
@@ -103,8 +107,15 @@ def _dumped(server: Server, dbname: str, dump: Dump, progress: Progress) -> tupl
     return described(dump, time.perf_counter() - started)
 
 
-def apply_file(server: Server, dbname: str, path: Path) -> None:
-    """Run a file as psql would, unwatched.
+def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress) -> None:
+    """Run the migrations that production has had, unwatched. Raises UsageError where one fails."""
+    for position, each in enumerate(suite.deployed, start=1):
+        progress(Step(f"deployed before, {position} of {len(suite.deployed)}: {each.file}"))
+        apply_file(server, dbname, each.path, shown=f"deployed before: {each.file}")
+
+
+def apply_file(server: Server, dbname: str, path: Path, shown: str | None = None) -> None:
+    """Run a file as psql would, unwatched; ``shown`` is what an error calls it.
 
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
@@ -115,7 +126,7 @@ def apply_file(server: Server, dbname: str, path: Path) -> None:
             except psycopg.Error as raised:
                 error = describe_error(raised, statement)
                 raise UsageError(
-                    f"{statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
+                    f"{shown or statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
                     hint=error.hint or error.detail or "the state before the suite must apply without errors",
                 ) from raised
 

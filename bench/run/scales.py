@@ -16,13 +16,13 @@ from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.dataoptions import DataOptions
-from bench.run.draft import RunDraft, Save
+from bench.run.draft import RunDraft, Save, new_run
 from bench.run.hidden import LookingInside, put_inside, reached_in
 from bench.run.keep import Template
 from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
 from bench.run.scripts import read_scripts
-from bench.run.session import Rehearsal, RunOptions, ending_in_words, new_run
+from bench.run.session import Rehearsal, RunOptions, ending_in_words
 from bench.run.watch import counters_database
 
 FEWEST = 5

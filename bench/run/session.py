@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from bench import __version__
 from bench.errors import Interrupted, ServerError
 from bench.migrate.suite import Suite
-from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Repeat, Run
+from bench.model.run import MigrationRun, Note, Repeat, Run
 from bench.observe.sampler import describe_sampling
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
-from bench.run.draft import RunDraft, Save, now
+from bench.run.draft import RunDraft, Save, new_run
 from bench.run.filling import fill_added_columns
 from bench.run.hidden import (
     PLANS,
@@ -32,7 +31,6 @@ from bench.run.hidden import (
     smaller,
     total_rows,
 )
-from bench.run.host import read_host
 from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
 from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
@@ -61,44 +59,11 @@ class RunOptions:
     """Let migrations make, change and drop roles of a server that is not ours."""
 
 
-def new_run(run_id: str, server: Server, suite: Suite) -> Run:
-    """A run with nothing measured yet."""
-    return Run(
-        schema_version=SCHEMA_VERSION,
-        tool_version=__version__,
-        run_id=run_id,
-        started_at=now(),
-        finished_at=None,
-        environment=Environment(server.info, read_host()),
-        suite=suite.info,
-        dataset=None,
-        notes=(_CLONES, *server.notes, *_unpaired(suite)),
-    )
-
-
-_CLONES = Note(
-    "clones",
-    "Each repeat starts from a fresh file copy of one template, after a checkpoint if the role may: shared "
-    "buffers are cold, the operating system's cache is warm.",
-)
-
-
 CACHED = Note(
     "template",
     "The data before the migrations come from the cache of templates, where an earlier run put them: the "
     "time to load them is that of the first load.",
 )
-
-
-def _unpaired(suite: Suite) -> tuple[Note, ...]:
-    if not suite.unpaired_rollbacks:
-        return ()
-    names = ", ".join(path.name for path in suite.unpaired_rollbacks)
-    return (
-        Note(
-            "rollbacks", f"Not applied, as their names say rollback, and paired with no migration: {names}."
-        ),
-    )
 
 
 Then = Callable[[Template, RunDraft], None]

@@ -26,12 +26,15 @@ _READS_FILES = re.compile(rb"\\(?:i|ir|include|include_relative|copy)\b")
 def template_key(suite: Suite, options: DataOptions) -> str | None:
     """Return the key of everything that a template's content depends on, without the server.
 
-    The base with the files that it reads; the generator's version, its own source and Faker's version; scale,
-    rows, seed, dirt and its kinds. None where the base cannot be read beforehand.
+    The base and the migrations deployed before, with the files that they read; the generator's version, its
+    own source and Faker's version; scale, rows, seed, dirt and its kinds. None where one of those files
+    cannot be read beforehand.
     """
     parts: dict[str, Any] = {"format": FORMAT}
     try:
         parts["base"] = _base_sha256(suite.base)
+        if suite.deployed:
+            parts["deployed"] = [_base_sha256(each.path) for each in suite.deployed]
     except UsageError:
         return None
     if options.dump is not None:

@@ -11,9 +11,9 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.model.record import RECORD_VERSION, Record
+from bench.store import history
+from bench.store.history import BASELINES
 from bench.store.results import write_atomic
-
-BASELINES = Path("results/baselines")
 
 
 def accept(record: Record, because: str, root: Path = BASELINES) -> Path:
@@ -33,9 +33,7 @@ def accept(record: Record, because: str, root: Path = BASELINES) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     path = root / f"{record.suite}.json"
     write_atomic(path, encode_record(accepted))
-    history = root / f"{record.suite}.history.jsonl"
-    lines = history.read_bytes() if history.exists() else b""
-    write_atomic(history, lines + msgspec.json.encode(summary(accepted)) + b"\n")
+    history.append(accepted, history.accepted_history(record.suite, root))
     return path
 
 
@@ -68,31 +66,6 @@ def _lines(value: object, indent: str) -> Iterator[bytes]:
 
 def _is_flat(value: dict[str, object]) -> bool:
     return all(isinstance(each, str | int | bool) for each in value.values())
-
-
-def summary(record: Record) -> dict[str, object]:
-    """One line of history: median duration and WAL of the suite, and why it was accepted."""
-    from statistics import median
-
-    statements = [each for migration in record.migrations for each in migration.statements]
-
-    def total(values: list[list[float]]) -> float:
-        return sum(median(each) for each in values if each)
-
-    return {
-        "accepted_at": record.accepted_at,
-        "run_id": record.run_id,
-        "because": record.because,
-        "postgresql": record.key.get("PostgreSQL version"),
-        "scale": record.key.get("scale"),
-        "processor": record.machine.get("processor"),
-        "duration_s": round(total([[v for v in s.durations_s if v is not None] for s in statements]), 6),
-        "wal_bytes": total(
-            [[v for v in s.counters.get("wal_bytes", ()) if v is not None] for s in statements]
-        ),
-        "blocks": total([[v for v in s.counters.get("blocks", ()) if v is not None] for s in statements]),
-        "statements": len(statements),
-    }
 
 
 def decode_record(data: bytes, source: str) -> Record:

@@ -63,9 +63,9 @@ def create_directory(path: Path, say: Callable[[str], None]) -> RunDirectory:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(path, 0, error) from error
+        raise unwritable(path, 0, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise _unwritable(path, 0, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        raise unwritable(path, 0, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if (path / RUN_FILE).exists():
         raise UsageError(f"{path}: holds a run already", "name another directory with --out")
     for left in sweep(path.parent) + sweep(path):
@@ -117,7 +117,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
-        raise _unwritable(path, len(data), error) from error
+        raise unwritable(path, len(data), error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -161,7 +161,8 @@ def _alive(process_id: int) -> bool:
     return True
 
 
-def _unwritable(path: Path, needed_bytes: int, error: OSError) -> UsageError:
+def unwritable(path: Path, needed_bytes: int, error: OSError) -> UsageError:
+    """Why a file could not be written: a full disk with what is needed and free, or the system's words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(path.parent).free
         return UsageError(

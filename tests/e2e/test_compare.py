@@ -67,7 +67,7 @@ def run_action(directory: Path) -> subprocess.CompletedProcess[str]:
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
         cwd=directory,
         env={**os.environ, **inputs, **{name: str(directory / file) for name, file in files.items()}},
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -166,3 +166,45 @@ def test_an_unknown_revision_is_refused_before_a_server_starts(repository: Path)
     done = bench("run", "notes", "--against", "no-such-branch", cwd=repository)
     assert done.returncode == 2
     assert "no-such-branch" in done.stderr
+
+
+def test_a_machine_learns_its_noise_and_the_next_comparison_says_so(runs: Path, tmp_path: Path) -> None:
+    (runs / "naps").mkdir()
+    (runs / "naps" / "001_nap.sql").write_text("SELECT pg_sleep(0.06);\n")
+    state = {"BENCH_STATE_DIR": str(tmp_path)}
+    options = ("--server", "embedded", "--repeats", "20", "--quiet")
+    learnt = bench("aa", "naps", *options, "--json", "noise.json", cwd=runs, env=state)
+    assert learnt.returncode == 0, learnt.stderr
+    assert "in turn: 0 % would fail at 1.25" in learnt.stdout.replace("×", "")
+    noise = json.loads((runs / "noise.json").read_text())
+    assert (noise["repeats"], noise["statements"]) == (20, 1)
+    compared = bench("compare", "out/base", "out/base", cwd=runs, env=state)
+    assert "learnt" in compared.stdout
+    assert "20 repeats of naps" in " ".join(compared.stdout.split())
+    few = bench("aa", "--run", "out", cwd=runs, env=state)
+    assert (few.returncode, "repeats of every statement" in few.stderr) == (2, True)
+
+
+def test_both_sides_in_one_picture(runs: Path) -> None:
+    assert "what became of the times" in (runs / "out/figures/comparison.svg").read_text()
+    assert bench("compare", "out/base", "out", "--picture", "drawn", cwd=runs).returncode == 1
+    assert (runs / "drawn/comparison.png").stat().st_size > 1000
+
+
+def test_a_single_run_is_told_to_other_programs(runs: Path) -> None:
+    """The plain build of the index waits for writers of a table: a finding, whatever there is to compare."""
+
+    def told(form: str) -> str:
+        done = bench("report", "out", "--format", form, cwd=runs)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert told("markdown").startswith("#")
+    result = json.loads(told("sarif"))
+    jsonschema.validate(result, json.loads((ROOT / "tests/data/sarif/sarif-2.1.0-rtm.5.json").read_text()))
+    rules = {each["ruleId"] for each in result["runs"][0]["results"]}
+    assert "BENCH-NO-LOCK-TIMEOUT" in rules
+    suites = ElementTree.fromstring(told("junit"))
+    assert suites.find(".//testsuite[@name='001_owner.sql']/testcase[@name='applies']") is not None
+    assert all(each["fingerprint"] for each in json.loads(told("gitlab")))
+    assert told("annotations").startswith("::")

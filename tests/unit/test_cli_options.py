@@ -12,8 +12,7 @@ from rich.console import Console
 
 from bench.cli.live import Plain
 from bench.cli.load import hazard_options, hazards
-from bench.cli.options import duration, positive_count, positive_number, share, table_rows
-from bench.cli.run import repeat_options
+from bench.cli.options import duration, positive_count, positive_number, repeat_options, share, table_rows
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS
 from bench.model.metric import Counters

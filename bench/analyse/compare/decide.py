@@ -13,6 +13,7 @@ from bench.analyse.compare.key import differences, require_comparable
 from bench.analyse.compare.limits import access_gates, budget_gates
 from bench.analyse.compare.match import MigrationPair, StatementPair, match_migrations, match_statements
 from bench.analyse.compare.result import Comparison, Gate, MigrationVerdict, Ratio, Verdict
+from bench.model.noise import Noise
 from bench.model.record import MigrationRecord, Record, StatementRecord
 
 LIMITS: dict[Literal["paired", "same machine", "other machine"], float] = {
@@ -40,20 +41,24 @@ def compare(
     *,
     paired: bool = False,
     final: bool = False,
-    noise: float | None = None,
+    noise: Noise | None = None,
+    limit: float | None = None,
 ) -> Comparison:
     """Decide what got worse from ``base`` to ``head``.
 
     ``paired``: repeat n of both sides ran one after the other in one job. ``final``: no more repeats will
-    come, so what stays open is a warning. ``noise``: this machine's own limit for unpaired times, where it is
-    known to be wider than the design's. Raises NotComparableError naming the keys that differ.
+    come, so what stays open is a warning. ``noise``: what this machine's times do, which
+    widens the design's limit. ``limit``: in place of either. Raises NotComparableError naming the keys that
+    differ.
     """
     require_comparable(base, head)
     machine = differences(base.machine, head.machine)
     design: Literal["paired", "same machine", "other machine"] = (
         "paired" if paired else "other machine" if machine else "same machine"
     )
-    limit = LIMITS[design] if paired or noise is None else max(LIMITS[design], noise)
+    if limit is None:
+        learnt = 0.0 if noise is None else noise.in_turn if paired else noise.stored
+        limit = max(LIMITS[design], learnt)
     pairs = [(each, _statements(each)) for each in match_migrations(base, head)]
     matched = [(s.base, s.head, s.presence) for _, found in pairs for s in found if s.base and s.head]
     pacers = tuple(
@@ -87,6 +92,7 @@ def compare(
         geometric_mean=math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None,
         timed=len(ratios),
         path=head.path,
+        noise=noise,
     )
 
 
@@ -154,7 +160,7 @@ def _time(
         return (Gate("W", "wall-time", outcome, "duration", None, None, "s", note),), None
     measured = wall.ratio(found, times.pooled, times.limit)
     decided = wall.judge(measured)
-    if decided == "fail" and not wall.holds_twice(found, times.limit):
+    if decided == "fail" and not wall.fails_twice(found, times.pooled, times.limit):
         decided, note = "warn", "the repeats that were added do not show it again"
     if decided == "inconclusive" and times.final:
         decided, note = "warn", "still open after the repeats that were added"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+
 from bench.analyse.compare.result import Difference
 from bench.errors import NotComparableError
 from bench.model.record import Record
@@ -18,6 +21,12 @@ def require_comparable(base: Record, head: Record) -> None:
             f"{base.run_id} and {head.run_id} are not comparable: {listed}",
             "run both sides with the same server, settings and data, or accept a new baseline",
         )
+
+
+def machine_digest(machine: Mapping[str, str]) -> str:
+    """The same for two runs on one machine with one kind of server."""
+    told = "\n".join(f"{key}={machine[key]}" for key in sorted(machine))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> tuple[Difference, ...]:

@@ -76,6 +76,8 @@ def comparability_key(run: Run) -> dict[str, str]:
         "extensions": _digest(sorted(server.extensions)),
     }
     key |= {f"setting {name}": value for name, value in sorted(server.settings.items())}
+    if run.suite.deployed:
+        key["deployed migrations"] = _digest(each.sha256 for each in run.suite.deployed)
     if data is not None:
         key |= {
             "generator version": str(data.generator_version),

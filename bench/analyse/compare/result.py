@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+from bench.model.noise import Noise
 
 Level = Literal["E0", "E1", "W", "S"]
 """Categorical, exact counters, wall time, absolute budgets."""
@@ -120,7 +122,8 @@ class Comparison:
     """How many these are."""
     path: str = ""
     """The suite's directory, for places in files."""
-    notes: tuple[str, ...] = field(default=())
+    noise: Noise | None = None
+    """What this machine's times do where nothing changed, where it has been learnt."""
 
     @property
     def outcome(self) -> Outcome:
@@ -132,6 +135,12 @@ class Comparison:
                 *(each.outcome for each in self.queries),
             ]
         )
+
+    @property
+    def wants_repeats(self) -> bool:
+        """Whether more repeats may change what is said of a time: one accuses, or leaves something open."""
+        timed = [gate for each in self.verdicts for gate in each.gates if gate.level == "W"]
+        return any(gate.outcome in ("fail", "inconclusive") for gate in timed)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

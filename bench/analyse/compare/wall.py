@@ -140,17 +140,18 @@ def ratio(one: Logs, pooled: float, limit: float) -> Ratio:
     )  # fmt: skip
 
 
-def holds_twice(found: Logs, limit: float) -> bool:
-    """Whether each half of ten and more pairs alone comes near the limit: three quarters of its logarithm.
+def fails_twice(found: Logs, pooled: float, limit: float) -> bool:
+    """Whether the first half of ten and more pairs fails alone, and the second half, too.
 
-    The second half was measured because of the first: what it does not show again was chance.
+    The second half was measured because of the first: what it does not show again was chance. True with fewer
+    pairs, and where sides did not take turns: then there was one look alone.
     """
     half = len(found.base) // 2
     if not found.paired or half < ENOUGH:
         return True
     parts = (slice(0, half), slice(half, None))
     halves = [Logs(found.base[at], found.head[at], True, found.base_s, found.head_s) for at in parts]
-    return all(each.estimate >= 0.75 * math.log(limit) for each in halves)
+    return all(judge(ratio(each, pooled, limit)) == "fail" for each in halves)
 
 
 def judge(measured: Ratio) -> Outcome:

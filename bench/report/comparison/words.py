@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.analyse.compare.result import ORDER, Comparison, Gate, Outcome, Verdict
 from bench.model.lock import LockMode
+from bench.model.noise import Noise
 from bench.report.format import UNKNOWN, count, ratio, seconds, shortened, size
 
 LABEL: dict[Outcome, str] = {
@@ -141,8 +142,17 @@ def footer(comparison: Comparison) -> Iterator[str]:
     mean = f", geometric mean of raw ratios {ratio(comparison.geometric_mean)}" if comparison.timed else ""
     queries = len(comparison.queries)
     yield f"{statements} statements and {queries} queries; {comparison.timed} long enough to time{mean}"
-    yield f"design: {comparison.design}, limit {ratio(comparison.limit)}"
+    yield f"design: {comparison.design}, limit {ratio(comparison.limit)}; {describe_noise(comparison.noise)}"
     yield f"base {comparison.base}, head {comparison.head}"
     for each in comparison.machine:
         yield f"{each.key}: {each.old} → {each.new}"
-    yield from comparison.notes
+
+
+def describe_noise(noise: Noise | None) -> str:
+    """Which noise a comparison reckons with."""
+    if noise is None:
+        return "this machine's noise is not known: bench aa learns it"
+    return (
+        f"this machine's noise, learnt {noise.learnt_at[:10]} from {noise.repeats} repeats of {noise.suite}, "
+        f"asks for {ratio(noise.in_turn)} in turn and {ratio(noise.stored)} against a stored run"
+    )

@@ -17,7 +17,7 @@ from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.costs import Subject, find_subjects, main_figures, user_functions, with_nested
 from bench.run.dataoptions import DataOptions
-from bench.run.draft import RunDraft, Save
+from bench.run.draft import RunDraft, Save, new_run
 from bench.run.execute import describe_error, execute
 from bench.run.explain.cases import Side, cold_case, warm_cases
 from bench.run.explain.cold import Chiller, cold_cache
@@ -27,7 +27,7 @@ from bench.run.explain.traffic import Used, beside_traffic
 from bench.run.prepare import template
 from bench.run.progress import Explaining, Progress, Step
 from bench.run.scripts import Scripts, read_scripts
-from bench.run.session import ending_in_words, new_run
+from bench.run.session import ending_in_words
 from bench.workload.choose import mix_for
 from bench.workload.spec import TrafficMix
 

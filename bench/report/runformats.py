@@ -1,0 +1,88 @@
+"""A single run for other programs: its findings, broken budgets and failures in their formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+
+from bench.analyse.budgets import describe_check
+from bench.model.finding import Finding
+from bench.model.run import Run
+from bench.model.statement import StatementRun
+from bench.report.markdown import render_markdown
+from bench.report.messages import Case, Level, Message, gitlab, junit, sarif, workflow_commands
+
+_LEVEL: dict[str, Level] = {"error": "error", "warning": "warning", "info": "note"}
+_ORDER: tuple[Level, ...] = ("error", "warning", "note")
+
+
+def messages(run: Run) -> list[Message]:
+    """Findings that nobody accepted and budgets that are broken, worst first."""
+    found = [_of_finding(run, each) for each in run.findings if each.accepted is None]
+    for each in run.budgets:
+        if each.broken:
+            about = (each.key, str(each.hazard), str(each.relation))
+            found.append(Message("error", "BENCH-S-BUDGET", "", 0, describe_check(each), about))
+    return sorted(found, key=lambda each: _ORDER.index(each.level))
+
+
+def _of_finding(run: Run, finding: Finding) -> Message:
+    file, line = _place(run, finding)
+    path = str(PurePosixPath(run.suite.path) / file) if file else ""
+    identity = (finding.code, file, str(line), finding.relation or "")
+    return Message(
+        _LEVEL[finding.severity], f"BENCH-{finding.code.upper()}", path, line, finding.message, identity
+    )
+
+
+def _place(run: Run, finding: Finding) -> tuple[str, int]:
+    """File below the suite's directory and line; an empty file and 0 where the finding is about none."""
+    file = next((each.file for each in run.suite.migrations if each.id == finding.migration), "")
+    for each in _solo(run).get(finding.migration or "", ()):
+        if each.index == finding.statement:
+            return each.file_beside(file), each.line
+    return file, 0
+
+
+def _solo(run: Run) -> dict[str, tuple[StatementRun, ...]]:
+    """Migration → statements of the last repeat that has it."""
+    repeats = [repeat for each in run.passes if each.kind == "solo" for repeat in each.repeats]
+    return {each.id: each.statements for repeat in repeats for each in repeat.migrations}
+
+
+def as_junit(run: Run) -> str:
+    """A suite for each migration, a case for each code that was found in it, and whether it applied."""
+    return junit(f"bench {run.suite.name}", _suites(run))
+
+
+def _suites(run: Run) -> Iterator[tuple[str, list[Case]]]:
+    last = {each.id: each for p in run.passes if p.kind == "solo" for r in p.repeats for each in r.migrations}
+    for file in run.suite.migrations:
+        done = last.get(file.id)
+        failed = done is not None and done.outcome == "failed"
+        said = (done.error.message if done and done.error else "failed",) if failed else ()
+        yield file.file, [Case("applies", said, (), "failure"), *_cases(run, file.id)]
+    suite = [*_cases(run, None)]
+    suite += [Case(f"budget {each.key}", (describe_check(each),)) for each in run.budgets if each.broken]
+    yield "suite", suite
+
+
+def _cases(run: Run, migration: str | None) -> Iterator[Case]:
+    own = [each for each in run.findings if each.migration == migration and each.accepted is None]
+    for code in dict.fromkeys(each.code for each in own):
+        of = [each for each in own if each.code == code]
+        yield Case(
+            code,
+            tuple(each.message for each in of if each.severity == "error"),
+            tuple(each.message for each in of if each.severity != "error"),
+            "finding",
+        )
+
+
+RENDERERS: dict[str, Callable[[Run], str]] = {
+    "markdown": render_markdown,
+    "annotations": lambda run: workflow_commands(messages(run)),
+    "junit": as_junit,
+    "sarif": lambda run: sarif(messages(run)),
+    "gitlab": lambda run: gitlab(messages(run), run.suite.path),
+}

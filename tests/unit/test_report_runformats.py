@@ -1,0 +1,45 @@
+"""A single run in the formats of other programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+from factories import rich_run
+
+from bench.cli.run import conclude
+from bench.model.budget import BudgetCheck
+from bench.model.finding import Finding
+from bench.report.runformats import RENDERERS, messages
+
+RUN = conclude(rich_run(3))
+ERROR = Finding("rewrite", "error", RUN.suite.migrations[0].id, 0, "public.deals", "50 % <written> anew\x00")
+NOTED = Finding("growth", "info", None, None, None, "grows")
+ACCEPTED = replace(ERROR, accepted="small")
+BROKEN = BudgetCheck("deploy_s", 2.0, "bench.toml:3", 2.5, broken=True)
+TOLD = replace(RUN, findings=(NOTED, ERROR, ACCEPTED), budgets=(BROKEN,))
+
+
+def test_what_is_accepted_is_left_out_and_the_worst_comes_first() -> None:
+    assert [each.level for each in messages(TOLD)] == ["error", "error", "note"]
+    assert {each.rule for each in messages(TOLD)} == {"BENCH-REWRITE", "BENCH-S-BUDGET", "BENCH-GROWTH"}
+
+
+def test_a_finding_has_the_line_of_its_statement_and_a_fingerprint_without_values() -> None:
+    (first, *_) = [each for each in messages(TOLD) if each.rule == "BENCH-REWRITE"]
+    statement = RUN.passes[0].repeats[0].migrations[0].statements[0]
+    assert (first.file, first.line) == (f"{RUN.suite.path}/{RUN.suite.migrations[0].file}", statement.line)
+    again = replace(TOLD, findings=(replace(ERROR, message="70 % written anew"),))
+    assert first.fingerprint in {each.fingerprint for each in messages(again)}
+
+
+def test_each_format_holds_the_error() -> None:
+    told = {name: render(TOLD) for name, render in RENDERERS.items()}
+    failures = ElementTree.fromstring(told["junit"]).findall(".//failure")
+    assert [each.get("message") for each in failures] == [
+        "50 % <written> anew", "the deploy takes 2.50 s, over its budget of 2.00 s (bench.toml:3)",
+    ]  # fmt: skip
+    assert told["annotations"].splitlines()[0].endswith("50 %25 <written> anew\x00")
+    assert json.loads(told["sarif"])["runs"][0]["results"][0]["level"] == "error"
+    assert [each["severity"] for each in json.loads(told["gitlab"])] == ["major", "major", "info"]
