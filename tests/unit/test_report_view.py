@@ -68,7 +68,8 @@ def test_a_production_duration_is_never_made_up() -> None:
     run = replace(a_run([a_migration([a_statement()])]), dataset=a_dataset())
     assert "not predicted" in page(run).prediction
     assert "one size, 725 k rows" in page(run).prediction
-    assert page(replace(run, forecast={"fit": "…"})).prediction == ""
+    forecast = {"scales": [0.5, 1.0], "at": {"deals": 1000}, "forecasts": [], "capacity": [], "budgets": []}
+    assert page(replace(run, forecast=forecast)).prediction == ""
 
 
 def test_the_verdict_is_worked_out_where_the_run_has_none() -> None:
