@@ -24,6 +24,7 @@ from bench.run.explain.cold import Chiller, cold_cache
 from bench.run.explain.indexes import audit
 from bench.run.explain.requests import Requests, read_requests, with_names_of_their_own
 from bench.run.explain.traffic import Used, beside_traffic
+from bench.run.filling import fill_added_columns
 from bench.run.prepare import template
 from bench.run.progress import Explaining, Progress, Step
 from bench.run.scripts import Scripts, read_scripts
@@ -112,6 +113,8 @@ def _states(
             )
         progress(Step("the migrations, unwatched"))
         _migrate(server, states.after, scripts)
+        if suite.data is not None or options.data.fill:
+            draft.note(*fill_added_columns(server, states.before, states.after, options.data.seed))
         for dbname in (states.before, states.after):
             with server.connect(dbname, application_name="pgrehearse analyze") as conn:
                 conn.execute("VACUUM (ANALYZE)")
