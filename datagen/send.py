@@ -22,8 +22,8 @@ from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
-_BUFFERS = 4
-"""One that is sent, one that is filled, and two between them."""
+_BUFFERS = 3
+"""One that is sent, one that is filled, and one between them."""
 _MESSAGE_BYTES = 256 * 1024
 _POLL_S = 0.2
 
@@ -40,6 +40,9 @@ class _Encoded:
 _Item: TypeAlias = _Encoded | BaseException | None
 _Ready: TypeAlias = Queue[_Item]
 _Free: TypeAlias = Queue[Buffer]
+
+
+_SPARE: _Free = Queue()
 
 
 def load_shard(conninfo: str, plan: Plan, shard: Shard) -> ShardResult:
@@ -86,7 +89,7 @@ def _copy(
     ready: _Ready = Queue()
     free: _Free = Queue()
     for _ in range(_BUFFERS):
-        free.put(Buffer())
+        free.put(_spare_buffer())
     done = threading.Event()
     generator = threading.Thread(target=_generate, args=(plan, tally.shard, free, ready, done), daemon=True)
     generator.start()
@@ -111,6 +114,17 @@ def _copy(
     finally:
         done.set()
         generator.join()
+        with suppress(Empty):
+            while True:
+                _SPARE.put(free.get_nowait())
+
+
+def _spare_buffer() -> Buffer:
+    """One that an earlier shard has left, or a new one."""
+    try:
+        return _SPARE.get_nowait()
+    except Empty:
+        return Buffer()
 
 
 def server_error(error: psycopg.Error, doing: str) -> ServerError:
