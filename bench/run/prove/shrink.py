@@ -63,7 +63,10 @@ class Shrinking:
             self.tables = {name: table for name, table in read_tables(conn).items() if table.key}
         offending: list[OffendingRow] = []
         for name in self._children_first():
-            offending += self._shrink(self.tables[name])
+            left = self._shrink(self.tables[name])
+            if not self.finished:  # what is left of this table is what nobody has looked at
+                break
+            offending += left
         return tuple(offending[:ROWS_SHOWN])
 
     def _children_first(self) -> list[str]:
