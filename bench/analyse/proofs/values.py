@@ -16,9 +16,16 @@ SHOWN = 3
 
 
 def value_findings(run: Run) -> Iterator[Finding]:
-    """``constraint-contradiction`` and ``constraint-unenforced``, one for each constraint or column."""
-    for subject in dict.fromkeys((each.relation, each.subject) for each in run.proofs.values):
-        trials = [each for each in run.proofs.values if (each.relation, each.subject) == subject]
+    """``constraint-contradiction`` and ``constraint-unenforced``, one for each constraint or column.
+
+    One for each constraint that deletions break: it stands in the way of many keys that lead there.
+    """
+    deletions = [each for each in run.proofs.values if each.kind == "delete" and _contradicts(each)]
+    for broken in dict.fromkeys((each.constraint, each.message) for each in deletions):
+        yield _deletion([each for each in deletions if (each.constraint, each.message) == broken])
+    others = [each for each in run.proofs.values if each.kind != "delete"]
+    for subject in dict.fromkeys((each.relation, each.subject) for each in others):
+        trials = [each for each in others if (each.relation, each.subject) == subject]
         refused = [each for each in trials if _contradicts(each)]
         passed = [each for each in trials if _lets_through(each)]
         if refused:
@@ -43,14 +50,8 @@ def _lets_through(trial: ValueTrial) -> bool:
 
 def _contradiction(trials: Sequence[ValueTrial]) -> Finding:
     first = trials[0]
-    severity: Severity = "error" if first.kind in ("delete", "default") else "warning"
-    if first.kind == "delete":
-        message = (
-            f"{first.tried} by {', '.join(first.columns)} is refused: {first.subject}'s own action breaks "
-            f"{first.constraint or 'another rule'}: {first.message} ({first.sqlstate})"
-        )
-        fix = "Let a trigger delete the row that would be left with nothing, or let the key CASCADE."
-    elif first.kind == "default":
+    severity: Severity = "error" if first.kind == "default" else "warning"
+    if first.kind == "default":
         message = (
             f"the default of {first.relation}.{first.subject} is refused: {first.message} ({first.sqlstate})"
         )
@@ -64,6 +65,25 @@ def _contradiction(trials: Sequence[ValueTrial]) -> Finding:
         fix = "Make the column's type as wide as its check, or the check as narrow as the type."
     return Finding(
         "constraint-contradiction", severity, None, None, first.relation, message, _evidence(trials), fix
+    )
+
+
+def _deletion(trials: Sequence[ValueTrial]) -> Finding:
+    """The keys of the table whose rule is broken; those of others only lead there."""
+    first = trials[0]
+    own = [each for each in trials if f'"{each.relation.rpartition(".")[2]}"' in (first.message or "")]
+    relation = (own or trials)[0].relation
+    columns = dict.fromkeys(name for each in own or trials for name in each.columns)
+    return Finding(
+        "constraint-contradiction",
+        "error",
+        None,
+        None,
+        relation,
+        f"deleting a row that {relation} refers to by {', '.join(columns)} is refused: the key's own action "
+        f"breaks {first.constraint or 'another rule'}: {first.message} ({first.sqlstate})",
+        _evidence(trials),
+        "Let a trigger delete the row that would be left with nothing, or let the key CASCADE.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -114,6 +115,8 @@ def _delete(
         before = _count(conn, child, _matches(columns, key))
         answer = ask(conn, sql.SQL("DELETE FROM {} WHERE {}").format(parent.relation, _matches(parents, key)))
         left = _count(conn, child, _matches(columns, key))
+    if answer.sqlstate == "23503":  # rows of others refer to it, too
+        trial = replace(trial, expected=None)
     stored = f"{action}: of {before} rows that referred to it {left} still do" if answer.accepted else None
     return answered(trial, answer, stored)
 
