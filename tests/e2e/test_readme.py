@@ -65,6 +65,8 @@ def quicker(command: str) -> str:
         options += " --hazard-length 1" if "--hazard" in command else ""
     if "bench explain" in command:
         options += " --no-cold --no-load --no-indexes"
+    if "bench forecast" in command:
+        options += " --scales 0.00125,0.0025,0.005 --repeats 1"
     return options + (" --budget 10" if "bench prove" in command else "")
 
 
