@@ -273,3 +273,17 @@ def test_analyze_grows_up_to_its_sample_or_is_refused(rows: tuple[float, ...]) -
     bounds = found.refused.bounds if found.refused is not None else found
     assert bounds is not None
     assert (bounds.low or 0) <= law(10.0) <= (bounds.high or 0)
+
+
+def test_work_that_wavers_does_not_grow() -> None:
+    wavering = {250.0: 1573.0, 500.0: 2814.0, 1000.0: 2683.0, 2000.0: 2748.0, 4000.0: 2705.0}
+    found = predict(series(lambda n: 0.008, lambda n: wavering[n] / 1e6, noise=0.05), TARGET)
+    assert (found.growth, found.refused) == ("constant", None)
+
+
+def test_bytes_below_a_hundred_pages_grow_all_the_same() -> None:
+    """They are exact: an index of 84 pages that doubles with the data has 840 at ten times the size."""
+    points = tuple(Point(n, (172.0 * n,) * 3, {"bytes written": 172.0 * n}) for n in SCALES)
+    found = predict(Series("statement:x#0", replace(WAL, least=0.0), points), TARGET)
+    assert found.growth == "linear"
+    assert holds(found, 172.0 * TARGET)

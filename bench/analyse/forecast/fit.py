@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 NOISE = 0.05
 """Relative noise of a duration at one size, at the least: what differs from one size to the next."""
-NOISE_S = 0.001
-"""And what the same duration differs by, whatever its length."""
 MAD_TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 MEDIAN_TO_MEAN = 1.25

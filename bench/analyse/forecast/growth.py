@@ -119,8 +119,7 @@ def growing_exponent(points: Sequence[Point], name: str) -> float:
     """
     top = points[-TOP:]
     counted = [point.counters[name] for point in top]
-    small, large = min(counted), max(counted)
-    if large - small <= max(FEW, CONSTANT_SPREAD * large) or counted[-1] <= counted[0]:
+    if counted[-1] - counted[0] <= max(FEW, CONSTANT_SPREAD * max(counted)):
         return 0.0
     whole = math.log(counted[-1] / max(counted[0], 1.0)) / math.log(top[-1].n / top[0].n)
     if len(top) < TOP or not counted[0] < counted[1] < counted[2]:

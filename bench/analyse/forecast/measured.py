@@ -127,9 +127,9 @@ def _written(point: Point, amounts: Sequence[int | None]) -> Point | None:
     known = tuple(float(each) for each in amounts if each is not None)
     if not known:
         return None
-    pages = statistics.median(known) / PAGE_BYTES
+    written = statistics.median(known)
     same = Regime(spilled=point.regime.spilled, rewrites=point.regime.rewrites)
-    return Point(point.n, known, {"pages written": pages} if pages >= 0 else {}, same, point.memory)
+    return Point(point.n, known, {"bytes written": written} if written >= 0 else {}, same, point.memory)
 
 
 def work(repeats: Sequence[StatementRun]) -> dict[str, float]:

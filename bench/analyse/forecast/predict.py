@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench.analyse.forecast.fit import NOISE_S, Fit, Prediction, combine, fit_points, likely, noise_of
+from bench.analyse.forecast.fit import Fit, Prediction, combine, fit_points, likely, noise_of
 from bench.analyse.forecast.growth import Degree, called, degree, misses, sampled
 from bench.analyse.forecast.outgrown import NO_LIMITS, Outgrown, outgrown
 from bench.analyse.forecast.refuse import after_fitting, before_fitting, too_wide
@@ -38,7 +38,7 @@ def predict(series: Series, target: float, limits: Mapping[str, float] = NO_LIMI
     before = next(before_fitting(series, points, target, counted, full), None)
     if before is not None:
         return refuse(before)
-    absolute = NOISE_S * series.quantity.floor / 0.025
+    absolute = series.quantity.absolute
     noise = noise_of(points, absolute)
     fits = likely([fit_points(each, points, noise, absolute) for each in counted.candidates])
     factor = target / points[-1].n

@@ -88,11 +88,16 @@ class Quantity:
         """Whether it is a time."""
         return self.name.endswith("_s")
 
+    @property
+    def absolute(self) -> float:
+        """What one size differs by, whatever its amount: 1 ms, or the 64 KiB by which files are extended."""
+        return self.floor / (25 if self.timed else 4)
+
 
 DURATION = Quantity("duration_s", floor=0.025, least=0.01)
-HELD = Quantity("held_s", floor=0.025, least=0.01)
+HELD = Quantity("held_s", floor=0.025, least=0.001)
 """The longest hold of one lock: what a single request would wait for at the most."""
-BLOCKED = Quantity("blocked_s", floor=0.025, least=0.01)
+BLOCKED = Quantity("blocked_s", floor=0.025, least=0.001)
 """The time of a migration in which writes would wait, all holds together."""
 EXECUTION = Quantity("execution_s", floor=0.025, least=0.01)
 """Of a view, function or query after the migrations, warm."""
