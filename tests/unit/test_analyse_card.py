@@ -8,6 +8,7 @@ import pytest
 from factories import (
     a_class,
     a_migration,
+    a_run,
     a_stalled_workload,
     a_statement,
     a_workload,
@@ -75,6 +76,17 @@ def test_a_deploy_that_fails_says_where_and_with_what() -> None:
     assert "(23505)" in said["deploy"]
     assert said["traffic"].endswith("(a migration fails without it).")
     assert tones(failed_run())["deploy"] == "bad"
+
+
+def test_a_run_that_somebody_interrupted_is_no_deploy_that_fails() -> None:
+    error = replace(an_error(None, line=7), message="interrupted", detail=None)
+    run = a_run([a_migration([a_statement(outcome="failed", error=error)])])
+    said = sentences(run)
+    assert said["deploy"] == (
+        "Not measured: how long the deploy takes (the run was interrupted at 001_first.sql:7)."
+    )
+    assert said["traffic"].endswith("(the run was interrupted).")
+    assert tones(run) == {"deploy": "unknown", "traffic": "unknown"}
 
 
 def stopped(run: Run, position: int) -> Run:
