@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 EPILOG = """\
 Everything is tried for real on copies of one prepared database: each migration and its rollback, alone and
 all in reverse, also after an application wrote in between. Schema (every catalog object) and contents
-(every row) are compared with the state before. Then it is cut off at every statement boundary and run again.
+(every row) are compared with the state before. Every new constraint is tried with values, every new function
+and table as every role, the CRM's suites on each kind of dirty data. Then each migration is cut off at every
+statement boundary and run again.
 validation.md in the run's directory sums up what was measured, and what was not.
 
 examples:
@@ -69,6 +71,12 @@ def add_parser(commands: Any) -> None:
         help="seconds for crash points; those left untried are counted (default: 180)",
     )
     parser.add_argument(
+        "--no-dirt",
+        dest="dirty",
+        action="store_false",
+        help="do not apply a suite with generated data to each kind of dirty data",
+    )
+    parser.add_argument(
         "--allow-roles",
         action="store_true",
         help="on a server that runs already, let migrations make, change and drop its roles; those that they "
@@ -87,6 +95,7 @@ def prove(
     out: Path | None,
     draft_rollback: bool,
     allow_roles: bool,
+    dirty: bool,
     budget: float,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -117,7 +126,7 @@ def prove(
     run_id = new_run_id(found.name, datetime.now(UTC))
     data = DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers)
     path = out or RUNS / run_id
-    options = ProofOptions(budget, path / "drafts" if draft_rollback else None, allow_roles)
+    options = ProofOptions(budget, path / "drafts" if draft_rollback else None, allow_roles, dirty)
     proved, directory = _prove(spec, found, options, data, run_id, path, quiet=quiet)
     concluded = conclude(proved)
     directory.save(concluded)

@@ -46,6 +46,8 @@ class ProofOptions:
     """Draft the rollbacks that are missing into this directory, and prove the drafts."""
     allow_roles: bool = False
     """Let migrations make, change and drop roles of a server that is not ours."""
+    dirty: bool = True
+    """Apply a suite with generated data to each kind of dirt."""
 
 
 def prove(
@@ -83,9 +85,10 @@ class _Proving:
         scripts = read_scripts(self.server, self.suite)
         with own_roles(self.server, allowed=self.options.allow_roles), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
-            self._put(
-                dirt=prove_dirt(self.server, self.suite, scripts, seed=self.data.seed, progress=self.progress)
-            )
+            if self.options.dirty:
+                seed = self.data.seed
+                proofs = prove_dirt(self.server, self.suite, scripts, seed=seed, progress=self.progress)
+                self._put(dirt=proofs)
             with self._fewer_rows(prepared) as few:
                 self.progress(Step("extensions that migrations take for granted"))
                 self._put(extensions=tuple(self._needs(few, scripts)))
