@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas
 import pytest
-from factories import a_lock, a_migration, a_run, a_statement, empty_run, failed_run, rich_run
+from factories import a_lock, a_migration, a_query, a_run, a_statement, empty_run, failed_run, rich_run
 
 from bench.analyse import frames
 from bench.analyse.findings import find_dangers
+from bench.model.index import IndexAudit, WriteCost
+from bench.model.plan import QueryCase
 from bench.model.run import Run
 
 FRAMES: list[tuple[Callable[[Run], Any], dict[str, str]]] = [
@@ -28,6 +30,10 @@ FRAMES: list[tuple[Callable[[Run], Any], dict[str, str]]] = [
     (frames.budgets, frames.BUDGET_COLUMNS),
     (frames.forecasts, frames.FORECAST_COLUMNS),
     (frames.sizes, frames.SIZE_COLUMNS),
+    (frames.executions, frames.WAY_COLUMNS),
+    (frames.advice, frames.ADVICE_COLUMNS),
+    (frames.indexes, frames.INDEX_COLUMNS),
+    (frames.index_writes, frames.INDEX_WRITE_COLUMNS),
 ]
 
 
@@ -125,3 +131,31 @@ def test_findings_and_what_ran_inside_are_those_of_the_run() -> None:
     assert frames.findings(run)["code"].tolist() == [each.code for each in run.findings or find_dangers(run)]
     nested = [n for r in run.passes[0].repeats for m in r.migrations for s in m.statements for n in s.nested]
     assert frames.inside(run)["text"].tolist() == [each.text for each in nested]
+
+
+def test_every_execution_advice_and_write_of_an_explained_run_has_a_row() -> None:
+    query = a_query()
+    cost = query.after
+    assert cost is not None
+    plan = {
+        "Node Type": "Seq Scan", "Relation Name": "deals", "Filter": "(deals.a = 1)", "Actual Rows": 3,
+        "Actual Loops": 1, "Rows Removed by Filter": 50000, "Plan Rows": 3,
+    }  # fmt: skip
+    case = QueryCase("after", "authenticated", "cold", "literal", replace(cost, execution_s_all=(0.4,)))
+    write = WriteCost(100, (0.02, 0.03), (0.01, 0.02), (9000, 9100), (5000, 5000))
+    index = IndexAudit(
+        "public.i", "public.deals", "CREATE INDEX", "btree", unique=False, new=True, valid=True, bytes=8192,
+        constraint=None, foreign_keys=(), duplicate_of=None, prefix_of=None, used_by=(), scans=0,
+        build_s=(0.2, 0.1), insert=write, update=None, status="could-go", proof="in no plan",
+    )  # fmt: skip
+    run = replace(
+        rich_run(),
+        queries=(replace(query, after=replace(cost, plan=plan), cases=(case,)),),
+        indexes=(index,),
+    )
+    executions = frames.executions(run)
+    assert len(executions[executions["cache"] == "cold"]) == 1
+    assert len(executions) == 11
+    assert list(frames.advice(run)["rule"]) == ["seq-scan-selective"]
+    assert list(frames.indexes(run)["build_s"]) == [0.1]
+    assert list(frames.index_writes(run)["wal_bytes_with"]) == [9000, 9100]

@@ -4,6 +4,14 @@ Units stand in the column names. Unknown numbers are missing values, never 0. Ev
 columns also where it has no rows.
 """
 
+from bench.analyse.frames.explained import ADVICE_COLUMNS as ADVICE_COLUMNS
+from bench.analyse.frames.explained import INDEX_COLUMNS as INDEX_COLUMNS
+from bench.analyse.frames.explained import INDEX_WRITE_COLUMNS as INDEX_WRITE_COLUMNS
+from bench.analyse.frames.explained import WAY_COLUMNS as WAY_COLUMNS
+from bench.analyse.frames.explained import advice as advice
+from bench.analyse.frames.explained import executions as executions
+from bench.analyse.frames.explained import index_writes as index_writes
+from bench.analyse.frames.explained import indexes as indexes
 from bench.analyse.frames.growth import FORECAST_COLUMNS as FORECAST_COLUMNS
 from bench.analyse.frames.growth import SIZE_COLUMNS as SIZE_COLUMNS
 from bench.analyse.frames.growth import forecasts as forecasts
