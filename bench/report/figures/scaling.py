@@ -70,7 +70,10 @@ def _panel(
         words = f"{forecast['growth']}: {fmt.seconds(forecast['value'])}"
     else:
         words = f"refused: {forecast['refused']['reason']}"
-    ax.text(0.03, 0.95, fit(words, 58), transform=ax.transAxes, va="top", fontsize=7.8)
+    ax.text(
+        0.03, 0.95, fit(words, 58), transform=ax.transAxes, va="top", fontsize=7.8,
+        bbox={"facecolor": LIGHT["paper"], "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
     ax.axvline(rows, color=LIGHT["rule"], linewidth=0.9, zorder=1)
     _axes(ax, [*sizes, rows], values, f"rows of {table}")
 
