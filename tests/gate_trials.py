@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import other_gates
 
@@ -31,6 +33,32 @@ def recorded(name: str) -> Record:
     """A side with all its repeats."""
     path = REPEATS / f"{name}.json.gz"
     return decode_record(gzip.decompress(path.read_bytes()), str(path))
+
+
+def joined(names: Sequence[str]) -> Record:
+    """The same suite of several recordings as one side, with the repeats of all."""
+    sides = [recorded(name) for name in names]
+    migrations = [
+        replace(first, statements=tuple(_joined(each) for each in zip(*of, strict=True)))
+        for first, of in (
+            (each, [side.migrations[at].statements for side in sides])
+            for at, each in enumerate(sides[0].migrations)
+        )
+    ]
+    return replace(sides[0], migrations=tuple(migrations))
+
+
+def _joined(of: Sequence[StatementRecord]) -> StatementRecord:
+    def one_after_the_other(values: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return tuple(chain.from_iterable(values))
+
+    return replace(
+        of[0],
+        durations_s=one_after_the_other(each.durations_s for each in of),
+        calibrations_s=one_after_the_other(each.calibrations_s for each in of),
+        rows=one_after_the_other(each.rows for each in of),
+        counters={name: one_after_the_other(each.counters[name] for each in of) for name in of[0].counters},
+    )
 
 
 def same(side: Record, rng: random.Random, pairs: int = ALL) -> tuple[list[int], list[int]]:

@@ -324,9 +324,9 @@ def test_a_slow_repeat_of_the_whole_machine_is_no_regression_of_a_statement() ->
 
 def test_what_the_added_repeats_do_not_show_again_is_no_failure() -> None:
     once = [1.0] * 10, [2.0, 2.1, 1.9, 2.0, 2.0, 1.0, 1.1, 1.02, 1.1, 1.05]
-    assert wall.fails_twice(logs_of(*once, paired=True), 0.003, 1.25) is False
+    assert wall.shown_twice(logs_of(*once, paired=True), 1.25) is False
     again = [1.0] * 10, [1.5, 1.4, 1.5, 1.6, 1.5, 1.5, 1.45, 1.5, 1.5, 1.6]
-    assert wall.fails_twice(logs_of(*again, paired=True), 0.003, 1.25) is True
+    assert wall.shown_twice(logs_of(*again, paired=True), 1.25) is True
 
 
 def test_another_machine_widens_the_limit_and_is_named() -> None:
@@ -386,3 +386,8 @@ def test_each_timed_statement_has_its_ratio_and_the_limit_is_named() -> None:
 def test_where_nothing_is_long_enough_the_picture_says_so() -> None:
     decided = compare(a_side(timed(*[0.01] * 5)), a_side(timed(*[0.01] * 5)))
     assert "No statement is long enough" in draw_forest(decided).svg.decode()
+
+
+def test_the_more_statements_a_suite_has_the_less_one_of_them_is_taken_for_slower() -> None:
+    found = logs_of([1.0, 1.02, 0.98, 1.01, 0.99], [1.2, 1.7, 1.1, 1.6, 1.3], paired=True)
+    assert [wall.surely_slower(found, found.variance, n) for n in (1, 1000)] == [True, False]

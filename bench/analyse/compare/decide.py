@@ -30,6 +30,8 @@ class _Times:
 
     paired: bool
     pacers: tuple[wall.Pacer, ...]
+    statements: int
+    """How many of the suite are timed."""
     pooled: float
     limit: float
     final: bool
@@ -72,7 +74,7 @@ def compare(
         if not wall.is_short(old, new)
         if (timed := wall.logs(old, new, paired=paired, pacers=pacers)) is not None
     ]
-    times = _Times(paired, pacers, wall.pooled_variance(suite), limit, final)
+    times = _Times(paired, pacers, len(suite), wall.pooled_variance(suite), limit, final)
     migrations = tuple(_migration(pair, each, times, head.pages) for pair, each in pairs)
     ratios = [s.ratio.head_s / s.ratio.base_s for each in migrations for s in each.statements if s.ratio]
     return Comparison(
@@ -160,10 +162,12 @@ def _time(
         return (Gate("W", "wall-time", outcome, "duration", None, None, "s", note),), None
     measured = wall.ratio(found, times.pooled, times.limit)
     decided = wall.judge(measured)
-    if decided == "fail" and not wall.fails_twice(found, times.pooled, times.limit):
+    if decided == "fail" and not wall.shown_twice(found, times.limit):
         decided, note = "warn", "the repeats that were added do not show it again"
+    if decided == "fail" and not wall.surely_slower(found, times.pooled, times.statements):
+        decided, note = "inconclusive", "chance alone does as much to one of the suite's statements"
     if decided == "inconclusive" and times.final:
-        decided, note = "warn", "still open after the repeats that were added"
+        decided, note = "warn", note or "still open after the repeats that were added"
     return (Gate("W", "wall-time", decided, "duration", found.base_s, found.head_s, "s", note),), measured
 
 
