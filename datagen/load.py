@@ -190,7 +190,10 @@ def _largest_first(keys: Sequence[Key], plan: Plan) -> list[Key]:
 
 def _vacuum_jobs(plan: Plan) -> list[Job]:
     return [
-        (f"vacuum of {name}", [sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(qualified(name))])
+        (
+            f"vacuum of {name}",
+            [sql.SQL("VACUUM (FREEZE, ANALYZE, TRUNCATE false) {}").format(qualified(name))],
+        )
         for name in sorted(plan.rows, key=lambda name: -plan.rows[name])
     ]
 
