@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bench.model.run import Run
 
 EPILOG = """\
-Every bench run adds a line to results/runs/history.jsonl, and every bench baseline accept one to
+Every bench run adds a line to results/history/runs.jsonl, and every bench baseline accept one to
 results/baselines/<suite>.history.jsonl. Runs on the same data, server and machine as the latest one are set
 beside each other.
 
@@ -45,7 +46,7 @@ def add_parser(commands: Any) -> None:
         type=Path,
         default=None,
         metavar="DIR",
-        help="directory of history-<suite>.svg and .png (default: results/runs)",
+        help="directory of history-<suite>.svg and .png (default: results/history)",
     )
     add_output_options(parser)
     parser.set_defaults(command=history)
@@ -82,7 +83,10 @@ def remember(run: Run, directory: Path) -> Run:
 
     reduced = record(run)
     if directory.parent == RUNS and all(each.outcome == "applied" for each in reduced.migrations):
-        append(reduced, RUN_HISTORY)
+        try:
+            append(reduced, RUN_HISTORY)
+        except UsageError as error:  # the run itself is stored
+            print(f"bench: not in the history: {error.message}", file=sys.stderr)
     return run
 
 

@@ -13,10 +13,10 @@ from bench.analyse.compare.key import machine_digest
 from bench.analyse.trend import Entry
 from bench.errors import UsageError
 from bench.model.record import Record, StatementRecord
-from bench.store.results import RUNS, unwritable
+from bench.store.results import unwritable
 
 BASELINES = Path("results/baselines")
-RUN_HISTORY = RUNS / "history.jsonl"
+RUN_HISTORY = Path("results/history/runs.jsonl")
 
 
 def accepted_history(suite: str, root: Path = BASELINES) -> Path:

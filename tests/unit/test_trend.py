@@ -82,7 +82,7 @@ def test_the_command_lists_changes_and_draws_a_picture(
     assert main(["baseline", "accept", "one", "--because", "measured twice"]) == 0
     assert main(["history", run.suite.name]) == 0
     assert "measured twice" in capsys.readouterr().out
-    svg = (tmp_path / f"results/runs/history-{run.suite.name}.svg").read_text()
+    svg = (tmp_path / f"results/history/history-{run.suite.name}.svg").read_text()
     assert "Blocks touched" in svg
 
 
