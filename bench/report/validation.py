@@ -23,7 +23,7 @@ NOT_MEASURED = "not measured"
 STATUS = {"ready": "🟢 READY", "conditional": "🟡 CONDITIONAL", "not_ready": "🔴 NOT READY"}
 SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
 RISKS = (
-    ("Data loss", ("rollback-incomplete", "truncated", "fails-on-data")),
+    ("Data loss", ("rollback-incomplete", "truncated")),
     ("Downtime", ("blocks-reads", "blocks-writes", "rewrite", "scan-under-lock", "held-across")),
     ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success", "error-swallowed")),
     ("Performance", ("growth", "row-locks", "policy-cost")),
