@@ -18,7 +18,7 @@ from bench.report.indexview import indexes_view
 
 WIDE = 120
 """Columns of a terminal that the whole table needs."""
-HINTS = 8
+HINTS, SPARE = 8, 5
 MOST = 60
 """Queries in the table, the slowest after the suite; the page has all."""
 
@@ -56,11 +56,13 @@ def _print_indexes(run: Run, console: Console) -> None:
         return
     console.print("\nIndexes", style="bold")
     console.print(f"  {view.sentence}", markup=False, highlight=False)
-    for each in view.rows:
-        if each.status == "could-go":
-            cost = f"{each.size}, INSERT {each.insert_s} and {each.insert_wal} WAL a row"
-            console.print(f"  could go: {each.name}, {cost}", markup=False, highlight=False)
-            console.print(f"    {each.proof}", markup=False, highlight=False, style="dim")
+    spare = [each for each in view.rows if each.status == "could-go"]
+    for each in spare[:SPARE]:
+        cost = f"{each.size}, INSERT {each.insert_s} and {each.insert_wal} WAL a row"
+        console.print(f"  could go: {each.name}, {cost}", markup=False, highlight=False)
+        console.print(f"    {each.proof}", markup=False, highlight=False, style="dim")
+    if len(spare) > SPARE:
+        console.print(f"  and {len(spare) - SPARE} more, in the report", markup=False, highlight=False)
 
 
 def _queries(queries: Sequence[QuerySummary], *, wide: bool) -> Table:

@@ -192,7 +192,12 @@ def _audited(
         proof="",
     )
     status = _status(index, found, without)
-    proof = "; ".join(_proof(index, found, status, used, without))
+    also = [
+        each.full_name
+        for each in stay
+        if each.oid != index.oid and set(supported_keys(each, indexes.keys)) & set(found.foreign_keys)
+    ]
+    proof = "; ".join(_proof(index, found, status, used, without, also))
     return replace(found, status=status, proof=proof)
 
 
@@ -209,12 +214,18 @@ def _status(index: IndexFacts, found: IndexAudit, without: Without) -> IndexStat
 
 
 def _proof(
-    index: IndexFacts, found: IndexAudit, status: IndexStatus, used: Used | None, without: Without
+    index: IndexFacts,
+    found: IndexAudit,
+    status: IndexStatus,
+    used: Used | None,
+    without: Without,
+    also: Sequence[str],
 ) -> Iterator[str]:
     if found.constraint is not None or index.is_unique:
         yield f"it enforces {found.constraint or 'uniqueness'}"
     if found.foreign_keys:
-        yield f"it finds the rows that refer by {', '.join(found.foreign_keys)}"
+        others = f", as {', '.join(also)} could" if also else ""
+        yield f"it finds the rows that refer by {', '.join(found.foreign_keys)}{others}"
     if status == "kept" and index.oid in without.needed_by:
         yield without.needed_by[index.oid]
     if found.used_by:
