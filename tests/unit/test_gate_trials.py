@@ -56,3 +56,10 @@ def test_others_alarm_more_or_find_less_beside_hogs(alike: Record) -> None:
     ours, *others = scores(alike, DRAWS).values()
     assert all(each.alarms > ours.alarms or each.found <= 1.1 * ours.found for each in others)
     assert ours.alarms <= 1
+
+
+def test_a_whole_suite_on_a_quiet_machine_is_not_worse_than_itself() -> None:
+    side, rng = recorded("crm"), random.Random(5)
+    for _ in range(DRAWS // 4):
+        decided = gates(in_turn(side, side, *same(side, rng)), "E0", "E1", "W")
+        assert not [each for each in decided if each.outcome == "fail"]
