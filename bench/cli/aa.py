@@ -129,7 +129,9 @@ def _measure(
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base)
-    chosen = data_options(found, no_cache=False, fill=False, columns=None, dump=None, **data)
+    chosen = data_options(
+        found, no_cache=False, fill=False, columns=None, dump=None, dirt_kinds=None, like=None, **data
+    )
     options = RunOptions(repeats=max(repeats, REPEATS), explain=False, probe=False, data=chosen)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
     run_id = new_run_id(found.name, datetime.now(UTC))
