@@ -99,8 +99,12 @@ def find_run_file(which: str, root: Path = RUNS) -> Path:
 
 
 def list_runs(root: Path = RUNS) -> tuple[RunDirectory, ...]:
-    """The directories below ``root`` that hold a run file, oldest first."""
-    return tuple(RunDirectory(path.parent) for path in sorted(root.glob(f"*/{RUN_FILE}")))
+    """The directories below ``root`` that hold a run file, the one written last at the end.
+
+    Not by name: ``--out`` gives any.
+    """
+    files = sorted(root.glob(f"*/{RUN_FILE}"), key=lambda path: (path.stat().st_mtime_ns, path))
+    return tuple(RunDirectory(path.parent) for path in files)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

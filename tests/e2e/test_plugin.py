@@ -76,10 +76,12 @@ def test_counters_stand_beside_the_times_of_pytest_benchmark(rehearsal, benchmar
 def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """pytest with this plugin and pytest-benchmark alone, whether or not the plugin is installed."""
     plugins = ["-p", "bench.plugin", "-p", "pytest_benchmark.plugin"]
+    # To a worker of pytest-xdist, pytest-benchmark measures nothing.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", *arguments],
         cwd=directory, capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        env={**outside, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
     )  # fmt: skip
 
 

@@ -48,6 +48,12 @@ def test_saved_run_is_loaded_again_by_id_directory_file_and_latest(tmp_path: Pat
     assert [each.path.name for each in list_runs(root)] == [old.run_id, new.run_id]
 
 
+def test_the_latest_run_is_the_one_written_last_whatever_its_name(tmp_path: Path) -> None:
+    for name in ("forecast", "20251103T120000Z-crm-aaaaaa"):
+        store(tmp_path, name)
+    assert [each.path.name for each in list_runs(tmp_path)] == ["forecast", "20251103T120000Z-crm-aaaaaa"]
+
+
 def test_a_directory_without_run_file_is_no_run(tmp_path: Path) -> None:
     run = store(tmp_path, "20251103T120000Z-crm-aaaaaa")
     (tmp_path / "20991231T000000Z-crm-ffffff").mkdir()
