@@ -91,12 +91,16 @@ class PassFigures:
 
 def loaded_passes(run: Run) -> tuple[PassFigures, ...]:
     """Every loaded pass that has traffic, in the run's order."""
-    figures = (pass_figures(each) for each in run.passes if each.kind == "loaded")
+    whole = len(run.suite.migrations)
+    figures = (pass_figures(each, migrations=whole) for each in run.passes if each.kind == "loaded")
     return tuple(each for each in figures if each is not None)
 
 
-def pass_figures(found: Pass) -> PassFigures | None:
-    """One pass; None where no repeat of it has traffic."""
+def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
+    """One pass; None where no repeat of it has traffic.
+
+    A repeat with fewer ``migrations`` was cut off: how long the deploy takes is not known from it.
+    """
     repeats = [repeat for repeat in found.repeats if repeat.workload is not None]
     if not repeats:
         return None
@@ -108,7 +112,7 @@ def pass_figures(found: Pass) -> PassFigures | None:
         retries=found.retries,
         n=len(repeats),
         offered_per_s=loads[0].offered_per_s,
-        deploy_s=Spread.of(deploy_s(repeat) for repeat in repeats if _applied(repeat)),
+        deploy_s=Spread.of(deploy_s(repeat) for repeat in repeats if _applied(repeat, migrations)),
         stop=_stop(repeats),
         record=next((repeat.hazard for repeat in repeats if repeat.hazard), None),
         reads=_blocked(loads, "read"),
@@ -173,8 +177,9 @@ def _timeouts(repeat: Repeat) -> int:
     return len(timed_out(repeat.tries))
 
 
-def _applied(repeat: Repeat) -> bool:
-    return bool(repeat.migrations) and all(each.outcome == "applied" for each in repeat.migrations)
+def _applied(repeat: Repeat, migrations: int) -> bool:
+    applied = [each.outcome == "applied" for each in repeat.migrations]
+    return len(applied) >= migrations and all(applied)
 
 
 def _stop(repeats: Sequence[Repeat]) -> Stop | None:

@@ -74,7 +74,7 @@ def pass_title(hazard: str | None, lock_timeout_s: float | None, retries: int | 
 
 
 def _view(run: Run, found: Pass, position: int) -> TrafficView | None:
-    figures, repeat = pass_figures(found), shown_repeat(found)
+    figures, repeat = pass_figures(found, migrations=len(run.suite.migrations)), shown_repeat(found)
     if figures is None or repeat is None or repeat.workload is None:
         return None
     load, places = repeat.workload, statement_places(run, repeat)

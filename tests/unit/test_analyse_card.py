@@ -53,6 +53,17 @@ def test_beside_a_hazard_it_says_what_waiting_costs_and_what_retries_cost() -> N
     )
 
 
+def test_a_pass_that_was_cut_off_between_two_migrations_tells_no_duration() -> None:
+    run = hazard_run()
+    files = (*run.suite.migrations, replace(run.suite.migrations[0], id="002_never_reached"))
+    said = sentences(replace(run, suite=replace(run.suite, migrations=files)))
+    assert said["long-reader"].startswith(
+        "Beside long-reader (a SELECT over 3 tables, open for 30 s) it did not come to its end"
+    )
+    assert "30.5 s" not in said["long-reader"]
+    assert "2.50 s" not in said["long-reader"]
+
+
 def test_what_was_not_measured_is_said_with_its_reason() -> None:
     assert sentences(rich_run())["traffic"] == (
         "Not measured: what the application's requests would wait for (there was no loaded pass)."
