@@ -1,6 +1,7 @@
 """Migrations that hold locks of known length, under traffic of which it is known who conflicts with them.
 
-The truth is the migration's own clock: from the end of its LOCK TABLE to the end of its COMMIT.
+The truth is the migration's own clock: from the end of its LOCK TABLE to the end of its COMMIT. The server
+lets the lock go somewhere inside COMMIT, a little before the migration learns of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import psycopg
 
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Migration
-from bench.model.load import ClassLoad, Workload
+from bench.model.load import ClassLoad, StatementSpan, Workload
 from bench.model.lock import LockMode
 from bench.model.run import Repeat
 from bench.pg.server import Server
@@ -104,10 +105,29 @@ def load_of(workload: Workload, name: str) -> ClassLoad:
     return next(each for each in workload.classes if each.name == name)
 
 
-def truths(workload: Workload, holds: Sequence[Hold]) -> list[tuple[Hold, float, float]]:
-    """Each hold with its true begin and end on the workload's clock."""
+@dataclass(frozen=True)
+class Truth:
+    """What the migration's clock says of a hold, on the workload's clock."""
+
+    hold: Hold
+    lock: StatementSpan
+    commit: StatementSpan
+
+    @property
+    def begin_s(self) -> float:
+        """When the migration had the lock."""
+        return self.lock.end_s
+
+    @property
+    def end_s(self) -> float:
+        """When the migration knew that it was gone."""
+        return self.commit.end_s
+
+
+def truths(workload: Workload, holds: Sequence[Hold]) -> list[Truth]:
+    """Each hold with the statements that took and released it."""
     spans = {span.statement: span for span in workload.statements}
-    return [(hold, spans[5 * n + 1].end_s, spans[5 * n + 3].end_s) for n, hold in enumerate(holds)]
+    return [Truth(hold, spans[5 * n + 1], spans[5 * n + 3]) for n, hold in enumerate(holds)]
 
 
 def inside_s(load: ClassLoad, begin_s: float, end_s: float) -> float:

@@ -61,19 +61,23 @@ def test_planted_locks_block_the_classes_that_conflict_and_no_other(
     repeat = rehearse_load(server, shop, scripts_of(tmp_path, script_of(holds)), QUICK)
     workload = workload_of(repeat)
     assert repeat.migrations[0].outcome == "applied"
-    for hold, begin_s, end_s in truths(workload, holds):
-        blocked = {each.name for each in workload.classes if inside_s(each, begin_s, end_s) > 0.02}
-        assert blocked == {name for name, mode in NEEDED.items() if hold.mode.conflicts_with(mode)}, hold
+    for true in truths(workload, holds):
+        blocked = {each.name for each in workload.classes if inside_s(each, true.begin_s, true.end_s) > 0.02}
+        expected = {name for name, mode in NEEDED.items() if true.hold.mode.conflicts_with(mode)}
+        assert blocked == expected, true
     assert load_of(workload, "read children").blocked_s == load_of(workload, "write others").blocked_s == 0.0
     held = {(wait.cause.relation, wait.cause.mode) for wait in workload.waits if wait.cause.granted}
     assert ("public.parents", LockMode.ACCESS_EXCLUSIVE) in held
     assert {relation for relation, _ in held} == {"public.parents"}
-    for hold, begin_s, end_s in truths(workload, holds):
-        if hold.mode.strength > LockMode.ROW_EXCLUSIVE.strength:
-            (span,) = [each for each in workload.locks or () if each.mode == hold.mode]
+    for true in truths(workload, holds):
+        if true.hold.mode.strength > LockMode.ROW_EXCLUSIVE.strength:
+            (span,) = [each for each in workload.locks or () if each.mode == true.hold.mode]
             assert (span.relation, span.granted) == ("public.parents", True)
-            assert span.at_most_s[0] <= begin_s <= span.surely_s[0] + 0.001
-            assert span.surely_s[1] - 0.001 <= end_s <= span.at_most_s[1]
+            # The lock was taken inside LOCK TABLE and released inside COMMIT: both must be in what was seen.
+            assert span.at_most_s[0] <= true.lock.end_s
+            assert true.lock.begin_s <= span.surely_s[0] + 0.001
+            assert span.surely_s[1] - 0.001 <= true.commit.end_s
+            assert true.commit.begin_s <= span.at_most_s[1]
     assert all(wait.waited_s_bounds[0] <= wait.waited_s <= wait.waited_s_bounds[1] for wait in workload.waits)
     assert sum(each.failed + each.unfinished for each in workload.classes) == 0
 

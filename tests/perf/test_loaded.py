@@ -43,7 +43,8 @@ def test_planted_locks_come_back_within_10_ms_or_2_percent(server: Server, shop:
     workload = rehearse_load(server, shop, scripts_of(tmp_path, script_of(HOLDS)), options).workload
     assert workload is not None
     errors: dict[float, list[float]] = {}
-    for hold, begin_s, end_s in truths(workload, HOLDS):
+    for true in truths(workload, HOLDS):
+        hold, begin_s, end_s = true.hold, true.begin_s, true.end_s
         for load in workload.classes:
             needed = NEEDED.get(load.name)
             expected = needed is not None and hold.mode.conflicts_with(needed)
