@@ -22,6 +22,8 @@ AT_ONCE = 32
 
 _OCTET = ir.IntType(8)
 _INT = types.int64
+_inline: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
+"""Numba tells no type of it."""
 
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -33,43 +35,43 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     return made
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def number_at(_context: Any, _address: Any, _index: Any) -> Any:
     """The int64 number ``index`` of those at an address: columns of any number and kind come as addresses."""
     return _INT(_INT, _INT), _loading(ir.IntType(64))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def byte_at(_context: Any, _address: Any, _index: Any) -> Any:
     """Byte ``index`` of those at an address."""
     return types.uint8(_INT, _INT), _loading(_OCTET)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def put_8(_context: Any, _address: Any, _value: Any) -> Any:
     """Store a number's last byte at an address."""
     return types.void(_INT, _INT), _storing(8)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def put_16(_context: Any, _address: Any, _value: Any) -> Any:
     """Store a number's last two bytes, the higher first."""
     return types.void(_INT, _INT), _storing(16)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def put_32(_context: Any, _address: Any, _value: Any) -> Any:
     """Store a number's last four bytes, the highest first."""
     return types.void(_INT, _INT), _storing(32)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def put_64(_context: Any, _address: Any, _value: Any) -> Any:
     """Store a number, the highest byte first."""
     return types.void(_INT, _INT), _storing(64)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def copy_at_once(_context: Any, _to: Any, _source: Any) -> Any:
     """Copy AT_ONCE bytes from address to address: a third of the time of as many as are wanted."""
     block = ir.VectorType(_OCTET, AT_ONCE).as_pointer()
@@ -82,7 +84,7 @@ def copy_at_once(_context: Any, _to: Any, _source: Any) -> Any:
     return types.void(_INT, _INT), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_inline
 def copy_bytes(_context: Any, _to: Any, _source: Any, _count: Any) -> Any:
     """Copy ``count`` bytes from address to address, which do not overlap."""
 

@@ -104,7 +104,7 @@ def dask(address: str) -> Executor:
                 "--dask needs the package distributed", "pip install 'pgrehearse[dask]'"
             ) from error
         try:
-            client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
+            client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]  # distributed tells no types
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"no Dask scheduler at {address}: {error}", "give its address, such as tcp://host:8786"
@@ -115,7 +115,7 @@ def dask(address: str) -> Executor:
                 for shard in shards
             ]
             results: list[ShardResult] = []
-            for future in as_completed(futures):  # type: ignore[no-untyped-call]
+            for future in as_completed(futures):  # type: ignore[no-untyped-call]  # as above
                 result: ShardResult = future.result()
                 results.append(result)
                 report(result.rows, result.bytes)

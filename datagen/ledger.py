@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from bench.errors import ServerError, UsageError
 from datagen import GENERATOR_VERSION
@@ -148,11 +149,11 @@ def record(conn: Connection, result: ShardResult) -> None:
     conn.execute(_RECORD, [result.rows, result.bytes, json.dumps(result.dirt), *where])
 
 
-def _result(row: tuple[object, ...] | None) -> ShardResult:
+def _result(row: TupleRow | None) -> ShardResult:
     if row is None:
         raise psycopg.errors.NoDataFound("a shard has vanished from the ledger")
     table, first, count, *rest = row
-    return ShardResult(Shard(table, first, count), *rest)  # type: ignore[arg-type]
+    return ShardResult(Shard(table, first, count), *rest)
 
 
 def _described(plan: Plan) -> str:

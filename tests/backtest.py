@@ -39,6 +39,13 @@ class Case:
     series: Series
     truth_s: float
     """Median of the repeats at the target."""
+    spilled: bool
+    """Whether it wrote temporary files there."""
+
+    @property
+    def outgrows(self) -> bool:
+        """Whether the target outgrew the memory that was enough for every size fitted."""
+        return self.spilled and not any(point.regime.spilled for point in self.series.points)
 
     @property
     def held_out(self) -> bool:
@@ -79,7 +86,7 @@ def _cases(stored: Mapping[str, Any], share: float) -> Iterator[Case]:
                 rows=each["rows_per_scale"],
                 sampled=None if each["sampled"] is None else Sample(*each["sampled"]),
             )
-            yield Case(stored["suite"], target, series, at[target].median)
+            yield Case(stored["suite"], target, series, at[target].median, at[target].regime.spilled)
 
 
 def _point(stored: Mapping[str, Any], usual: float, calibrations: Sequence[float]) -> Point:

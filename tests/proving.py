@@ -26,6 +26,28 @@ INSERT INTO app.companies SELECT g, 'company ' || g FROM generate_series(1, 5) g
 INSERT INTO app.deals (company_id, stage) SELECT 1 + g % 5, 'stage ' || g % 3 FROM generate_series(1, 20) g;
 """
 
+PLATFORM = """
+DO $$ DECLARE wanted text; BEGIN
+    FOREACH wanted IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I', wanted);
+        END IF;
+    END LOOP;
+END $$;
+CREATE SCHEMA auth;
+CREATE TABLE auth.users (id uuid PRIMARY KEY);
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS
+    $$ SELECT nullif(current_setting('request.jwt.claim.sub', true), '')::uuid $$;
+CREATE TABLE profiles (id uuid PRIMARY KEY REFERENCES auth.users, is_admin boolean NOT NULL);
+"""
+"""Roles, users and profiles as a platform with row-level security has them."""
+
+USERS = """
+INSERT INTO auth.users SELECT md5(g::text)::uuid FROM generate_series(1, 4) g;
+INSERT INTO profiles SELECT id, id = md5('4')::uuid FROM auth.users;
+"""
+"""Four, of whom the last is an administrator."""
+
 CLEAN = {
     "001_note": (
         "SET lock_timeout = '2s'; ALTER TABLE app.deals ADD COLUMN IF NOT EXISTS note text;",

@@ -12,6 +12,7 @@ from bench.cli.options import (
     add_data_options,
     add_output_options,
     add_server_options,
+    add_suite_options,
     positive_number,
     require_writable,
     write_json,
@@ -51,10 +52,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
-    parser.add_argument(
-        "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
-    )
+    add_suite_options(parser)
     parser.add_argument(
         "--query",
         action="append",
@@ -84,9 +82,6 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--no-indexes", action="store_true", help="leave the index audit out")
     add_source_options(parser)
-    parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
-    )
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)

@@ -15,6 +15,17 @@ _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 _UNITS_S = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600}
 
 
+def add_suite_options(parser: argparse.ArgumentParser) -> None:
+    """SUITE, ``--base``, ``--out``."""
+    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
+    parser.add_argument(
+        "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
+    )
+
+
 def add_server_options(parser: argparse.ArgumentParser, default: str = "auto") -> None:
     """``--server``, ``--image``, ``--pg-bindir``."""
     group = parser.add_argument_group("server")

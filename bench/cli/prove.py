@@ -11,6 +11,7 @@ from bench.cli.options import (
     add_data_options,
     add_output_options,
     add_server_options,
+    add_suite_options,
     positive_number,
     repeat_options,
     require_writable,
@@ -50,13 +51,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
-    parser.add_argument(
-        "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
-    )
+    add_suite_options(parser)
     parser.add_argument(
         "--draft-rollback",
         action="store_true",

@@ -17,6 +17,7 @@ from bench.cli.options import (
     add_data_options,
     add_output_options,
     add_server_options,
+    add_suite_options,
     positive_count,
     repeat_options,
     require_writable,
@@ -70,10 +71,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
-    parser.add_argument(
-        "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
-    )
+    add_suite_options(parser)
     parser.add_argument(
         "--repeats",
         type=positive_count,
@@ -94,9 +92,6 @@ def add_parser(commands: Any) -> None:
     )
     add_source_options(parser)
     add_load_options(parser)
-    parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
-    )
     parser.add_argument(
         "--against",
         default=None,

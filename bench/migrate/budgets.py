@@ -74,13 +74,14 @@ def _known(lines: _Lines, section: tuple[str, ...], table: Mapping[str, Any], kn
 def _limit(lines: _Lines, section: tuple[str, ...], key: str, value: object) -> float:
     share = key == "error_share"
     wanted = "a share from 0 to 1" if share else "seconds, from 0"
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not 0 <= float(value) < math.inf or (share and float(value) > 1):  # type: ignore[arg-type]
-        raise UsageError(
-            f"{lines.place(section, key)}: {key} = {value!r} is not {wanted}",
-            f"write for example {key} = {'0.001' if share else '0.25'}",
-        )
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        limit = float(value)
+        if 0 <= limit < math.inf and not (share and limit > 1):
+            return limit
+    raise UsageError(
+        f"{lines.place(section, key)}: {key} = {value!r} is not {wanted}",
+        f"write for example {key} = {'0.001' if share else '0.25'}",
+    )
 
 
 class _Lines:

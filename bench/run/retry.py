@@ -202,8 +202,8 @@ def _failed(run: MigrationRun) -> StatementRun | None:
 
 def _as_try(run: MigrationRun, number: int, first: int, began_s: float, duration_s: float) -> Try:
     failed = _failed(run)
-    timed_out = failed is not None and failed.error is not None
-    timed_out = timed_out and failed.error.sqlstate == LOCK_NOT_AVAILABLE  # type: ignore[union-attr]
+    error = failed.error if failed is not None else None
+    timed_out = error is not None and error.sqlstate == LOCK_NOT_AVAILABLE
     return Try(
         migration=run.id,
         number=number,

@@ -167,7 +167,9 @@ class Lookout:
         known = self._open.get(key)
         if known is None:
             return True
-        return None not in (started, known.started) and abs(started - self._offset - known.started) > 1e-4  # type: ignore[operator]
+        if started is None or known.started is None:
+            return False
+        return abs(started - self._offset - known.started) > 1e-4
 
     def _close(self, key: Key, received: float) -> None:
         self._open.pop(key).first_without = received

@@ -7,7 +7,7 @@ holds requests as :data:`REQUEST`, the others JSON.
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def frame(letter: bytes, body: bytes) -> bytes:
     return _HEAD.pack(letter, len(body)) + body
 
 
-def read_frame(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+def read_frame(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
     """The next frame; None at the end, also where the writer died in the middle of one."""
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:

@@ -51,7 +51,7 @@ class _Process:
     def listen(self) -> None:
         """Take in frames until the worker ends."""
         assert self.popen.stdout is not None
-        while (found := read_frame(self.popen.stdout)) is not None:  # type: ignore[arg-type]
+        while (found := read_frame(self.popen.stdout)) is not None:
             letter, body = found
             if letter == b"R":
                 self.heard += body

@@ -5,28 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proving import by_code, proved, write_suite
+from proving import PLATFORM, USERS, by_code, proved, write_suite
 
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.prove.session import ProofOptions
 
-PLATFORM = """
-DO $$ DECLARE wanted text; BEGIN
-    FOREACH wanted IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-            EXECUTE format('CREATE ROLE %I', wanted);
-        END IF;
-    END LOOP;
-END $$;
-CREATE SCHEMA auth;
-CREATE TABLE auth.users (id uuid PRIMARY KEY);
-CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS
-    $$ SELECT nullif(current_setting('request.jwt.claim.sub', true), '')::uuid $$;
-CREATE TABLE profiles (id uuid PRIMARY KEY REFERENCES auth.users, is_admin boolean NOT NULL);
+STATE = PLATFORM + USERS + """
 CREATE TABLE deals (id int PRIMARY KEY, owner_id uuid NOT NULL REFERENCES auth.users, name text);
-INSERT INTO auth.users SELECT md5(g::text)::uuid FROM generate_series(1, 4) g;
-INSERT INTO profiles SELECT id, id = md5('4')::uuid FROM auth.users;
 INSERT INTO deals SELECT g, md5((1 + g % 4)::text)::uuid, 'deal ' || g FROM generate_series(1, 12) g;
 ALTER TABLE deals ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON deals USING (owner_id = (SELECT auth.uid()));
@@ -76,7 +62,7 @@ pytestmark = pytest.mark.pg(">= 15")  # security_invoker
 
 
 def run_of(server: Server, directory: Path, migrations: dict[str, tuple[str, str]]) -> Run:
-    return proved(server, write_suite(directory, PLATFORM, dict(migrations)), ProofOptions(budget_s=0.0))
+    return proved(server, write_suite(directory, STATE, dict(migrations)), ProofOptions(budget_s=0.0))
 
 
 def test_every_opened_relation_is_named_with_who_reaches_how_many_rows(

@@ -7,30 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proving import write_suite
+from proving import PLATFORM, USERS, write_suite
 
 from bench.cli import main
 from bench.pg.server import Server
 
-BASE = """
-DO $$ DECLARE wanted text; BEGIN
-    FOREACH wanted IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-            EXECUTE format('CREATE ROLE %I', wanted);
-        END IF;
-    END LOOP;
-END $$;
-CREATE SCHEMA auth;
-CREATE TABLE auth.users (id uuid PRIMARY KEY);
-CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS
-    $$ SELECT nullif(current_setting('request.jwt.claim.sub', true), '')::uuid $$;
-CREATE TABLE profiles (id uuid PRIMARY KEY REFERENCES auth.users, is_admin boolean NOT NULL);
+BASE = PLATFORM + USERS + """
 CREATE TABLE companies (id int PRIMARY KEY, name text UNIQUE);
 CREATE TABLE deals (id int PRIMARY KEY, owner_id uuid NOT NULL REFERENCES auth.users, company text,
     stage text, value int NOT NULL DEFAULT 0);
 CREATE TABLE calls (id int PRIMARY KEY);
-INSERT INTO auth.users SELECT md5(g::text)::uuid FROM generate_series(1, 4) g;
-INSERT INTO profiles SELECT id, id = md5('4')::uuid FROM auth.users;
 INSERT INTO companies SELECT g, 'company ' || g FROM generate_series(1, 5) g;
 INSERT INTO deals SELECT g, md5((1 + g % 4)::text)::uuid, 'Acme ' || g % 7, 'stage ' || g % 3
     FROM generate_series(1, 20) g;

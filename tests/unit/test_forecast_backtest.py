@@ -83,3 +83,12 @@ def test_the_backfill_in_batches_is_called_linear() -> None:
     for largest in (0.05, 0.1):
         points = tuple(point for point in case.series.points if point.n <= largest)
         assert predict(replace(case.series, points=points), 10 * largest).growth == "linear"
+
+
+def test_memory_that_the_target_outgrows_is_refused_or_the_answer_is_right() -> None:
+    """Measured on a server up to a tenth of the target: sorts, hashes and index builds that then spill."""
+    found = [(case, ours(case)) for case in cases("planted_regimes")]
+    assert sum(case.outgrows for case, _ in found) >= 3
+    assert sum(not case.outgrows for case, _ in found) >= 2
+    for case, said in found:
+        assert said.refused is not None or (said.low or 0) <= case.truth_s <= (said.high or 0), case

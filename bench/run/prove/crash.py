@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 
 from bench.migrate.kinds import named_relations
 from bench.model.proof import CrashPoint, Rerun
@@ -110,7 +112,7 @@ class _Trials:
             try:
                 for job in jobs:
                     job.result()
-            except BaseException:
+            except BaseException:  # Ctrl-C, too: the pool would wait for all that is not begun
                 pool.shutdown(cancel_futures=True)
                 raise
         for each in numbered:
@@ -197,10 +199,9 @@ def survey(server: Server, link: Link) -> list[Ran]:
     return ran
 
 
-def _transactions(observer: object) -> int:
-    row = observer.execute(  # type: ignore[attr-defined]
-        "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-    ).fetchone()
+def _transactions(observer: psycopg.Connection[TupleRow]) -> int:
+    row = observer.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
+    assert row is not None
     return int(row[0])
 
 
