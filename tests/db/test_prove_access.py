@@ -11,7 +11,7 @@ from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.prove.session import ProofOptions
 
-STATE = PLATFORM + USERS + """
+TABLES = """
 CREATE TABLE deals (id int PRIMARY KEY, owner_id uuid NOT NULL REFERENCES auth.users, name text);
 INSERT INTO deals SELECT g, md5((1 + g % 4)::text)::uuid, 'deal ' || g FROM generate_series(1, 12) g;
 ALTER TABLE deals ENABLE ROW LEVEL SECURITY;
@@ -24,6 +24,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON tasks TO authenticated;
 GRANT USAGE ON SCHEMA public, auth TO anon, authenticated, service_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON deals TO authenticated;
 """
+STATE = "".join((PLATFORM, USERS, TABLES))
 FAULTS = {
     "001_view": (
         "CREATE VIEW all_deals AS SELECT * FROM deals; GRANT SELECT ON all_deals TO authenticated;",

@@ -12,7 +12,7 @@ from proving import PLATFORM, USERS, write_suite
 from bench.cli import main
 from bench.pg.server import Server
 
-BASE = PLATFORM + USERS + """
+TABLES = """
 CREATE TABLE companies (id int PRIMARY KEY, name text UNIQUE);
 CREATE TABLE deals (id int PRIMARY KEY, owner_id uuid NOT NULL REFERENCES auth.users, company text,
     stage text, value int NOT NULL DEFAULT 0);
@@ -28,6 +28,7 @@ CREATE POLICY own ON deals USING (owner_id = (SELECT auth.uid()));
 GRANT USAGE ON SCHEMA public, auth TO anon, authenticated, service_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON deals TO authenticated;
 """
+BASE = "".join((PLATFORM, USERS, TABLES))
 
 CRASHES: dict[str, tuple[str, str, str, str]] = {
     # migration: forward, backward, code of the finding, words that name it
