@@ -137,16 +137,16 @@ def row_name(row: tuple[str | None, bool]) -> str:
 
 
 def pass_words(figures: PassFigures | None) -> str:
-    """A pass in a few words: longest wait, in brackets the time blocked, tries, whether the deploy fails."""
+    """A pass in a few words: longest wait, in brackets the time blocked, whether the deploy fails, tries."""
     if figures is None:
         return "not measured"
     parts = [fmt.seconds(figures.worst_s) if figures.worst_s else "no wait seen"]
     if figures.blocked_s:
         parts[0] += f" ({fmt.seconds(figures.blocked_s)})"
-    if figures.timeouts:
-        parts.append(f"{figures.timeouts + 1} tries")
     if figures.stop is not None:
         parts.append("fails")
+    if figures.timeouts:
+        parts.append(f"{figures.timeouts + 1} tries")
     return ", ".join(parts)
 
 

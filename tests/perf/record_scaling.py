@@ -37,7 +37,7 @@ LEAST_S = 0.02
 
 def record(server: Server, told: argparse.Namespace, progress: Progress) -> tuple[Run, ...]:
     """One run for each size, ascending, their repeats taken in turns."""
-    suite = find_suite(told.suite)
+    suite = find_suite(told.suite, base=told.base)
     assert suite.data is not None
     data = target_data(suite.data, {"deals": 100_000}, seed=1, dirt=told.dirt, workers=None)
     sizes = tuple(sorted({*told.scales, *told.targets}))
@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--scales", type=scales, required=True)
     parser.add_argument("--targets", type=lambda text: tuple(map(float, text.split(","))), required=True)
     parser.add_argument("--keep", type=Path, default=None)
+    parser.add_argument("--base", type=Path, default=None)
     parser.add_argument("--server", default="embedded")
     parser.add_argument("--dirt", type=float, default=0.0)
     parser.add_argument("--repeats", type=int, default=3)
