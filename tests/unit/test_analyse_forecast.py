@@ -273,6 +273,17 @@ def test_analyze_grows_up_to_its_sample_or_is_refused(rows: tuple[float, ...]) -
     bounds = found.refused.bounds if found.refused is not None else found
     assert bounds is not None
     assert (bounds.low or 0) <= law(10.0) <= (bounds.high or 0)
+    assert (found.refused is not None) == any(each < SAMPLED_ROWS < 10 * each for each in rows)
+
+
+def test_analyze_of_tables_that_nobody_knows_is_refused_unless_all_rows_fit_into_a_sample() -> None:
+    points = tuple(Point(n, (0.1 * n,) * 3, {"pages": 100 * n}) for n in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0))
+    unknown = Sample((), whole=False)
+    many = predict(Series("x", DURATION, points, rows=1e6, sampled=unknown), 10.0)
+    assert many.refused is not None
+    assert many.refused.bounds is not None
+    few = predict(Series("x", DURATION, points, rows=2000.0, sampled=unknown), 10.0)
+    assert few.refused is None
 
 
 def test_work_that_wavers_does_not_grow() -> None:

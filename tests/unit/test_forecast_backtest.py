@@ -1,7 +1,6 @@
 """The procedure against what was then measured, and against other procedures on the same data.
 
-The measurements are stored: nothing is timed here. ``tests/perf/record_scaling.py`` records them again. The
-bounds are what is reached; meant are 0.85 of the answers within a quarter and a median width of 2.5.
+The measurements are stored: nothing is timed here. ``tests/perf/record_scaling.py`` records them again.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ def test_fifteen_statements_and_more_are_stored_and_none_is_fitted_near_its_targ
     assert all(len(point.values) == 3 for case in cases() for point in case.series.points)
 
 
-@pytest.mark.parametrize("which", ["all", "held out"])
-def test_forecasts_at_ten_times_the_largest_size_hold(which: str) -> None:
+@pytest.mark.parametrize(("which", "widest"), [("all", 2.5), ("held out", 2.6)])
+def test_forecasts_at_ten_times_the_largest_size_hold(which: str, widest: float) -> None:
     found = score(as_answers(answered(which)))
     assert found.median_error <= 0.12
     assert found.covered >= 0.90
-    assert found.within_quarter >= 0.65
-    assert found.median_width <= 2.6
+    assert found.within_quarter >= 0.85
+    assert found.median_width <= widest
 
 
 def test_few_are_refused_and_each_says_what_would_help() -> None:
@@ -59,12 +58,12 @@ def test_few_are_refused_and_each_says_what_would_help() -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_no_other_procedure_covers_as_much_or_errs_as_little_in_the_middle(name: str) -> None:
+def test_no_other_procedure_covers_as_much_or_errs_as_little_in_nine_of_ten(name: str) -> None:
     found = answered("all")
     here = score(as_answers(found))
     there = score([(other(OTHERS[name], case), case.truth_s) for case, _ in found])
     assert here.covered > there.covered
-    assert here.median_error < there.median_error
+    assert here.p90_error < there.p90_error
 
 
 @pytest.mark.parametrize("number", [4, 5, 6])
@@ -89,6 +88,6 @@ def test_memory_that_the_target_outgrows_is_refused_or_the_answer_is_right() -> 
     """Measured on a server up to a tenth of the target: sorts, hashes and index builds that then spill."""
     found = [(case, ours(case)) for case in cases("planted_regimes")]
     assert sum(case.outgrows for case, _ in found) >= 3
-    assert sum(not case.outgrows for case, _ in found) >= 2
+    assert any(not case.outgrows and said.refused is None for case, said in found)
     for case, said in found:
         assert said.refused is not None or (said.low or 0) <= case.truth_s <= (said.high or 0), case

@@ -14,7 +14,7 @@ from dataclasses import replace
 from bench.analyse.forecast.fit import Fit, Prediction, combine, fit_points, likely, noise_of
 from bench.analyse.forecast.growth import Degree, called, degree, misses, sampled
 from bench.analyse.forecast.outgrown import NO_LIMITS, Outgrown, outgrown
-from bench.analyse.forecast.refuse import after_fitting, before_fitting, too_wide
+from bench.analyse.forecast.refuse import after_fitting, before_fitting, sample_ends, too_wide
 from bench.analyse.forecast.series import Forecast, Point, Refused, Series
 
 
@@ -46,7 +46,8 @@ def predict(series: Series, target: float, limits: Mapping[str, float] = NO_LIMI
     fitted = combine(fits, factor, noise, series.quantity.floor, missed)
     predicted = _beyond(series, full, fitted)
     after = next(after_fitting(series, points, fits, predicted, counted), None)
-    refused = after or too_wide(series, predicted, full)
+    ends = sample_ends(series, points, target, predicted)
+    refused = after or ends or too_wide(series, predicted, full)
     if refused is not None:
         return refuse(refused)
     return replace(

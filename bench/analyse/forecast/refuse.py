@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.analyse.forecast.fit import Fit, Prediction
-from bench.analyse.forecast.growth import Degree
+from bench.analyse.forecast.growth import SAMPLED_ROWS, Degree
 from bench.analyse.forecast.outgrown import Outgrown
 from bench.analyse.forecast.series import TEMP, Bounds, Point, Refused, Series
 
@@ -77,6 +77,32 @@ def after_fitting(
         )
 
 
+def sample_ends(
+    series: Series, points: Sequence[Point], target: float, predicted: Prediction
+) -> Refused | None:
+    """An ANALYZE whose tables outgrow its sample on the way, or may do so; its bounds are kept.
+
+    Up to the sample's limit it reads and sorts all rows, from there on no more, which no smaller size shows.
+    """
+    sample, largest = series.sampled, points[-1].n
+    if sample is None:
+        return None
+    if sample.whole:
+        ends = any(rows * largest < SAMPLED_ROWS < rows * target for rows in sample.rows)
+    else:
+        ends = series.rows * target > SAMPLED_ROWS
+    return _sample_ends(Bounds(predicted.low, predicted.value, predicted.high)) if ends else None
+
+
+def _sample_ends(bounds: Bounds) -> Refused:
+    between = f"{bounds.low:.3g} to {bounds.high:.3g}"
+    return Refused(
+        f"ANALYZE reads a sample, and so many rows of a table at the most: {between}",
+        "measure sizes at which its tables have more rows than 300 times the statistics target",
+        bounds,
+    )
+
+
 def too_wide(series: Series, predicted: Prediction, full: Sequence[Outgrown]) -> Refused | None:
     """An interval that leaves too much open; it is kept for what it adds to."""
     narrow = predicted.high - predicted.low <= 4 * series.quantity.floor
@@ -85,11 +111,7 @@ def too_wide(series: Series, predicted: Prediction, full: Sequence[Outgrown]) ->
     between = f"{predicted.low:.3g} to {predicted.high:.3g}"
     bounds = Bounds(predicted.low, predicted.value, predicted.high)
     if series.sampled:
-        return Refused(
-            f"ANALYZE reads a sample, and so many rows of a table at the most: {between}",
-            "measure sizes at which its tables have more rows than 300 times the statistics target",
-            bounds,
-        )
+        return _sample_ends(bounds)
     spilled = next((each for each in full if each.spills), None)
     if spilled is not None:
         said = spilled.refusal()
