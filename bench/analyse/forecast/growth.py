@@ -26,6 +26,9 @@ STEEPEST = 4.0
 REPRODUCED = 0.03
 """A class agrees with a counter that it misses by no more at the largest size; at a smaller one by more, as
 the relative chance in what data hold grows with 1/√n."""
+WAVERING = 0.12
+"""Where no class agrees, one that misses by no more is believed, and its miss widens the interval: what is
+counted of little data wavers with what happens to be in them."""
 SAMPLED_ROWS = 30_000.0
 """ANALYZE reads 300 times the statistics target, 100, of each table.
 https://www.postgresql.org/docs/current/sql-analyze.html"""
@@ -90,6 +93,8 @@ class Degree:
     """What may be fitted to the clock; empty: no class reproduces the counter."""
     by: str | None = None
     """The steepest counter."""
+    wavers: float = 0.0
+    """Relative error that this counter's wavering adds; 0 where a class reproduces it."""
 
 
 def degree(points: Sequence[Point], rows: float = 1.0) -> Degree:
@@ -109,7 +114,10 @@ def degree(points: Sequence[Point], rows: float = 1.0) -> Degree:
         return Degree(0.0, (CONSTANT,), name)
     if exponent <= STEEP or reproduces(LINEAR, points, name):
         return Degree(min(exponent, STEEP), nearly, name)
-    return Degree(exponent, tuple(_steep(points, name, exponent)), name)
+    found = tuple(_steep(points, name, exponent, REPRODUCED))
+    if found:
+        return Degree(exponent, found, name)
+    return Degree(exponent, tuple(_steep(points, name, exponent, WAVERING)), name, WAVERING)
 
 
 def growing_exponent(points: Sequence[Point], name: str) -> float:
@@ -138,23 +146,23 @@ def _through(sizes: Sequence[float], values: Sequence[float]) -> float:
     return low
 
 
-def _steep(points: Sequence[Point], name: str, exponent: float) -> Sequence[Class]:
+def _steep(points: Sequence[Point], name: str, exponent: float, within: float) -> Sequence[Class]:
     """The polynomials and the power that reproduce the counter, the simplest polynomial alone."""
     raised = Class(f"power {exponent:.2f}", (one, power(exponent)))
-    polynomial = next((each for each in (QUADRATIC, CUBIC) if reproduces(each, points, name)), None)
+    polynomial = next((each for each in (QUADRATIC, CUBIC) if reproduces(each, points, name, within)), None)
     found = [polynomial] if polynomial is not None else []
     whole = polynomial is not None and abs(exponent - (len(polynomial.terms) - 1)) <= NEAR
-    if not whole and reproduces(raised, points, name):
+    if not whole and reproduces(raised, points, name, within):
         found.append(raised)
     return found
 
 
-def reproduces(candidate: Class, points: Sequence[Point], name: str) -> bool:
-    """Whether a class gives the counter within :data:`REPRODUCED` at each of the top four sizes."""
+def reproduces(candidate: Class, points: Sequence[Point], name: str, within: float = REPRODUCED) -> bool:
+    """Whether a class gives the counter ``within`` a share of it at each of the top four sizes."""
     top = points[-(TOP + 1) :]
     if min(point.counters[name] for point in top) <= 0:
         return False
-    fit, counted, allowed = _fitted(candidate, points, name, REPRODUCED)
+    fit, counted, allowed = _fitted(candidate, points, name, within)
     return all(
         abs(fit.at(point.n / points[-1].n) - value) <= most
         for point, value, most in zip(top, counted, allowed, strict=True)
@@ -174,9 +182,12 @@ def _fitted(
     return weighted_fit(candidate, sizes, counted, allowed), counted, allowed
 
 
-def misses(candidate: Class, points: Sequence[Point], name: str) -> float:
-    """χ² by which a class misses a counter that is known to 1 % at the largest of the top four sizes."""
-    fit, counted, allowed = _fitted(candidate, points, name, COUNTED)
+def misses(candidate: Class, points: Sequence[Point], name: str, wavers: float = 0.0) -> float:
+    """χ² by which a class misses a counter that is known to 1 % at the largest of the top four sizes.
+
+    ``wavers`` is known less well, by :attr:`Degree.wavers`.
+    """
+    fit, counted, allowed = _fitted(candidate, points, name, math.hypot(COUNTED, wavers))
     return sum(
         ((fit.at(point.n / points[-1].n) - value) / error) ** 2
         for point, value, error in zip(points[-(TOP + 1) :], counted, allowed, strict=True)

@@ -17,6 +17,9 @@ from bench.analyse.forecast.outgrown import NO_LIMITS, Outgrown, outgrown
 from bench.analyse.forecast.refuse import after_fitting, before_fitting, sample_ends, too_wide
 from bench.analyse.forecast.series import Forecast, Point, Refused, Series
 
+ENOUGH = 4
+"""So many of the largest sizes are fitted alone, where the smaller ones do not fit in."""
+
 
 def predict(series: Series, target: float, limits: Mapping[str, float] = NO_LIMITS) -> Forecast:
     """The forecast of a series at ``target``, in the unit of its points' sizes.
@@ -39,13 +42,18 @@ def predict(series: Series, target: float, limits: Mapping[str, float] = NO_LIMI
     if before is not None:
         return refuse(before)
     absolute = series.quantity.absolute
-    noise = noise_of(points, absolute)
+    noise = math.hypot(noise_of(points, absolute), counted.wavers)
     fits = likely([fit_points(each, points, noise, absolute) for each in counted.candidates])
     factor = target / points[-1].n
-    missed = [misses(fit.growth, points, counted.by) if counted.by else 0.0 for fit in fits]
+    missed = [misses(fit.growth, points, counted.by, counted.wavers) if counted.by else 0.0 for fit in fits]
     fitted = combine(fits, factor, noise, series.quantity.floor, missed)
     predicted = _beyond(series, full, fitted)
     after = next(after_fitting(series, points, fits, predicted, counted), None)
+    if after is not None and len(points) > ENOUGH:
+        # Little data are worked on in ways of their own: the largest sizes alone may tell the growth.
+        without = predict(replace(series, points=points[1:]), target, limits)
+        if without.refused is None:
+            return without
     ends = sample_ends(series, points, target, predicted)
     refused = after or ends or too_wide(series, predicted, full)
     if refused is not None:
