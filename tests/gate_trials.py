@@ -1,7 +1,7 @@
 """Comparisons drawn from recorded repeats: identical suites, planted regressions, and what other tools say.
 
-``tests/data/repeats`` holds real repeats of the CRM suite, alone and beside a busy loop on each core, and of a
-small suite with and without each regression beside the same. ``tests/perf/record_repeats.py`` made them.
+``tests/data/repeats`` holds real repeats of the CRM suite, alone and beside a busy loop on each core, and of
+a small suite with and without each regression beside the same. ``tests/perf/record_repeats.py`` made them.
 """
 
 from __future__ import annotations

@@ -58,6 +58,12 @@ def seal_template(server: Server, name: str) -> None:
         )
 
 
+def roles_of(server: Server) -> frozenset[str]:
+    """Names of the server's roles."""
+    with server.connect() as conn:
+        return frozenset(role for (role,) in conn.execute(load_query("roles", conn.info.server_version)))
+
+
 def drop_database(server: Server, name: str) -> None:
     """Drop a database, sealed or not; one that is gone already is no error.
 

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from psycopg import sql
 
 from bench.migrate.suite import Suite
-from bench.pg.catalog import load_query
-from bench.pg.database import clone_database, create_database, drop_database, new_name
+from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
 from bench.pg.server import Server
 from bench.run.keep import Template
 from bench.run.prepare import apply_deployed, apply_file
@@ -57,12 +56,11 @@ def own_roles(server: Server, *, allowed: bool = False) -> Iterator[None]:
     if not (server.managed or allowed):
         yield
         return
-    with server.connect() as conn:
-        before = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
+    before = roles_of(server)
     yield
+    made = roles_of(server) - before
     with server.connect() as conn:
-        after = conn.execute(load_query("roles", conn.info.server_version)).fetchall()
-        for (role,) in set(after) - set(before):
+        for role in made:
             # What it may do with objects of the whole server would keep it from being dropped.
             conn.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
             conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

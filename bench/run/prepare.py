@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.pg.catalog import load_query
-from bench.pg.database import create_database, drop_database, new_name, seal_template
+from bench.pg.database import create_database, drop_database, new_name, roles_of, seal_template
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
@@ -61,6 +61,7 @@ def _rows(dataset: Dataset) -> int:
 def _built(server: Server, suite: Suite, options: DataOptions, progress: Progress) -> Iterator[Template]:
     """Build the template of a suite, and drop it at the end."""
     dbname = new_name("template")
+    before = roles_of(server)
     try:
         create_database(server, dbname)
         if suite.base is not None:
@@ -83,9 +84,19 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
             dataset = replace(dataset, keys=_keys(conn))
             unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
-        yield Template(dbname, dataset, notes, unkeepable)
+        yield Template(dbname, dataset, (*notes, *_stay(server, roles_of(server) - before)), unkeepable)
     finally:
         drop_database(server, dbname)
+
+
+def _stay(server: Server, made: Set[str]) -> Iterator[Note]:
+    """The roles that outlive the run, because other databases may use them by now."""
+    if made and not server.managed:
+        yield Note(
+            "roles",
+            f"The state before made roles, which belong to the whole server and stay there: "
+            f"{', '.join(sorted(made))}.",
+        )
 
 
 def _filled(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,9 +14,20 @@ from fix_tcp import PASSWORD, TcpServer
 from psycopg import sql
 
 from bench.errors import ServerError
-from bench.pg.database import clone_database, create_database, drop_database, new_name, sweep_databases
+from bench.migrate.suite import find_suite
+from bench.pg.database import (
+    clone_database,
+    create_database,
+    drop_database,
+    new_name,
+    roles_of,
+    sweep_databases,
+)
 from bench.pg.lease import Lease, Owner, read_leases, this_process, write_lease
 from bench.pg.server import Server, ServerSpec, open_server
+from bench.run.dataoptions import DataOptions
+from bench.run.prepare import template
+from bench.run.progress import silent
 
 
 @pytest.fixture
@@ -227,3 +239,18 @@ def _rewrite_owner(lease: Lease, owner: Owner) -> None:
     body = json.loads(lease.path.read_text())
     body["owner"] |= {"pid": owner.pid, "started": owner.started}
     lease.path.write_text(json.dumps(body))
+
+
+def test_roles_that_the_state_before_makes_stay_and_are_named(
+    stranger: Server, tcp: TcpServer, tmp_path: Path
+) -> None:
+    (tmp_path / "base.sql").write_text("CREATE ROLE bench_reporting;")
+    (tmp_path / "001_one.sql").write_text("CREATE TABLE one (id int);")
+    try:
+        with template(stranger, find_suite(str(tmp_path)), DataOptions(cache=False), silent) as prepared:
+            (note,) = prepared.notes
+        assert "bench_reporting" in note.text
+        assert "bench_reporting" in roles_of(stranger)
+    finally:
+        with tcp.admin.connect() as conn:
+            conn.execute("DROP ROLE IF EXISTS bench_reporting")
