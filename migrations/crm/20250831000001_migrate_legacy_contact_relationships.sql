@@ -7,7 +7,7 @@
 --         of rows, not with its square. What cannot be decided stays NULL and is counted in data_quality_check: names
 --         without a visible character, malformed addresses. A free-mail domain, a domain that two names share and a
 --         domain that a company has already are given to no new company.
--- Locks   Row locks on deals, at most 500 at a time and until the next COMMIT; nothing stronger on existing tables.
+-- Locks   Row locks on deals, at most 100 at a time and until the next COMMIT; nothing stronger on existing tables.
 -- Re-run  Any number of times: finished batches are recognised by their result. Run again to pick up deals that the
 --         application has written since.
 -- Not     inside a transaction (psql -1): the batches commit.
@@ -366,7 +366,7 @@ ANALYZE crm_migration.staged_links;
 
 DO $link_deals$
 DECLARE
-    batch_rows CONSTANT bigint := 500;
+    batch_rows CONSTANT bigint := 100;
     attempts CONSTANT integer := 5;
     total CONSTANT bigint := (SELECT count(*) FROM crm_migration.staged_links);
     first_position bigint := 1;

@@ -473,7 +473,7 @@ DO $backfill$
 DECLARE
     batch record;
 BEGIN
-    FOR batch IN SELECT r.first_id, r.last_id FROM crm_migration.key_ranges('public.meetings', 5000) AS r LOOP
+    FOR batch IN SELECT r.first_id, r.last_id FROM crm_migration.key_ranges('public.meetings', 500) AS r LOOP
         PERFORM public.infer_meeting_deal_relationships(batch.first_id, batch.last_id);
 
         UPDATE public.meetings AS m
