@@ -115,7 +115,7 @@ def dask(address: str) -> Executor:
                 for shard in shards
             ]
             results: list[ShardResult] = []
-            for future in as_completed(futures):  # type: ignore[no-untyped-call]  # as above
+            for future in as_completed(futures):  # type: ignore[no-untyped-call]  # distributed tells no types
                 result: ShardResult = future.result()
                 results.append(result)
                 report(result.rows, result.bytes)

@@ -108,7 +108,7 @@ def test_memory_that_the_target_outgrows_is_refused_or_the_answer_is_right() -> 
 
 
 def test_shared_buffers_that_the_target_outgrows_are_refused() -> None:
-    """Measured with 24 MB of them: ten times the rows, fetched in random order, take 14 times as long."""
+    """With 24 MB of them; ten times the rows, fetched in random order, then take 14 and 16 times as long."""
     found = cases("planted_cache")
     assert len(found) == 2
     for case in found:

@@ -112,7 +112,7 @@ class _Trials:
             try:
                 for job in jobs:
                     job.result()
-            except BaseException:  # Ctrl-C, too: the pool would wait for all that is not begun
+            except BaseException:  # raised again; Ctrl-C, too, must not wait for all that is not begun
                 pool.shutdown(cancel_futures=True)
                 raise
         for each in numbered:
