@@ -13,8 +13,9 @@ from datagen.pools import build_pools
 from datagen.spec import DIRT_KINDS, Plan
 from datagen.tables import TABLES
 
-BLOCK_ROWS = 8192
-SHARD_ROWS = 32 * BLOCK_ROWS
+BLOCK_ROWS = 12 * 1024
+"""Longer blocks take less time per row, up to what the server does meanwhile: see :mod:`datagen.send`."""
+SHARD_ROWS = 256 * 1024
 WHOLE_ROWS = 16 * SHARD_ROWS
 
 
@@ -39,6 +40,11 @@ def shards(plan: Plan, rows: int = SHARD_ROWS, whole: Collection[str] = ()) -> l
         for first in range(0, count, size)
     ]
     return sorted(parts, key=_weight)
+
+
+def shards_of(plan: Plan, streams: int, whole: Collection[str] = ()) -> list[Shard]:
+    """Enough shards that the streams end together, and not so many that transactions count."""
+    return shards(plan, min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS), whole)
 
 
 def whole_tables(plan: Plan, streams: int) -> set[str]:

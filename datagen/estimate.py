@@ -10,15 +10,15 @@ from math import log
 import psycopg
 from psycopg import sql
 
-from datagen.blocks import BLOCK_ROWS, Shard, binary_block, blocks, warm_up
+from datagen.blocks import Shard, binary_block, blocks, warm_up
 from datagen.catalog import Key, qualified, read_keys, require_tables
 from datagen.encode import HEADER, TRAILER
 from datagen.parallel import Connection, connect
-from datagen.send import copy_statement, server_error
+from datagen.send import copy_statement, messages, server_error
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
-TRIAL_ROWS = 4 * BLOCK_ROWS
+TRIAL_ROWS = 32 * 1024
 _SCHEMA = "pgrehearse_trial"
 
 
@@ -96,8 +96,11 @@ def _loaded(conn: Connection, plan: Plan, table: str, keys: list[Key]) -> TableE
 
     def send() -> None:
         with conn.cursor() as cursor, cursor.copy(copy_statement(table, into=copy)) as sink:
-            for message in (HEADER, *data, TRAILER):
-                sink.write(message)
+            sink.write(HEADER)
+            for block in data:
+                for message in messages(memoryview(block)):
+                    sink.write(message)
+            sink.write(TRAILER)
 
     share = rows / shard.count
     copy_s = _seconds(send) * share

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
-from datagen.blocks import BLOCK_ROWS, SHARD_ROWS, Shard, shards, uncovered, warm_up, whole_tables
+from datagen.blocks import Shard, shards_of, uncovered, warm_up, whole_tables
 from datagen.catalog import Key, Trigger, check_tables, qualified, read_keys, read_triggers
 from datagen.executors import Executor, threads
 from datagen.keys import (
@@ -85,7 +85,7 @@ def load(
             with _timed(phases, "copy"):
                 # How many there are elsewhere is not known: small shards are fair to all of them.
                 whole = whole_tables(plan, streams) if executor is None else set()
-                results = _copy(conninfo, plan, left.done, meter, run, _shards(plan, streams, whole))
+                results = _copy(conninfo, plan, left.done, meter, run, shards_of(plan, streams, whole))
             missing = _largest_first(missing_keys(keys, read_keys(conn, names)), plan)
             with _timed(phases, "index"):
                 _run(conninfo, streams, index_jobs(missing), "index", meter)
@@ -158,11 +158,6 @@ def _copy(
     remaining = uncovered(planned, [result.shard for result in done])
     meter.add(sum(result.rows for result in done))
     return [*done, *run(conninfo, plan, remaining, meter.add)]
-
-
-def _shards(plan: Plan, streams: int, whole: set[str]) -> list[Shard]:
-    """Enough shards that the streams end together, and not so many that transactions count."""
-    return shards(plan, min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS), whole)
 
 
 def _run(conninfo: str, streams: int, jobs: Sequence[Job], phase: Phase, meter: Meter) -> None:

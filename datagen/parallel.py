@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,8 @@ Work = Callable[[Connection, Job, threading.Event], Result]
 """What is done with one job; the event is set when everybody is to stop."""
 
 APPLICATION = "pgrehearse datagen"
+_SOCKET_BYTES = 1024 * 1024
+"""The system grants twice its own limit at most, on Linux 416 kB unless somebody raised it."""
 
 _SESSION = (
     "SET synchronous_commit = off",
@@ -49,11 +53,19 @@ def connect(conninfo: str) -> Iterator[Connection]:
             f"cannot connect: {str(error).strip()}", "is the server running, and is the DSN right?"
         ) from error
     with conn:
+        _widen(conn)
         for statement in _SESSION:
             conn.execute(statement)
         with suppress(psycopg.Error):
             conn.execute(_NOTICE_DEATH)
         yield conn
+
+
+def _widen(conn: Connection) -> None:
+    """Let a Unix socket hold more, for the server to work on while nothing is sent; TCP adapts by itself."""
+    with socket.socket(fileno=os.dup(conn.fileno())) as same:
+        if same.family == socket.AF_UNIX:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
 
 
 class _Crew(Generic[Job, Result]):

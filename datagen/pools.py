@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from datagen.compiled import compiled
 from datagen.streams import Hashes, Ints, below, hash_rows, long_tailed, stream_key
 from datagen.values import Pool
 from datagen.words import BUSINESS_WORDS, Vocabulary, ascii_slug, read_vocabularies
@@ -49,7 +50,18 @@ class LocalPool:
 
     def draw(self, locales: Ints, hashes: Hashes) -> Ints:
         """Index of one element of each row's locale."""
-        return self.starts[locales] + below(hashes, self.counts[locales].astype(np.uint64))
+        return _drawn(self.starts, self.counts, locales, hashes)
+
+
+@compiled
+def _drawn(starts: Ints, counts: Ints, places: Ints, hashes: Hashes) -> Ints:
+    """One of ``counts[place]`` numbers from ``starts[place]`` on, from a hash's upper 32 bits."""
+    out = np.empty(len(hashes), dtype=np.int64)
+    for row in range(len(hashes)):
+        place = places[row]
+        drawn = (hashes[row] >> np.uint64(32)) * np.uint64(counts[place]) >> np.uint64(32)
+        out[row] = starts[place] + np.int64(drawn)
+    return out
 
 
 @dataclass(frozen=True, slots=True)

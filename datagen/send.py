@@ -1,17 +1,21 @@
-"""One shard over one connection: the next blocks are generated while the server takes the last one."""
+"""One shard over one connection, block by block: a block is generated, then sent.
+
+What the connection holds keeps the server busy while the next block is generated. A thread that generated
+beside the sender would gain nothing where all cores have work, and slows both where they share one
+interpreter: every turn that is taken in the middle of a block finds the processor's caches full of others'
+data.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from queue import Empty, Queue
-from typing import TypeAlias
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from bench.errors import Interrupted, ServerError
 from datagen.blocks import Shard, binary_block, blocks, count_dirt
@@ -22,27 +26,8 @@ from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
-_BUFFERS = 3
-"""One that is sent, one that is filled, and one between them."""
-_MESSAGE_BYTES = 256 * 1024
-_POLL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    rows: int
-    data: memoryview
-    buffer: Buffer
-    """What holds the data, to be filled again."""
-    dirt: dict[str, int]
-
-
-_Item: TypeAlias = _Encoded | BaseException | None
-_Ready: TypeAlias = Queue[_Item]
-_Free: TypeAlias = Queue[Buffer]
-
-
-_SPARE: _Free = Queue()
+_MESSAGE_BYTES = 64 * 1024
+"""The server reads a message as a whole before it takes a row from it: one that fits its core's cache."""
 
 
 def load_shard(conninfo: str, plan: Plan, shard: Shard) -> ShardResult:
@@ -69,7 +54,8 @@ def send_shard(
             if loaded is not None:
                 report(loaded.rows, 0)
                 return loaded
-            result = _copy(conn, plan, tally, report, stop)
+            with conn.cursor() as cursor:
+                result = _copy(cursor, plan, tally, report, stop)
             record(conn, result)
             return result
     except psycopg.Error as error:
@@ -84,47 +70,38 @@ class _Tally:
 
 
 def _copy(
-    conn: Connection, plan: Plan, tally: _Tally, report: Callable[[int, int], None], stop: threading.Event
+    cursor: psycopg.Cursor[TupleRow],
+    plan: Plan,
+    tally: _Tally,
+    report: Callable[[int, int], None],
+    stop: threading.Event,
 ) -> ShardResult:
-    ready: _Ready = Queue()
-    free: _Free = Queue()
-    for _ in range(_BUFFERS):
-        free.put(_spare_buffer())
-    done = threading.Event()
-    generator = threading.Thread(target=_generate, args=(plan, tally.shard, free, ready, done), daemon=True)
-    generator.start()
+    shard = tally.shard
+    frozen = shard.count == plan.rows[shard.table]
+    if frozen:
+        # The rows need no vacuum where nobody else can have seen the table's file.
+        cursor.execute(sql.SQL("TRUNCATE {}").format(qualified(shard.table)))
+    buffer = Buffer()
     dirt: Counter[str] = Counter()
-    try:
-        with conn.cursor() as cursor:
-            frozen = tally.shard.count == plan.rows[tally.shard.table]
-            if frozen:
-                # The rows need no vacuum where nobody else can have seen the table's file.
-                cursor.execute(sql.SQL("TRUNCATE {}").format(qualified(tally.shard.table)))
-            with cursor.copy(copy_statement(tally.shard.table, frozen=frozen)) as copy:
-                copy.write(HEADER)
-                while encoded := _next(ready, stop):
-                    for start in range(0, len(encoded.data), _MESSAGE_BYTES):
-                        copy.write(encoded.data[start : start + _MESSAGE_BYTES])
-                    tally.bytes += len(encoded.data)
-                    dirt.update(encoded.dirt)
-                    report(encoded.rows, len(encoded.data))
-                    free.put(encoded.buffer)
-                copy.write(TRAILER)
-            return ShardResult(tally.shard, cursor.rowcount, tally.bytes, dict(dirt))
-    finally:
-        done.set()
-        generator.join()
-        with suppress(Empty):
-            while True:
-                _SPARE.put(free.get_nowait())
+    with cursor.copy(copy_statement(shard.table, frozen=frozen)) as copy:
+        copy.write(HEADER)
+        for block in blocks(plan, shard):
+            if stop.is_set():
+                raise Interrupted("the load was stopped")
+            data = binary_block(block, buffer)
+            dirt.update(count_dirt(block))
+            for message in messages(data):
+                copy.write(message)
+            tally.bytes += len(data)
+            report(len(block.rows), len(data))
+        copy.write(TRAILER)
+    return ShardResult(shard, cursor.rowcount, tally.bytes, dict(dirt))
 
 
-def _spare_buffer() -> Buffer:
-    """One that an earlier shard has left, or a new one."""
-    try:
-        return _SPARE.get_nowait()
-    except Empty:
-        return Buffer()
+def messages(data: memoryview) -> Iterator[memoryview]:
+    """A block's bytes in the pieces in which they are best sent."""
+    for start in range(0, len(data), _MESSAGE_BYTES):
+        yield data[start : start + _MESSAGE_BYTES]
 
 
 def server_error(error: psycopg.Error, doing: str) -> ServerError:
@@ -141,37 +118,3 @@ def copy_statement(table: str, *, into: str | None = None, frozen: bool = False)
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in TABLES[table].columns)
     options = sql.SQL("FORMAT binary, FREEZE" if frozen else "FORMAT binary")
     return sql.SQL("COPY {} ({}) FROM STDIN ({})").format(qualified(into or table), columns, options)
-
-
-def _generate(plan: Plan, shard: Shard, free: _Free, ready: _Ready, done: threading.Event) -> None:
-    """Fill one buffer after another, then a None; what goes wrong is handed to the sender."""
-    try:
-        for block in blocks(plan, shard):
-            buffer = _buffer(free, done)
-            if buffer is None:
-                return
-            data = binary_block(block, buffer)
-            ready.put(_Encoded(len(block.rows), data, buffer, count_dirt(block)))
-        ready.put(None)
-    except BaseException as error:  # raised again in the sender
-        ready.put(error)
-
-
-def _buffer(free: _Free, done: threading.Event) -> Buffer | None:
-    """A buffer whose bytes have been sent; None once nobody sends any more."""
-    while not done.is_set():
-        with suppress(Empty):
-            return free.get(timeout=_POLL_S)
-    return None
-
-
-def _next(queue: _Ready, stop: threading.Event) -> _Encoded | None:
-    while not stop.is_set():
-        try:
-            item = queue.get(timeout=_POLL_S)
-        except Empty:
-            continue
-        if isinstance(item, BaseException):
-            raise item
-        return item
-    raise Interrupted("the load was stopped")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,23 @@ class Digits:
 _DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 Piece: TypeAlias = Words | Digits
+
+
+def replaced(piece: Piece, rows: Ints, other: Piece) -> Piece:
+    """The piece with ``other``, of the same pool or width, in some rows: one value for each of them."""
+    match piece, other:
+        case Words(), Words():
+            return Words(piece.pool, _replaced(piece.index, rows, other.index))
+        case Digits(blank=None), Digits(blank=None):
+            return replace(piece, data=_replaced(piece.data, rows, other.data))
+        case _:
+            raise TypeError(f"{other} in place of {piece}")
+
+
+def _replaced(numbers: Ints | Hashes, rows: Ints, others: Ints | Hashes) -> Any:
+    result = numbers.copy()
+    result[rows] = others
+    return result
 
 
 @dataclass(frozen=True, slots=True)

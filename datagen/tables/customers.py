@@ -32,7 +32,7 @@ from datagen.tables.identity import (
     person,
 )
 from datagen.tables.people import TIMES
-from datagen.values import Booleans, Digits, Piece, Texts, Uuids, Words
+from datagen.values import Booleans, Digits, Piece, Texts, Uuids, Words, replaced
 
 
 def phone(block: Block, locales: Ints) -> tuple[Piece, ...]:
@@ -118,12 +118,16 @@ def _employer_id(block: Block) -> Uuids:
 
 
 def _contact_email(block: Block) -> Texts:
+    pieces = email(block, free_mail=is_dirty(block, "free_mail"), bad=is_dirty(block, "bad_email"))
     # Two neighbours swap addresses, so that each differs from an existing one by case alone.
-    twin = is_dirty(block, "email_case_twin")
-    owner = block.at(CONTACTS, np.where(twin, block.rows ^ 1, block.rows))
-    return Texts(
-        email(owner, free_mail=is_dirty(block, "free_mail"), bad=is_dirty(block, "bad_email"), shouted=twin)
+    twins = is_dirty(block, "email_case_twin").nonzero()[0]
+    if not len(twins):
+        return Texts(pieces)
+    everywhere = np.ones(len(twins), dtype=np.bool_)
+    others = email(
+        block.at(CONTACTS, block.rows[twins] ^ 1), free_mail=~everywhere, bad=~everywhere, shouted=everywhere
     )
+    return Texts(tuple(replaced(piece, twins, other) for piece, other in zip(pieces, others, strict=True)))
 
 
 def _person_name(part: int) -> Column:

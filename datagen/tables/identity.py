@@ -37,6 +37,11 @@ def _name_parts(company: Block) -> tuple[Ints, Ints, Ints]:
     return last, word, generation
 
 
+def _has_generations(company: Block) -> bool:
+    count = company.count(COMPANIES) + unlisted(company, COMPANIES)
+    return count > company.pools.company_capacity
+
+
 @compiled
 def _divided(numbers: Ints, by: int) -> tuple[Ints, Ints]:
     """Quotient and remainder of numbers >= 0 and < 2**32, in half the time that 64 bits take."""
@@ -68,7 +73,7 @@ def company_name(
     pieces = [
         Words(pools.last_names.pool, spelled * pools.last_count + last),
         Words(words.pool, spelled * int(words.counts.sum()) + words.starts[locale] + word),
-        *([Words(pools.generations, generation)] if generation.any() else []),
+        *([Words(pools.generations, generation)] if _has_generations(company) else []),
         Words(
             suffixes.pool,
             spelled * int(suffixes.counts.sum()) + suffixes.draw(locale, company.hash("suffix")),
@@ -86,7 +91,7 @@ def company_domain(company: Block, blank: Mask | None = None) -> tuple[Piece, ..
     pieces = [
         Words(pools.last_slugs, last),
         Words(pools.business_slugs, word),
-        *([Words(pools.numbers, generation)] if generation.any() else []),
+        *([Words(pools.numbers, generation)] if _has_generations(company) else []),
         Words(pools.tlds, company_locale(company)),
     ]
     if blank is None:

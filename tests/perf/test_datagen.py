@@ -25,7 +25,7 @@ from psycopg import sql
 
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server, ServerSpec, open_server
-from datagen.blocks import Shard, binary_block, blocks, shards, warm_up, whole_tables
+from datagen.blocks import Shard, binary_block, blocks, shards, shards_of, warm_up, whole_tables
 from datagen.catalog import Key, qualified, read_keys
 from datagen.encode import HEADER, TRAILER
 from datagen.executors import threads
@@ -39,7 +39,6 @@ from datagen.tables import TABLES
 BASE = Path(__file__).parents[2] / "migrations" / "crm" / "base.sql"
 ROUNDS = 3
 STREAMS = 2
-SHARDS = 12
 CONTACTS = "public.contacts"
 FAKER_ROWS = 2000
 INSERT_CONTACT = """
@@ -91,12 +90,11 @@ def tables(server: Server) -> Iterator[tuple[str, Connection, list[Key]]]:
         drop_database(server, name)
 
 
-def ready_files(plan: Plan, directory: Path, *, whole: bool) -> Files:
-    """Every table in COPY's binary format, in the shards that a load of the plan has; contacts in SHARDS."""
+def ready_files(plan: Plan, directory: Path, parts: Sequence[Shard]) -> Files:
+    """The shards' rows in COPY's binary format, a file for each."""
     warm_up(plan)
     files: Files = defaultdict(list)
-    rows = max(plan.total_rows // SHARDS, 8192)
-    for shard in shards(plan, rows, whole_tables(plan, STREAMS) if whole else ()):
+    for shard in parts:
         path = directory / f"{shard.table}.{shard.first}"
         with path.open("wb") as file:
             file.write(HEADER)
@@ -223,9 +221,10 @@ def test_ratios_to_copy(
     plan = make_plan(scale=scale)
     (directory / "all").mkdir()
     (directory / "contacts").mkdir()
-    files = ready_files(plan, directory / "all", whole=True)
+    files = ready_files(plan, directory / "all", shards_of(plan, STREAMS, whole_tables(plan, STREAMS)))
     more = make_plan(scale=0.01, rows=contacts)
-    many = ready_files(more, directory / "contacts", whole=False)
+    twelve = [part for part in shards(more, contacts["contacts"] // 12 + 1) if part.table == CONTACTS]
+    many = ready_files(more, directory / "contacts", twelve)
     taken: dict[str, list[float]] = defaultdict(list)
 
     def round_of_all() -> None:

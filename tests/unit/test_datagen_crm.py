@@ -71,7 +71,8 @@ def test_another_seed_gives_other_rows() -> None:
 def test_no_two_companies_share_a_name_or_a_domain() -> None:
     pools = build_pools(1)
     rows = np.arange(pools.company_capacity + 5000)
-    block = Block(CLEAN, pools, "public.companies", rows)
+    plan = make_plan(scale=0.02, dirt=0, rows={"companies": len(rows)})
+    block = Block(plan, pools, "public.companies", rows)
     names = texts_of(block, company_name(block))
     assert len({name.lower() for name in names}) == len(rows)
     assert len({domain.lower() for domain in texts_of(block, company_domain(block))}) == len(rows)
