@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ from datagen.pools import build_pools
 from datagen.spec import DIRT_KINDS, Plan
 from datagen.tables import TABLES
 
-BLOCK_ROWS = 12 * 1024
-"""Longer blocks take less time per row, up to what the server does meanwhile: see :mod:`datagen.send`."""
+BLOCK_ROWS = 8192
+"""About what is generated in the time in which the server takes what a Unix socket holds."""
+LONG_BLOCK_ROWS = 4 * BLOCK_ROWS
+"""Less time per row, where the core has other work while the server waits."""
 SHARD_ROWS = 256 * 1024
 WHOLE_ROWS = 16 * SHARD_ROWS
 
@@ -45,6 +48,11 @@ def shards(plan: Plan, rows: int = SHARD_ROWS, whole: Collection[str] = ()) -> l
 def shards_of(plan: Plan, streams: int, whole: Collection[str] = ()) -> list[Shard]:
     """Enough shards that the streams end together, and not so many that transactions count."""
     return shards(plan, min(max(plan.total_rows // (streams * 12), BLOCK_ROWS), SHARD_ROWS), whole)
+
+
+def block_rows(streams: int) -> int:
+    """How long the blocks of so many streams are best, on the cores of this machine."""
+    return BLOCK_ROWS if streams < (os.cpu_count() or 1) else LONG_BLOCK_ROWS
 
 
 def whole_tables(plan: Plan, streams: int) -> set[str]:

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from bench.errors import ServerError, UsageError
-from datagen.blocks import Shard
+from datagen.blocks import Shard, block_rows
 from datagen.ledger import ShardResult
 from datagen.parallel import Connection, run_jobs
 from datagen.send import load_shard, send_shard
@@ -30,7 +30,7 @@ def threads(count: int) -> Executor:
 
     def run(conninfo: str, plan: Plan, shards: Sequence[Shard], report: Report) -> list[ShardResult]:
         def send(conn: Connection, shard: Shard, stop: threading.Event) -> ShardResult:
-            return send_shard(conn, plan, shard, report, stop)
+            return send_shard(conn, plan, shard, report, stop, block_rows(count))
 
         return run_jobs(conninfo, count, shards, send)
 
@@ -67,7 +67,7 @@ def _in_pool(
 ) -> None:
     spawn = multiprocessing.get_context("spawn")  # a fork would share this process's connection and threads
     with ProcessPoolExecutor(count, mp_context=spawn, initializer=_die_with_parent) as pool:
-        futures = [pool.submit(load_shard, conninfo, plan, shard) for shard in shards]
+        futures = [pool.submit(load_shard, conninfo, plan, shard, block_rows(count)) for shard in shards]
         try:
             for future in as_completed(futures):
                 result = future.result()

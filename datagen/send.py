@@ -1,16 +1,16 @@
 """One shard over one connection, block by block: a block is generated, then sent.
 
-What the connection holds keeps the server busy while the next block is generated. A thread that generated
-beside the sender would gain nothing where all cores have work, and slows both where they share one
-interpreter: every turn that is taken in the middle of a block finds the processor's caches full of others'
-data.
+What the connection holds keeps the server busy while the next block is generated. A thread that generates
+beside the one that sends was no faster, with a core to spare or without: in a block's middle, each turn that
+somebody else takes leaves the processor's caches full of others' data.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -18,7 +18,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from bench.errors import Interrupted, ServerError
-from datagen.blocks import Shard, binary_block, blocks, count_dirt
+from datagen.blocks import BLOCK_ROWS, Shard, binary_block, blocks, count_dirt
 from datagen.catalog import qualified
 from datagen.encode import HEADER, TRAILER, Buffer
 from datagen.ledger import ShardResult, claim, record
@@ -29,18 +29,26 @@ from datagen.tables import TABLES
 _MESSAGE_BYTES = 64 * 1024
 """The server reads a message as a whole before it takes a row from it: one that fits its core's cache."""
 
+_SPARE: deque[Buffer] = deque()
+"""Buffers that shards have left."""
 
-def load_shard(conninfo: str, plan: Plan, shard: Shard) -> ShardResult:
+
+def load_shard(conninfo: str, plan: Plan, shard: Shard, block_rows: int = BLOCK_ROWS) -> ShardResult:
     """COPY a shard over a connection of its own: all that an executor of any kind has to call.
 
     May be tried again at any time, by anyone: the ledger, which must exist, keeps it from being loaded twice.
     """
     with connect(conninfo) as conn:
-        return send_shard(conn, plan, shard, lambda rows, size: None, threading.Event())
+        return send_shard(conn, plan, shard, lambda rows, size: None, threading.Event(), block_rows)
 
 
 def send_shard(
-    conn: Connection, plan: Plan, shard: Shard, report: Callable[[int, int], None], stop: threading.Event
+    conn: Connection,
+    plan: Plan,
+    shard: Shard,
+    report: Callable[[int, int], None],
+    stop: threading.Event,
+    block_rows: int = BLOCK_ROWS,
 ) -> ShardResult:
     """COPY a shard and enter it into the ledger, in one transaction; return the entry if it is there already.
 
@@ -55,7 +63,7 @@ def send_shard(
                 report(loaded.rows, 0)
                 return loaded
             with conn.cursor() as cursor:
-                result = _copy(cursor, plan, tally, report, stop)
+                result = _copy(cursor, plan, tally, report, stop, block_rows)
             record(conn, result)
             return result
     except psycopg.Error as error:
@@ -75,17 +83,17 @@ def _copy(
     tally: _Tally,
     report: Callable[[int, int], None],
     stop: threading.Event,
+    block_rows: int,
 ) -> ShardResult:
     shard = tally.shard
     frozen = shard.count == plan.rows[shard.table]
     if frozen:
         # The rows need no vacuum where nobody else can have seen the table's file.
         cursor.execute(sql.SQL("TRUNCATE {}").format(qualified(shard.table)))
-    buffer = Buffer()
     dirt: Counter[str] = Counter()
-    with cursor.copy(copy_statement(shard.table, frozen=frozen)) as copy:
+    with _spare_buffer() as buffer, cursor.copy(copy_statement(shard.table, frozen=frozen)) as copy:
         copy.write(HEADER)
-        for block in blocks(plan, shard):
+        for block in blocks(plan, shard, block_rows):
             if stop.is_set():
                 raise Interrupted("the load was stopped")
             data = binary_block(block, buffer)
@@ -96,6 +104,17 @@ def _copy(
             report(len(block.rows), len(data))
         copy.write(TRAILER)
     return ShardResult(shard, cursor.rowcount, tally.bytes, dict(dirt))
+
+
+@contextmanager
+def _spare_buffer() -> Iterator[Buffer]:
+    """One that an earlier shard has left, if there is one: fresh memory costs as much as filling it."""
+    try:
+        buffer = _SPARE.pop()
+    except IndexError:
+        buffer = Buffer()
+    yield buffer
+    _SPARE.append(buffer)
 
 
 def messages(data: memoryview) -> Iterator[memoryview]:
