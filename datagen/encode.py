@@ -6,7 +6,7 @@ receive functions. The columns of a block become a program for the loop in :mod:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,37 +33,43 @@ from datagen.values import (
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 
+PIECE_BYTES = 4 * 1024 * 1024
+"""What a block takes of memory at a time, however long its texts are."""
 _LONGEST_FIELD = 24
 """Bytes of a field that is no text, with its length; a numeric has at most five digits in base 10000."""
 
 
 @dataclass(slots=True)
 class Buffer:
-    """Memory that is used again for the next block: fresh memory costs as much as filling it."""
+    """Memory that is used again for the next rows: fresh memory costs as much as filling it."""
 
-    octets: wire.Octets = field(default_factory=lambda: np.empty(1 << 16, dtype=np.uint8))
+    octets: wire.Octets = field(default_factory=lambda: np.empty(PIECE_BYTES, dtype=np.uint8))
 
 
-def encode_rows(columns: Sequence[Values], buffer: Buffer | None = None) -> memoryview:
-    """The rows of one block, without header and trailer; every column has one value per row.
+def encode_rows(columns: Sequence[Values], buffer: Buffer | None = None) -> Iterator[memoryview]:
+    """The rows of one block, without header and trailer, piece by piece; every column has one value per row.
 
-    They are in ``buffer``, which grows where it has to, until it is used again.
+    A piece is in ``buffer`` until the next one is asked for.
     """
     buffer = buffer or Buffer()
     program = _Program(len(columns))
     for column in columns:
         program.add(column)
-    lines = np.array(program.lines, dtype=np.int64)
-    rows, row, size = _row_count(columns), 0, 0
-    while True:
-        out, longest = buffer.octets, program.longest
+    if len(buffer.octets) < program.longest:
+        buffer.octets = np.empty(program.longest, dtype=np.uint8)
+    lines, out = np.array(program.lines, dtype=np.int64), buffer.octets
+    rows, row = _row_count(columns), 0
+    while row < rows:
         row, size = wire.write_rows(
-            address_of(lines), len(lines) // wire.WIDTH, row, rows, address_of(out), len(out), size, longest
+            address_of(lines),
+            len(lines) // wire.WIDTH,
+            row,
+            rows,
+            address_of(out),
+            len(out),
+            program.longest,
         )
-        if row == rows:
-            return out[:size].data
-        buffer.octets = np.empty(2 * len(out) + longest, dtype=np.uint8)
-        buffer.octets[:size] = out[:size]
+        yield out[:size].data
 
 
 class _Program:

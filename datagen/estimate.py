@@ -78,7 +78,7 @@ def _generated(plan: Plan, table: str) -> TableEstimate:
 
     def generate() -> None:
         nonlocal size
-        size = sum(len(binary_block(block)) for block in blocks(plan, shard))
+        size = sum(len(piece) for block in blocks(plan, shard) for piece in binary_block(block))
 
     share = rows / shard.count if shard.count else 0
     seconds = _seconds(generate)
@@ -92,13 +92,13 @@ def _loaded(conn: Connection, plan: Plan, table: str, keys: list[Key]) -> TableE
     copy = f"{_SCHEMA}.{table.partition('.')[2]}"
     like = "CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING GENERATED)"
     conn.execute(sql.SQL(like).format(qualified(copy), qualified(table)))
-    data = [bytes(binary_block(block)) for block in blocks(plan, shard)]
+    data = [bytes(piece) for block in blocks(plan, shard) for piece in binary_block(block)]
 
     def send() -> None:
         with conn.cursor() as cursor, cursor.copy(copy_statement(table, into=copy)) as sink:
             sink.write(HEADER)
-            for block in data:
-                for message in messages(memoryview(block)):
+            for piece in data:
+                for message in messages(memoryview(piece)):
                     sink.write(message)
             sink.write(TRAILER)
 

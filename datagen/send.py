@@ -96,12 +96,13 @@ def _copy(
         for block in blocks(plan, shard, block_rows):
             if stop.is_set():
                 raise Interrupted("the load was stopped")
-            data = binary_block(block, buffer)
+            sent = tally.bytes
+            for piece in binary_block(block, buffer):
+                for message in messages(piece):
+                    copy.write(message)
+                tally.bytes += len(piece)
             dirt.update(count_dirt(block))
-            for message in messages(data):
-                copy.write(message)
-            tally.bytes += len(data)
-            report(len(block.rows), len(data))
+            report(len(block.rows), tally.bytes - sent)
         copy.write(TRAILER)
     return ShardResult(shard, cursor.rowcount, tally.bytes, dict(dirt))
 
@@ -118,7 +119,7 @@ def _spare_buffer() -> Iterator[Buffer]:
 
 
 def messages(data: memoryview) -> Iterator[memoryview]:
-    """A block's bytes in the pieces in which they are best sent."""
+    """Some bytes in the pieces in which they are best sent."""
     for start in range(0, len(data), _MESSAGE_BYTES):
         yield data[start : start + _MESSAGE_BYTES]
 

@@ -52,13 +52,13 @@ _EIGHT_DIGITS = np.uint64(10**8)
 
 @compiled
 def write_rows(
-    program: int, steps: int, row: int, rows: int, out: int, capacity: int, size: int, longest: int
+    program: int, steps: int, row: int, rows: int, out: int, capacity: int, longest: int
 ) -> tuple[int, int]:
-    """Append rows from ``row`` on to the ``size`` bytes at ``out``.
+    """Write rows from ``row`` on into the ``capacity`` bytes at ``out``.
 
-    Stops where a row, of at most ``longest`` bytes, might not fit; returns the next row and the new size.
+    Stops where a row, of at most ``longest`` bytes, might not fit; returns the next row and the bytes.
     """
-    at = out + size
+    at = out
     begun = at
     while row < rows and at + longest <= out + capacity:
         step = 0

@@ -65,7 +65,8 @@ def digest(plan: Plan, shard: Shard, *, block_rows: int) -> str:
     """SHA-256 of a shard's rows in COPY's binary format: the same for any block size."""
     result = sha256()
     for block in blocks(plan, shard, block_rows):
-        result.update(binary_block(block))
+        for piece in binary_block(block):
+            result.update(piece)
     return result.hexdigest()
 
 
@@ -101,7 +102,12 @@ def _chunks(plan: Plan, table: str, form: Format) -> Iterator[tuple[int, bytes |
     names = ",".join(column.name for column in TABLES[table].columns)
     yield 0, HEADER if form == "binary" else f"{names}\n".encode()
     for block in blocks(plan, Shard(table, 0, plan.rows[table])):
-        yield len(block.rows), binary_block(block) if form == "binary" else csv_block(block)
+        if form == "csv":
+            yield len(block.rows), csv_block(block)
+            continue
+        for piece in binary_block(block):
+            yield 0, piece
+        yield len(block.rows), b""
     if form == "binary":
         yield 0, TRAILER
 

@@ -334,7 +334,7 @@ def test_server_reads_every_type_as_it_was_meant(server: Server, database: str) 
             " s text, a text[], j jsonb)"
         )
         with conn.cursor().copy("COPY t FROM STDIN (FORMAT binary)") as copy:
-            copy.write(HEADER + bytes(encode_rows(columns)) + TRAILER)
+            copy.write(HEADER + b"".join(map(bytes, encode_rows(columns))) + TRAILER)
         rows = conn.execute(
             "SELECT n2::text, n4::text, n0::text, s, a, j = (%s::jsonb[])[i + 1], u, d - '2000-01-01',"
             " (extract(epoch FROM ts - '2000-01-01') * 1000000)::int8 FROM t ORDER BY i",

@@ -1,6 +1,6 @@
 """How near the generator comes to COPY of ready files, all figures in one run, as ratios.
 
-``make perf`` takes BENCH_PERF_SCALE (0.3 unless given; 10 is 8 million rows) and three rounds; the ordinary
+``make perf`` takes BENCH_PERF_SCALE (0.3 unless given; 10 is 8 million rows) and four rounds; the ordinary
 test run shows on a few rows that every way works.
 """
 
@@ -16,6 +16,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ from datagen.spec import Plan, make_plan
 from datagen.tables import TABLES
 
 BASE = Path(__file__).parents[2] / "migrations" / "crm" / "base.sql"
-ROUNDS = 3
+ROUNDS = 4
 TIMES_A_ROUND = 5
 """Contacts alone take seconds, and vary more than a full load."""
 STREAMS = 2
@@ -100,7 +102,7 @@ def ready_files(plan: Plan, directory: Path, parts: Sequence[Shard]) -> Files:
         path = directory / f"{shard.table}.{shard.first}"
         with path.open("wb") as file:
             file.write(HEADER)
-            file.writelines(binary_block(block) for block in blocks(plan, shard))
+            file.writelines(piece for block in blocks(plan, shard) for piece in binary_block(block))
             file.write(TRAILER)
         files[shard.table].append((shard, path))
     return files
@@ -180,6 +182,37 @@ def contacts_generated(server: Server, streams: int, plan: Plan, files: Files) -
         return seconds(lambda: threads(streams)(conninfo, plan, parts, lambda rows, size: None))
 
 
+def text_over_binary(server: Server, plan: Plan, directory: Path) -> dict[str, tuple[float, float]]:
+    """Bytes and seconds that each table takes in COPY's text format, as multiples of the binary one's."""
+    directory.chmod(0o777)  # the server, another user, writes there
+    name = new_name("perf")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("SET client_min_messages = error")
+            conn.execute(BASE.read_bytes())
+        load(server.conninfo(name), plan, workers=STREAMS)
+        with server.connect(name) as conn:
+            for table, form in product(TABLES, ("text", "binary")):
+                options = (qualified(table), sql.Literal(f"{directory}/{table}.{form}"), sql.SQL(form))
+                conn.execute(sql.SQL("COPY {} TO {} (FORMAT {})").format(*options))
+    finally:
+        drop_database(server, name)
+    return {table: _text_over_binary(server, table, directory) for table in TABLES}
+
+
+def _text_over_binary(server: Server, table: str, directory: Path) -> tuple[float, float]:
+    took: dict[str, list[float]] = defaultdict(list)
+    with tables(server) as (_, conn, _keys):
+        for form in ("text", "binary") * 3:
+            conn.execute(sql.SQL("TRUNCATE {}").format(qualified(table)))
+            options = (qualified(table), sql.Literal(f"{directory}/{table}.{form}"), sql.SQL(form))
+            statement = sql.SQL("COPY {} FROM {} (FORMAT {})").format(*options)
+            took[form].append(seconds(partial(conn.execute, statement)))
+    sizes = [(directory / f"{table}.{form}").stat().st_size for form in ("text", "binary")]
+    return sizes[0] / sizes[1], statistics.median(took["text"]) / statistics.median(took["binary"])
+
+
 def by_faker(server: Server) -> float:
     """Seconds per contact made by Faker and sent by executemany."""
     faker = Faker("en_US")
@@ -229,9 +262,20 @@ def test_ratios_to_copy(
     many = ready_files(more, directory / "contacts", twelve)
     taken: dict[str, list[float]] = defaultdict(list)
 
+    def full() -> float:
+        return full_load(durable, plan)
+
+    def ready() -> float:
+        return reference(durable, plan, files)
+
     def round_of_all() -> None:
-        full, ready = full_load(durable, plan), reference(durable, plan, files)
-        taken["full_load_over_ready_files"].append(full / ready)
+        # In turn, since what one leaves to be written to disk slows the next one.
+        first = (full, ready) if len(taken["full_load_over_ready_files"]) % 2 else (ready, full)
+        took = {}
+        for work in first:
+            os.sync()
+            took[work] = work()
+        taken["full_load_over_ready_files"].append(took[full] / took[ready])
         for streams in (1, STREAMS) * TIMES_A_ROUND:
             copied = contacts_copied(durable, streams, more, many)
             generated = contacts_generated(durable, streams, more, many)
@@ -240,12 +284,20 @@ def test_ratios_to_copy(
         taken["times_faster_than_faker"].append(by_faker(durable) / (generated / rows))
 
     benchmark.pedantic(round_of_all, rounds=ROUNDS, iterations=1)
+    (directory / "formats").mkdir()
+    formats = text_over_binary(durable, make_plan(scale=min(scale, 1)), directory / "formats")
+    # Why every table is sent in the binary format: none is narrower as text.
+    assert all(size > 1 for size, _ in formats.values())
     assert len(taken) == 4
     assert all(value > 0 for values in taken.values() for value in values)
     benchmark.extra_info.update(
         scale=scale,
         rows=plan.total_rows,
         n={name: len(values) for name, values in taken.items()},
+        text_over_binary_seconds={
+            table: round(took, 2) for table, (_, took) in formats.items() if plan.rows[table] >= 10_000
+        },
+        text_over_binary_bytes=[round(f(size for size, _ in formats.values()), 2) for f in (min, max)],
         peak_memory_mb=round(peak_bytes(durable, scale) / 1e6),
         **{
             name: [round(f(values), 3) for f in (statistics.median, min, max)]

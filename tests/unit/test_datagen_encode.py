@@ -37,7 +37,7 @@ masks = st.lists(st.booleans(), min_size=1, max_size=40).map(np.array)
 
 def rows_of(*columns: Values) -> list[list[bytes | None]]:
     """Take the wire format apart."""
-    data, position, rows = bytes(encode_rows(columns)), 0, []
+    data, position, rows = b"".join(map(bytes, encode_rows(columns))), 0, []
     while position < len(data):
         count = int.from_bytes(data[position : position + 2], "big")
         position += 2
