@@ -87,7 +87,11 @@ class ServerContract:
         )
         assert (done.stdout.strip(), done.stderr) == ("template1", "")
 
-    def test_creates_clones_and_drops_databases(self, opened: Server, name: str) -> None:
+    @pytest.mark.parametrize("in_kernel", ["clone", "not known"])
+    def test_creates_clones_and_drops_databases(
+        self, opened: Server, name: str, in_kernel: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bench.pg.database._IN_KERNEL", in_kernel)
         template = new_name("template")
         create_database(opened, template)
         with opened.connect(template) as conn:

@@ -39,6 +39,10 @@ def create_database(server: Server, name: str) -> None:
     _create(server, name, template=None)
 
 
+_IN_KERNEL = "clone"
+"""Value of file_copy_method, since 18; refused where the server was built without it."""
+
+
 def clone_database(server: Server, template: str, name: str) -> None:
     """Copy a database, file by file on 15 and newer; ServerError if it is in use or the name is taken."""
     _require_ours(template)
@@ -156,7 +160,7 @@ def _copy(server: Server, conn: psycopg.Connection[Any], name: str, template: st
     statement = _create_statement(server, name, template)
     if template is not None and server.info.version_num >= 180000:
         try:
-            conn.execute("SET file_copy_method = clone")
+            conn.execute(sql.SQL("SET file_copy_method = {}").format(sql.Literal(_IN_KERNEL)))
             conn.execute(statement)
             return
         except (errors.InvalidParameterValue, errors.InternalError_, errors.FeatureNotSupported):
