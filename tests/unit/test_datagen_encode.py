@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.types.datetime import DateBinaryLoader, TimestamptzBinaryLoader
@@ -28,6 +29,7 @@ from datagen.values import (
     Uuids,
     Values,
     Words,
+    replaced,
 )
 
 UNHURRIED = settings(deadline=None)
@@ -73,6 +75,36 @@ def test_numeric_is_base_10000_without_outer_zeros(scale: int, unscaled: list[in
 
 def test_zero_has_no_digits() -> None:
     assert rows_of(Numerics(np.array([0]))) == [[bytes([0, 0, 0, 0, 0, 0, 0, 2])]]
+
+
+@UNHURRIED
+@given(st.integers(1, 16), st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=20))
+def test_digits_are_the_last_ones_of_a_number(width: int, numbers: list[int]) -> None:
+    end = Words(Pool(("!",)), np.zeros(len(numbers), dtype=np.int64))
+    column = Texts((Digits(np.array(numbers, dtype=np.int64), width), end))
+    wanted = [f"{number % 10**width:0{width}d}!" for number in numbers]
+    assert [row[0] for row in rows_of(column)] == [text.encode() for text in wanted]
+    assert [line[0] for line in lines_of(column)] == wanted
+
+
+def test_a_long_block_comes_in_pieces_of_whole_rows() -> None:
+    texts = tuple(letter * 70_000 for letter in "abc")
+    column = Texts((Words(Pool(texts), np.arange(200) % 3),))
+    pieces = [bytes(piece) for piece in encode_rows([column])]
+    assert len(pieces) > 1
+    assert all(len(piece) % (2 + 4 + 70_000) == 0 for piece in pieces)
+    assert [row[0] for row in rows_of(column)] == [texts[row % 3].encode() for row in range(200)]
+
+
+def test_some_rows_of_a_piece_are_replaced() -> None:
+    pool, ones = Pool(("a", "b")), np.ones(4, dtype=np.int64)
+    rows, two = np.array([1, 3]), np.zeros(2, dtype=np.int64)
+    words = replaced(Words(pool, ones), rows, Words(pool, two))
+    digits = replaced(Digits(ones, 1), rows, Digits(two + 7, 1))
+    assert [row[0] for row in rows_of(Texts((words, digits)))] == [b"b1", b"a7", b"b1", b"a7"]
+    assert ones.all(), "another column may have the same numbers"
+    with pytest.raises(TypeError, match="in place of"):
+        replaced(Words(pool, ones), rows, Digits(two, 1))
 
 
 @UNHURRIED
