@@ -1,8 +1,8 @@
 """One shard over one connection, block by block: a block is generated, then sent.
 
 What the connection holds keeps the server busy while the next block is generated. A thread that generates
-beside the one that sends was no faster, with a core to spare or without: in a block's middle, each turn that
-somebody else takes leaves the processor's caches full of others' data.
+beside the one that sends was not faster for certain, with a core to spare or without: in a block's middle,
+each turn that somebody else takes leaves the processor's caches full of others' data.
 """
 
 from __future__ import annotations
