@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache, wraps
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -142,11 +142,4 @@ def flag(name: str, share: float) -> Callable[[Block], Booleans]:
 
 def literal(text: str, block: Block) -> Words:
     """The same text in every row."""
-    return Words(fixed_pool(text), _zeros(len(block.rows)))
-
-
-@lru_cache(maxsize=4)
-def _zeros(count: int) -> Ints:
-    zeros = np.zeros(count, dtype=np.int64)
-    zeros.setflags(write=False)
-    return zeros
+    return Words(fixed_pool(text), block.constant(0))

@@ -92,15 +92,13 @@ def _loaded(conn: Connection, plan: Plan, table: str, keys: list[Key]) -> TableE
     copy = f"{_SCHEMA}.{table.partition('.')[2]}"
     like = "CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING GENERATED)"
     conn.execute(sql.SQL(like).format(qualified(copy), qualified(table)))
-    data = [bytes(piece) for block in blocks(plan, shard) for piece in binary_block(block)]
+    pieces = (piece for block in blocks(plan, shard) for piece in binary_block(block))
+    data = [bytes(message) for piece in pieces for message in messages(piece)]
 
     def send() -> None:
         with conn.cursor() as cursor, cursor.copy(copy_statement(table, into=copy)) as sink:
-            sink.write(HEADER)
-            for piece in data:
-                for message in messages(memoryview(piece)):
-                    sink.write(message)
-            sink.write(TRAILER)
+            for message in (HEADER, *data, TRAILER):
+                sink.write(message)
 
     share = rows / shard.count
     copy_s = _seconds(send) * share

@@ -102,10 +102,7 @@ def _chunks(plan: Plan, table: str, form: Format) -> Iterator[tuple[int, bytes |
     names = ",".join(column.name for column in TABLES[table].columns)
     yield 0, HEADER if form == "binary" else f"{names}\n".encode()
     for block in blocks(plan, Shard(table, 0, plan.rows[table])):
-        if form == "csv":
-            yield len(block.rows), csv_block(block)
-            continue
-        for piece in binary_block(block):
+        for piece in (csv_block(block),) if form == "csv" else binary_block(block):
             yield 0, piece
         yield len(block.rows), b""
     if form == "binary":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,21 @@ EXPECTED = {
     "orphan": (None, None, "olga@orphan.example"),
     "linked": ("Twin Co", "ann", None),
 }
+
+
+@contextmanager
+def base_database(server: Server, script: str = "") -> Iterator[str]:
+    """A database with the CRM's base schema alone, changed by ``script``."""
+    name = new_name("test")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("SET client_min_messages = error")
+            conn.execute((ROOT / "crm" / "base.sql").read_bytes())
+            conn.execute(script.encode() or b"SELECT")
+        yield name
+    finally:
+        drop_database(server, name)
 
 
 def psql(server: Server, dbname: str, path: Path) -> subprocess.CompletedProcess[str]:

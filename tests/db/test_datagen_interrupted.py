@@ -9,17 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
 import pytest
+from fix_crm import base_database
 from psycopg import sql
 
 from bench.errors import ServerError, UsageError
-from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server, ServerSpec, open_server
 from datagen.blocks import Shard, warm_up
@@ -30,7 +28,6 @@ from datagen.send import load_shard
 from datagen.spec import make_plan
 from datagen.tables import TABLES
 
-BASE = Path(__file__).parents[2] / "migrations" / "crm" / "base.sql"
 PLAN = make_plan(scale=0.03, dirt=0.1)
 LEDGER = "SELECT count(*) FROM pgrehearse_ledger.shards"
 ROWS = "SELECT count(*), count(DISTINCT id) FROM {}"
@@ -41,25 +38,14 @@ DEADLINE_S = 60
 @pytest.fixture
 def empty(server: Server) -> Iterator[str]:
     """The CRM's tables without rows."""
-    with ExitStack() as stack:
-        yield database_of(server, stack)
-
-
-def database_of(server: Server, stack: ExitStack) -> str:
-    name = new_name("test")
-    create_database(server, name)
-    stack.callback(drop_database, server, name)
-    with server.connect(name) as conn:
-        conn.execute("SET client_min_messages = error")
-        conn.execute(BASE.read_bytes())
-    return name
+    with base_database(server) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def wanted(server: Server) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """Digests of the tables after a load that nothing disturbed, and the schema."""
-    with ExitStack() as stack:
-        name = database_of(server, stack)
+    with base_database(server) as name:
         load(server.conninfo(name), PLAN, workers=2)
         with server.connect(name) as conn:
             yield digests(conn), describe_schema(conn)
@@ -147,8 +133,7 @@ def test_a_killed_worker_process_is_replaced(
 def test_a_killed_server_is_told_and_the_load_goes_on_later(
     wanted: tuple[dict[str, str], dict[str, str]],
 ) -> None:
-    with open_server(ServerSpec("embedded")) as own, ExitStack() as stack:
-        name = database_of(own, stack)
+    with open_server(ServerSpec("embedded")) as own, base_database(own) as name:
         loader = start_load(own.conninfo(name))
         with own.connect(name) as conn:
             wait_for(lambda: loaded_shards(conn) >= 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,10 +12,10 @@ from uuid import UUID
 import numpy as np
 import psycopg
 import pytest
+from fix_crm import base_database
 from psycopg import sql
 
 from bench.errors import ServerError, UsageError
-from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from datagen.__main__ import main
@@ -28,7 +27,6 @@ from datagen.tables import TABLES
 from datagen.values import Dates, Integers, Numerics, Pool, Texts, Timestamps, Uuids, Values, Words
 from datagen.write import write
 
-BASE = Path(__file__).parents[2] / "migrations" / "crm" / "base.sql"
 PLAN = make_plan(scale=0.01, rows={"activities": 20_000, "deals": 2000}, dirt=0.2)
 """Small, but with more than one shard of activities."""
 
@@ -36,25 +34,10 @@ Conn = psycopg.Connection[Any]
 Loaded = tuple[str, LoadResult]
 
 
-@contextmanager
-def crm(server: Server, script: str = "") -> Iterator[str]:
-    """A database with the CRM's base schema, changed by ``script``."""
-    name = new_name("test")
-    create_database(server, name)
-    try:
-        with server.connect(name) as conn:
-            conn.execute("SET client_min_messages = error")
-            conn.execute(BASE.read_bytes())
-            conn.execute(script.encode() or b"SELECT")
-        yield name
-    finally:
-        drop_database(server, name)
-
-
 @pytest.fixture(scope="module")
 def loaded(server: Server) -> Iterator[tuple[str, LoadResult]]:
     """PLAN, loaded once for all the tests that only read it."""
-    with crm(server) as name:
+    with base_database(server) as name:
         yield name, load(server.conninfo(name), PLAN, workers=2)
 
 
@@ -79,7 +62,11 @@ def test_every_row_arrives_and_is_counted(server: Server, loaded: Loaded) -> Non
 
 
 def test_the_schema_is_left_as_it_was(server: Server, loaded: Loaded) -> None:
-    with crm(server) as untouched, server.connect(untouched) as fresh, server.connect(loaded[0]) as conn:
+    with (
+        base_database(server) as untouched,
+        server.connect(untouched) as fresh,
+        server.connect(loaded[0]) as conn,
+    ):
         wanted, found = describe_schema(fresh), describe_schema(conn)
         assert len(wanted) > 200
         assert found == wanted
@@ -106,7 +93,7 @@ def test_tables_are_vacuumed_and_analysed(server: Server, loaded: Loaded) -> Non
 
 def test_binary_and_csv_hold_the_same_rows(server: Server, loaded: Loaded, tmp_path: Path) -> None:
     files = write(tmp_path / "csv", PLAN, form="csv")
-    with crm(server) as name, server.connect(name) as conn:
+    with base_database(server) as name, server.connect(name) as conn:
         conn.execute("SET session_replication_role = replica")  # the files come in no order of parents
         for file in files:
             columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in TABLES[file.table].columns)
@@ -121,7 +108,7 @@ def test_binary_and_csv_hold_the_same_rows(server: Server, loaded: Loaded, tmp_p
 
 @pytest.mark.parametrize("workers", [1, 7])
 def test_rows_do_not_depend_on_the_number_of_workers(server: Server, loaded: Loaded, workers: int) -> None:
-    with crm(server) as name:
+    with base_database(server) as name:
         result = load(server.conninfo(name), PLAN, workers=workers)
         with server.connect(name) as conn, server.connect(loaded[0]) as other:
             assert digests(conn) == digests(other)
@@ -161,7 +148,7 @@ WHERE d.company_id IS NULL AND NOT EXISTS (SELECT FROM contacts c WHERE c.email 
 
 
 def test_clean_legacy_text_matches_at_most_one_company(server: Server) -> None:
-    with crm(server) as name:
+    with base_database(server) as name:
         load(server.conninfo(name), make_plan(scale=0.005, dirt=0))
         with server.connect(name) as conn:
             assert [n for n, _ in conn.execute(MATCHES).fetchall()] == [0, 1]
@@ -186,7 +173,7 @@ ALTER TABLE public.teams ENABLE ALWAYS TRIGGER always;
 
 
 def test_unusual_keys_and_triggers_come_back_as_they_were(server: Server) -> None:
-    with crm(server, EXTRAS) as name, server.connect(name) as conn:
+    with base_database(server, EXTRAS) as name, server.connect(name) as conn:
         before = describe_schema(conn)
         load(server.conninfo(name), make_plan(scale=0.001))
         assert describe_schema(conn) == before
@@ -209,7 +196,7 @@ def assert_untouched(conn: Conn, before: dict[str, str]) -> None:
 
 
 def test_full_disk_names_the_table_and_leaves_no_trace(server: Server) -> None:
-    with crm(server, DISK_FULL) as name, server.connect(name) as conn:
+    with base_database(server, DISK_FULL) as name, server.connect(name) as conn:
         before = describe_schema(conn)
         with pytest.raises(
             ServerError, match=r"loading public\.deals after .* No space left .*\(53100\)"
@@ -226,7 +213,7 @@ def test_interruption_leaves_no_trace(server: Server, phase: str) -> None:
         if progress.phase == phase and progress.done:
             raise KeyboardInterrupt
 
-    with crm(server) as name, server.connect(name) as conn:
+    with base_database(server) as name, server.connect(name) as conn:
         before = describe_schema(conn)
         with pytest.raises(KeyboardInterrupt):
             load(server.conninfo(name), make_plan(scale=0.001), workers=2, progress=interrupt)
@@ -273,7 +260,7 @@ def refusals() -> list[tuple[str, Callable[[Conn], object], str]]:
 def test_databases_that_do_not_fit_are_refused(
     server: Server, change: Callable[[Conn], object], message: str
 ) -> None:
-    with crm(server) as name, server.connect(name) as conn:
+    with base_database(server) as name, server.connect(name) as conn:
         change(conn)
         before = describe_schema(conn)
         with pytest.raises(UsageError, match=message) as caught:
@@ -283,7 +270,7 @@ def test_databases_that_do_not_fit_are_refused(
 
 
 def test_load_command_shows_rate_and_time_left(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    with crm(server) as name:
+    with base_database(server) as name:
         assert main(["load", server.conninfo(name), "--scale", "0.002"]) == 0
     printed = capsys.readouterr()
     assert "rows/s" in printed.err
@@ -362,7 +349,7 @@ def test_server_reads_every_type_as_it_was_meant(server: Server, database: str) 
 def test_a_plan_tries_the_server_and_leaves_nothing(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with crm(server) as name, server.connect(name) as conn:
+    with base_database(server) as name, server.connect(name) as conn:
         before = describe_schema(conn)
         arguments = ["--scale", "0.01", "--rows", "activities=100k", "--workers", "2", "--json", "-"]
         assert main(["plan", server.conninfo(name), *arguments]) == 0

@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 from faker import Faker
+from fix_crm import base_database
 from psycopg import sql
 
-from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server, ServerSpec, open_server
 from datagen.blocks import Shard, binary_block, blocks, shards, shards_of, warm_up, whole_tables
 from datagen.catalog import Key, qualified, read_keys
@@ -38,11 +38,11 @@ from datagen.parallel import Connection, connect, run_jobs
 from datagen.spec import Plan, make_plan
 from datagen.tables import TABLES
 
-BASE = Path(__file__).parents[2] / "migrations" / "crm" / "base.sql"
 ROUNDS = 4
 TIMES_A_ROUND = 5
 """Contacts alone take seconds, and vary more than a full load."""
 STREAMS = 2
+FORMATS = ("text", "binary")
 CONTACTS = "public.contacts"
 FAKER_ROWS = 2000
 INSERT_CONTACT = """
@@ -79,19 +79,11 @@ def directory() -> Iterator[Path]:
 @contextmanager
 def tables(server: Server) -> Iterator[tuple[str, Connection, list[Key]]]:
     """The CRM's tables, empty and without keys, as a dump's pre-data section makes them."""
-    name = new_name("perf")
-    create_database(server, name)
-    try:
-        with server.connect(name) as conn:
-            conn.execute("SET client_min_messages = error")
-            conn.execute(BASE.read_bytes())
-        with connect(server.conninfo(name)) as conn:
-            keys = read_keys(conn, list(TABLES))
-            drop_keys(conn, keys, ())
-            conn.execute("CHECKPOINT")
-            yield server.conninfo(name), conn, keys
-    finally:
-        drop_database(server, name)
+    with base_database(server) as name, connect(server.conninfo(name)) as conn:
+        keys = read_keys(conn, list(TABLES))
+        drop_keys(conn, keys, ())
+        conn.execute("CHECKPOINT")
+        yield server.conninfo(name), conn, keys
 
 
 def ready_files(plan: Plan, directory: Path, parts: Sequence[Shard]) -> Files:
@@ -157,16 +149,8 @@ def reference(server: Server, plan: Plan, files: Files) -> float:
 
 def full_load(server: Server, plan: Plan) -> float:
     """Seconds of the whole load, dropping the keys included."""
-    name = new_name("perf")
-    create_database(server, name)
-    try:
-        with server.connect(name) as conn:
-            conn.execute("SET client_min_messages = error")
-            conn.execute(BASE.read_bytes())
-            conn.execute("CHECKPOINT")
+    with base_database(server, "CHECKPOINT") as name:
         return seconds(lambda: load(server.conninfo(name), plan, workers=STREAMS))
-    finally:
-        drop_database(server, name)
 
 
 def contacts_copied(server: Server, streams: int, plan: Plan, files: Files) -> float:
@@ -185,32 +169,28 @@ def contacts_generated(server: Server, streams: int, plan: Plan, files: Files) -
 def text_over_binary(server: Server, plan: Plan, directory: Path) -> dict[str, tuple[float, float]]:
     """Bytes and seconds that each table takes in COPY's text format, as multiples of the binary one's."""
     directory.chmod(0o777)  # the server, another user, writes there
-    name = new_name("perf")
-    create_database(server, name)
-    try:
-        with server.connect(name) as conn:
-            conn.execute("SET client_min_messages = error")
-            conn.execute(BASE.read_bytes())
+    with base_database(server) as name:
         load(server.conninfo(name), plan, workers=STREAMS)
         with server.connect(name) as conn:
-            for table, form in product(TABLES, ("text", "binary")):
-                options = (qualified(table), sql.Literal(f"{directory}/{table}.{form}"), sql.SQL(form))
-                conn.execute(sql.SQL("COPY {} TO {} (FORMAT {})").format(*options))
-    finally:
-        drop_database(server, name)
+            for table, form in product(TABLES, FORMATS):
+                conn.execute(_copy("COPY {} TO {} (FORMAT {})", table, form, directory))
     return {table: _text_over_binary(server, table, directory) for table in TABLES}
 
 
 def _text_over_binary(server: Server, table: str, directory: Path) -> tuple[float, float]:
     took: dict[str, list[float]] = defaultdict(list)
     with tables(server) as (_, conn, _keys):
-        for form in ("text", "binary") * 3:
+        for form in FORMATS * 3:
             conn.execute(sql.SQL("TRUNCATE {}").format(qualified(table)))
-            options = (qualified(table), sql.Literal(f"{directory}/{table}.{form}"), sql.SQL(form))
-            statement = sql.SQL("COPY {} FROM {} (FORMAT {})").format(*options)
+            statement = _copy("COPY {} FROM {} (FORMAT {})", table, form, directory)
             took[form].append(seconds(partial(conn.execute, statement)))
-    sizes = [(directory / f"{table}.{form}").stat().st_size for form in ("text", "binary")]
+    sizes = [(directory / f"{table}.{form}").stat().st_size for form in FORMATS]
     return sizes[0] / sizes[1], statistics.median(took["text"]) / statistics.median(took["binary"])
+
+
+def _copy(statement: LiteralString, table: str, form: str, directory: Path) -> sql.Composed:
+    file = sql.Literal(f"{directory}/{table}.{form}")
+    return sql.SQL(statement).format(qualified(table), file, sql.Identifier(form))
 
 
 def by_faker(server: Server) -> float:
@@ -232,19 +212,12 @@ def by_faker(server: Server) -> float:
 
 def peak_bytes(server: Server, scale: float) -> int:
     """Largest resident memory of a loading process with one stream."""
-    name = new_name("perf")
-    create_database(server, name)
-    try:
-        with server.connect(name) as conn:
-            conn.execute("SET client_min_messages = error")
-            conn.execute(BASE.read_bytes())
+    with base_database(server) as name:
         options = ["load", server.conninfo(name), "--workers", "1", "--quiet", "--scale", str(scale)]
         done = subprocess.run(
             [sys.executable, "-c", LOAD_AND_TELL_PEAK, *options], check=True, capture_output=True, text=True
         )
-        return int(done.stdout) * 1024
-    finally:
-        drop_database(server, name)
+    return int(done.stdout) * 1024
 
 
 def test_ratios_to_copy(
@@ -262,20 +235,15 @@ def test_ratios_to_copy(
     many = ready_files(more, directory / "contacts", twelve)
     taken: dict[str, list[float]] = defaultdict(list)
 
-    def full() -> float:
-        return full_load(durable, plan)
-
-    def ready() -> float:
-        return reference(durable, plan, files)
+    both = {"load": partial(full_load, durable, plan), "files": partial(reference, durable, plan, files)}
 
     def round_of_all() -> None:
         # In turn, since what one leaves to be written to disk slows the next one.
-        first = (full, ready) if len(taken["full_load_over_ready_files"]) % 2 else (ready, full)
         took = {}
-        for work in first:
+        for what in sorted(both, reverse=len(taken["full_load_over_ready_files"]) % 2 == 1):
             os.sync()
-            took[work] = work()
-        taken["full_load_over_ready_files"].append(took[full] / took[ready])
+            took[what] = both[what]()
+        taken["full_load_over_ready_files"].append(took["load"] / took["files"])
         for streams in (1, STREAMS) * (TIMES_A_ROUND if measured else 1):
             copied = contacts_copied(durable, streams, more, many)
             generated = contacts_generated(durable, streams, more, many)
