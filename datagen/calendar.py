@@ -65,20 +65,26 @@ def _first_guesses() -> Ints:
 def _moments(rows: Ints, count: int, hashes: Hashes, limits: Ints, guesses: Ints) -> Ints:
     out = np.empty(len(rows), dtype=np.int64)
     width = np.uint64(max((1 << 30) // count, 1))
+    last = np.int64((1 << 30) - 1)
+    # One thing at a time for all rows: most of them are done for several rows at once.
     for row in range(len(rows)):
-        bits = hashes[row]
-        within = np.int64((bits >> np.uint64(32)) * width >> np.uint64(32))
-        position = min((rows[row] << 30) // count + within, (1 << 30) - 1)
-        day = guesses[position >> 18]
-        while limits[day] <= position * limits[-1] >> 30:
+        begin = (np.uint64(rows[row]) << np.uint64(30)) // np.uint64(count)
+        within = (hashes[row] >> np.uint64(32)) * width >> np.uint64(32)
+        out[row] = min(np.int64(begin + within), last)
+    for row in range(len(rows)):
+        day = guesses[out[row] >> 18]
+        weight = out[row] * limits[-1] >> 30
+        while limits[day] <= weight:
             day += 1
+        out[row] = day
+    for row in range(len(rows)):
         # The sum of two even draws: a day with its peak about noon.
-        low = bits << np.uint64(32)
+        low = hashes[row] << np.uint64(32)
         high = low * np.uint64(0x9E3779B1)
         clock = np.int64((low >> np.uint64(32)) * np.uint64(6 * 3600) >> np.uint64(32))
         clock += np.int64((high >> np.uint64(32)) * np.uint64(5 * 3600) >> np.uint64(32))
-        fraction = np.int64(bits & np.uint64(0xFFFFF)) % SECOND
-        out[row] = (_FIRST_DAY + day) * DAY + 7 * HOUR + clock * SECOND + fraction
+        fraction = np.int64((hashes[row] & np.uint64(0xFFFFF)) % np.uint64(SECOND))
+        out[row] = (_FIRST_DAY + out[row]) * DAY + 7 * HOUR + clock * SECOND + fraction
     return out
 
 

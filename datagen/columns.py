@@ -17,6 +17,7 @@ from datagen.streams import (
     Mask,
     below,
     chance,
+    chance_of_rows,
     hash_rows,
     permute,
     pick,
@@ -24,7 +25,7 @@ from datagen.streams import (
     stream_key,
     zipf_ranks,
 )
-from datagen.values import Booleans, Pool, Texts, Uuids, Values, Words
+from datagen.values import Booleans, Literal, Pool, Texts, Uuids, Values, Words
 
 T = TypeVar("T")
 
@@ -42,6 +43,10 @@ class Block:
     def hash(self, column: str) -> Hashes:
         """The column's 64 random bits of each row."""
         return hash_rows(stream_key(self.plan.seed, self.table, column), self.rows)
+
+    def chance(self, column: str, share: float) -> Mask:
+        """True in a ``share`` (0 to 1) of the rows, at random."""
+        return chance_of_rows(stream_key(self.plan.seed, self.table, column), self.rows, share)
 
     def at(self, table: str, rows: Ints) -> Block:
         """The same plan's rows of another table: parents are computed, never read."""
@@ -137,9 +142,10 @@ def choice(name: str, **weights: int) -> Callable[[Block], Texts]:
 
 def flag(name: str, share: float) -> Callable[[Block], Booleans]:
     """True in a share of the rows."""
-    return lambda block: Booleans(chance(block.hash(name), share))
+    return lambda block: Booleans(block.chance(name, share))
 
 
-def literal(text: str, block: Block) -> Words:
+@cache
+def literal(text: str) -> Literal:
     """The same text in every row."""
-    return Words(fixed_pool(text), block.constant(0))
+    return Literal(fixed_pool(text))

@@ -35,6 +35,12 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     return made
 
 
+@compiled
+def address_of(data: Any) -> int:
+    """Where an array's elements are in memory; good as long as the array lives."""
+    return int(data.ctypes.data)
+
+
 @_inline
 def number_at(_context: Any, _address: Any, _index: Any) -> Any:
     """The int64 number ``index`` of those at an address: columns of any number and kind come as addresses."""

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen import wire
-from datagen.compiled import AT_ONCE
+from datagen.compiled import AT_ONCE, address_of
 from datagen.streams import Hashes, Ints, Mask
 from datagen.values import (
     Booleans,
     Dates,
+    Digits,
     Integers,
+    Literal,
     Numerics,
     Packed,
     Pool,
@@ -35,6 +37,8 @@ TRAILER = b"\xff\xff"
 
 PIECE_BYTES = 4 * 1024 * 1024
 """What a block takes of memory at a time, however long its texts are."""
+_PLACES_BYTES = 2 * 1024 * 1024
+"""Room for rows until they are complete; each takes that of the longest one, little of which is touched."""
 _LONGEST_FIELD = 24
 """Bytes of a field that is no text, with its length; a numeric has at most five digits in base 10000."""
 
@@ -44,6 +48,14 @@ class Buffer:
     """Memory that is used again for the next rows: fresh memory costs as much as filling it."""
 
     octets: wire.Octets = field(default_factory=lambda: np.empty(PIECE_BYTES, dtype=np.uint8))
+    places: wire.Octets = field(default_factory=lambda: np.empty(_PLACES_BYTES, dtype=np.uint8))
+
+    def hold(self, row_bytes: int) -> None:
+        """Make room for a row of so many bytes."""
+        if len(self.places) < row_bytes:
+            self.places = np.empty(row_bytes, dtype=np.uint8)
+        if len(self.octets) < row_bytes:
+            self.octets = np.empty(row_bytes, dtype=np.uint8)
 
 
 def encode_rows(columns: Sequence[Values], buffer: Buffer | None = None) -> Iterator[memoryview]:
@@ -55,21 +67,13 @@ def encode_rows(columns: Sequence[Values], buffer: Buffer | None = None) -> Iter
     program = _Program(len(columns))
     for column in columns:
         program.add(column)
-    if len(buffer.octets) < program.longest:
-        buffer.octets = np.empty(program.longest, dtype=np.uint8)
-    lines, out = np.array(program.lines, dtype=np.int64), buffer.octets
+    buffer.hold(program.longest)
+    lines = np.array(program.lines, dtype=np.int64)
+    steps, at = len(lines) // wire.WIDTH, address_of(lines)
     rows, row = _row_count(columns), 0
     while row < rows:
-        row, size = wire.write_rows(
-            address_of(lines),
-            len(lines) // wire.WIDTH,
-            row,
-            rows,
-            address_of(out),
-            len(out),
-            program.longest,
-        )
-        yield out[:size].data
+        row, size = wire.write_rows(at, steps, row, rows, buffer.octets, buffer.places, program.longest)
+        yield buffer.octets[:size].data
 
 
 class _Program:
@@ -108,20 +112,24 @@ class _Program:
         if len(pieces) == 1 and isinstance(pieces[0], Words):
             self._step(wire.FIELD, *self._words(pieces[0].index, pieces[0].pool.wire), null)
             return
-        end = len(self.lines) // wire.WIDTH + len(pieces) + 2
-        self._step(wire.BEGIN, null, end)
+        self._step(wire.BEGIN)
         for piece in pieces:
-            if isinstance(piece, Words):
-                self._step(wire.WORD, *self._words(piece.index, piece.pool.raw))
-            else:
-                self.longest += piece.width
-                data, blank = self._numbers(piece.data), self._mask(piece.blank)
-                self._step(wire.DIGITS, data, piece.width, piece.base, blank)
-        self._step(wire.END)
+            match piece:
+                case Words():
+                    self._step(wire.WORD, *self._words(piece.index, piece.pool.raw))
+                case Digits():
+                    self.longest += piece.width
+                    data, blank = self._numbers(piece.data), self._mask(piece.blank)
+                    self._step(wire.DIGITS, data, piece.width, piece.base, blank)
+                case Literal():
+                    text = piece.pool.raw
+                    self.longest += text.longest
+                    self._step(wire.LITERAL, text.addresses[1], text.longest)
+        self._step(wire.END, null)
 
     def _words(self, index: Ints, elements: Packed) -> tuple[int, int, int]:
         self.longest += elements.longest
-        return self._numbers(index), address_of(elements.offsets), address_of(elements.data)
+        return self._numbers(index), *elements.addresses
 
     def _step(self, *numbers: int) -> None:
         self.lines += numbers
@@ -137,12 +145,6 @@ class _Program:
     def _keep(self, data: NDArray[Any]) -> int:
         self._kept.append(np.ascontiguousarray(data))
         return address_of(self._kept[-1])
-
-
-def address_of(data: NDArray[Any]) -> int:
-    """Where an array's elements are in memory; good as long as the array lives."""
-    address: int = data.__array_interface__["data"][0]
-    return address
 
 
 def text_array(items: Sequence[str]) -> bytes:
@@ -177,7 +179,7 @@ def _row_count(columns: Sequence[Values]) -> int:
         case Uuids():
             return len(first.high)
         case Texts():
-            piece = first.pieces[0]
+            piece = next(piece for piece in first.pieces if not isinstance(piece, Literal))
             return len(piece.index if isinstance(piece, Words) else piece.data)
         case _:
             return len(first.data)

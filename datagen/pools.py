@@ -21,6 +21,10 @@ from datagen.words import BUSINESS_WORDS, Vocabulary, ascii_slug, read_vocabular
 NORMAL, UPPER, LOWER, SPACED = range(4)
 """Spellings of a company's name: a pool of names holds each of its elements four times, in this order."""
 
+_AT_SIGNS = ("@", "@", "@@", "@", " at ")
+FLAWS = len(_AT_SIGNS) - 1
+DOMAINLESS = 1
+"""The flaw of an address that ends with its at sign."""
 _FREE_MAIL = (
     "gmail.com",
     "yahoo.com",
@@ -90,15 +94,14 @@ class Pools:
     """Half below 160 bytes, three in a hundred above 2 kB."""
     summaries: LocalPool
     products: Pool
-    free_mail: Pool
     generations: Pool
     """What tells companies apart once all combinations are used up: nothing, then 2, 3, …"""
     numbers: Pool
     """The same for their domains."""
-    blank: Pool
     at_signs: Pool
-    """A right one, then those of addresses that no mail server takes; ``leads`` is what goes before them."""
+    """A right one, FLAWS that no mail server takes, then those before a public domain, with it."""
     leads: Pool
+    """What goes before an address with each of the flaws."""
     odd_tail_kinds: tuple[str, ...]
     odd_tails: LocalPool
     """Endings of dirty texts; the stretches are kinds of dirt, not locales."""
@@ -158,11 +161,9 @@ def build_pools(seed: int) -> Pools:
         descriptions=_prose(seed, "descriptions", vocabularies, 160, 75, 9000),
         summaries=_prose(seed, "summaries", vocabularies, 600, 60, 12000),
         products=Pool(_products(vocabularies[0])),
-        free_mail=Pool(tuple("@" + domain for domain in _FREE_MAIL)),
         generations=Pool(("", *(f" {n}" for n in range(2, 4097)))),
         numbers=Pool(("", *(f"{n}" for n in range(2, 4097)))),
-        blank=Pool((" ",)),
-        at_signs=Pool(("@", "@", "@@", "@", " at ")),
+        at_signs=Pool((*_AT_SIGNS, *("@" + domain for domain in _FREE_MAIL))),
         leads=Pool(("", "", "", "  ", "")),
         odd_tail_kinds=tuple(_ODD_TAILS),
         odd_tails=_local(list(_ODD_TAILS.values())),

@@ -26,7 +26,7 @@ from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
 
-_MESSAGE_BYTES = 64 * 1024
+_MESSAGE_BYTES = 32 * 1024
 """The server reads a message as a whole before it takes a row from it: one that fits its core's cache."""
 
 _SPARE: deque[Buffer] = deque()

@@ -58,6 +58,11 @@ def chance(hashes: Hashes, share: float) -> Mask:
     return _chance(hashes, np.uint64(int(share * 2**32)))
 
 
+def chance_of_rows(key: np.uint64, rows: Hashes | Ints, share: float) -> Mask:
+    """The same for the random bits of rows that nobody else needs."""
+    return _chance_of_rows(key, _unsigned(rows), np.uint64(int(share * 2**32)))
+
+
 def pick(hashes: Hashes, weights: tuple[int, ...]) -> Ints:
     """Positions in ``weights``, each with a chance in proportion to its weight."""
     return _picked(hashes, _limits(weights))
@@ -122,8 +127,13 @@ def permute(values: Ints, n: int, key: np.uint64) -> Ints:
     Three rounds of multiply and xor-shift, each invertible modulo the next power of two; what lands outside
     [0, n) walks on along its cycle, at most one extra round on average.
     """
-    constants = hash_rows(key, np.arange(1, 7, dtype=np.uint64)) | np.uint64(1)
-    return _permuted(_unsigned(values), np.uint64(n), max((n - 1).bit_length(), 2), constants)
+    return _permuted(_unsigned(values), np.uint64(n), max((n - 1).bit_length(), 2), _constants(key))
+
+
+@cache
+def _constants(key: np.uint64) -> Hashes:
+    """Odd numbers: three to multiply by, three to add."""
+    return hash_rows(key, np.arange(1, 7, dtype=np.uint64)) | np.uint64(1)
 
 
 def _unsigned(values: Hashes | Ints) -> Hashes:
@@ -182,6 +192,14 @@ def _chance(hashes: Hashes, threshold: np.uint64) -> Mask:
 
 
 @compiled
+def _chance_of_rows(key: np.uint64, rows: Hashes, threshold: np.uint64) -> Mask:
+    out = np.empty(len(rows), dtype=np.bool_)
+    for row in range(len(rows)):
+        out[row] = (_mixed(key, rows[row]) & np.uint64(0xFFFFFFFF)) < threshold
+    return out
+
+
+@compiled
 def _picked(hashes: Hashes, limits: Hashes) -> Ints:
     out = np.empty(len(hashes), dtype=np.int64)
     for row in range(len(hashes)):
@@ -222,16 +240,26 @@ def _ranks(knots: Ints, hashes: Hashes, n: int) -> Ints:
 
 @compiled
 def _permuted(values: Hashes, n: np.uint64, bits: int, constants: Hashes) -> Ints:
-    out = np.empty(len(values), dtype=np.int64)
+    out = np.empty(len(values), dtype=np.uint64)
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     shift = np.uint64((bits + 1) // 2)
+    # Without the question that follows, several rows are computed at once.
     for row in range(len(values)):
-        x = values[row]
-        while True:
-            for step in range(3):
-                x = x * constants[step] + constants[step + 3] & mask
-                x ^= x >> shift
-            if x < n:
-                break
+        out[row] = _moved(values[row], mask, shift, constants)
+    for row in range(len(values)):
+        x = out[row]
+        while x >= n:
+            x = _moved(x, mask, shift, constants)
         out[row] = x
-    return out
+    return out.view(np.int64)
+
+
+@compiled
+def _moved(x: np.uint64, mask: np.uint64, shift: np.uint64, constants: Hashes) -> np.uint64:
+    """Three rounds, written out: a loop would be taken for each row by itself."""
+    x = x * constants[0] + constants[3] & mask
+    x ^= x >> shift
+    x = x * constants[1] + constants[4] & mask
+    x ^= x >> shift
+    x = x * constants[2] + constants[5] & mask
+    return x ^ x >> shift

@@ -16,6 +16,7 @@ from datagen.values import (
     Dates,
     Digits,
     Integers,
+    Literal,
     Numerics,
     Piece,
     Texts,
@@ -95,6 +96,9 @@ def _piece(piece: Piece, *, quoted: bool) -> Any:
         count = len(elements.offsets) - 1
         array = pa.Array.from_buffers(pa.binary(), count, [None, offsets, pa.py_buffer(elements.data)])
         return array.take(pa.array(piece.index))
+    if isinstance(piece, Literal):
+        elements = piece.pool.quoted if quoted else piece.pool.raw
+        return pa.scalar(elements.data[: elements.offsets[1]].tobytes())
     return _or_nothing(_matrix(piece.characters), piece.blank)
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.compiled import AT_ONCE
+from datagen.compiled import AT_ONCE, address_of
 from datagen.streams import Hashes, Ints, Mask
 
 NULL_LENGTH = b"\xff\xff\xff\xff"
@@ -28,6 +28,11 @@ class Packed:
     def longest(self) -> int:
         """Bytes of the longest one."""
         return int(np.diff(self.offsets).max(initial=0))
+
+    @cached_property
+    def addresses(self) -> tuple[int, int]:
+        """Of offsets and data."""
+        return address_of(self.offsets), address_of(self.data)
 
 
 def packed(items: Sequence[bytes]) -> Packed:
@@ -97,12 +102,22 @@ class Digits:
 
 _DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
-Piece: TypeAlias = Words | Digits
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A piece of text: a pool's only element, in every row. Other pieces tell how many rows there are."""
+
+    pool: Pool
+
+
+Piece: TypeAlias = Words | Digits | Literal
 
 
 def replaced(piece: Piece, rows: Ints, other: Piece) -> Piece:
     """The piece with ``other``, of the same pool or width, in some rows: one value for each of them."""
     match piece, other:
+        case Literal(), Literal():
+            return piece
         case Words(), Words():
             return Words(piece.pool, _replaced(piece.index, rows, other.index))
         case Digits(blank=None), Digits(blank=None):

@@ -1,8 +1,13 @@
-"""The loop that writes rows: for each of them, a program of steps that add a field or a piece of one.
+"""The loops that write rows: a program of steps that add a field, or a piece of one, to some rows at a time.
 
 A step is :data:`WIDTH` whole numbers: its kind, then addresses of columns and constants, as the kinds say. A
-mask at the address 0 masks nothing. Copies go beyond what is wanted, into what the next step writes: sources
-and target have :data:`datagen.compiled.AT_ONCE` bytes to spare.
+mask at the address 0 masks nothing; what it masks must be valid. Copies go beyond what is wanted, into what
+the next step writes: sources and target have :data:`datagen.compiled.AT_ONCE` bytes to spare.
+
+One step at a time for as many rows as a core's cache holds: a step for a single row would take as long to be
+told from the others as to be done (Boncz, Zukowski, Nes 2005, "MonetDB/X100: Hyper-Pipelining Query
+Execution"). So each row has a place of its own that holds the longest one, and is moved to the others once it
+is complete. Lengths and NULLs are computed, never branched on: no processor could guess them.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from datagen.compiled import (
     put_32,
     put_64,
 )
+from datagen.streams import Hashes, Ints
 
 Octets = NDArray[np.uint8]
 
@@ -29,143 +35,204 @@ WIDTH = 5
 
 WORD = 0
 """A piece that is an element of a pool: index, the pool's offsets, its bytes."""
-BEGIN = 1
-"""A field of several pieces begins: null, step after its end."""
-END = 2
-"""It ends."""
-DIGITS = 3
+LITERAL = 1
+"""A piece that is the same in every row: address, length."""
+DIGITS = 2
 """A piece that is a number's last digits: data, how many (of base 10, at most 16), base (10 or 16), blank."""
-FIELD = 4
+BEGIN = 3
+"""A field of several pieces begins."""
+END = 4
+"""It ends: null."""
+FIELD = 5
 """A field that is an element of a pool: index, offsets, bytes, null."""
-PAIR = 5
+PAIR = 6
 """A field of two times eight bytes: data, data, null."""
-INT8 = 6
+INT8 = 7
 """data, null; as the next ones."""
-INT4 = 7
-INT2 = 8
-BOOLEAN = 9
-NUMERIC = 10
+INT4 = 8
+INT2 = 9
+BOOLEAN = 10
+NUMERIC = 11
 """Whole numbers of 10 ** -scale: data, scale, 10 ** scale, null."""
 
+AT_A_TIME = 128
+"""Rows; what is written of them fits a core's own cache."""
 _EIGHT_DIGITS = np.uint64(10**8)
 
 
 @compiled
 def write_rows(
-    program: int, steps: int, row: int, rows: int, out: int, capacity: int, longest: int
+    program: int, steps: int, row: int, rows: int, out: Octets, places: Octets, longest: int
 ) -> tuple[int, int]:
-    """Write rows from ``row`` on into the ``capacity`` bytes at ``out``.
+    """Write rows from ``row`` on to ``out``, as many at a time as ``places`` has room for.
 
-    Stops where a row, of at most ``longest`` bytes, might not fit; returns the next row and the bytes.
+    Stops where rows of ``longest`` bytes, which is what a row and a copy beyond its end take at most, might
+    not fit; returns the next row and the bytes.
     """
-    at = out
-    begun = at
-    while row < rows and at + longest <= out + capacity:
-        step = 0
-        # The row's number of fields is the program's first number.
-        put_16(at, number_at(program, 0))
-        at += 2
-        while step < steps:
-            line = 1 + step * WIDTH
-            kind = number_at(program, line)
-            first, second = number_at(program, line + 1), number_at(program, line + 2)
-            third, fourth = number_at(program, line + 3), number_at(program, line + 4)
-            step += 1
-            if kind == WORD:
-                at = _put_word(at, first, second, third, row)
-            elif kind == BEGIN:
-                begun = at
-                at += 4
-                if _is_set(first, row):
-                    put_32(begun, -1)
-                    step = second
-            elif kind == END:
-                put_32(begun, at - begun - 4)
-            elif kind == DIGITS:
-                if not _is_set(fourth, row):
-                    _put_digits(at, np.uint64(number_at(first, row)), second, third)
-                    at += second
-            elif kind == FIELD:
-                if _is_set(fourth, row):
-                    put_32(at, -1)
-                    at += 4
-                else:
-                    end = _put_word(at + 4, first, second, third, row)
-                    put_32(at, end - at - 4)
-                    at = end
-            else:
-                at = _put_fixed(at, kind, first, second, third, fourth, row)
-        row += 1
-    return row, at - out
+    first, begin = np.int64(places.ctypes.data), np.int64(out.ctypes.data)
+    at, end = begin, begin + len(out)
+    ends = np.empty(min(len(places) // longest, AT_A_TIME, rows - row), dtype=np.int64)
+    begun = np.empty(len(ends), dtype=np.int64)
+    scratch = np.empty(len(ends), dtype=np.uint64)
+    while row < rows and at + min(len(ends), rows - row) * longest <= end:
+        ends = ends[: rows - row]
+        for place in range(len(ends)):
+            # The row's number of fields is the program's first number.
+            put_16(first + place * longest, number_at(program, 0))
+            ends[place] = first + place * longest + 2
+        for step in range(steps):
+            _take(program, 1 + step * WIDTH, row, ends, begun, scratch)
+        for place in range(len(ends)):
+            start = first + place * longest
+            size = ends[place] - start
+            for done in range(0, size, AT_ONCE):
+                copy_at_once(at + done, start + done)
+            at += size
+        row += len(ends)
+    return row, int(at - begin)
 
 
 @compiled
-def _put_word(at: int, index: int, offsets: int, data: int, row: int) -> int:
-    element = number_at(index, row)
-    start = number_at(offsets, element)
-    count: int = number_at(offsets, element + 1) - start
-    if count <= AT_ONCE:
-        copy_at_once(at, data + start)
+def _take(program: int, line: int, row: int, ends: Ints, begun: Ints, scratch: Hashes) -> None:
+    """One step for all places; ``row`` is that of the first one, ``ends`` is where each has come to."""
+    kind = number_at(program, line)
+    first, second = number_at(program, line + 1), number_at(program, line + 2)
+    third, fourth = number_at(program, line + 3), number_at(program, line + 4)
+    if kind == WORD:
+        _add_words(row, ends, first, second, third)
+    elif kind == LITERAL:
+        _add_literal(ends, first, second)
+    elif kind == DIGITS:
+        _add_digits(row, ends, scratch, first, second, third, fourth)
+    elif kind == BEGIN:
+        for place in range(len(ends)):
+            begun[place] = ends[place]
+            ends[place] += 4
+    elif kind == END:
+        for place in range(len(ends)):
+            size = ends[place] - begun[place] - 4
+            ends[place] = _finished(begun[place], size, first, row + place)
+    elif kind == FIELD:
+        _add_fields(row, ends, first, second, third, fourth)
+    elif kind == NUMERIC:
+        for place in range(len(ends)):
+            at = ends[place]
+            size = _put_numeric(at + 4, number_at(first, row + place), second, third)
+            ends[place] = _finished(at, size, fourth, row + place)
     else:
-        copy_bytes(at, data + start, count)
-    return at + count
+        _add_fixed(row, ends, kind, first, second, third)
 
 
 @compiled
-def _put_fixed(at: int, kind: int, first: int, second: int, third: int, fourth: int, row: int) -> int:
-    null = third if kind == PAIR else fourth if kind == NUMERIC else second
-    if _is_set(null, row):
-        put_32(at, -1)
-        return at + 4
-    if kind == PAIR:
-        put_32(at, 16)
-        put_64(at + 4, number_at(first, row))
-        put_64(at + 12, number_at(second, row))
-        return at + 20
-    if kind == INT8:
-        put_32(at, 8)
-        put_64(at + 4, number_at(first, row))
-        return at + 12
-    if kind == INT4:
-        put_32(at, 4)
-        put_32(at + 4, number_at(first, row))
-        return at + 8
-    if kind == INT2:
-        put_32(at, 2)
-        put_16(at + 4, number_at(first, row))
-        return at + 6
-    if kind == BOOLEAN:
-        put_32(at, 1)
-        put_8(at + 4, byte_at(first, row))
-        return at + 5
-    return _put_numeric(at, number_at(first, row), second, third)
+def _finished(at: int, size: int, null: int, row: int) -> int:
+    """Write a field's length before it, or that it is NULL; return where the next one begins."""
+    shown = -1 if null == 0 else np.int64(byte_at(null, row)) - 1
+    put_32(at, size | ~shown)
+    return int(at + 4 + (size & shown))
 
 
 @compiled
-def _is_set(mask: int, row: int) -> bool:
-    return bool(mask != 0 and byte_at(mask, row) != 0)
+def _add_words(row: int, ends: Ints, index: int, offsets: int, data: int) -> None:
+    for place in range(len(ends)):
+        element = number_at(index, row + place)
+        ends[place] += _put_word(ends[place], element, offsets, data)
 
 
 @compiled
-def _put_digits(at: int, value: np.uint64, width: int, base: int) -> None:
+def _put_word(at: int, element: int, offsets: int, data: int) -> int:
+    start = number_at(offsets, element)
+    size: int = number_at(offsets, element + 1) - start
+    copy_at_once(at, data + start)
+    if size > AT_ONCE:
+        copy_bytes(at, data + start, size)
+    return size
+
+
+@compiled
+def _add_literal(ends: Ints, data: int, size: int) -> None:
+    for place in range(len(ends)):
+        for done in range(0, size, AT_ONCE):
+            copy_at_once(ends[place] + done, data + done)
+        ends[place] += size
+
+
+@compiled
+def _add_digits(row: int, ends: Ints, scratch: Hashes, data: int, width: int, base: int, blank: int) -> None:
     if base == 16:
-        for place in range(width - 1, -1, -1):
-            digit = np.int64(value & np.uint64(15))
-            put_8(at + place, digit + (48 if digit < 10 else 87))
-            value >>= np.uint64(4)
-        return
-    last = value % _EIGHT_DIGITS
-    if width > 8:
-        _put_last(at, value // _EIGHT_DIGITS % _EIGHT_DIGITS, width - 8)
-        at += width - 8
-        width = 8
-    _put_last(at, last, width)
+        for place in range(len(ends)):
+            _put_hexadecimal(ends[place], number_at(data, row + place), width)
+            ends[place] += width
+    else:
+        if width > 8:
+            for place in range(len(ends)):
+                scratch[place] = np.uint64(number_at(data, row + place)) // _EIGHT_DIGITS % _EIGHT_DIGITS
+            _add_last(ends, scratch, width - 8)
+        for place in range(len(ends)):
+            scratch[place] = np.uint64(number_at(data, row + place)) % _EIGHT_DIGITS
+        _add_last(ends, scratch, min(width, 8))
+    if blank != 0:
+        for place in range(len(ends)):
+            ends[place] -= width & -np.int64(byte_at(blank, row + place))
 
 
 @compiled
-def _put_last(at: int, value: np.uint64, width: int) -> None:
-    """The last 1 to 8 digits of a number below 10 ** 8, and bytes that the next step writes over."""
-    put_64(at, np.int64(_eight(value) << np.uint64(64 - 8 * width)))
+def _add_last(ends: Ints, numbers: Hashes, width: int) -> None:
+    """The last 1 to 8 digits of numbers below 10 ** 8, and bytes that the next step writes over."""
+    # Digits by themselves: they are computed for several rows at once.
+    for place in range(len(ends)):
+        numbers[place] = _eight(numbers[place]) << np.uint64(64 - 8 * width)
+    for place in range(len(ends)):
+        put_64(ends[place], np.int64(numbers[place]))
+        ends[place] += width
+
+
+@compiled
+def _put_hexadecimal(at: int, value: int, width: int) -> None:
+    for place in range(width - 1, -1, -1):
+        digit = value & 15
+        put_8(at + place, digit + (48 if digit < 10 else 87))
+        value >>= 4
+
+
+@compiled
+def _add_fields(row: int, ends: Ints, index: int, offsets: int, data: int, null: int) -> None:
+    for place in range(len(ends)):
+        element = number_at(index, row + place)
+        if null != 0:
+            # What is not shown may be long: take the first one instead.
+            element &= np.int64(byte_at(null, row + place)) - 1
+        at = ends[place]
+        ends[place] = _finished(at, _put_word(at + 4, element, offsets, data), null, row + place)
+
+
+@compiled
+def _add_fixed(row: int, ends: Ints, kind: int, first: int, second: int, third: int) -> None:
+    if kind == PAIR:
+        for place in range(len(ends)):
+            at = ends[place]
+            put_64(at + 4, number_at(first, row + place))
+            put_64(at + 12, number_at(second, row + place))
+            ends[place] = _finished(at, 16, third, row + place)
+    elif kind == INT8:
+        for place in range(len(ends)):
+            at = ends[place]
+            put_64(at + 4, number_at(first, row + place))
+            ends[place] = _finished(at, 8, second, row + place)
+    elif kind == INT4:
+        for place in range(len(ends)):
+            at = ends[place]
+            put_32(at + 4, number_at(first, row + place))
+            ends[place] = _finished(at, 4, second, row + place)
+    elif kind == INT2:
+        for place in range(len(ends)):
+            at = ends[place]
+            put_16(at + 4, number_at(first, row + place))
+            ends[place] = _finished(at, 2, second, row + place)
+    else:
+        for place in range(len(ends)):
+            at = ends[place]
+            put_8(at + 4, byte_at(first, row + place))
+            ends[place] = _finished(at, 1, second, row + place)
 
 
 @compiled
@@ -186,7 +253,10 @@ def _eight(value: np.uint64) -> np.uint64:
 
 @compiled
 def _put_numeric(at: int, value: int, scale: int, unit: int) -> int:
-    """Length, number of base-10000 digits, weight of the first, sign, scale; digits without outer zeros."""
+    """Number of base-10000 digits, weight of the first, sign, scale; digits without outer zeros.
+
+    Returns the bytes.
+    """
     rest = abs(value)
     part = rest % unit * (10_000 // unit)
     rest //= unit
@@ -201,12 +271,11 @@ def _put_numeric(at: int, value: int, scale: int, unit: int) -> int:
         left //= 10_000
         weight += 1
         count += 1
-    put_32(at, 8 + 2 * count)
-    put_16(at + 4, count)
-    put_16(at + 6, weight if count else 0)
-    put_16(at + 8, 0x4000 if value < 0 else 0)
-    put_16(at + 10, scale)
-    end = place = at + 12 + 2 * count
+    put_16(at, count)
+    put_16(at + 2, weight if count else 0)
+    put_16(at + 4, 0x4000 if value < 0 else 0)
+    put_16(at + 6, scale)
+    place = at + 8 + 2 * count
     if part:
         place -= 2
         put_16(place, part)
@@ -214,4 +283,4 @@ def _put_numeric(at: int, value: int, scale: int, unit: int) -> int:
         place -= 2
         put_16(place, rest % 10_000)
         rest //= 10_000
-    return end
+    return 8 + 2 * count

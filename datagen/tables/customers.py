@@ -32,7 +32,7 @@ from datagen.tables.identity import (
     person,
 )
 from datagen.tables.people import TIMES
-from datagen.values import Booleans, Digits, Piece, Texts, Uuids, Words, replaced
+from datagen.values import Booleans, Digits, Piece, Texts, Uuids, Words
 
 
 def phone(block: Block, locales: Ints) -> tuple[Piece, ...]:
@@ -41,7 +41,7 @@ def phone(block: Block, locales: Ints) -> tuple[Piece, ...]:
     return (
         Words(block.pools.calling_codes, locales),
         Digits(number, 3),
-        literal(" ", block),
+        literal(" "),
         Digits(number // 1000, 7),
     )
 
@@ -61,12 +61,12 @@ def _company_name(block: Block) -> Texts:
 
 def _company_domain(block: Block) -> Texts:
     twin = is_dirty(block, "two_owners") | is_dirty(block, "case_twin")
-    return Texts(company_domain(block), twin | chance(block.hash("domain"), 0.15))
+    return Texts(company_domain(block), twin | block.chance("domain", 0.15))
 
 
 def _website(block: Block) -> Texts:
-    prefix = literal("https://www.", block)
-    return Texts((prefix, *company_domain(block)), chance(block.hash("website"), 0.4))
+    prefix = literal("https://www.")
+    return Texts((prefix, *company_domain(block)), block.chance("website", 0.4))
 
 
 def _address(block: Block) -> Texts:
@@ -74,11 +74,11 @@ def _address(block: Block) -> Texts:
     number = (hashes >> np.uint64(40)).astype(np.int64)
     pieces = (
         Digits(10 + number % 90, 2),
-        literal(" ", block),
+        literal(" "),
         Words(pools.last_names.pool, pools.last_names.draw(locale, block.hash("street"))),
         Words(fixed_pool(" 1", " 2", " 3"), number % 3),
         Digits(number, 4),
-        literal(" ", block),
+        literal(" "),
         Words(pools.cities.pool, pools.cities.draw(locale, hashes)),
     )
     return Texts(pieces, chance(hashes, 0.3))
@@ -91,7 +91,7 @@ def _description(block: Block) -> Texts:
 
 
 def _merged(block: Block) -> Mask:
-    return chance(block.hash("merged"), 0.01)
+    return block.chance("merged", 0.01)
 
 
 def _merged_into(block: Block) -> Uuids:
@@ -102,32 +102,24 @@ def _merged_into(block: Block) -> Uuids:
 
 def _linkedin(kind: str, share: float) -> Column:
     def values(block: Block) -> Texts:
-        prefix = literal(f"https://linkedin.example/{kind}/", block)
-        return Texts((prefix, Digits(block.rows, 9)), chance(block.hash("linkedin"), share))
+        prefix = literal(f"https://linkedin.example/{kind}/")
+        return Texts((prefix, Digits(block.rows, 9)), block.chance("linkedin", share))
 
     return Column("linkedin_url", values)
 
 
 def _employer_name(block: Block) -> Texts:
-    return Texts(company_name(employer(block)), chance(block.hash("company"), 0.2))
+    return Texts(company_name(employer(block)), block.chance("company", 0.2))
 
 
 def _employer_id(block: Block) -> Uuids:
     nobody = employer(block).rows >= block.count(COMPANIES)
-    return ids(COMPANIES, block, employer(block).rows, nobody | chance(block.hash("company_id"), 0.15))
+    return ids(COMPANIES, block, employer(block).rows, nobody | block.chance("company_id", 0.15))
 
 
 def _contact_email(block: Block) -> Texts:
-    pieces = email(block, free_mail=is_dirty(block, "free_mail"), bad=is_dirty(block, "bad_email"))
-    # Two neighbours swap addresses, so that each differs from an existing one by case alone.
-    twins = is_dirty(block, "email_case_twin").nonzero()[0]
-    if not len(twins):
-        return Texts(pieces)
-    everywhere = np.ones(len(twins), dtype=np.bool_)
-    others = email(
-        block.at(CONTACTS, block.rows[twins] ^ 1), free_mail=~everywhere, bad=~everywhere, shouted=everywhere
-    )
-    return Texts(tuple(replaced(piece, twins, other) for piece, other in zip(pieces, others, strict=True)))
+    free_mail, bad = is_dirty(block, "free_mail"), is_dirty(block, "bad_email")
+    return Texts(email(block, free_mail=free_mail, bad=bad, swapped=is_dirty(block, "email_case_twin")))
 
 
 def _person_name(part: int) -> Column:
@@ -175,7 +167,7 @@ TABLES = (
             Column("address", _address),
             Column(
                 "phone",
-                lambda block: Texts(phone(block, company_locale(block)), chance(block.hash("phone"), 0.35)),
+                lambda block: Texts(phone(block, company_locale(block)), block.chance("phone", 0.35)),
             ),
             Column("description", _description),
             _linkedin("company", 0.6),
@@ -195,7 +187,7 @@ TABLES = (
             Column(
                 "phone",
                 lambda block: Texts(
-                    phone(block, company_locale(employer(block))), chance(block.hash("phone"), 0.4)
+                    phone(block, company_locale(employer(block))), block.chance("phone", 0.4)
                 ),
             ),
             Column("title", _title),
@@ -204,7 +196,7 @@ TABLES = (
             Column(
                 "owner_id",
                 lambda block: ids(
-                    USERS, block, block.zipf("owner", "public.profiles"), chance(block.hash("no_owner"), 0.1)
+                    USERS, block, block.zipf("owner", "public.profiles"), block.chance("no_owner", 0.1)
                 ),
             ),
         ),

@@ -64,7 +64,7 @@ def is_linked(deal: Block) -> Mask:
     """Deals with company_id and primary_contact_id."""
     if not deal.count(CONTACTS) or not deal.count(COMPANIES):
         return np.zeros(len(deal.rows), dtype=np.bool_)
-    return chance(deal.hash("linked"), LINKED)
+    return deal.chance("linked", LINKED)
 
 
 def company_id(deal: Block, null: Mask | None = None) -> Uuids:
@@ -113,7 +113,7 @@ def value(deal: Block) -> Ints:
 
 
 def _recurring(deal: Block) -> Mask:
-    return chance(deal.hash("recurring"), 0.4)
+    return deal.chance("recurring", 0.4)
 
 
 def _created_at(deal: Block) -> Timestamps:
@@ -149,7 +149,7 @@ def _contact_name(deal: Block) -> Texts:
     someone = contact(deal)
     named = deal.at(CONTACTS, someone.rows + is_dirty(deal, "two_names"))
     missing = is_dirty(deal, "no_contact_name") | is_dirty(deal, "orphan_text")
-    return Texts(full_name(named), missing | (is_linked(deal) & chance(deal.hash("named"), 0.2)))
+    return Texts(full_name(named), missing | (is_linked(deal) & deal.chance("named", 0.2)))
 
 
 def _contact_email(deal: Block) -> Texts:
@@ -158,7 +158,7 @@ def _contact_email(deal: Block) -> Texts:
 
 
 def _no_address(deal: Block) -> Mask:
-    return is_dirty(deal, "orphan_text") | (is_linked(deal) & chance(deal.hash("addressed"), 0.15))
+    return is_dirty(deal, "orphan_text") | (is_linked(deal) & deal.chance("addressed", 0.15))
 
 
 def _prose(column: str, pool: str, missing: float) -> Column:
@@ -199,7 +199,7 @@ TABLES = (
             Column(
                 "contact_phone",
                 lambda deal: Texts(
-                    phone(deal, company_locale(employer(contact(deal)))), chance(deal.hash("phone"), 0.5)
+                    phone(deal, company_locale(employer(contact(deal)))), deal.chance("phone", 0.5)
                 ),
             ),
             _prose("description", "descriptions", 0.3),
@@ -215,7 +215,7 @@ TABLES = (
             Column("priority", choice("priority", low=3, medium=8, high=4, NULL=3)),
             Column(
                 "contact_identifier",
-                lambda deal: Texts(email(contact(deal)), ~chance(deal.hash("identifier"), 0.1)),
+                lambda deal: Texts(email(contact(deal)), ~deal.chance("identifier", 0.1)),
             ),
             Column("value", lambda deal: Numerics(value(deal))),
             Column("one_off_revenue", lambda deal: Numerics(np.where(_recurring(deal), 0, value(deal)))),
@@ -223,7 +223,7 @@ TABLES = (
             Column("expected_close_date", _close_date),
             Column(
                 "probability",
-                lambda deal: Integers(_PROBABILITY[stage(deal)], null=chance(deal.hash("probability"), 0.1)),
+                lambda deal: Integers(_PROBABILITY[stage(deal)], null=deal.chance("probability", 0.1)),
             ),
             Column("company_id", company_id),
             Column("primary_contact_id", contact_id),

@@ -10,10 +10,10 @@ import numpy as np
 
 from datagen.columns import Block, feature, is_dirty, literal
 from datagen.compiled import compiled
-from datagen.pools import NORMAL
+from datagen.pools import DOMAINLESS, FLAWS, NORMAL
 from datagen.spec import DIRT_KINDS
 from datagen.streams import Ints, Mask, below, permute, stream_key, zipf_ranks
-from datagen.values import Digits, Piece, Words
+from datagen.values import Digits, Piece, Words, replaced
 
 COMPANIES = "public.companies"
 CONTACTS = "public.contacts"
@@ -128,48 +128,53 @@ def full_name(contact: Block) -> tuple[Piece, ...]:
     pools = contact.pools
     return (
         Words(pools.first_names.pool, first),
-        Words(pools.blank, contact.constant(0)),
+        literal(" "),
         Words(pools.last_names.pool, last),
     )
 
 
 def email(
-    contact: Block,
-    *,
-    free_mail: Mask | None = None,
-    bad: Mask | None = None,
-    shouted: Mask | None = None,
+    contact: Block, *, free_mail: Mask | None = None, bad: Mask | None = None, swapped: Mask | None = None
 ) -> tuple[Piece, ...]:
-    """A contact's address, different for every contact.
+    """A contact's address, different for every contact; dirty in the few rows of the masks.
 
-    ``free_mail``: at a public provider; ``bad``: in a form that no server takes; ``shouted``: in capitals.
+    ``free_mail``: at a public provider; ``bad``: in a form that no server takes; ``swapped``: that of the
+    neighbour, who has this one's, in capitals, so that each differs from an existing one by case alone.
     """
+    nowhere = np.zeros(len(contact.rows), dtype=np.bool_)
+    public, flawed, shouted = (nowhere if mask is None else mask for mask in (free_mail, bad, swapped))
+    pieces = _address(contact, contact.constant(0), contact.constant(0))
+    some = (public | flawed | shouted).nonzero()[0]
+    if not len(some):
+        return pieces
+    public, flawed, shouted = public[some], flawed[some], shouted[some]
+    someone = contact.at(CONTACTS, contact.rows[some] ^ shouted)
+    pools = contact.pools
+    flaw = np.where(flawed, 1 + below(someone.hash("flaw"), FLAWS), 0)
+    provider = FLAWS + 1 + below(someone.hash("provider"), len(pools.at_signs.texts) - FLAWS - 1)
+    domainless = public | (flaw == DOMAINLESS)
+    others = _address(someone, flaw, np.where(public, provider, flaw), domainless, shouted)
+    return tuple(replaced(piece, some, other) for piece, other in zip(pieces, others, strict=True))
+
+
+def _address(
+    contact: Block, lead: Ints, at_sign: Ints, domainless: Mask | None = None, capitals: Mask | None = None
+) -> tuple[Piece, ...]:
     pools = contact.pools
     first, last = person(contact)
-    none = np.zeros(len(contact.rows), dtype=np.bool_)
-    public = none if free_mail is None else free_mail
-    flaw = np.where(
-        none if bad is None else bad, 1 + below(contact.hash("flaw"), len(pools.at_signs.texts) - 1), 0
-    )
-    capitals = np.where(none if shouted is None else shouted, 1, 0)
+    if capitals is not None:
+        first = first + capitals * (len(pools.first_slugs.texts) // 2)
+        last = last + capitals * pools.last_count
     width = len(str(contact.count(CONTACTS) + unlisted(contact, CONTACTS)))
-    provider = np.where(
-        public, below(contact.hash("provider"), len(pools.free_mail.texts)), pools.free_mail.end
-    )
     return (
-        *([Words(pools.leads, flaw)] if bad is not None else []),
-        Words(pools.first_slugs, first + capitals * (len(pools.first_slugs.texts) // 2)),
-        literal(".", contact),
-        Words(pools.last_slugs, last + capitals * pools.last_count),
+        Words(pools.leads, lead),
+        Words(pools.first_slugs, first),
+        literal("."),
+        Words(pools.last_slugs, last),
         Digits(contact.rows, width),
-        Words(pools.at_signs, np.where(public, pools.at_signs.end, flaw)),
-        *company_domain(employer(contact), public | (flaw == DOMAINLESS)),
-        *([Words(pools.free_mail, provider)] if free_mail is not None else []),
+        Words(pools.at_signs, at_sign),
+        *company_domain(employer(contact), domainless),
     )
-
-
-DOMAINLESS = 1
-"""The flaw of an address that ends with its at sign."""
 
 
 @feature
@@ -188,7 +193,7 @@ def user_full_name(user: Block) -> tuple[Piece, ...]:
     pools = user.pools
     return (
         Words(pools.first_names.pool, first),
-        Words(pools.blank, user.constant(0)),
+        literal(" "),
         Words(pools.last_names.pool, last),
     )
 
@@ -199,10 +204,10 @@ def user_email(user: Block) -> tuple[Piece, ...]:
     pools = user.pools
     return (
         Words(pools.first_slugs, first),
-        literal(".", user),
+        literal("."),
         Words(pools.last_slugs, last),
         Digits(user.rows, len(str(user.count(USERS)))),
-        literal("@sales.example", user),
+        literal("@sales.example"),
     )
 
 

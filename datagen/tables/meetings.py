@@ -27,6 +27,7 @@ from datagen.values import (
     Booleans,
     Digits,
     Integers,
+    Literal,
     Numerics,
     Piece,
     Texts,
@@ -44,7 +45,7 @@ def _minutes(block: Block) -> Ints:
 
 
 def _recording_id(block: Block) -> Texts:
-    return Texts((literal("rec_", block), Digits(block.hash("recording"), 16, 16)))
+    return Texts((literal("rec_"), Digits(block.hash("recording"), 16, 16)))
 
 
 def _title(block: Block) -> Texts:
@@ -55,14 +56,12 @@ def _title(block: Block) -> Texts:
 
 def _company_id(block: Block) -> Uuids:
     rows = employer(contact(deal(block))).rows
-    return ids(
-        COMPANIES, block, rows, (rows >= block.count(COMPANIES)) | chance(block.hash("no_company"), 0.1)
-    )
+    return ids(COMPANIES, block, rows, (rows >= block.count(COMPANIES)) | block.chance("no_company", 0.1))
 
 
 def _contact_id(block: Block) -> Uuids:
     rows = contact(deal(block)).rows
-    return ids(CONTACTS, block, rows, (rows >= block.count(CONTACTS)) | chance(block.hash("no_contact"), 0.1))
+    return ids(CONTACTS, block, rows, (rows >= block.count(CONTACTS)) | block.chance("no_contact", 0.1))
 
 
 def _sentiment(block: Block) -> Numerics:
@@ -109,9 +108,13 @@ def _either(inside: tuple[Piece, ...], outside: tuple[Piece, ...], external: Mas
 
 
 def _blanked(piece: Piece, blank: Mask) -> Piece:
-    if isinstance(piece, Words):
-        return Words(piece.pool, np.where(blank, piece.pool.end, piece.index))
-    return replace(piece, blank=blank)
+    match piece:
+        case Digits():
+            return replace(piece, blank=blank)
+        case Literal(pool):
+            return Words(pool, np.where(blank, pool.end, 0))
+        case Words(pool, index):
+            return Words(pool, np.where(blank, pool.end, index))
 
 
 def _attendee_name(block: Block) -> Texts:

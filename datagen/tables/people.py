@@ -6,7 +6,7 @@ import numpy as np
 
 from datagen.calendar import NOW, moments
 from datagen.columns import Block, Column, Table, choice, feature, flag, ids, literal, own_id
-from datagen.streams import Ints, below, chance
+from datagen.streams import Ints, below
 from datagen.tables.identity import PROFILES, USERS, user_email, user_name
 from datagen.values import Digits, Texts, Timestamps, Uuids, Words
 
@@ -36,7 +36,7 @@ TIMES = (Column("created_at", created_at), Column("updated_at", updated_at))
 
 
 def _team_name(block: Block) -> Texts:
-    return Texts((literal("Team ", block), Digits(block.rows + 1, 3)))
+    return Texts((literal("Team "), Digits(block.rows + 1, 3)))
 
 
 def _member(block: Block) -> Ints:
@@ -64,8 +64,8 @@ def _name(part: int) -> Column:
 
 
 def _avatar(block: Block) -> Texts:
-    pieces = (literal("https://avatars.example/", block), Digits(block.rows, 8))
-    return Texts(pieces, chance(block.hash("avatar"), 0.6))
+    pieces = (literal("https://avatars.example/"), Digits(block.rows, 8))
+    return Texts(pieces, block.chance("avatar", 0.6))
 
 
 _ADDRESS = Column("email", lambda block: Texts(user_email(block.at(USERS, block.rows))))

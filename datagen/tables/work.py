@@ -46,13 +46,13 @@ def about_deal(block: Block) -> Mask:
     """Rows that are linked to a deal."""
     if not block.count(DEALS):
         return np.zeros(len(block.rows), dtype=np.bool_)
-    return chance(block.hash("about_deal"), 0.8)
+    return block.chance("about_deal", 0.8)
 
 
 @feature
 def user(block: Block) -> Ints:
     """Who did it: the deal's owner as a rule."""
-    own = chance(block.hash("user"), 0.85)
+    own = block.chance("user", 0.85)
     return np.where(own, owner(deal(block)), block.zipf("other_user", USERS))
 
 
@@ -66,11 +66,11 @@ def _deal_id(block: Block) -> Uuids:
 
 
 def _company_id(block: Block) -> Uuids:
-    return company_id(deal(block), chance(block.hash("no_company"), 0.1))
+    return company_id(deal(block), block.chance("no_company", 0.1))
 
 
 def _contact_id(block: Block) -> Uuids:
-    return contact_id(deal(block), chance(block.hash("no_contact"), 0.2))
+    return contact_id(deal(block), block.chance("no_contact", 0.2))
 
 
 def _sales_rep(block: Block) -> Texts:
@@ -82,7 +82,7 @@ def _client(block: Block) -> Texts:
 
 
 def _identifier(block: Block) -> Texts:
-    return Texts(email(contact(deal(block))), ~chance(block.hash("identifier"), 0.3))
+    return Texts(email(contact(deal(block))), ~block.chance("identifier", 0.3))
 
 
 def prose(column: str, pool: str, missing: float = 0) -> Column:
@@ -150,7 +150,7 @@ def _task_status(block: Block) -> Ints:
 
 def _legacy(block: Block) -> Mask:
     """Rows without the text columns: those of linked deals."""
-    return is_linked(deal(block)) | chance(block.hash("legacy"), 0.3)
+    return is_linked(deal(block)) | block.chance("legacy", 0.3)
 
 
 _TASKS = Table(
@@ -170,7 +170,7 @@ _TASKS = Table(
         Column("contact_email", lambda block: Texts(email(contact(deal(block))), _legacy(block))),
         Column("contact_name", lambda block: Texts(full_name(contact(deal(block))), _legacy(block))),
         Column("company", lambda block: Texts(company_name(employer(contact(deal(block)))), _legacy(block))),
-        Column("due_date", lambda block: Timestamps(_due(block), chance(block.hash("no_due"), 0.1))),
+        Column("due_date", lambda block: Timestamps(_due(block), block.chance("no_due", 0.1))),
         Column("deal_id", _deal_id),
         Column("company_id", _company_id),
         Column("contact_id", _contact_id),
