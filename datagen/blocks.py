@@ -117,6 +117,6 @@ def csv_block(block: Block) -> memoryview:
 def count_dirt(block: Block) -> dict[str, int]:
     """Dirty rows of the block by ``table.kind``."""
     kinds = DIRT_KINDS.get(block.table, ())
-    counts = np.bincount(dirt(block) + 1, minlength=len(kinds) + 1)[1:]
+    counts = np.bincount(dirt(block)[1], minlength=len(kinds))
     name = block.table.removeprefix("public.")
     return {f"{name}.{kind}": int(count) for kind, count in zip(kinds, counts, strict=True) if count}

@@ -16,7 +16,6 @@ from datagen.streams import (
     Ints,
     Mask,
     below,
-    chance,
     chance_of_rows,
     hash_rows,
     permute,
@@ -95,18 +94,19 @@ def feature(function: Callable[[Block], T]) -> Callable[[Block], T]:
 
 
 @feature
-def dirt(block: Block) -> Ints:
-    """Position of each row's kind of dirt in the table's list, -1 where the row is clean."""
-    hashes = block.hash("dirt")
+def dirt(block: Block) -> tuple[Ints, Ints]:
+    """Which of the block's rows are dirty, and the position of each one's kind in the table's list."""
     kinds = np.array(block.plan.kinds_of(block.table), dtype=np.int64)
-    if not kinds.size or not block.plan.dirt:
-        return block.constant(-1)
-    return np.where(chance(hashes, block.plan.dirt), kinds[below(hashes, len(kinds))], -1)
+    places = block.chance("dirt", block.plan.dirt if kinds.size else 0).nonzero()[0]
+    hashes = block.at(block.table, block.rows[places]).hash("dirt")
+    return places, kinds[below(hashes, len(kinds))]
 
 
 def is_dirty(block: Block, kind: str) -> Mask:
     """Rows with this kind of dirt."""
-    found: Mask = dirt(block) == DIRT_KINDS[block.table].index(kind)
+    found = np.zeros(len(block.rows), dtype=np.bool_)
+    places, kinds = dirt(block)
+    found[places[kinds == DIRT_KINDS[block.table].index(kind)]] = True
     return found
 
 

@@ -22,7 +22,7 @@ from datagen.tables.identity import (
     spelling,
     unlisted,
 )
-from datagen.tables.people import TIMES, created, later
+from datagen.tables.people import TIMES, created, updated
 from datagen.values import Dates, Integers, Numerics, Texts, Timestamps, Uuids, Words
 
 STAGES = "public.deal_stages"
@@ -191,7 +191,7 @@ TABLES = (
             Column("owner_id", lambda deal: ids(USERS, deal, owner(deal))),
             Column("stage_changed_at", lambda deal: Timestamps(_changed(deal))),
             Column("created_at", _created_at),
-            Column("updated_at", lambda deal: Timestamps(later(deal, _changed(deal)))),
+            Column("updated_at", lambda deal: Timestamps(updated(deal, _changed(deal)))),
             Column("name", _name),
             Column("company", _company),
             Column("contact_name", _contact_name),

@@ -10,7 +10,7 @@ import numpy as np
 
 from datagen.columns import Block, feature, is_dirty, literal
 from datagen.compiled import compiled
-from datagen.pools import DOMAINLESS, FLAWS, NORMAL
+from datagen.pools import DOMAINLESS, FLAWS, NORMAL, LocalPool
 from datagen.spec import DIRT_KINDS
 from datagen.streams import Ints, Mask, below, permute, stream_key, zipf_ranks
 from datagen.values import Digits, Piece, Words, replaced
@@ -68,16 +68,16 @@ def company_name(
     pools = company.pools
     last, word, generation = _name_parts(company)
     locale = company_locale(company)
-    spelled = company.constant(NORMAL) if spelling is None else spelling
+
+    def spelled(pool: LocalPool, index: Ints) -> Ints:
+        return index if spelling is None else spelling * int(pool.counts.sum()) + index
+
     words, suffixes = pools.business_words, pools.company_suffixes
     pieces = [
-        Words(pools.last_names.pool, spelled * pools.last_count + last),
-        Words(words.pool, spelled * int(words.counts.sum()) + words.starts[locale] + word),
+        Words(pools.last_names.pool, spelled(pools.last_names, last)),
+        Words(words.pool, spelled(words, words.starts[locale] + word)),
         *([Words(pools.generations, generation)] if _has_generations(company) else []),
-        Words(
-            suffixes.pool,
-            spelled * int(suffixes.counts.sum()) + suffixes.draw(locale, company.hash("suffix")),
-        ),
+        Words(suffixes.pool, spelled(suffixes, suffixes.draw(locale, company.hash("suffix")))),
     ]
     if blank is None:
         return tuple(pieces)
@@ -104,12 +104,11 @@ def employer(contact: Block) -> Block:
     """The company that a contact works for: large ones employ many."""
     listed, count = contact.count(COMPANIES), contact.count(CONTACTS)
     hashes = contact.hash("employer")
-    hidden = listed + below(hashes, unlisted(contact, COMPANIES))
-    if not listed:
-        return contact.at(COMPANIES, hidden)
-    ranks = zipf_ranks(hashes, listed, 60)
-    shown = permute(ranks, listed, stream_key(contact.plan.seed, COMPANIES, "ranks"))
-    return contact.at(COMPANIES, np.where(contact.rows < count, shown, hidden))
+    ranks = zipf_ranks(hashes, max(listed, 1), 60)
+    company = permute(ranks, max(listed, 1), stream_key(contact.plan.seed, COMPANIES, "ranks"))
+    hidden = (contact.rows >= (count if listed else 0)).nonzero()[0]
+    company[hidden] = listed + below(hashes[hidden], unlisted(contact, COMPANIES))
+    return contact.at(COMPANIES, company)
 
 
 @feature

@@ -21,7 +21,7 @@ from datagen.tables.identity import (
     user_email,
     user_full_name,
 )
-from datagen.tables.people import later
+from datagen.tables.people import updated
 from datagen.tables.work import deal, prose, user, user_id, when
 from datagen.values import (
     Booleans,
@@ -91,7 +91,7 @@ def _held(block: Block) -> Timestamps:
 
 
 def _touched(block: Block) -> Timestamps:
-    return Timestamps(later(block, when(_meeting(block))))
+    return Timestamps(updated(block, when(_meeting(block))))
 
 
 def _is_external(block: Block) -> Mask:
@@ -148,7 +148,7 @@ TABLES = (
             Column("owner_user_id", user_id),
             Column("duration_minutes", lambda block: Integers(_minutes(block))),
             Column("created_at", lambda block: Timestamps(when(block))),
-            Column("updated_at", lambda block: Timestamps(later(block, when(block)))),
+            Column("updated_at", lambda block: Timestamps(updated(block, when(block)))),
             Column("meeting_start", lambda block: Timestamps(when(block))),
             Column("meeting_end", lambda block: Timestamps(when(block) + _minutes(block) * MINUTE)),
             Column("recording_id", _recording_id),

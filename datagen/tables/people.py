@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from datagen.calendar import NOW, moments
+from datagen.calendar import later, moments
 from datagen.columns import Block, Column, Table, choice, feature, flag, ids, literal, own_id
 from datagen.streams import Ints, below
 from datagen.tables.identity import PROFILES, USERS, user_email, user_name
@@ -17,9 +15,9 @@ def created(block: Block) -> Ints:
     return moments(block.rows, max(block.count(block.table), 1), block.hash("created_at"))
 
 
-def later(block: Block, since: Ints) -> Ints:
-    """Some moment between ``since`` and now."""
-    return since + below(block.hash("updated_at"), 1 << 16) * (np.maximum(NOW - since, 0) >> 16)
+def updated(block: Block, since: Ints) -> Ints:
+    """When the row was touched last: some moment between ``since`` and now."""
+    return later(since, block.hash("updated_at"))
 
 
 def created_at(block: Block) -> Timestamps:
@@ -29,7 +27,7 @@ def created_at(block: Block) -> Timestamps:
 
 def updated_at(block: Block) -> Timestamps:
     """The column of that name."""
-    return Timestamps(later(block, created(block)))
+    return Timestamps(updated(block, created(block)))
 
 
 TIMES = (Column("created_at", created_at), Column("updated_at", updated_at))

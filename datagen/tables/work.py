@@ -18,7 +18,7 @@ from datagen.tables.identity import (
     full_name,
     user_full_name,
 )
-from datagen.tables.people import created, later
+from datagen.tables.people import created, updated
 from datagen.values import Booleans, Integers, Numerics, Texts, Timestamps, Uuids, Words
 
 
@@ -117,7 +117,7 @@ _ACTIVITIES = Table(
         Column("date", lambda block: Timestamps(when(block))),
         Column("quantity", _quantity),
         Column("created_at", lambda block: Timestamps(when(block))),
-        Column("updated_at", lambda block: Timestamps(later(block, when(block)))),
+        Column("updated_at", lambda block: Timestamps(updated(block, when(block)))),
         Column("type", lambda block: Texts((Words(fixed_pool(*_TYPES), _type(block)),))),
         Column("status", choice("status", completed=80, pending=10, cancelled=6, no_show=4)),
         Column("priority", choice("priority", low=2, medium=6, high=2)),
@@ -161,7 +161,7 @@ _TASKS = Table(
         Column("created_by", lambda block: ids(USERS, block, owner(deal(block)))),
         Column("completed", lambda block: Booleans(_task_status(block) == 0)),
         Column("created_at", lambda block: Timestamps(when(block))),
-        Column("updated_at", lambda block: Timestamps(later(block, when(block)))),
+        Column("updated_at", lambda block: Timestamps(updated(block, when(block)))),
         prose("title", "sentences"),
         prose("description", "descriptions", 0.6),
         Column("priority", choice("priority", low=3, medium=8, high=4, urgent=1)),
