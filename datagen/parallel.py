@@ -22,8 +22,8 @@ Work = Callable[[Connection, Job, threading.Event], Result]
 """What is done with one job; the event is set when everybody is to stop."""
 
 APPLICATION = "pgrehearse datagen"
-_SOCKET_BYTES = 1024 * 1024
-"""The system grants twice its own limit at most, on Linux 416 kB unless somebody raised it."""
+_SOCKET_BYTES = 512 * 1024
+"""Linux grants twice that, or twice its own limit, 208 kB unless somebody raised it; more took longer."""
 
 _SESSION = (
     "SET synchronous_commit = off",

@@ -116,7 +116,7 @@ Piece: TypeAlias = Words | Digits | Literal
 def replaced(piece: Piece, rows: Ints, other: Piece) -> Piece:
     """The piece with ``other``, of the same pool or width, in some rows: one value for each of them."""
     match piece, other:
-        case Literal(), Literal():
+        case Literal(), Literal() if piece == other:
             return piece
         case Words(), Words():
             return Words(piece.pool, _replaced(piece.index, rows, other.index))

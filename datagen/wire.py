@@ -7,7 +7,7 @@ the next step writes: sources and target have :data:`datagen.compiled.AT_ONCE` b
 One step at a time for as many rows as a core's cache holds: a step for a single row would take as long to be
 told from the others as to be done (Boncz, Zukowski, Nes 2005, "MonetDB/X100: Hyper-Pipelining Query
 Execution"). So each row has a place of its own that holds the longest one, and is moved to the others once it
-is complete. Lengths and NULLs are computed, never branched on: no processor could guess them.
+is complete. NULLs are computed, not branched on: no processor could guess them.
 """
 
 from __future__ import annotations

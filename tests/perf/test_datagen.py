@@ -106,6 +106,16 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def in_turn(times: int, ready: Callable[[], float], generated: Callable[[], float]) -> list[float]:
+    """Seconds of both ways, in turn the first one: what one leaves to be written slows the next one."""
+    ways = [ready, generated]
+    took = {}
+    for way in ways if times % 2 else reversed(ways):
+        os.sync()
+        took[way] = way()
+    return [took[way] for way in ways]
+
+
 def copy_files(conninfo: str, streams: int, plan: Plan, files: Sequence[tuple[Shard, Path]]) -> None:
     """The limit: the server reads the files itself; whole tables frozen, as the generator loads them."""
 
@@ -235,19 +245,19 @@ def test_ratios_to_copy(
     many = ready_files(more, directory / "contacts", twelve)
     taken: dict[str, list[float]] = defaultdict(list)
 
-    both = {"load": partial(full_load, durable, plan), "files": partial(reference, durable, plan, files)}
-
     def round_of_all() -> None:
-        # In turn, since what one leaves to be written to disk slows the next one.
-        took = {}
-        for what in sorted(both, reverse=len(taken["full_load_over_ready_files"]) % 2 == 1):
-            os.sync()
-            took[what] = both[what]()
-        taken["full_load_over_ready_files"].append(took["load"] / took["files"])
+        loads = taken["full_load_over_ready_files"]
+        copied, loaded = in_turn(
+            len(loads), partial(reference, durable, plan, files), partial(full_load, durable, plan)
+        )
+        loads.append(loaded / copied)
         for streams in (1, STREAMS) * (TIMES_A_ROUND if measured else 1):
-            copied = contacts_copied(durable, streams, more, many)
-            generated = contacts_generated(durable, streams, more, many)
-            taken[f"rate_{streams}_streams_over_copy"].append(copied / generated)
+            rates = taken[f"rate_{streams}_streams_over_copy"]
+            ways = (
+                partial(way, durable, streams, more, many) for way in (contacts_copied, contacts_generated)
+            )
+            copied, generated = in_turn(len(rates), *ways)
+            rates.append(copied / generated)
         rows = more.rows[CONTACTS]
         taken["times_faster_than_faker"].append(by_faker(durable) / (generated / rows))
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from psycopg.types.datetime import DateBinaryLoader, TimestamptzBinaryLoader
 from psycopg.types.numeric import NumericBinaryLoader
 
+from datagen.columns import literal
 from datagen.encode import encode_rows
 from datagen.text import csv_rows
 from datagen.values import (
@@ -96,15 +97,53 @@ def test_a_long_block_comes_in_pieces_of_whole_rows() -> None:
     assert [row[0] for row in rows_of(column)] == [texts[row % 3].encode() for row in range(200)]
 
 
+def test_a_row_longer_than_a_piece_gets_a_piece_of_its_own() -> None:
+    text = "long " * 1_000_000
+    column = Texts((Words(Pool((text, "short")), np.arange(3) % 2),))
+    assert [row[0] for row in rows_of(column)] == [text.encode(), b"short", text.encode()]
+
+
+@UNHURRIED
+@given(st.lists(st.tuples(st.integers(0, 150), st.booleans()), min_size=1), st.integers(1, 300))
+def test_rows_of_any_length_do_not_touch_their_neighbours(kinds: list[tuple[int, bool]], rows: int) -> None:
+    pool = Pool(tuple(chr(97 + length % 26) * length for length in range(151)))
+    lengths, null = (np.array(part)[np.arange(rows) % len(kinds)] for part in zip(*kinds, strict=True))
+    word = Words(pool, lengths)
+    columns = (
+        Texts((word,), null),
+        Texts((word, literal("-" * 70), word), null),
+        Integers(lengths, 2),
+        Texts((literal("<"), word, literal(">"))),
+        Numerics(lengths, null=null),
+    )
+    texts = [None if hidden else pool.texts[length] for length, hidden in zip(lengths, null, strict=True)]
+    found = [[None if field is None else field.decode() for field in row] for row in _texts_of(columns)]
+    assert found == [
+        [text, None if text is None else text + "-" * 70 + text, f"<{pool.texts[length]}>"]
+        for text, length in zip(texts, lengths, strict=True)
+    ]
+    assert [[line[i] for i in (0, 1, 3)] for line in lines_of(*columns)] == [
+        [text or "" for text in row] for row in found
+    ]
+
+
+def _texts_of(columns: tuple[Values, ...]) -> list[list[bytes | None]]:
+    wanted = [i for i, column in enumerate(columns) if isinstance(column, Texts)]
+    return [[row[i] for i in wanted] for row in rows_of(*columns)]
+
+
 def test_some_rows_of_a_piece_are_replaced() -> None:
     pool, ones = Pool(("a", "b")), np.ones(4, dtype=np.int64)
     rows, two = np.array([1, 3]), np.zeros(2, dtype=np.int64)
     words = replaced(Words(pool, ones), rows, Words(pool, two))
+    dot = replaced(literal("."), rows, literal("."))
     digits = replaced(Digits(ones, 1), rows, Digits(two + 7, 1))
-    assert [row[0] for row in rows_of(Texts((words, digits)))] == [b"b1", b"a7", b"b1", b"a7"]
+    assert [row[0] for row in rows_of(Texts((words, dot, digits)))] == [b"b.1", b"a.7", b"b.1", b"a.7"]
     assert ones.all(), "another column may have the same numbers"
     with pytest.raises(TypeError, match="in place of"):
         replaced(Words(pool, ones), rows, Digits(two, 1))
+    with pytest.raises(TypeError, match="in place of"):
+        replaced(literal("."), rows, literal(","))
 
 
 @UNHURRIED

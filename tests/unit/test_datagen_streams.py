@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.calendar import NOW, moments
-from datagen.streams import below, chance, hash_rows, long_tailed, permute, pick, stream_key, zipf_ranks
+from datagen.calendar import NOW, later, moments
+from datagen.streams import (
+    below,
+    chance,
+    chance_of_rows,
+    hash_rows,
+    long_tailed,
+    permute,
+    pick,
+    stream_key,
+    zipf_ranks,
+)
 
 UNHURRIED = settings(deadline=None)
 """The first call of a loop compiles it."""
@@ -47,6 +57,12 @@ def test_below_stays_below(bound: int) -> None:
     found = below(hashes(200), bound)
     assert found.min() >= 0
     assert found.max() < bound
+
+
+@UNHURRIED
+@given(keys, rows, st.floats(0, 1))
+def test_a_chance_of_rows_is_that_of_their_hashes(key: np.uint64, numbers: np.ndarray, share: float) -> None:
+    assert (chance_of_rows(key, numbers, share) == chance(hash_rows(key, numbers), share)).all()
 
 
 def test_draws_are_even() -> None:
@@ -112,3 +128,13 @@ def test_moments_rise_with_the_row_and_avoid_weekends() -> None:
     origin = datetime(2000, 1, 1)  # noqa: DTZ001 - dates only
     years = [(origin + timedelta(days=int(day))).year for day in (days[0], days[-1])]
     assert years == [2020, 2025]
+
+
+@UNHURRIED
+@given(st.lists(st.integers(0, NOW + 10**15), min_size=1, max_size=20))
+def test_later_is_after_and_never_in_the_future(moments_us: list[int]) -> None:
+    since = np.array(moments_us, dtype=np.int64)
+    found = later(since, hashes(len(since)))
+    assert (found >= since).all()
+    assert (found[since <= NOW] <= NOW).all()
+    assert (found[since > NOW] == since[since > NOW]).all()
