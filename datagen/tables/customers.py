@@ -119,7 +119,7 @@ def _employer_id(block: Block) -> Uuids:
 
 def _contact_email(block: Block) -> Texts:
     free_mail, bad = is_dirty(block, "free_mail"), is_dirty(block, "bad_email")
-    return Texts(email(block, free_mail=free_mail, bad=bad, swapped=is_dirty(block, "email_case_twin")))
+    return Texts(email(block, free_mail=free_mail, bad=bad, twin=is_dirty(block, "email_case_twin")))
 
 
 def _person_name(part: int) -> Column:

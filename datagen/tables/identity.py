@@ -133,15 +133,15 @@ def full_name(contact: Block) -> tuple[Piece, ...]:
 
 
 def email(
-    contact: Block, *, free_mail: Mask | None = None, bad: Mask | None = None, swapped: Mask | None = None
+    contact: Block, *, free_mail: Mask | None = None, bad: Mask | None = None, twin: Mask | None = None
 ) -> tuple[Piece, ...]:
     """A contact's address, different for every contact; dirty in the few rows of the masks.
 
-    ``free_mail``: at a public provider; ``bad``: in a form that no server takes; ``swapped``: that of the
-    neighbour, who has this one's, in capitals, so that each differs from an existing one by case alone.
+    ``free_mail``: at a public provider; ``bad``: in a form that no server takes; ``twin``: the
+    neighbour's in capitals, which differs from an existing one by case alone.
     """
     nowhere = np.zeros(len(contact.rows), dtype=np.bool_)
-    public, flawed, shouted = (nowhere if mask is None else mask for mask in (free_mail, bad, swapped))
+    public, flawed, shouted = (nowhere if mask is None else mask for mask in (free_mail, bad, twin))
     pieces = _address(contact, contact.constant(0), contact.constant(0))
     some = (public | flawed | shouted).nonzero()[0]
     if not len(some):
