@@ -88,13 +88,9 @@ def _moments(rows: Ints, count: int, hashes: Hashes, limits: Ints, guesses: Ints
     return out
 
 
-def later(since: Ints, hashes: Hashes) -> Ints:
-    """Some moment between ``since`` and NOW."""
-    return _later(since, hashes)
-
-
 @compiled
-def _later(since: Ints, hashes: Hashes) -> Ints:
+def later(since: Ints, hashes: Hashes) -> Ints:
+    """Some moment between ``since`` and NOW; ``since`` itself where that lies in the future."""
     out = np.empty(len(since), dtype=np.int64)
     for row in range(len(since)):
         out[row] = since[row] + np.int64(hashes[row] >> np.uint64(48)) * (max(NOW - since[row], 0) >> 16)

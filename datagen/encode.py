@@ -97,12 +97,11 @@ class _Program:
             case Booleans():
                 self._step(wire.BOOLEAN, self._mask(column.data), null)
             case Integers():
-                kinds = {2: wire.INT2, 4: wire.INT4, 8: wire.INT8}
-                self._step(kinds[column.width], self._numbers(column.data), null)
+                self._step(wire.INTEGER, self._numbers(column.data), column.width, null)
             case Timestamps():
-                self._step(wire.INT8, self._numbers(column.data), null)
+                self._step(wire.INTEGER, self._numbers(column.data), 8, null)
             case Dates():
-                self._step(wire.INT4, self._numbers(column.data), null)
+                self._step(wire.INTEGER, self._numbers(column.data), 4, null)
             case Numerics():
                 data = self._numbers(column.data)
                 self._step(wire.NUMERIC, data, column.scale, 10**column.scale, null)

@@ -54,13 +54,17 @@ def below(hashes: Hashes, bound: int | Hashes | Ints) -> Ints:
 
 def chance(hashes: Hashes, share: float) -> Mask:
     """True in ``share`` (0 to 1) of the rows, from the lower 32 bits: independent of :func:`below`."""
-    # A double times a power of two is exact, so the threshold is the same everywhere.
-    return _chance(hashes, np.uint64(int(share * 2**32)))
+    return _chance(hashes, _threshold(share))
 
 
 def chance_of_rows(key: np.uint64, rows: Hashes | Ints, share: float) -> Mask:
-    """The same for the random bits of rows that nobody else needs."""
-    return _chance_of_rows(key, _unsigned(rows), np.uint64(int(share * 2**32)))
+    """What :func:`chance` makes of the rows' random bits, where nothing else needs those."""
+    return _chance_of_rows(key, _unsigned(rows), _threshold(share))
+
+
+def _threshold(share: float) -> np.uint64:
+    # A double times a power of two is exact, so the threshold is the same everywhere.
+    return np.uint64(int(share * 2**32))
 
 
 def pick(hashes: Hashes, weights: tuple[int, ...]) -> Ints:

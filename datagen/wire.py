@@ -4,10 +4,10 @@ A step is :data:`WIDTH` whole numbers: its kind, then addresses of columns and c
 mask at the address 0 masks nothing; what it masks must be valid. Copies go beyond what is wanted, into what
 the next step writes: sources and target have :data:`datagen.compiled.AT_ONCE` bytes to spare.
 
-One step at a time for as many rows as a core's cache holds: a step for a single row would take as long to be
-told from the others as to be done (Boncz, Zukowski, Nes 2005, "MonetDB/X100: Hyper-Pipelining Query
-Execution"). So each row has a place of its own that holds the longest one, and is moved to the others once it
-is complete. NULLs are computed, not branched on: no processor could guess them.
+One step at a time for as many rows as a core's cache holds, so that it is told from the others once for all
+of them (Boncz, Zukowski, Nes 2005, "MonetDB/X100: Hyper-Pipelining Query Execution"). So each row has a place
+of its own that holds the longest one, and is moved to the others once it is complete. NULLs are computed, not
+branched on: no processor could guess them.
 """
 
 from __future__ import annotations
@@ -47,12 +47,11 @@ FIELD = 5
 """A field that is an element of a pool: index, offsets, bytes, null."""
 PAIR = 6
 """A field of two times eight bytes: data, data, null."""
-INT8 = 7
-"""data, null; as the next ones."""
-INT4 = 8
-INT2 = 9
-BOOLEAN = 10
-NUMERIC = 11
+INTEGER = 7
+"""data, its bytes, null."""
+BOOLEAN = 8
+"""data, null."""
+NUMERIC = 9
 """Whole numbers of 10 ** -scale: data, scale, 10 ** scale, null."""
 
 AT_A_TIME = 128
@@ -119,8 +118,23 @@ def _take(program: int, line: int, row: int, ends: Ints, begun: Ints, scratch: H
             at = ends[place]
             size = _put_numeric(at + 4, number_at(first, row + place), second, third)
             ends[place] = _finished(at, size, fourth, row + place)
+    elif kind == PAIR:
+        for place in range(len(ends)):
+            at = ends[place]
+            put_64(at + 4, number_at(first, row + place))
+            put_64(at + 12, number_at(second, row + place))
+            ends[place] = _finished(at, 16, third, row + place)
+    elif kind == INTEGER:
+        for place in range(len(ends)):
+            at = ends[place]
+            # The highest bytes come first: the next step writes over the others.
+            put_64(at + 4, number_at(first, row + place) << (64 - 8 * second))
+            ends[place] = _finished(at, second, third, row + place)
     else:
-        _add_fixed(row, ends, kind, first, second, third)
+        for place in range(len(ends)):
+            at = ends[place]
+            put_8(at + 4, byte_at(first, row + place))
+            ends[place] = _finished(at, 1, second, row + place)
 
 
 @compiled
@@ -203,36 +217,6 @@ def _add_fields(row: int, ends: Ints, index: int, offsets: int, data: int, null:
             element &= np.int64(byte_at(null, row + place)) - 1
         at = ends[place]
         ends[place] = _finished(at, _put_word(at + 4, element, offsets, data), null, row + place)
-
-
-@compiled
-def _add_fixed(row: int, ends: Ints, kind: int, first: int, second: int, third: int) -> None:
-    if kind == PAIR:
-        for place in range(len(ends)):
-            at = ends[place]
-            put_64(at + 4, number_at(first, row + place))
-            put_64(at + 12, number_at(second, row + place))
-            ends[place] = _finished(at, 16, third, row + place)
-    elif kind == INT8:
-        for place in range(len(ends)):
-            at = ends[place]
-            put_64(at + 4, number_at(first, row + place))
-            ends[place] = _finished(at, 8, second, row + place)
-    elif kind == INT4:
-        for place in range(len(ends)):
-            at = ends[place]
-            put_32(at + 4, number_at(first, row + place))
-            ends[place] = _finished(at, 4, second, row + place)
-    elif kind == INT2:
-        for place in range(len(ends)):
-            at = ends[place]
-            put_16(at + 4, number_at(first, row + place))
-            ends[place] = _finished(at, 2, second, row + place)
-    else:
-        for place in range(len(ends)):
-            at = ends[place]
-            put_8(at + 4, byte_at(first, row + place))
-            ends[place] = _finished(at, 1, second, row + place)
 
 
 @compiled
