@@ -5,15 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from bench.errors import ServerError, UsageError
 from datagen.blocks import Shard, block_rows
 from datagen.ledger import ShardResult
-from datagen.parallel import Connection, run_jobs
-from datagen.send import load_shard, send_shard
+from datagen.parallel import Connection, run_streams
+from datagen.send import load_shard, send_shards
 from datagen.spec import Plan
 
 Report = Callable[[int, int], None]
@@ -29,10 +29,10 @@ def threads(count: int) -> Executor:
     """Connections of this process."""
 
     def run(conninfo: str, plan: Plan, shards: Sequence[Shard], report: Report) -> list[ShardResult]:
-        def send(conn: Connection, shard: Shard, stop: threading.Event) -> ShardResult:
-            return send_shard(conn, plan, shard, report, stop, block_rows(count))
+        def send(conn: Connection, taken: Iterator[Shard], stop: threading.Event) -> Iterator[ShardResult]:
+            return send_shards(conn, plan, taken, report, stop, block_rows(count))
 
-        return run_jobs(conninfo, count, shards, send)
+        return run_streams(conninfo, count, shards, send)
 
     return run
 

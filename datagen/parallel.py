@@ -1,4 +1,4 @@
-"""Jobs over several connections: each connection takes the next job as soon as it has done its last."""
+"""Jobs over several connections: each connection takes the next job as soon as it can begin with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
@@ -20,6 +20,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 Work = Callable[[Connection, Job, threading.Event], Result]
 """What is done with one job; the event is set when everybody is to stop."""
+Stream = Callable[[Connection, Iterator[Job], threading.Event], Iterable[Result]]
+"""What one connection does with all jobs that it takes; the next one is its own from when it is asked for."""
 
 APPLICATION = "pgrehearse datagen"
 _SOCKET_BYTES = 512 * 1024
@@ -71,11 +73,9 @@ def _widen(conn: Connection) -> None:
 class _Crew(Generic[Job, Result]):
     """The threads' common state: jobs left, results, the first failure."""
 
-    def __init__(
-        self, jobs: Sequence[Job], work: Callable[[Connection, Job, threading.Event], Result]
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], stream: Stream[Job, Result]) -> None:
         self.jobs = deque(jobs)
-        self.work = work
+        self.stream = stream
         self.stop = threading.Event()
         self.results: list[Result] = []
         self.failures: list[BaseException] = []
@@ -85,15 +85,15 @@ class _Crew(Generic[Job, Result]):
         try:
             with connect(conninfo) as conn:
                 self.connections.append(conn)
-                while not self.stop.is_set():
-                    try:
-                        job = self.jobs.popleft()
-                    except IndexError:
-                        return
-                    self.results.append(self.work(conn, job, self.stop))
-        except BaseException as error:  # raised again by run_jobs
+                self.results.extend(self.stream(conn, self._taken(), self.stop))
+        except BaseException as error:  # raised again by run_streams
             self.failures.append(error)
             self.halt()
+
+    def _taken(self) -> Iterator[Job]:
+        while self.jobs and not self.stop.is_set():
+            with suppress(IndexError):
+                yield self.jobs.popleft()
 
     def halt(self) -> None:
         """Let nobody take another job, and end what the server is doing."""
@@ -110,7 +110,21 @@ def run_jobs(
     work: Work[Job, Result],
 ) -> list[Result]:
     """Do all jobs over at most ``streams`` connections, in any order; the first failure stops all."""
-    crew = _Crew(jobs, work)
+
+    def one_by_one(conn: Connection, taken: Iterator[Job], stop: threading.Event) -> Iterator[Result]:
+        return (work(conn, job, stop) for job in taken)
+
+    return run_streams(conninfo, streams, jobs, one_by_one)
+
+
+def run_streams(
+    conninfo: str,
+    streams: int,
+    jobs: Sequence[Job],
+    stream: Stream[Job, Result],
+) -> list[Result]:
+    """:func:`run_jobs` where a connection's jobs overlap."""
+    crew = _Crew(jobs, stream)
     threads = [
         threading.Thread(target=crew.run, args=(conninfo,), daemon=True)
         for _ in range(min(streams, len(jobs)))

@@ -1,25 +1,28 @@
-"""One shard over one connection, block by block: a block is generated, then sent.
+"""Shards over one connection, block by block: a block is generated, then sent.
 
-What the connection holds keeps the server busy while the next block is generated. A thread that generates
-beside the one that sends was not faster for certain, with a core to spare or without: in a block's middle,
-each turn that somebody else takes leaves the processor's caches full of others' data.
+What the connection holds keeps the server busy while the next block is generated, be it the same shard's or
+the next one's. A thread that generates beside the one that sends was not faster for certain, with a core to
+spare or without: in a block's middle, each turn that somebody else takes leaves the processor's caches full
+of others' data.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
 from bench.errors import Interrupted, ServerError
 from datagen.blocks import BLOCK_ROWS, Shard, binary_block, blocks, count_dirt
 from datagen.catalog import qualified
+from datagen.columns import Block
 from datagen.encode import HEADER, TRAILER, Buffer
 from datagen.ledger import ShardResult, claim, record
 from datagen.parallel import Connection, connect
@@ -28,6 +31,8 @@ from datagen.tables import TABLES
 
 _MESSAGE_BYTES = 32 * 1024
 """The server reads a message as a whole before it takes a row from it: one that fits its core's cache."""
+
+Item = TypeVar("Item")
 
 _SPARE: deque[Buffer] = deque()
 """Buffers that shards have left."""
@@ -39,72 +44,110 @@ def load_shard(conninfo: str, plan: Plan, shard: Shard, block_rows: int = BLOCK_
     May be tried again at any time, by anyone: the ledger, which must exist, keeps it from being loaded twice.
     """
     with connect(conninfo) as conn:
-        return send_shard(conn, plan, shard, lambda rows, size: None, threading.Event(), block_rows)
+        (result,) = send_shards(
+            conn, plan, iter([shard]), lambda rows, size: None, threading.Event(), block_rows
+        )
+        return result
 
 
-def send_shard(
+def send_shards(
     conn: Connection,
     plan: Plan,
-    shard: Shard,
+    shards: Iterator[Shard],
     report: Callable[[int, int], None],
     stop: threading.Event,
     block_rows: int = BLOCK_ROWS,
-) -> ShardResult:
-    """COPY a shard and enter it into the ledger, in one transaction; return the entry if it is there already.
+) -> Iterator[ShardResult]:
+    """COPY shards and enter them into the ledger, a transaction each; yield the entries, old ones too.
 
-    ``report`` gets rows and bytes of every block, ``stop`` ends it early. Raises ServerError, naming table
-    and bytes, where the server refuses the rows.
+    A shard is asked for as soon as the last rows of the one before are sent. ``report`` gets rows and bytes
+    of every block, ``stop`` ends it early. Raises ServerError, naming table and bytes, where the server
+    refuses the rows.
     """
-    tally = _Tally(shard)
+    with _spare_buffer() as buffer:
+        begun = (_Begun(shard, _generated(plan, shard, block_rows, buffer)) for shard in shards)
+        current = next(begun, None)
+        while current is not None:
+            result, current = _send(conn, plan, current, begun, report, stop)
+            yield result
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A shard whose first block is generated already."""
+
+    shard: Shard
+    blocks: Iterator[tuple[Block, Iterable[memoryview]]]
+    sent_bytes: int = 0
+
+
+def _generated(
+    plan: Plan, shard: Shard, block_rows: int, buffer: Buffer
+) -> Iterator[tuple[Block, Iterable[memoryview]]]:
+    """Blocks and their bytes; the first piece of the next block overwrites the last one of a block."""
+
+    def generate() -> Iterator[tuple[Block, Iterable[memoryview]]]:
+        for block in blocks(plan, shard, block_rows):
+            yield block, _with_first(binary_block(block, buffer))
+
+    return _with_first(generate())
+
+
+def _with_first(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, the first of them made now."""
+    return chain([next(items)], items)
+
+
+def _send(
+    conn: Connection,
+    plan: Plan,
+    begun: _Begun,
+    following: Iterator[_Begun],
+    report: Callable[[int, int], None],
+    stop: threading.Event,
+) -> tuple[ShardResult, _Begun | None]:
+    """One shard's transaction; the next shard is begun while the server takes the last rows of this one."""
+    shard = begun.shard
     try:
         with conn.transaction():
             loaded = claim(conn, shard)
             if loaded is not None:
                 report(loaded.rows, 0)
-                return loaded
+                return loaded, next(following, None)
+            frozen = shard.count == plan.rows[shard.table]
+            if frozen:
+                # The rows need no vacuum where nobody else can have seen the table's file.
+                conn.execute(sql.SQL("TRUNCATE {}").format(qualified(shard.table)))
             with conn.cursor() as cursor:
-                result = _copy(cursor, plan, tally, report, stop, block_rows)
+                with cursor.copy(copy_statement(shard.table, frozen=frozen)) as copy:
+                    dirt = _copy(copy, begun, report, stop)
+                    upcoming = next(following, None)
+                result = ShardResult(shard, cursor.rowcount, begun.sent_bytes, dirt)
             record(conn, result)
-            return result
+            return result, upcoming
     except psycopg.Error as error:
-        doing = f"loading {shard.table} after {tally.bytes / 1e6:.1f} MB of this shard"
+        doing = f"loading {shard.table} after {begun.sent_bytes / 1e6:.1f} MB of this shard"
         raise server_error(error, doing) from error
 
 
-@dataclass(slots=True)
-class _Tally:
-    shard: Shard
-    bytes: int = 0
-
-
 def _copy(
-    cursor: psycopg.Cursor[TupleRow],
-    plan: Plan,
-    tally: _Tally,
-    report: Callable[[int, int], None],
-    stop: threading.Event,
-    block_rows: int,
-) -> ShardResult:
-    shard = tally.shard
-    frozen = shard.count == plan.rows[shard.table]
-    if frozen:
-        # The rows need no vacuum where nobody else can have seen the table's file.
-        cursor.execute(sql.SQL("TRUNCATE {}").format(qualified(shard.table)))
+    copy: psycopg.Copy, begun: _Begun, report: Callable[[int, int], None], stop: threading.Event
+) -> dict[str, int]:
+    """Send all rows; return how many are dirty, by kind."""
     dirt: Counter[str] = Counter()
-    with _spare_buffer() as buffer, cursor.copy(copy_statement(shard.table, frozen=frozen)) as copy:
-        copy.write(HEADER)
-        for block in blocks(plan, shard, block_rows):
-            if stop.is_set():
-                raise Interrupted("the load was stopped")
-            sent = tally.bytes
-            for piece in binary_block(block, buffer):
-                for message in messages(piece):
-                    copy.write(message)
-                tally.bytes += len(piece)
-            dirt.update(count_dirt(block))
-            report(len(block.rows), tally.bytes - sent)
-        copy.write(TRAILER)
-    return ShardResult(shard, cursor.rowcount, tally.bytes, dict(dirt))
+    copy.write(HEADER)
+    for block, pieces in begun.blocks:
+        if stop.is_set():
+            raise Interrupted("the load was stopped")
+        before = begun.sent_bytes
+        for piece in pieces:
+            for message in messages(piece):
+                copy.write(message)
+            begun.sent_bytes += len(piece)
+        dirt.update(count_dirt(block))
+        report(len(block.rows), begun.sent_bytes - before)
+    copy.write(TRAILER)
+    return dict(dirt)
 
 
 @contextmanager

@@ -22,9 +22,10 @@ from bench.pg.schema import describe_schema
 from bench.pg.server import Server, ServerSpec, open_server
 from datagen.blocks import Shard, warm_up
 from datagen.executors import dask, processes
-from datagen.ledger import create_ledger, lock_load
+from datagen.ledger import ShardResult, create_ledger, lock_load
 from datagen.load import load
-from datagen.send import load_shard
+from datagen.parallel import connect
+from datagen.send import load_shard, send_shards
 from datagen.spec import make_plan
 from datagen.tables import TABLES
 
@@ -191,6 +192,30 @@ def test_a_shard_is_loaded_once_however_often_it_is_tried(server: Server, empty:
         assert load_shard(server.conninfo(empty), PLAN, shard) == first
         assert first.rows == shard.count
         assert conn.execute("SELECT count(*) FROM public.teams").fetchone() == (shard.count,)
+
+
+def test_a_shard_is_begun_while_the_server_takes_the_one_before(server: Server, empty: str) -> None:
+    with connect(server.conninfo(empty)) as loader, server.connect(empty) as conn:
+        with conn.transaction():
+            create_ledger(conn, PLAN, (), ())
+        conn.execute("ALTER TABLE public.tasks DISABLE TRIGGER ALL")
+        parts = [Shard("public.tasks", 0, 2), Shard("public.tasks", 2, 3), Shard("public.tasks", 5, 1)]
+        copies_under_way = []
+
+        def taken() -> Iterator[Shard]:
+            for shard in parts:
+                query = "SELECT count(*) FROM pg_stat_progress_copy WHERE pid = %s"
+                copies_under_way.extend(conn.execute(query, [loader.info.backend_pid]).fetchone() or ())
+                yield shard
+
+        def send() -> list[ShardResult]:
+            return list(send_shards(loader, PLAN, taken(), lambda rows, size: None, threading.Event()))
+
+        sent = send()
+        assert copies_under_way == [0, 1, 1]
+        assert [(result.shard, result.rows) for result in sent] == [(part, part.count) for part in parts]
+        assert send() == sent
+        assert conn.execute("SELECT count(*) FROM public.tasks").fetchone() == (6,)
 
 
 def test_another_plan_does_not_go_on_with_an_unfinished_load(server: Server, empty: str) -> None:
