@@ -39,7 +39,7 @@ from datagen.spec import Plan, make_plan
 from datagen.tables import TABLES
 
 ROUNDS = 4
-TIMES_A_ROUND = 5
+TIMES_A_ROUND = 10
 """Contacts alone take seconds, and vary more than a full load."""
 STREAMS = 2
 FORMATS = ("text", "binary")
