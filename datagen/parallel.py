@@ -85,15 +85,19 @@ class _Crew(Generic[Job, Result]):
         try:
             with connect(conninfo) as conn:
                 self.connections.append(conn)
-                self.results.extend(self.stream(conn, self._taken(), self.stop))
+                for result in self.stream(conn, self._taken(), self.stop):
+                    self.results.append(result)  # not extend: other threads append between two results
         except BaseException as error:  # raised again by run_streams
             self.failures.append(error)
             self.halt()
 
     def _taken(self) -> Iterator[Job]:
-        while self.jobs and not self.stop.is_set():
-            with suppress(IndexError):
-                yield self.jobs.popleft()
+        while not self.stop.is_set():
+            try:
+                job = self.jobs.popleft()
+            except IndexError:
+                return
+            yield job
 
     def halt(self) -> None:
         """Let nobody take another job, and end what the server is doing."""
@@ -103,12 +107,7 @@ class _Crew(Generic[Job, Result]):
                 conn.cancel()
 
 
-def run_jobs(
-    conninfo: str,
-    streams: int,
-    jobs: Sequence[Job],
-    work: Work[Job, Result],
-) -> list[Result]:
+def run_jobs(conninfo: str, streams: int, jobs: Sequence[Job], work: Work[Job, Result]) -> list[Result]:
     """Do all jobs over at most ``streams`` connections, in any order; the first failure stops all."""
 
     def one_by_one(conn: Connection, taken: Iterator[Job], stop: threading.Event) -> Iterator[Result]:
@@ -118,12 +117,9 @@ def run_jobs(
 
 
 def run_streams(
-    conninfo: str,
-    streams: int,
-    jobs: Sequence[Job],
-    stream: Stream[Job, Result],
+    conninfo: str, streams: int, jobs: Sequence[Job], stream: Stream[Job, Result]
 ) -> list[Result]:
-    """:func:`run_jobs` where a connection's jobs overlap."""
+    """The same where a connection's jobs overlap: ``stream`` takes them itself, once a connection."""
     crew = _Crew(jobs, stream)
     threads = [
         threading.Thread(target=crew.run, args=(conninfo,), daemon=True)

@@ -44,16 +44,14 @@ def load_shard(conninfo: str, plan: Plan, shard: Shard, block_rows: int = BLOCK_
     May be tried again at any time, by anyone: the ledger, which must exist, keeps it from being loaded twice.
     """
     with connect(conninfo) as conn:
-        (result,) = send_shards(
-            conn, plan, iter([shard]), lambda rows, size: None, threading.Event(), block_rows
-        )
+        (result,) = send_shards(conn, plan, [shard], lambda rows, size: None, threading.Event(), block_rows)
         return result
 
 
 def send_shards(
     conn: Connection,
     plan: Plan,
-    shards: Iterator[Shard],
+    shards: Iterable[Shard],
     report: Callable[[int, int], None],
     stop: threading.Event,
     block_rows: int = BLOCK_ROWS,

@@ -40,9 +40,9 @@ from bench.report.figures.axes import needs_log
 from bench.report.figures.costs import MOST_ROWS, cost_rows
 from bench.report.figures.durations import LONGEST, duration_rows
 from bench.report.figures.locks import draw_timeline
-from bench.report.figures.sheet import PNG_DPI, WIDTH_IN, Sheet
+from bench.report.figures.sheet import PNG_DPI, WIDTH_IN, Sheet, sheet
 from bench.report.figures.sidebyside import draw_side_by_side
-from bench.report.figures.text import columns, fit
+from bench.report.figures.text import POINTS_PER_EM_MONO, columns, fit
 from bench.report.palette import DARK, LIGHT, luminance, text_on
 from bench.report.sidebyside import side_by_side
 from bench.report.timeline import migration_timeline
@@ -170,6 +170,18 @@ def test_no_text_overlaps_another_or_leaves_the_sheet(
             wide = min(a.x1, b.x1) - max(a.x0, b.x0)  # type: ignore[attr-defined]
             high = min(a.y1, b.y1) - max(a.y0, b.y0)  # type: ignore[attr-defined]
             assert min(wide, high) <= 3, (name, one, other)
+
+
+def test_a_name_is_as_wide_as_is_reckoned() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    name, size_pt = "20250831000002_add_direct_relationships.sql" * 2, 7.8
+    with sheet("a", "a title", "a caption", 1.0) as page:
+        page.text(0, 0.5, name, fontsize=size_pt, family="DejaVu Sans Mono")
+        page.figure.set_dpi(PNG_DPI)
+        box = page.figure.texts[-1].get_window_extent(FigureCanvasAgg(page.figure).get_renderer())
+    reckoned_in = columns(name) * POINTS_PER_EM_MONO * size_pt / 72
+    assert box.width / PNG_DPI == pytest.approx(reckoned_in, rel=0.01)
 
 
 def pictures(run: Run) -> dict[str, Picture]:
