@@ -6,6 +6,7 @@ test run shows on a few rows that every way works.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import statistics
@@ -16,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -24,10 +26,11 @@ from typing import Any, LiteralString
 import pytest
 from faker import Faker
 from fix_crm import base_database
+from fix_db import chosen_spec
 from psycopg import sql
 
-from bench.pg.server import Server, ServerSpec, open_server
-from datagen.blocks import Shard, binary_block, blocks, shards, shards_of, warm_up, whole_tables
+from bench.pg.server import Server, open_server
+from datagen.blocks import Shard, binary_block, blocks, shards_of, warm_up, whole_tables
 from datagen.catalog import Key, qualified, read_keys
 from datagen.encode import HEADER, TRAILER
 from datagen.executors import threads
@@ -39,9 +42,10 @@ from datagen.spec import Plan, make_plan
 from datagen.tables import TABLES
 
 ROUNDS = 4
-TIMES_A_ROUND = 10
-"""Contacts alone take seconds, and vary more than a full load."""
 STREAMS = 2
+CONTACTS_ROWS = {1: 1_000_000 // 3, STREAMS: 1_000_000}
+PAIRS_A_ROUND = {1: 50, STREAMS: 10}
+"""A shared machine changes its pace within seconds: many short pairs tell more than few long ones."""
 FORMATS = ("text", "binary")
 CONTACTS = "public.contacts"
 FAKER_ROWS = 2000
@@ -63,7 +67,7 @@ Files = dict[str, list[tuple[Shard, Path]]]
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Server]:
     """A server with the settings of a measured run: fsync on."""
-    with open_server(ServerSpec("embedded")) as server:
+    with open_server(replace(chosen_spec(), durable=True)) as server:
         yield server
 
 
@@ -104,6 +108,17 @@ def seconds(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
+
+
+def middle_95(values: Sequence[float]) -> tuple[float, float]:
+    """Between which of the values the median of all possible ones is, in 95 of 100 cases.
+
+    The sign test's interval, its ranks by the normal approximation (W. J. Conover, Practical Nonparametric
+    Statistics, 3.2); the extremes where they are few.
+    """
+    n = len(values)
+    below = max(0, math.floor(n / 2 - 0.98 * math.sqrt(n)) - 1)
+    return sorted(values)[below], sorted(values)[n - 1 - below]
 
 
 def in_turn(times: int, ready: Callable[[], float], generated: Callable[[], float]) -> list[float]:
@@ -163,17 +178,43 @@ def full_load(server: Server, plan: Plan) -> float:
         return seconds(lambda: load(server.conninfo(name), plan, workers=STREAMS))
 
 
-def contacts_copied(server: Server, streams: int, plan: Plan, files: Files) -> float:
-    with tables(server) as (conninfo, _, _keys):
-        return seconds(lambda: copy_files(conninfo, streams, plan, files[CONTACTS]))
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Contacts in the shards in which the loader sends them over so many streams, and ready in files."""
+
+    streams: int
+    plan: Plan
+    files: Sequence[tuple[Shard, Path]]
 
 
-def contacts_generated(server: Server, streams: int, plan: Plan, files: Files) -> float:
+def contacts(streams: int, rows: int, directory: Path) -> Contacts:
+    plan = make_plan(scale=0.01, rows={"contacts": rows})
+    parts = shards_of(plan, streams, whole_tables(plan, streams))
+    directory.mkdir()
+    files = ready_files(plan, directory, [part for part in parts if part.table == CONTACTS])
+    return Contacts(streams, plan, files[CONTACTS])
+
+
+def in_pairs(server: Server, contacts: Contacts, pairs: int) -> Iterator[tuple[float, float]]:
+    """Seconds of COPY from files and of the generator, one after the other into the same emptied table."""
+    parts = [shard for shard, _ in contacts.files]
     with tables(server) as (conninfo, conn, keys):
         with conn.transaction():
-            create_ledger(conn, plan, keys, ())
-        parts = [shard for shard, _ in files[CONTACTS]]
-        return seconds(lambda: threads(streams)(conninfo, plan, parts, lambda rows, size: None))
+            create_ledger(conn, contacts.plan, keys, ())
+
+        def emptied(work: Callable[[], object]) -> float:
+            conn.execute(sql.SQL("TRUNCATE {}").format(qualified(CONTACTS)))
+            conn.execute("DELETE FROM pgrehearse_ledger.shards")
+            conn.execute("CHECKPOINT")
+            return seconds(work)
+
+        copied = partial(copy_files, conninfo, contacts.streams, contacts.plan, contacts.files)
+        generated = partial(
+            threads(contacts.streams), conninfo, contacts.plan, parts, lambda rows, size: None
+        )
+        for number in range(pairs):
+            first, second = in_turn(number, partial(emptied, copied), partial(emptied, generated))
+            yield first, second
 
 
 def text_over_binary(server: Server, plan: Plan, directory: Path) -> dict[str, tuple[float, float]]:
@@ -235,14 +276,13 @@ def test_ratios_to_copy(
 ) -> None:
     measured = request.config.getoption("benchmark_enable")
     scale = float(os.environ.get("BENCH_PERF_SCALE", "0.3")) if measured else 0.01
-    contacts = {"contacts": int(1_000_000 * min(scale, 1))}
     plan = make_plan(scale=scale)
     (directory / "all").mkdir()
-    (directory / "contacts").mkdir()
     files = ready_files(plan, directory / "all", shards_of(plan, STREAMS, whole_tables(plan, STREAMS)))
-    more = make_plan(scale=0.01, rows=contacts)
-    twelve = [part for part in shards(more, contacts["contacts"] // 12 + 1) if part.table == CONTACTS]
-    many = ready_files(more, directory / "contacts", twelve)
+    alone = [
+        contacts(streams, int(rows * min(scale, 1)), directory / str(streams))
+        for streams, rows in CONTACTS_ROWS.items()
+    ]
     taken: dict[str, list[float]] = defaultdict(list)
 
     def round_of_all() -> None:
@@ -251,14 +291,11 @@ def test_ratios_to_copy(
             len(loads), partial(reference, durable, plan, files), partial(full_load, durable, plan)
         )
         loads.append(loaded / copied)
-        for streams in (1, STREAMS) * (TIMES_A_ROUND if measured else 1):
-            rates = taken[f"rate_{streams}_streams_over_copy"]
-            ways = (
-                partial(way, durable, streams, more, many) for way in (contacts_copied, contacts_generated)
-            )
-            copied, generated = in_turn(len(rates), *ways)
-            rates.append(copied / generated)
-        rows = more.rows[CONTACTS]
+        for each in alone:
+            rates = taken[f"rate_{each.streams}_streams_over_copy"]
+            for copied, generated in in_pairs(durable, each, PAIRS_A_ROUND[each.streams] if measured else 1):
+                rates.append(copied / generated)
+        rows = each.plan.rows[CONTACTS]
         taken["times_faster_than_faker"].append(by_faker(durable) / (generated / rows))
 
     benchmark.pedantic(round_of_all, rounds=ROUNDS, iterations=1)
@@ -277,9 +314,15 @@ def test_ratios_to_copy(
         },
         text_over_binary_bytes=[round(f(size for size, _ in formats.values()), 2) for f in (min, max)],
         peak_memory_mb=round(peak_bytes(durable, scale) / 1e6),
+        server_version=durable.info.version,
         **{
             name: [round(f(values), 3) for f in (statistics.median, min, max)]
             for name, values in taken.items()
+        },
+        **{
+            f"middle_95_{each}": [round(end, 3) for end in middle_95(taken[each])]
+            for each in taken
+            if each.startswith("rate")
         },
     )
     print(benchmark.extra_info)
