@@ -94,14 +94,6 @@ def blocks(plan: Plan, shard: Shard, rows: int = BLOCK_ROWS) -> Iterator[Block]:
         yield Block(plan, pools, shard.table, np.arange(first, last, dtype=np.int64))
 
 
-def warm_up(plan: Plan) -> None:
-    """Fill pools and tables of quantiles once, before several threads ask for the same ones."""
-    for table, count in plan.rows.items():
-        for block in blocks(plan, Shard(table, 0, min(count, 1))):
-            for _ in binary_block(block):
-                pass
-
-
 def binary_block(block: Block, buffer: Buffer | None = None) -> Iterator[memoryview]:
     """The block's rows in COPY's binary format, without header and trailer, in pieces; see encode_rows."""
     return encode_rows([column.values(block) for column in TABLES[block.table].columns], buffer)

@@ -6,7 +6,9 @@ function calls others of its own module alone: what is on disk is renewed when t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import llvmlite.ir as ir
@@ -20,6 +22,7 @@ Result = TypeVar("Result")
 AT_ONCE = 32
 """Bytes that :func:`copy_at_once` copies, whether they are wanted or not."""
 
+_COMPILED: list[Any] = []
 _OCTET = ir.IntType(8)
 _INT = types.int64
 _inline: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
@@ -32,7 +35,25 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
         made: Callable[Parameters, Result] = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # no directory can be written to: compile anew in every process
         made = njit(nogil=True, error_model="numpy")(function)
+    _COMPILED.append(made)
     return made
+
+
+def on_disk() -> bool:
+    """Whether machine code newer than its source is kept for every function that can be kept."""
+    return all(
+        any(kept.stat().st_mtime >= source.stat().st_mtime for kept in Path(directory).glob(names))
+        for directory, source, names in map(_kept, _COMPILED)
+        if directory is not None
+    )
+
+
+def _kept(function: Any) -> tuple[str | None, Path, str]:
+    """Directory, source and the names of the index of what numba keeps of a function."""
+    source = Path(function.py_func.__code__.co_filename)
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    names = f"{source.stem}.{function.py_func.__qualname__}-*.{python}*.nbi"
+    return function.stats.cache_path, source, names
 
 
 @compiled

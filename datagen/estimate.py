@@ -10,13 +10,14 @@ from math import log
 import psycopg
 from psycopg import sql
 
-from datagen.blocks import Shard, binary_block, blocks, warm_up
+from datagen.blocks import Shard, binary_block, blocks
 from datagen.catalog import Key, qualified, read_keys, require_tables
 from datagen.encode import HEADER, TRAILER
 from datagen.parallel import Connection, connect
 from datagen.send import copy_statement, messages, server_error
 from datagen.spec import Plan
 from datagen.tables import TABLES
+from datagen.warm import warm_up
 
 TRIAL_ROWS = 32 * 1024
 _SCHEMA = "pgrehearse_trial"

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bench.errors import ServerError
 from datagen import GENERATOR_VERSION
-from datagen.blocks import Shard, shards_of, uncovered, warm_up, whole_tables
+from datagen.blocks import Shard, shards_of, uncovered, whole_tables
 from datagen.catalog import Key, Trigger, check_tables, qualified, read_keys, read_triggers
 from datagen.executors import Executor, threads
 from datagen.keys import (
@@ -34,6 +34,7 @@ from datagen.progress import Listener, Meter, Phase, Progress
 from datagen.send import server_error
 from datagen.spec import Plan
 from datagen.tables import TABLES
+from datagen.warm import warm_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from datagen.ledger import ShardResult, claim, record
 from datagen.parallel import Connection, connect
 from datagen.spec import Plan
 from datagen.tables import TABLES
+from datagen.warm import compile_apart
 
 _MESSAGE_BYTES = 32 * 1024
 """The server reads a message as a whole before it takes a row from it: one that fits its core's cache."""
@@ -43,6 +44,7 @@ def load_shard(conninfo: str, plan: Plan, shard: Shard, block_rows: int = BLOCK_
 
     May be tried again at any time, by anyone: the ledger, which must exist, keeps it from being loaded twice.
     """
+    compile_apart()
     with connect(conninfo) as conn:
         (result,) = send_shards(conn, plan, [shard], lambda rows, size: None, threading.Event(), block_rows)
         return result

@@ -20,7 +20,7 @@ from psycopg import sql
 from bench.errors import ServerError, UsageError
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server, ServerSpec, open_server
-from datagen.blocks import Shard, warm_up
+from datagen.blocks import Shard
 from datagen.executors import dask, processes
 from datagen.ledger import ShardResult, create_ledger, lock_load
 from datagen.load import load
@@ -28,6 +28,7 @@ from datagen.parallel import connect
 from datagen.send import load_shard, send_shards
 from datagen.spec import make_plan
 from datagen.tables import TABLES
+from datagen.warm import warm_up
 
 PLAN = make_plan(scale=0.03, dirt=0.1)
 LEDGER = "SELECT count(*) FROM pgrehearse_ledger.shards"

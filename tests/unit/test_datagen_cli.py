@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -34,11 +35,28 @@ def test_help_is_quick_and_has_examples() -> None:
 def test_generating_loads_neither_pandas_nor_arrow() -> None:
     code = (
         "import sys\n"
-        "from datagen.blocks import warm_up; from datagen.spec import make_plan\n"
+        "from datagen.warm import warm_up; from datagen.spec import make_plan\n"
         "warm_up(make_plan(scale=0.001)); print({'pandas', 'pyarrow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_first_process_has_its_loops_compiled_by_another_one(tmp_path: Path) -> None:
+    code = (
+        "from datagen import compiled; from datagen.warm import warm_up; from datagen.spec import make_plan\n"
+        "print(compiled.on_disk())\n"
+        "warm_up(make_plan(scale=0.001))\n"
+        "print(compiled.on_disk(), sum(sum(one.stats.cache_misses.values()) for one in compiled._COMPILED))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\nTrue 0\n"
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from datagen.blocks import Shard, blocks, count_dirt, csv_block, shards, warm_up
+from datagen.blocks import Shard, blocks, count_dirt, csv_block, shards
 from datagen.columns import Block
 from datagen.pools import build_pools
 from datagen.spec import DIRT_KINDS, Plan, make_plan
 from datagen.tables import TABLES
 from datagen.tables.identity import company_domain, company_name
 from datagen.values import Piece, Texts
+from datagen.warm import warm_up
 from datagen.write import digest
 
 CLEAN = make_plan(scale=0.02, dirt=0)
