@@ -1,6 +1,6 @@
 """A process made ready to generate: machine code on disk, pools and quantiles in memory.
 
-Compiling takes 65 MB that a process does not give back, so another one does it, once a machine.
+Compiling takes some 60 MB that a process does not give back, so another one does it, once a machine.
 """
 
 from __future__ import annotations

@@ -197,12 +197,12 @@ def contacts(streams: int, rows: int, directory: Path) -> Contacts:
     return Contacts(streams, plan, files[CONTACTS])
 
 
-def in_pairs(server: Server, contacts: Contacts, pairs: int) -> Iterator[tuple[float, float]]:
+def in_pairs(server: Server, sent: Contacts, pairs: int) -> Iterator[list[float]]:
     """Seconds of COPY from files and of the generator, one after the other into the same emptied table."""
-    parts = [shard for shard, _ in contacts.files]
+    parts = [shard for shard, _ in sent.files]
     with tables(server) as (conninfo, conn, keys):
         with conn.transaction():
-            create_ledger(conn, contacts.plan, keys, ())
+            create_ledger(conn, sent.plan, keys, ())
 
         def emptied(work: Callable[[], object]) -> float:
             conn.execute(sql.SQL("TRUNCATE {}").format(qualified(CONTACTS)))
@@ -210,13 +210,10 @@ def in_pairs(server: Server, contacts: Contacts, pairs: int) -> Iterator[tuple[f
             conn.execute("CHECKPOINT")
             return seconds(work)
 
-        copied = partial(copy_files, conninfo, contacts.streams, contacts.plan, contacts.files)
-        generated = partial(
-            threads(contacts.streams), conninfo, contacts.plan, parts, lambda rows, size: None
-        )
+        copied = partial(copy_files, conninfo, sent.streams, sent.plan, sent.files)
+        generated = partial(threads(sent.streams), conninfo, sent.plan, parts, lambda rows, size: None)
         for number in range(pairs):
-            first, second = in_turn(number, partial(emptied, copied), partial(emptied, generated))
-            yield first, second
+            yield in_turn(number, partial(emptied, copied), partial(emptied, generated))
 
 
 def text_over_binary(server: Server, plan: Plan, directory: Path) -> dict[str, tuple[float, float]]:

@@ -42,11 +42,21 @@ def test_generating_loads_neither_pandas_nor_arrow() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_the_first_process_has_its_loops_compiled_by_another_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "first",
+    [
+        "warm_up(make_plan(scale=0.001))",
+        "with suppress(ServerError): load_shard('host=127.0.0.1 port=1', make_plan(), Shard('teams', 0, 1))",
+    ],
+)
+def test_the_first_process_has_its_loops_compiled_by_another_one(first: str, tmp_path: Path) -> None:
     code = (
-        "from datagen import compiled; from datagen.warm import warm_up; from datagen.spec import make_plan\n"
+        "from contextlib import suppress; from bench.errors import ServerError\n"
+        "from datagen import compiled; from datagen.blocks import Shard\n"
+        "from datagen.send import load_shard\n"
+        "from datagen.spec import make_plan; from datagen.warm import warm_up\n"
         "print(compiled.on_disk())\n"
-        "warm_up(make_plan(scale=0.001))\n"
+        f"{first}\n"
         "print(compiled.on_disk(), sum(sum(one.stats.cache_misses.values()) for one in compiled._COMPILED))"
     )
     done = subprocess.run(
