@@ -44,9 +44,9 @@ from datagen.warm import warm_up
 
 ROUNDS = 6
 STREAMS = 2
-CONTACTS_ROWS = {1: 1_000_000 // 3, STREAMS: 2 * STREAMS * SHARD_ROWS}
-"""A table of its own for one stream, and two of the largest shards for each of several."""
-PAIRS_A_ROUND = {1: 25, STREAMS: 10}
+CONTACTS_ROWS = {1: 500_000, STREAMS: 2 * STREAMS * SHARD_ROWS}
+"""The contacts of scale 10 for one stream, and two of the largest shards for each of several."""
+PAIRS_A_ROUND = {1: 40, STREAMS: 10}
 """A shared machine changes its pace within seconds: many short pairs tell more than few long ones."""
 FORMATS = ("text", "binary")
 CONTACTS = "public.contacts"
