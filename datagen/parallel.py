@@ -26,6 +26,7 @@ Stream = Callable[[Connection, Iterator[Job], threading.Event], Iterable[Result]
 APPLICATION = "pgrehearse datagen"
 _SOCKET_BYTES = 512 * 1024
 """Linux grants twice that, or twice its own limit, 208 kB unless somebody raised it; more took longer."""
+_CANCEL_EVERY_S = 0.5
 
 _SESSION = (
     "SET synchronous_commit = off",
@@ -106,6 +107,17 @@ class _Crew(Generic[Job, Result]):
             with suppress(psycopg.Error):
                 conn.cancel()
 
+    def wait_for(self, threads: Sequence[threading.Thread]) -> None:
+        """Until all have ended; once they are to stop, cancel again what began after the last time.
+
+        A request that finds no statement running does nothing (PostgreSQL, "Canceling Requests in Progress").
+        """
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(_CANCEL_EVERY_S)
+                if self.stop.is_set():
+                    self.halt()
+
 
 def run_jobs(conninfo: str, streams: int, jobs: Sequence[Job], work: Work[Job, Result]) -> list[Result]:
     """Do all jobs over at most ``streams`` connections, in any order; the first failure stops all."""
@@ -128,12 +140,10 @@ def run_streams(
     for thread in threads:
         thread.start()
     try:
-        for thread in threads:
-            thread.join()
+        crew.wait_for(threads)
     except BaseException:
         crew.halt()
-        for thread in threads:
-            thread.join()
+        crew.wait_for(threads)
         raise
     if crew.failures:
         raise crew.failures[0]

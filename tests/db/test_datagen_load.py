@@ -13,6 +13,7 @@ import numpy as np
 import psycopg
 import pytest
 from fix_crm import base_database
+from fix_db import WaitUntil
 from psycopg import sql
 
 from bench.errors import ServerError, UsageError
@@ -29,6 +30,8 @@ from datagen.write import write
 
 PLAN = make_plan(scale=0.01, rows={"activities": 20_000, "deals": 2000}, dirt=0.2)
 """Small, but with more than one shard of activities."""
+
+SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 
 Conn = psycopg.Connection[Any]
 Loaded = tuple[str, LoadResult]
@@ -220,19 +223,33 @@ def test_interruption_leaves_no_trace(server: Server, phase: str) -> None:
         assert_untouched(conn, before)
 
 
-def test_first_failure_cancels_what_the_others_do(server: Server, database: str) -> None:
-    started = threading.Event()
+@pytest.mark.parametrize("begun", ["before the failure", "after its cancel request"])
+def test_first_failure_cancels_what_the_others_do(
+    server: Server, database: str, wait_until: WaitUntil, begun: str
+) -> None:
+    ready = threading.Event()
+    failing: list[threading.Thread] = []
     cancelled = threading.Event()
 
-    def work(conn: Conn, job: str, stop: threading.Event) -> None:
-        if job == "fail":
-            assert started.wait(20)
-            raise UsageError("as planned")
-        started.set()
+    def fail(conn: Conn) -> None:
+        failing.append(threading.current_thread())
+        assert ready.wait(20)
+        if begun == "before the failure":
+            wait_until(lambda: conn.execute(SLEEPING).fetchone())
+        raise UsageError("as planned")
+
+    def sleep(conn: Conn, stop: threading.Event) -> None:
+        ready.set()
+        if begun == "after its cancel request":
+            assert stop.wait(20)
+            failing[0].join(20)
         try:
             conn.execute("SELECT pg_sleep(60)")
         except psycopg.errors.QueryCanceled:
             cancelled.set()
+
+    def work(conn: Conn, job: str, stop: threading.Event) -> None:
+        return fail(conn) if job == "fail" else sleep(conn, stop)
 
     with pytest.raises(UsageError, match="as planned"):
         run_jobs(server.conninfo(database), 2, ["sleep", "fail", "never"], work)
