@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench prove test test-container test-conformance perf lint type report explain forecast compare doctor clean
+.PHONY: setup bench prove test test-cases test-container test-conformance perf lint type report explain forecast compare doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +30,9 @@ prove: setup ## rollbacks, crash points, second runs, access: tried for real on 
 test: lint type ## everything but the container tests and what asserts times
 	$(BIN)/pytest -m 'not container and not timing and not alone' -n 2 --dist loadfile $(ARGS)
 	$(BIN)/pytest -m alone $(ARGS)
+
+test-cases: setup ## the small inputs from the field, each with its right answer
+	$(BIN)/pytest tests/cases -n 2 --dist worksteal $(ARGS)
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)

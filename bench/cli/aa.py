@@ -118,9 +118,9 @@ def _measure(
     """Rehearse a suite for its times alone; the run is stored as any other."""
     from datetime import UTC, datetime
 
+    from bench.analyse.conclude import conclude
     from bench.cli.data import data_options
     from bench.cli.live import live
-    from bench.cli.run import conclude
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
     from bench.run.progress import Said

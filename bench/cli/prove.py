@@ -106,8 +106,9 @@ def prove(
     """Prove a suite; returns the exit code."""
     from datetime import UTC, datetime
 
+    from bench.analyse.conclude import conclude
     from bench.cli.data import require_data
-    from bench.cli.run import conclude, present
+    from bench.cli.run import present
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.dataoptions import DataOptions

@@ -74,8 +74,9 @@ def report(
     quiet: bool,
 ) -> int:
     """Draw the report of a stored run again; returns the exit code of the run, 0 for several."""
+    from bench.analyse.conclude import conclude
     from bench.cli.explain import present_explained
-    from bench.cli.run import conclude, exit_code, present
+    from bench.cli.run import exit_code, present
     from bench.store.results import find_run_file, load
 
     if side_by_side:

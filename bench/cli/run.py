@@ -168,6 +168,7 @@ def run_on(
     **traffic: Any,
 ) -> int:
     """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
+    from bench.analyse.conclude import conclude
     from bench.run.session import RunOptions
     from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
@@ -239,6 +240,7 @@ def _against(
     quiet: bool,
 ) -> int:
     """Rehearse both states and compare them; 1 where something got worse, 4 where a migration failed."""
+    from bench.analyse.conclude import conclude
     from bench.cli.against import in_turn, run_against
     from bench.cli.compare import draw
     from bench.cli.compare import present as present_comparison
@@ -255,21 +257,6 @@ def _against(
     draw(decided, out / "figures")
     worse = present_comparison(decided, "console", json)
     return failed or worse
-
-
-def conclude(run: Run) -> Run:
-    """The run with its findings, what became of its budgets, and verdict."""
-    from bench.analyse.budgets import check_budgets, unmeasured_note
-    from bench.analyse.findings import find_dangers
-    from bench.analyse.verdict import judge
-
-    checks = check_budgets(run)
-    note = unmeasured_note(checks)
-    others = tuple(each for each in run.notes if each.subject != "budgets")
-    run = replace(
-        run, findings=find_dangers(run), budgets=checks, notes=(*others, *((note,) if note else ()))
-    )
-    return replace(run, verdict=judge(run))
 
 
 def present(run: Run, directory: Path, json: str | None, *, options: str = "") -> int:

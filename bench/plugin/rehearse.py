@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.cli.run import conclude
+from bench.analyse.conclude import conclude
 from bench.errors import MigrationError
 from bench.migrate.suite import find_suite
 from bench.model.run import MigrationRun

@@ -9,8 +9,8 @@ import pytest
 from factories import a_class, a_migration, a_run, a_statement, a_workload, an_error, loaded_run, rich_run
 
 from bench.analyse.budgets import check_budgets, describe_check, unmeasured_note
+from bench.analyse.conclude import conclude
 from bench.analyse.verdict import judge
-from bench.cli.run import conclude
 from bench.errors import UsageError
 from bench.migrate.budgets import find_budgets, read_budgets
 from bench.model.budget import Budget

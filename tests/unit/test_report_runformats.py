@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from factories import rich_run
 
-from bench.cli.run import conclude
+from bench.analyse.conclude import conclude
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding
 from bench.report.runformats import RENDERERS, messages

@@ -1,0 +1,44 @@
+"""Rehearsals of the small inputs from the field, in this process and on the session's server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.analyse.conclude import conclude
+from bench.migrate.suite import find_suite
+from bench.model.run import Run
+from bench.pg.server import Server
+from bench.run.progress import silent
+from bench.run.session import RunOptions, rehearse
+
+INPUTS = Path(__file__).parent / "inputs"
+
+
+def folder(case: str) -> Path:
+    """The input of a case, e.g. ``reports/95-drop-and-delete-of-all-rows``."""
+    found = INPUTS / case
+    assert found.is_dir(), found
+    return found
+
+
+@pytest.fixture
+def rehearse_case(server: Server) -> Callable[..., Run]:
+    """Rehearses ``suite`` (a directory below a case's folder) and concludes: the run as it would be stored.
+
+    ``base`` is a file of the case, where it has one of that name; further options are those of RunOptions.
+    Without any: one solo repeat, neither probe nor explain nor traffic.
+    """
+
+    def rehearsed(case: str, suite: str = "mig", *, base: str = "base.sql", **options: Any) -> Run:
+        path = folder(case)
+        base_file = path / base
+        found = find_suite(str(path / suite), base=base_file if base_file.is_file() else None)
+        wanted = RunOptions(**{"repeats": 1, "explain": False, "probe": False, **options})
+        run = rehearse(server, found, wanted, run_id="case", save=lambda _: None, progress=silent)
+        return conclude(run)
+
+    return rehearsed
