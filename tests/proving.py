@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.migrate.suite import Suite, find_suite
 from bench.model.finding import Finding
 from bench.model.run import Run
@@ -93,7 +92,7 @@ def proved(server: Server, suite: Suite, options: ProofOptions | None = None) ->
         save=lambda _: None,
         progress=silent,
     )
-    return replace(run, findings=find_dangers(run))
+    return conclude(run).run
 
 
 def by_code(run: Run, code: str) -> list[Finding]:

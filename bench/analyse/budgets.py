@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench.analyse.locks import longest_first
 from bench.analyse.quantity import seconds
-from bench.analyse.summary import RunSummary, summarise
+from bench.analyse.summary import RunSummary
 from bench.model.budget import ANY_HAZARD, Budget, BudgetCheck
 from bench.model.deploy import HAZARDS
 from bench.model.load import Access, Workload
@@ -20,13 +20,12 @@ Figure = tuple[float | None, str | None]
 """What was measured, and what came to it."""
 
 
-def check_budgets(run: Run) -> tuple[BudgetCheck, ...]:
+def check_budgets(run: Run, summary: RunSummary) -> tuple[BudgetCheck, ...]:
     """Each budget of the suite against the passes that it is about, in the order of its file.
 
     One that says ``any`` hazard is checked beside each hazard that the run has, and stands once without a
     figure where the run has none.
     """
-    summary = summarise(run)
     found: list[BudgetCheck] = []
     for budget in run.suite.budgets:
         if budget.hazard is None:
@@ -39,11 +38,11 @@ def check_budgets(run: Run) -> tuple[BudgetCheck, ...]:
     return tuple(found)
 
 
-def within_budget(run: Run, measured_in: Pass, access: Access) -> bool:
+def within_budget(checks: Sequence[BudgetCheck], measured_in: Pass, access: Access) -> bool:
     """Whether the suite has a budget for such waits in such a pass, and it is kept."""
     key = f"longest_blocked_{access}_s"
-    checks = [each for each in check_budgets(run) if (each.key, each.hazard) == (key, measured_in.hazard)]
-    return bool(checks) and not any(each.broken for each in checks)
+    about = [check for check in checks if (check.key, check.hazard) == (key, measured_in.hazard)]
+    return bool(about) and not any(check.broken for check in about)
 
 
 def describe_check(check: BudgetCheck) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analyse.limits import DEFAULT_LIMITS, Limits
+from bench.analyse.limits import Limits
 from bench.analyse.names import bare
 from bench.analyse.quantity import count, seconds, spread_seconds
-from bench.analyse.summary import RunSummary, summarise
+from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import Blocked, PassFigures, Stop, loaded_passes
 from bench.model.deploy import HAZARDS
 from bench.model.run import Run
@@ -37,9 +37,9 @@ class DeployCard:
     passes: tuple[PassFigures, ...]
 
 
-def deploy_card(run: Run, limits: Limits = DEFAULT_LIMITS) -> DeployCard:
+def deploy_card(run: Run, summary: RunSummary, limits: Limits) -> DeployCard:
     """The card of a run. What was not measured has a sentence that says so."""
-    summary, passes = summarise(run), loaded_passes(run)
+    passes = loaded_passes(run)
     quiet = next((each for each in passes if each.hazard is None and not each.retried), None)
     lines = [_deploy(run, summary), _traffic(run, summary, quiet, limits)]
     lines += (

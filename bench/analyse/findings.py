@@ -25,24 +25,21 @@ from bench.analyse.dangers.queues import deadlocks, lock_queues
 from bench.analyse.dangers.stopped import stopped
 from bench.analyse.dangers.traffic import traffic_findings
 from bench.analyse.dangers.work import find_work
-from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.nested import growth_findings
 from bench.analyse.proofs import proof_findings
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding, Severity
-from bench.model.run import Run
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
-def find_dangers(run: Run, limits: Limits = DEFAULT_LIMITS) -> tuple[Finding, ...]:
+def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     """The dangers in a run's solo pass, the severest first, then in the order of the files.
 
-    Severity follows what was measured: ``error`` where others wait longer than ``limits.not_ready_s``,
-    ``warning`` above ``limits.conditional_s`` or where it is not known, else ``info``. Those that the
+    Severity follows what was measured: ``error`` where others wait longer than ``Limits.not_ready_s``,
+    ``warning`` above ``Limits.conditional_s`` or where it is not known, else ``info``. Those that the
     suite's authors accept come last, with their reason.
     """
-    rehearsed = Rehearsed(run, limits)
     found = [
         each for migration in rehearsed.summary.migrations for each in _of_migration(migration, rehearsed)
     ]
@@ -50,9 +47,9 @@ def find_dangers(run: Run, limits: Limits = DEFAULT_LIMITS) -> tuple[Finding, ..
     found += lock_queues(rehearsed)
     found += deadlocks(rehearsed)
     found += stopped(rehearsed)
-    found += growth_findings(run)
-    found += proof_findings(run)
-    with_reasons = accept(found, run.suite.accepted, rehearsed.summary)
+    found += growth_findings(rehearsed)
+    found += proof_findings(rehearsed.run)
+    with_reasons = accept(found, rehearsed.run.suite.accepted, rehearsed.summary)
     return tuple(
         sorted(
             with_reasons,

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.plans import heaviest_node, nodes
 from bench.analyse.quantity import count
-from bench.analyse.summary import StatementSummary, solo_repeats, summarise
+from bench.analyse.summary import StatementSummary, solo_repeats
 from bench.model.finding import Finding, Severity
 from bench.model.plan import AtSize, GrowthOf, NestedPlan
-from bench.model.run import Run
 
 HALF = 0.5
 """The deeper of two statements is hot where it has this share of the other one's time."""
@@ -85,21 +85,21 @@ def file_line(statement: StatementSummary, nested: NestedPlan) -> int | None:
     return statement.line + statement.text.count("\n", at, body.start()) + int(found[1]) - 1
 
 
-def growth_findings(run: Run) -> tuple[Finding, ...]:
+def growth_findings(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     """One finding for each statement that grows faster than the data, the hot SQL inside it named.
 
     Nothing is said of what takes less than 50 ms, nor where one size alone was measured.
     """
     sizes = {
         (migration.id, statement.index): statement.sizes
-        for repeat in solo_repeats(run)
+        for repeat in solo_repeats(rehearsed.run)
         for migration in repeat.migrations
         for statement in migration.statements
         if statement.sizes
     }
     return tuple(
         finding
-        for migration in summarise(run).migrations
+        for migration in rehearsed.summary.migrations
         for statement in migration.statements
         for finding in _growth(statement, sizes.get((migration.id, statement.index), ()))
     )

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.analyse.budgets import check_budgets, describe_check
+from bench.analyse.budgets import describe_check
+from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.held import BLOCKING_CODES
-from bench.analyse.findings import find_dangers
-from bench.analyse.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
-from bench.analyse.limits import Limits as Limits
+from bench.analyse.limits import Limits
 from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import count, seconds, spread_seconds
-from bench.analyse.summary import MigrationSummary, RunSummary, summarise
+from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Verdict
-from bench.model.run import Run
 
 EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
 NO_STATEMENT = "there is no statement to run"
@@ -28,22 +26,21 @@ NO_CONDITION = frozenset({"estimate-wrong", "growth", "suppression", "timer-froz
 CAVEAT = "on an idle server; waits for changed rows and behind long transactions come on top"
 
 
-def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
+def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
     """The verdict over the run's solo pass, and the findings that nobody has accepted.
 
     ``not_ready``: a migration failed in any repeat, nothing was measured, an existing relation is
-    blocked longer than ``limits.not_ready_s``, a finding is an error, or a budget of the suite is broken.
-    ``conditional``: blocked longer than ``limits.conditional_s``, a finding is a warning, a blocking hold or
+    blocked longer than ``Limits.not_ready_s``, a finding is an error, or a budget of the suite is broken.
+    ``conditional``: blocked longer than ``Limits.conditional_s``, a finding is a warning, a blocking hold or
     a migration could not be measured, or there was no statement or no row to measure with. Else ``ready``.
     That a migration failed cannot be accepted away.
     """
-    summary = summarise(run)
+    run, limits, summary = rehearsed.run, rehearsed.limits, rehearsed.summary
     if summary.failed is not None:
         return _failed(summary)
     if not any(each.outcome == "applied" for each in summary.migrations):
         sentence = f"{summary.suite} is not ready: no migration was measured."
         return Verdict("not_ready", sentence, tuple(_unmeasured(summary, ())))
-    findings = run.findings or find_dangers(run, limits)
     unmeasured = tuple(_unmeasured(summary, findings))
     if not summary.statements:
         sentence = f"{summary.suite} is ready on conditions: {NO_STATEMENT}."
@@ -51,7 +48,7 @@ def judge(run: Run, limits: Limits = DEFAULT_LIMITS) -> Verdict:
     blocks = [block for block in _long_blocks(summary, limits) if not _is_accepted(block, findings)]
     others = [each for each in findings if _counts(each)]
     empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
-    checks = check_budgets(run)
+    checks = rehearsed.checks
     broken = [describe_check(each) for each in checks if each.broken]
     conditions = (
         *broken, *map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty,

@@ -141,7 +141,7 @@ def _measure(
             replace(spec, data_key=template_key(found, chosen)), lambda text: progress(Said(text))
         ) as opened:
             measured = rehearse(opened, found, options, run_id=run_id, save=directory.save, progress=progress)
-    directory.save(conclude(measured))
+    directory.save(conclude(measured).run)
     for each in measured.passes[0].repeats[-1].migrations:
         if each.outcome == "failed":
             said = f"{each.id} failed, so there is nothing to learn from"

@@ -192,8 +192,8 @@ def present_explained(run: Run, directory: Path, json: str | None) -> int:
     from bench.report.explain.document import explain_document
     from bench.report.write import write_explained
 
-    paths = write_explained(run, directory)
     summary = summarise(run)
+    paths = write_explained(run, summary, directory)
     if json is not None:
         write_json(json, msgspec.json.encode(explain_document(run, summary)) + b"\n")
     print_explained(run, summary, paths.html, Console(stderr=json == "-"))

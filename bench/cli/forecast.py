@@ -191,8 +191,10 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
     import msgspec
     from rich.console import Console
 
+    from bench.analyse.conclude import conclude
     from bench.report.forecasttext import print_forecast
     from bench.report.write import write_report
+    from bench.store.results import RunDirectory
 
     failed = next((m for p in largest.passes for r in p.repeats for m in r.migrations if m.error), None)
     if failed is not None and failed.error is not None:
@@ -202,9 +204,10 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
         write_json(json, msgspec.json.encode(document) + b"\n")
     console = Console(stderr=json == "-")
     print_forecast(document, console)
-    console.print(
-        f"Report    {write_report(replace(largest, forecast=document), directory).html}", markup=False
-    )
+    concluded = conclude(replace(largest, forecast=document))
+    RunDirectory(directory).save(concluded.run)
+    written = write_report(concluded, directory)
+    console.print(f"Report    {written.html}", markup=False)
     return 0
 
 

@@ -75,8 +75,8 @@ def history(*, suite: str, last: int | None, out: Path | None, json: str | None,
     return 0
 
 
-def remember(run: Run, directory: Path) -> Run:
-    """Add a run whose migrations applied to the history of those that it is kept beside; returns it."""
+def remember(run: Run, directory: Path) -> None:
+    """Add a run whose migrations applied to the history of those that it is kept beside."""
     from bench.analyse.compare.record import record
     from bench.store.history import RUN_HISTORY, append
     from bench.store.results import RUNS
@@ -87,7 +87,6 @@ def remember(run: Run, directory: Path) -> Run:
             append(reduced, RUN_HISTORY)
         except UsageError as error:  # the run itself is stored
             print(f"bench: not in the history: {error.message}", file=sys.stderr)
-    return run
 
 
 _WORDS: dict[Measure, tuple[str, Callable[[float], str]]] = {

@@ -125,7 +125,7 @@ def prove(
     options = ProofOptions(budget, path / "drafts" if draft_rollback else None, allow_roles, dirty)
     proved, directory = _prove(spec, found, options, data, run_id, path, quiet=quiet)
     concluded = conclude(proved)
-    directory.save(concluded)
+    directory.save(concluded.run)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
     return present(concluded, directory.path, json, options=again)
 

@@ -60,6 +60,12 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="default: the run's own directory; with --side-by-side: results",
     )
+    parser.add_argument(
+        "--judge-anew",
+        action="store_true",
+        help="judge a stored run by the rules of this version; without it a run keeps the findings and the "
+        "verdict that it was stored with",
+    )
     add_output_options(parser)
     parser.set_defaults(command=report)
 
@@ -70,6 +76,7 @@ def report(
     side_by_side: bool,
     format: str | None,
     out: Path | None,
+    judge_anew: bool,
     json: str | None,
     quiet: bool,
 ) -> int:
@@ -89,12 +96,12 @@ def report(
     if format is not None:
         from bench.report.runformats import RENDERERS
 
-        stored = conclude(found)
+        stored = conclude(found, anew=judge_anew)
         sys.stdout.write(RENDERERS[format](stored))
         return exit_code(stored)
     if not found.passes and found.queries:
         return present_explained(found, out or find_run_file(run[0]).parent, json)
-    stored = conclude(found)
+    stored = conclude(found, anew=judge_anew)
     return present(stored, out or find_run_file(run[0]).parent, json)
 
 

@@ -27,6 +27,7 @@ from bench.cli.since import chosen_suite
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.analyse.conclude import Conclusion
     from bench.migrate.suite import Suite
     from bench.model.deploy import HazardName
     from bench.model.run import Run
@@ -192,9 +193,10 @@ def run_on(
         return _against(spec, found, against, options, out or RUNS / run_id, json, quiet=quiet)
     rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)
     concluded = conclude(rehearsed)
-    directory.save(concluded)
+    directory.save(concluded.run)
+    remember(concluded.run, directory.path)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(remember(concluded, directory.path), directory.path, json, options=again)
+    return present(concluded, directory.path, json, options=again)
 
 
 def _spec(server: str, image: str | None, pg_bindir: Path | None, data_key: str | None) -> ServerSpec:
@@ -250,8 +252,8 @@ def _against(
         options = replace(options, repeats=PAIRS)
     base, head = run_against(spec, suite, revision, options, out, quiet=quiet)
     concluded = conclude(head)
-    RunDirectory(out).save(concluded)
-    RunDirectory(out / "base").save(conclude(base))
+    RunDirectory(out).save(concluded.run)
+    RunDirectory(out / "base").save(conclude(base).run)
     failed = present(concluded, out, None)
     decided = in_turn(base, head, final=True)
     draw(decided, out / "figures")
@@ -259,7 +261,7 @@ def _against(
     return failed or worse
 
 
-def present(run: Run, directory: Path, json: str | None, *, options: str = "") -> int:
+def present(conclusion: Conclusion, directory: Path, json: str | None, *, options: str = "") -> int:
     """Write the report, print the summary, and return the exit code."""
     from rich.console import Console
 
@@ -267,15 +269,15 @@ def present(run: Run, directory: Path, json: str | None, *, options: str = "") -
     from bench.report.write import write_report
     from bench.store.codec import encode
 
-    paths = write_report(run, directory)
+    paths = write_report(conclusion, directory)
     if json is not None:
-        write_json(json, encode(run))
-    print_summary(run, paths.html, Console(stderr=json == "-"), options=options)
-    return exit_code(run)
+        write_json(json, encode(conclusion.run))
+    print_summary(conclusion, paths.html, Console(stderr=json == "-"), options=options)
+    return exit_code(conclusion)
 
 
-def exit_code(run: Run) -> int:
+def exit_code(conclusion: Conclusion) -> int:
     """4 where a migration failed, 1 where a budget is broken."""
-    from bench.analyse.summary import summarise
-
-    return 4 if summarise(run).failed else 1 if any(each.broken for each in run.budgets) else 0
+    if conclusion.summary.failed:
+        return 4
+    return 1 if any(check.broken for check in conclusion.checks) else 0

@@ -59,9 +59,8 @@ class Rehearse:
         options = RunOptions(repeats=repeats, explain=explain, data=data)
         run_id = new_run_id(found.name, datetime.now(UTC))
         directory = create_directory(self.directories.mktemp("rehearsal") / run_id, lambda text: None)
-        run = conclude(
-            rehearse(self.server, found, options, run_id=run_id, save=directory.save, progress=silent)
-        )
+        measured = rehearse(self.server, found, options, run_id=run_id, save=directory.save, progress=silent)
+        run = conclude(measured).run
         directory.save(run)
         rehearsed = Rehearsed(run, directory.path)
         if check and rehearsed.failed is not None:

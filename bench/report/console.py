@@ -15,11 +15,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.card import CardLine, deploy_card
+from bench.analyse.card import CardLine
+from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import LockSummary, longest_first, without_block
-from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary, summarise
-from bench.analyse.verdict import judge
-from bench.model.finding import VerdictStatus
+from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
+from bench.model.finding import Verdict, VerdictStatus
 from bench.model.run import Run
 from bench.report.excerpt import excerpt
 from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
@@ -43,22 +43,24 @@ _INDENT = 2
 _LABEL_WIDTH = 10
 
 
-def print_summary(run: Run, report: Path | None, console: Console, *, options: str = "") -> None:
+def print_summary(
+    conclusion: Conclusion, report: Path | None, console: Console, *, options: str = ""
+) -> None:
     """Print the summary of a run; ``report`` is the page to name, None where none was written.
 
     ``options`` are those of the command that the next one needs too.
     """
-    summary = summarise(run)
+    run, summary = conclusion.run, conclusion.summary
     console.print()
     console.print(Text(_headline(run, summary), style="bold"))
     console.print()
-    console.print(_card(deploy_card(run).lines))
+    console.print(_card(conclusion.card.lines))
     for title, part in _parts(summary):
         console.print()
         console.print(Text(title, style="bold"))
         console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
     console.print()
-    _print_conclusion(run, summary, report, console)
+    _print_conclusion(conclusion.verdict, summary, report, console)
     _print_line("Next", f"{_next_command(run, summary)} {options}".rstrip(), console)
 
 
@@ -189,9 +191,8 @@ def _failure(migration: MigrationSummary) -> Text:
     return text
 
 
-def _print_conclusion(run: Run, summary: RunSummary, report: Path | None, console: Console) -> None:
+def _print_conclusion(verdict: Verdict, summary: RunSummary, report: Path | None, console: Console) -> None:
     """Verdict with its conditions, worst block, duration, report."""
-    verdict = run.verdict or judge(run)
     grid = Table.grid(padding=0)
     grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")

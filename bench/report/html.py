@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from markupsafe import Markup
 
-from bench.analyse.summary import RunSummary
+from bench.analyse.conclude import Conclusion
 from bench.model.run import Run
 from bench.report.figures import Picture
 from bench.report.palette import css_variables
@@ -30,12 +30,13 @@ class Figure:
     svg: str
 
 
-def render_html(run: Run, summary: RunSummary, pictures: Iterable[Picture]) -> str:
+def render_html(conclusion: Conclusion, pictures: Iterable[Picture]) -> str:
     """The page. Everything that came from a file or a server is escaped, in HTML, SVG and JSON alike."""
-    return render_page("report.html.j2", run, page_view(run, summary), pictures)
+    validation = validation_html(conclusion)
+    return render_page("report.html.j2", conclusion.run, page_view(conclusion), pictures, validation)
 
 
-def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture]) -> str:
+def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], validation: str = "") -> str:
     """A page from the template of this name, with the run file inside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -57,7 +58,7 @@ def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture]) 
         theme_css=Markup(theme_css()),
         js=verbatim("report.js"),
         packed_run=packed(run),
-        validation=validation_html(run),
+        validation=validation,
     )
 
 

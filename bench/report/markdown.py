@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.card import deploy_card
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import without_block
 from bench.analyse.queries import QuerySummary
-from bench.analyse.summary import RunSummary, summarise
-from bench.analyse.verdict import judge
-from bench.model.finding import Finding, Verdict
+from bench.analyse.summary import RunSummary
 from bench.model.run import Run
 from bench.report.conditionsview import data_origin
 from bench.report.findingsection import findings_section
@@ -43,16 +40,14 @@ HOW_TO_READ = (
 )
 
 
-def render_markdown(run: Run) -> str:
-    """The whole report of a run; ends with a newline. Verdict and findings are worked out where missing."""
-    summary = summarise(run)
-    verdict = run.verdict or judge(run)
-    findings = run.findings or find_dangers(run)
+def render_markdown(conclusion: Conclusion) -> str:
+    """The whole report of a run; ends with a newline."""
+    run, summary, verdict = conclusion.run, conclusion.summary, conclusion.verdict
     parts = [
         f"# Rehearsal of {plain(summary.suite)}",
-        bullets(plain(line.text) for line in deploy_card(run).lines),
+        bullets(plain(line.text) for line in conclusion.card.lines),
         f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
-        *_executive_summary(run, summary, verdict, findings),
+        *_executive_summary(conclusion),
         *traffic_section(run),
         "## Migration by migration",
         HOW_TO_READ,
@@ -69,9 +64,8 @@ def render_markdown(run: Run) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _executive_summary(
-    run: Run, summary: RunSummary, verdict: Verdict, findings: Sequence[Finding]
-) -> Iterator[str]:
+def _executive_summary(conclusion: Conclusion) -> Iterator[str]:
+    run, summary, verdict = conclusion.run, conclusion.summary, conclusion.verdict
     yield "## Executive summary"
     applied = sum(each.outcome == "applied" for each in summary.migrations)
     yield table(
@@ -90,12 +84,7 @@ def _executive_summary(
     if verdict.conditions:
         yield "### Conditions"
         yield bullets(plain(each) for each in verdict.conditions)
-    yield from findings_section(findings)
-
-
-def _migrations(summary: RunSummary) -> Iterator[str]:
-    for number, migration in enumerate(summary.migrations, start=1):
-        yield from migration_section(number, migration)
+    yield from findings_section(conclusion.findings)
 
 
 def _queries(queries: Sequence[QuerySummary]) -> Iterator[str]:

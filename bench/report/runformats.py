@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from bench.analyse.budgets import describe_check
+from bench.analyse.conclude import Conclusion
 from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.model.statement import StatementRun
@@ -16,10 +17,11 @@ _LEVEL: dict[str, Level] = {"error": "error", "warning": "warning", "info": "not
 _ORDER: tuple[Level, ...] = ("error", "warning", "note")
 
 
-def messages(run: Run) -> list[Message]:
+def messages(conclusion: Conclusion) -> list[Message]:
     """Findings that nobody accepted and budgets that are broken, worst first."""
-    found = [_of_finding(run, each) for each in run.findings if each.accepted is None]
-    for each in run.budgets:
+    run = conclusion.run
+    found = [_of_finding(run, each) for each in conclusion.findings if each.accepted is None]
+    for each in conclusion.checks:
         if each.broken:
             about = (each.key, str(each.hazard), str(each.relation))
             found.append(Message("error", "BENCH-S-BUDGET", "", 0, describe_check(each), about))
@@ -50,25 +52,28 @@ def _solo(run: Run) -> dict[str, tuple[StatementRun, ...]]:
     return {each.id: each.statements for repeat in repeats for each in repeat.migrations}
 
 
-def as_junit(run: Run) -> str:
+def as_junit(conclusion: Conclusion) -> str:
     """A suite for each migration, a case for each code that was found in it, and whether it applied."""
-    return junit(f"bench {run.suite.name}", _suites(run))
+    return junit(f"bench {conclusion.run.suite.name}", _suites(conclusion))
 
 
-def _suites(run: Run) -> Iterator[tuple[str, list[Case]]]:
+def _suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
+    run = conclusion.run
     last = {each.id: each for p in run.passes if p.kind == "solo" for r in p.repeats for each in r.migrations}
     for file in run.suite.migrations:
         done = last.get(file.id)
         failed = done is not None and done.outcome == "failed"
         said = (done.error.message if done and done.error else "failed",) if failed else ()
-        yield file.file, [Case("applies", said, (), "failure"), *_cases(run, file.id)]
-    suite = [*_cases(run, None)]
-    suite += [Case(f"budget {each.key}", (describe_check(each),)) for each in run.budgets if each.broken]
+        yield file.file, [Case("applies", said, (), "failure"), *_cases(conclusion, file.id)]
+    suite = [*_cases(conclusion, None)]
+    suite += [
+        Case(f"budget {each.key}", (describe_check(each),)) for each in conclusion.checks if each.broken
+    ]
     yield "suite", suite
 
 
-def _cases(run: Run, migration: str | None) -> Iterator[Case]:
-    own = [each for each in run.findings if each.migration == migration and each.accepted is None]
+def _cases(conclusion: Conclusion, migration: str | None) -> Iterator[Case]:
+    own = [each for each in conclusion.findings if each.migration == migration and each.accepted is None]
     for code in dict.fromkeys(each.code for each in own):
         of = [each for each in own if each.code == code]
         yield Case(
@@ -79,10 +84,10 @@ def _cases(run: Run, migration: str | None) -> Iterator[Case]:
         )
 
 
-RENDERERS: dict[str, Callable[[Run], str]] = {
+RENDERERS: dict[str, Callable[[Conclusion], str]] = {
     "markdown": render_markdown,
-    "annotations": lambda run: workflow_commands(messages(run)),
+    "annotations": lambda conclusion: workflow_commands(messages(conclusion)),
     "junit": as_junit,
-    "sarif": lambda run: sarif(messages(run)),
-    "gitlab": lambda run: gitlab(messages(run), run.suite.path),
+    "sarif": lambda conclusion: sarif(messages(conclusion)),
+    "gitlab": lambda conclusion: gitlab(messages(conclusion), conclusion.run.suite.path),
 }

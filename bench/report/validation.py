@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.claims import read_estimate
-from bench.analyse.findings import find_dangers
-from bench.analyse.summary import MigrationSummary, RunSummary, summarise
-from bench.analyse.verdict import judge
+from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, RollbackProof
 from bench.model.run import Proofs, Run
@@ -35,10 +34,10 @@ RISKS = (
 )
 
 
-def render_validation(run: Run, *, fold: bool = True) -> str:
+def render_validation(conclusion: Conclusion, *, fold: bool = True) -> str:
     """The whole document of a run with proofs; ends with a newline. ``fold``: long tables in HTML details."""
-    summary, verdict = summarise(run), run.verdict or judge(run)
-    findings = [each for each in run.findings or find_dangers(run) if each.accepted is None]
+    run, summary, verdict = conclusion.run, conclusion.summary, conclusion.verdict
+    findings = [finding for finding in conclusion.findings if finding.accepted is None]
     parts = [
         f"# Validation of {plain(summary.suite)}",
         f"**Status**: {STATUS[verdict.status]}. {plain(verdict.sentence)}",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from bench.model.run import Proofs, Run
+from bench.analyse.conclude import Conclusion
+from bench.model.run import Proofs
 from bench.report.validation import render_validation
 
 
-def validation_html(run: Run) -> Markup:
+def validation_html(conclusion: Conclusion) -> Markup:
     """The document below the page's own headings; nothing where nothing was proved."""
-    if run.proofs == Proofs():
+    if conclusion.run.proofs == Proofs():
         return Markup()
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(render_validation(run, fold=False))
+    tokens = parser.parse(render_validation(conclusion, fold=False))
     begin = next((n + 1 for n, token in enumerate(tokens) if token.type == "heading_close"), 0)
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):

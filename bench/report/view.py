@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bench.analyse.card import CardLine, deploy_card
-from bench.analyse.findings import find_dangers
+from bench.analyse.card import CardLine
+from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import without_block
 from bench.analyse.summary import RunSummary, solo_repeats
-from bench.analyse.verdict import judge
+from bench.model.finding import Verdict
 from bench.model.run import Run
 from bench.report import format as fmt
 from bench.report.conditionsview import ConditionsView, conditions_view
@@ -76,9 +76,9 @@ class PageView:
     conditions: ConditionsView
 
 
-def page_view(run: Run, summary: RunSummary) -> PageView:
-    """The page of a run; verdict and findings are worked out where the run has none yet."""
-    findings = run.findings or find_dangers(run)
+def page_view(conclusion: Conclusion) -> PageView:
+    """The page of a run."""
+    run, summary, findings = conclusion.run, conclusion.summary, conclusion.findings
     open_ones = [each for each in findings if each.accepted is None]
     units, migrations = migration_views(open_ones, summary)
     return PageView(
@@ -88,8 +88,8 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
         tool_version=run.tool_version,
         subtitle=_subtitle(run, summary),
         finished=summary.finished,
-        card=deploy_card(run).lines,
-        verdict=_verdict(run),
+        card=conclusion.card.lines,
+        verdict=_verdict(conclusion.verdict),
         tiles=_tiles(summary),
         prediction=_prediction(run),
         units=units,
@@ -103,8 +103,7 @@ def page_view(run: Run, summary: RunSummary) -> PageView:
     )
 
 
-def _verdict(run: Run) -> VerdictView:
-    verdict = run.verdict or judge(run)
+def _verdict(verdict: Verdict) -> VerdictView:
     sign, word = VERDICTS[verdict.status]
     return VerdictView(verdict.status, sign, word, verdict.sentence, verdict.conditions)
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analyse.summary import summarise
+from bench.analyse.conclude import Conclusion
+from bench.analyse.summary import RunSummary
 from bench.errors import UsageError
 from bench.model.run import Proofs, Run
 from bench.report.explain.markdown import render_explained
@@ -32,31 +33,30 @@ class ReportPaths:
     figures: tuple[Path, ...]
 
 
-def write_report(run: Run, directory: Path, *, figures: bool = True) -> ReportPaths:
+def write_report(conclusion: Conclusion, directory: Path, *, figures: bool = True) -> ReportPaths:
     """Draw and write the whole report of a run; without ``figures``, the pages alone.
 
     Timelines of an earlier report on other migrations or passes are removed. Raises UsageError naming the
     path that cannot be written.
     """
-    summary = summarise(run)
+    run, summary = conclusion.run, conclusion.summary
     pictures = tuple(draw_figures(run, summary)) if figures else ()
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures") if figures else ()
     for name, content in plan_files(summary.queries):
         _replace(directory / "plans" / name, content)
-    _replace(markdown, render_markdown(run).encode())
+    _replace(markdown, render_markdown(conclusion).encode())
     if run.proofs != Proofs():
-        _replace(directory / "validation.md", render_validation(run).encode())
-    _replace(html, render_html(run, summary, pictures).encode())
+        _replace(directory / "validation.md", render_validation(conclusion).encode())
+    _replace(html, render_html(conclusion, pictures).encode())
     return ReportPaths(html, markdown, drawn)
 
 
-def write_explained(run: Run, directory: Path) -> ReportPaths:
+def write_explained(run: Run, summary: RunSummary, directory: Path) -> ReportPaths:
     """Write report.html, report.md and the figure of a run of ``bench explain``.
 
     Raises UsageError naming the path that cannot be written.
     """
-    summary = summarise(run)
     pictures = [draw_costs(summary)] if summary.queries else []
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures")

@@ -39,6 +39,6 @@ def rehearse_case(server: Server) -> Callable[..., Run]:
         found = find_suite(str(path / suite), base=base_file if base_file.is_file() else None)
         wanted = RunOptions(**{"repeats": 1, "explain": False, "probe": False, **options})
         run = rehearse(server, found, wanted, run_id="case", save=lambda _: None, progress=silent)
-        return conclude(run)
+        return conclude(run).run
 
     return rehearsed

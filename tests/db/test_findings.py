@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analyse.findings import find_dangers
-from bench.analyse.verdict import judge
+from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.finding import Finding
 from bench.model.run import Run
@@ -55,7 +54,7 @@ def codes(found: tuple[Finding, ...]) -> set[str]:
 
 @pytest.mark.parametrize("code", PLANTED)
 def test_what_is_planted_is_found(code: str, server: Server, tmp_path: Path) -> None:
-    found = find_dangers(run(server, tmp_path, PLANTED[code]))
+    found = conclude(run(server, tmp_path, PLANTED[code])).findings
     expected = {"held-across", "blocks-reads"} if code == "blocks-reads" else {code}
     assert codes(found) & expected, found
 
@@ -74,8 +73,8 @@ def test_a_careful_migration_has_no_finding_at_all(server: Server, tmp_path: Pat
         "RESET lock_timeout;\n"
     )
     careful_run = run(server, tmp_path, careful)
-    assert find_dangers(careful_run) == ()
-    assert judge(careful_run).status == "ready"
+    assert conclude(careful_run).findings == ()
+    assert conclude(careful_run).verdict.status == "ready"
 
 
 def test_an_accepted_finding_is_redrawn_from_the_run_file_with_its_reason(
@@ -86,7 +85,7 @@ def test_an_accepted_finding_is_redrawn_from_the_run_file_with_its_reason(
         "ALTER TABLE orders ADD COLUMN a int;\n"
     )
     stored = decode(encode(run(server, tmp_path, text)))
-    (finding,) = find_dangers(stored)
+    (finding,) = conclude(stored).findings
     assert (finding.code, finding.accepted) == ("no-lock-timeout", "nobody is connected at that time")
-    assert judge(stored).status == "ready"
-    assert "**Because** nobody is connected at that time" in render_markdown(stored)
+    assert conclude(stored).verdict.status == "ready"
+    assert "**Because** nobody is connected at that time" in render_markdown(conclude(stored))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from load_trials import SHOP, SHOPPING
 
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.errors import UsageError
 from bench.migrate.suite import Suite, find_suite
 from bench.model.deploy import HAZARDS
@@ -92,7 +92,7 @@ def test_with_no_hazard_the_deploy_is_tried_once_more_with_its_lock_timeout(
 
 
 def findings(run: Run, code: str) -> list[Finding]:
-    return [each for each in find_dangers(run) if each.code == code]
+    return [each for each in conclude(run).findings if each.code == code]
 
 
 def test_who_queues_behind_a_waiting_deploy_is_a_finding(server: Server, suite: Suite) -> None:

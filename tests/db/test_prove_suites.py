@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from proving import by_code
 
-from bench.analyse.findings import find_dangers
-from bench.analyse.verdict import judge
+from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.server import Server
@@ -19,7 +18,6 @@ BUDGET_S = 8.0
 
 @pytest.fixture(scope="module")
 def reviewed(server: Server) -> Run:
-    from dataclasses import replace
 
     run = prove(
         server,
@@ -30,11 +28,11 @@ def reviewed(server: Server) -> Run:
         save=lambda _: None,
         progress=silent,
     )
-    return replace(run, findings=find_dangers(run))
+    return conclude(run).run
 
 
 def test_the_reviewed_suite_is_not_ready(reviewed: Run) -> None:
-    assert judge(reviewed).status == "not_ready"
+    assert conclude(reviewed).verdict.status == "not_ready"
 
 
 def test_without_transactions_a_crash_leaves_it_half_done(reviewed: Run) -> None:

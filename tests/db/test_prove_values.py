@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from proving import by_code, proved, write_suite
 
+from bench.analyse.conclude import conclude
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.report.validation import render_validation
@@ -68,7 +69,7 @@ def test_sound_constraints_raise_nothing_and_are_shown_with_what_they_accept(
     actions = {each.columns: each.stored for each in run.proofs.values if each.kind == "delete"}
     assert actions["contact_id",] == "CASCADE: of 1 rows that referred to it 0 still do"
     assert actions["call_id",] == "SET NULL: of 1 rows that referred to it 0 still do"
-    assert "| `score` | `DEFAULT → 0.00`" in render_validation(run)
+    assert "| `score` | `DEFAULT → 0.00`" in render_validation(conclude(run))
 
 
 def test_constraints_that_contradict_each_other_are_named(server: Server, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.database import create_database, drop_database, new_name
@@ -88,14 +88,16 @@ def test_the_way_out_reaches_the_same_schema_without_work_under_a_lock(
     name: str, server: Server, tmp_path: Path
 ) -> None:
     text = STATEMENTS[name]
-    found = [each for each in find_dangers(run(server, tmp_path / "as-it-is", text)) if each.code in WORK]
+    found = [
+        each for each in conclude(run(server, tmp_path / "as-it-is", text)).findings if each.code in WORK
+    ]
     assert found, "the danger is there to begin with"
     sql = found[0].sql
     assert sql, found[0]
     better = run(server, tmp_path / "better", sql)
     failed = [m.error for repeat in better.passes[0].repeats for m in repeat.migrations if m.error]
     assert not failed, (failed, sql)
-    assert [each for each in find_dangers(better) if each.code in WORK] == [], sql
+    assert [each for each in conclude(better).findings if each.code in WORK] == [], sql
     assert schema_after(server, tmp_path, sql) == schema_after(server, tmp_path, text), sql
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from factories import a_dataset, a_lock, a_migration, a_run, a_statement, an_error
 
-from bench.analyse.findings import find_dangers
-from bench.analyse.verdict import judge
+from bench.analyse.conclude import conclude
 from bench.model.finding import Acceptance, Finding
 from bench.model.run import Run
 from bench.model.statement import Rewrite, RowChanges, StatementRun
@@ -36,11 +35,11 @@ def accepting(code: str = "rewrite", **changes: str | int | None) -> Acceptance:
 
 
 def reasons(run: Run, code: str = "rewrite") -> list[str | None]:
-    return [each.accepted for each in find_dangers(run) if each.code == code]
+    return [each.accepted for each in conclude(run).findings if each.code == code]
 
 
 def suppression(run: Run) -> Finding | None:
-    return next((each for each in find_dangers(run) if each.code == "suppression"), None)
+    return next((each for each in conclude(run).findings if each.code == "suppression"), None)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +56,9 @@ def suppression(run: Run) -> Finding | None:
 )
 def test_what_is_accepted_keeps_its_reason_and_counts_no_more(acceptance: Acceptance) -> None:
     run = run_with(acceptance)
-    assert judge(run_with()).status == "conditional"
+    assert conclude(run_with()).verdict.status == "conditional"
     assert reasons(run) == ["it is done at night"]
-    assert (judge(run).status, judge(run).conditions) == ("ready", ())
+    assert (conclude(run).verdict.status, conclude(run).verdict.conditions) == ("ready", ())
     assert suppression(run) is None
 
 
@@ -76,7 +75,7 @@ def test_what_is_accepted_keeps_its_reason_and_counts_no_more(acceptance: Accept
 def test_anything_else_is_not_accepted(acceptance: Acceptance) -> None:
     run = run_with(acceptance)
     assert reasons(run) == [None]
-    assert judge(run).status == "conditional"
+    assert conclude(run).verdict.status == "conditional"
     assert suppression(run) is not None
 
 
@@ -85,7 +84,7 @@ def test_one_acceptance_can_mean_several_findings() -> None:
     assert reasons(run) == ["it is done at night"] * 2
     only_one = run_with(accepting(migration="001_first", line=11), statements=(rewriting(), rewriting(1)))
     assert reasons(only_one) == [None, "it is done at night"]
-    assert judge(only_one).status == "conditional"
+    assert conclude(only_one).verdict.status == "conditional"
 
 
 def test_a_lock_counts_as_long_as_one_of_its_findings_is_not_accepted() -> None:
@@ -93,15 +92,15 @@ def test_a_lock_counts_as_long_as_one_of_its_findings_is_not_accepted() -> None:
         replace(rewriting(), transaction="file", locks=(a_lock(held_s=8.0),)),
         a_statement(1, "UPDATE contacts SET a = 1", duration_s=5.0, started_at_s=1.0, transaction="file"),
     )
-    assert judge(run_with(accepting(), statements=kept)).status == "conditional"
+    assert conclude(run_with(accepting(), statements=kept)).verdict.status == "conditional"
     both = run_with(accepting(), accepting("held-across"), statements=kept)
-    assert judge(both).status == "ready"
+    assert conclude(both).verdict.status == "ready"
 
 
 def test_an_accepted_hold_that_is_not_known_is_no_condition() -> None:
     unknown = (rewriting(held_s=None),)
-    assert judge(run_with(statements=unknown)).status == "conditional"
-    assert judge(run_with(accepting(), statements=unknown)).status == "ready"
+    assert conclude(run_with(statements=unknown)).verdict.status == "conditional"
+    assert conclude(run_with(accepting(), statements=unknown)).verdict.status == "ready"
 
 
 def test_an_unknown_code_is_told_with_the_nearest() -> None:
@@ -131,19 +130,19 @@ def test_what_was_accepted_for_nothing_is_told_unless_its_place_was_not_reached(
 def test_complaints_about_acceptances_change_no_verdict() -> None:
     quick = (a_statement(),)
     assert suppression(run_with(accepting("rewrites"), statements=quick)) is not None
-    assert judge(run_with(accepting("rewrites"), statements=quick)).status == "ready"
+    assert conclude(run_with(accepting("rewrites"), statements=quick)).verdict.status == "ready"
 
 
 def test_a_complaint_cannot_be_accepted() -> None:
     run = run_with(accepting("suppression"), accepting("rewrites"))
-    assert {each.accepted for each in find_dangers(run) if each.code == "suppression"} == {None}
+    assert {each.accepted for each in conclude(run).findings if each.code == "suppression"} == {None}
 
 
 def test_that_a_migration_failed_cannot_be_accepted_away() -> None:
     failed = (a_statement(outcome="failed", error=an_error()),)
     run = run_with(accepting("fails-on-data"), statements=failed)
     assert reasons(run, "fails-on-data") == ["it is done at night"]
-    assert judge(run).status == "not_ready"
+    assert conclude(run).verdict.status == "not_ready"
 
 
 def test_other_warnings_and_errors_count_for_the_verdict() -> None:
@@ -155,16 +154,16 @@ def test_other_warnings_and_errors_count_for_the_verdict() -> None:
             ),
         )
 
-    assert judge(run_with(statements=updating(0.5))).status == "ready"
-    assert judge(run_with(statements=updating(3.0))).status == "conditional"
-    verdict = judge(run_with(statements=updating(12.0)))
+    assert conclude(run_with(statements=updating(0.5))).verdict.status == "ready"
+    assert conclude(run_with(statements=updating(3.0))).verdict.status == "conditional"
+    verdict = conclude(run_with(statements=updating(12.0))).verdict
     assert verdict.status == "not_ready"
     assert "keeps 20 k of 125 k rows of public.deals locked" in verdict.sentence
-    assert judge(run_with(accepting("row-locks"), statements=updating(12.0))).status == "ready"
+    assert conclude(run_with(accepting("row-locks"), statements=updating(12.0))).verdict.status == "ready"
 
 
 def test_the_report_lists_what_is_accepted_apart_with_its_reason() -> None:
-    text = "\n".join(findings_section(find_dangers(run_with(accepting()))))
+    text = "\n".join(findings_section(conclude(run_with(accepting())).findings))
     assert "### Findings" not in text
     assert "### Accepted" in text
     assert "**Because** it is done at night" in text

@@ -20,19 +20,19 @@ from factories import (
     rich_run,
 )
 
-from bench.analyse.card import deploy_card
+from bench.analyse.conclude import conclude
 from bench.model.load import Workload
 from bench.model.run import Note, Pass, Run
 
 
 def sentences(run: Run) -> dict[str, str]:
-    card = deploy_card(run)
+    card = conclude(run).card
     assert len({line.topic for line in card.lines}) == len(card.lines)
     return {line.topic: line.text for line in card.lines}
 
 
 def tones(run: Run) -> dict[str, str]:
-    return {line.topic: line.tone for line in deploy_card(run).lines}
+    return {line.topic: line.tone for line in conclude(run).card.lines}
 
 
 def test_it_says_how_long_and_who_waits_for_how_long() -> None:
@@ -167,7 +167,7 @@ def test_a_lock_wait_that_nobody_looked_for_is_not_told(locks: tuple[()] | None)
 def test_a_pass_without_traffic_says_nothing() -> None:
     run = rich_run()
     empty = Pass("loaded", None, (replace(run.passes[0].repeats[0], workload=None),))
-    card = deploy_card(replace(run, passes=(*run.passes, empty)))
+    card = conclude(replace(run, passes=(*run.passes, empty))).card
     assert card.passes == ()
     assert [line.topic for line in card.lines] == ["deploy", "traffic"]
 
@@ -175,7 +175,7 @@ def test_a_pass_without_traffic_says_nothing() -> None:
 def test_retries_with_nothing_in_the_way_have_a_sentence_of_their_own() -> None:
     run = hazard_run()
     alone = replace(run.passes[3], hazard=None)
-    said = [line.text for line in deploy_card(replace(run, passes=(*run.passes[:2], alone))).lines]
+    said = [line.text for line in conclude(replace(run, passes=(*run.passes[:2], alone))).card.lines]
     assert any(
         text.startswith("With lock_timeout 2 s and up to 20 retries it needs 15 tries") for text in said
     )

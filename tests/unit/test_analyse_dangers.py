@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from factories import a_base_dataset, a_lock, a_migration, a_run, a_statement, an_error
 
+from bench.analyse.conclude import conclude
 from bench.analyse.dangers.claims import read_estimate
-from bench.analyse.findings import find_dangers
 from bench.model.finding import FINDING_CODES, Finding
 from bench.model.lock import LockMode
 from bench.model.run import Dataset, Run, TableKey, TableSize
@@ -26,7 +26,7 @@ def run_of(*statements: StatementRun, rows: int = 50_000, outcome: str | None = 
 
 
 def find(*statements: StatementRun, code: str, **made: object) -> list[Finding]:
-    found = find_dangers(run_of(*statements, **made))  # type: ignore[arg-type]
+    found = conclude(run_of(*statements, **made)).findings  # type: ignore[arg-type]
     assert {each.code for each in found} <= FINDING_CODES
     return [each for each in found if each.code == code]
 
@@ -217,7 +217,7 @@ def test_a_block_that_commits_inside_is_told_only_where_its_batches_take_long() 
 
 def test_where_no_key_is_known_the_way_out_is_in_words() -> None:
     run = replace(run_of(updating()), dataset=a_base_dataset())
-    finding = next(each for each in find_dangers(run) if each.code == "row-locks")
+    finding = next(each for each in conclude(run).findings if each.code == "row-locks")
     assert finding.sql is None
     assert "in batches along its key" in (finding.fix or "")
 
@@ -252,7 +252,7 @@ def test_an_empty_table_loses_nothing() -> None:
 def with_settings(statement: StatementRun, **settings: str) -> list[Finding]:
     run = run_of(statement)
     server = replace(run.environment.server, settings=settings)
-    found = find_dangers(replace(run, environment=replace(run.environment, server=server)))
+    found = conclude(replace(run, environment=replace(run.environment, server=server))).findings
     return [each for each in found if each.code == "lock-table-full"]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
 
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.analyse.limits import DEFAULT_LIMITS
 from bench.analyse.names import bare, quoted
 from bench.model.finding import Finding
@@ -27,7 +27,7 @@ AX, SHARE, SRX, SUX = (
 
 
 def find(*statements: StatementRun) -> tuple[Finding, ...]:
-    return find_dangers(a_run([a_migration(statements)]))
+    return conclude(a_run([a_migration(statements)])).findings
 
 
 def only(*statements: StatementRun) -> Finding:
@@ -295,7 +295,7 @@ def test_what_harms_nobody_is_not_reported(statements: Sequence[StatementRun]) -
 @pytest.mark.parametrize("make", [rich_run, failed_run, empty_run])
 def test_findings_stand_severest_first_and_name_places_that_exist(make: Callable[[], Run]) -> None:
     run = make()
-    findings = find_dangers(run)
+    findings = conclude(run).findings
     severities = [("error", "warning", "info").index(finding.severity) for finding in findings]
     assert severities == sorted(severities)
     ids = {migration.id for migration in run.suite.migrations}
@@ -307,10 +307,10 @@ def test_findings_stand_severest_first_and_name_places_that_exist(make: Callable
 
 
 def test_the_realistic_run_holds_exactly_what_was_planted() -> None:
-    assert [finding.code for finding in find_dangers(rich_run())] == [
+    assert [finding.code for finding in conclude(rich_run()).findings] == [
         "non-transactional", "rewrite", "index-built-under-lock", "non-transactional",
     ]  # fmt: skip
-    assert "fails-on-data" in {finding.code for finding in find_dangers(failed_run())}
+    assert "fails-on-data" in {finding.code for finding in conclude(failed_run()).findings}
 
 
 TOAST = a_lock("pg_toast.pg_toast_1", target="toast", table="public.deals")

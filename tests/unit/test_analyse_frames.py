@@ -13,7 +13,7 @@ import pytest
 from factories import a_lock, a_migration, a_query, a_run, a_statement, empty_run, failed_run, rich_run
 
 from bench.analyse import frames
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.model.index import IndexAudit, WriteCost
 from bench.model.plan import QueryCase
 from bench.model.run import Run
@@ -128,7 +128,7 @@ def test_a_forecast_is_one_row_for_each_subject_quantity_and_factor() -> None:
 
 def test_findings_and_what_ran_inside_are_those_of_the_run() -> None:
     run = rich_run()
-    assert frames.findings(run)["code"].tolist() == [each.code for each in run.findings or find_dangers(run)]
+    assert frames.findings(run)["code"].tolist() == [each.code for each in conclude(run).findings]
     nested = [n for r in run.passes[0].repeats for m in r.migrations for s in m.statements for n in s.nested]
     assert frames.inside(run)["text"].tolist() == [each.text for each in nested]
 

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 from factories import a_migration, a_run, a_statement
 
+from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.nested import dominant_node, file_line, growth_findings, hot_statement, hottest
 from bench.analyse.summary import StatementSummary, summarise
+from bench.model.finding import Finding
 from bench.model.plan import AtSize, NestedPlan
+from bench.model.run import MigrationRun
 from bench.model.statement import StatementRun
 
 SCAN = {
@@ -46,6 +49,10 @@ def quadratic(duration_s: float = 1.6, **changes: object) -> NestedPlan:
 def block(*nested: NestedPlan, **changes: object) -> StatementRun:
     known = {"kind": "DO", "line": 31, "nested": nested, "explained_s": 2.0} | changes
     return a_statement(0, DO, **known)
+
+
+def found(repeat: list[MigrationRun]) -> tuple[Finding, ...]:
+    return growth_findings(Rehearsed(a_run(repeat)))
 
 
 def summary(statement: StatementRun) -> StatementSummary:
@@ -85,7 +92,7 @@ def test_the_share_is_of_the_same_pass() -> None:
 
 
 def test_growth_names_the_hot_sql_its_share_its_node_and_both_sizes() -> None:
-    (finding,) = growth_findings(a_run([a_migration([block(quadratic(), ran("INSERT", 0.2))])]))
+    (finding,) = found([a_migration([block(quadratic(), ran("INSERT", 0.2))])])
     assert (finding.code, finding.severity, finding.statement) == ("growth", "warning", 0)
     assert finding.message == (
         "001_first.sql:31: in DO, UPDATE deals SET x = 1 (001_first.sql:34, 80 % of the time, 1 call, 10 "
@@ -109,16 +116,16 @@ def test_growth_names_the_hot_sql_its_share_its_node_and_both_sizes() -> None:
     ],
 )
 def test_what_grows_with_the_data_is_short_or_whose_time_contradicts_is_no_finding(tame: NestedPlan) -> None:
-    assert growth_findings(a_run([a_migration([block(tame)])])) == ()
+    assert found([a_migration([block(tame)])]) == ()
 
 
 def test_between_linear_and_quadratic_is_information() -> None:
-    (finding,) = growth_findings(a_run([a_migration([block(quadratic(growth=1.5))])]))
+    (finding,) = found([a_migration([block(quadratic(growth=1.5))])])
     assert finding.severity == "info"
 
 
 def test_one_finding_for_a_statement_says_how_many_more() -> None:
-    (finding,) = growth_findings(a_run([a_migration([block(quadratic(), quadratic(0.6))])]))
+    (finding,) = found([a_migration([block(quadratic(), quadratic(0.6))])])
     assert finding.message.endswith("; 1 more inside does likewise")
 
 
@@ -127,7 +134,7 @@ def test_a_command_without_plans_is_judged_by_its_time() -> None:
     plain = a_statement(
         0, "CREATE INDEX i ON t (x)", explained_s=1.6, growth=2.0, growth_of="time", sizes=sizes
     )
-    (finding,) = growth_findings(a_run([a_migration([plain])]))
+    (finding,) = found([a_migration([plain])])
     assert "CREATE INDEX grows with the power 2.0" in finding.message
     assert "sql" not in finding.evidence
     assert finding.evidence["exponent_of"] == "time"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from factories import a_class, a_lock, a_migration, a_run, a_statement, a_workload, an_error, loaded_run
 
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.model.budget import Budget
 from bench.model.finding import Finding
 from bench.model.load import BlockedBy, Cause, ClassLoad, HeldLock, LockOrder, RequestErrors
@@ -17,7 +17,7 @@ GONE = RequestErrors("42703", 70, 0, 10, 60, "column deals.stage does not exist"
 
 
 def found(run: Run, *codes: str) -> list[Finding]:
-    return [each for each in find_dangers(run) if each.code in codes]
+    return [each for each in conclude(run).findings if each.code in codes]
 
 
 def blocked(worst_s: float, access: str = "read", relation: str | None = "public.deals") -> ClassLoad:

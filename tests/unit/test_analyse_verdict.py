@@ -19,7 +19,9 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse.verdict import DEFAULT_LIMITS, EMPTY_TABLES, NO_STATEMENT, Limits, judge
+from bench.analyse.conclude import conclude
+from bench.analyse.limits import DEFAULT_LIMITS, Limits
+from bench.analyse.verdict import EMPTY_TABLES, NO_STATEMENT
 from bench.model.finding import Verdict
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun, Run
@@ -31,11 +33,11 @@ def run_with(*locks: Lock) -> Run:
 
 def verdict_for(held_s: float | None, mode: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Verdict:
     bounds = None if held_s is None else (held_s, held_s)
-    return judge(run_with(a_lock(mode=mode, held_s=held_s, bounds=bounds)))
+    return conclude(run_with(a_lock(mode=mode, held_s=held_s, bounds=bounds))).verdict
 
 
 def test_ready_sentence_has_duration_spread_and_the_longest_wait_on_a_named_table() -> None:
-    verdict = judge(rich_run())
+    verdict = conclude(rich_run()).verdict
     assert verdict == Verdict(
         "ready",
         "crm is ready: 4 migrations apply in 10.5 s (n=3, 10.2–10.8) on 725 k rows; nobody's reads or writes "
@@ -55,7 +57,7 @@ def test_the_limits_are_one_and_ten_seconds(held_s: float, status: str) -> None:
 
 
 def test_other_limits_can_be_given() -> None:
-    assert judge(rich_run(), Limits(conditional_s=0.1, not_ready_s=0.5)).status == "not_ready"
+    assert conclude(rich_run(), Limits(conditional_s=0.1, not_ready_s=0.5)).verdict.status == "not_ready"
 
 
 @given(st.floats(0, 100), st.floats(0, 100))
@@ -66,12 +68,12 @@ def test_a_longer_hold_never_gives_a_better_verdict(one: float, other: float) ->
 
 
 def test_the_upper_bound_of_the_hold_decides() -> None:
-    assert judge(run_with(a_lock(held_s=0.9, bounds=(0.7, 1.1)))).status == "conditional"
+    assert conclude(run_with(a_lock(held_s=0.9, bounds=(0.7, 1.1)))).verdict.status == "conditional"
 
 
 def test_the_worst_repeat_decides() -> None:
     repeats = ([a_migration([a_statement(locks=(a_lock(held_s=held),))])] for held in (0.1, 12.0, 0.1))
-    assert judge(a_run(*repeats)).status == "not_ready"
+    assert conclude(a_run(*repeats)).verdict.status == "not_ready"
 
 
 def test_writes_count_as_much_as_reads() -> None:
@@ -91,7 +93,7 @@ def test_writes_count_as_much_as_reads() -> None:
     ids=["new table", "share update exclusive", "row exclusive", "new index"],
 )
 def test_locks_that_block_no_reads_or_writes_do_not_matter(lock: Lock) -> None:
-    verdict = judge(run_with(lock))
+    verdict = conclude(run_with(lock)).verdict
     assert verdict.status == "ready"
     assert "no lock that reads or writes on existing tables would wait for" in verdict.sentence
 
@@ -105,14 +107,14 @@ def test_an_unknown_hold_of_a_blocking_lock_is_a_condition_not_a_pass() -> None:
 
 
 def test_conditions_name_the_worst_lock_per_table_longest_first_with_who_waits() -> None:
-    verdict = judge(
+    verdict = conclude(
         run_with(
             a_lock("public.a", LockMode.SHARE, held_s=2.0, bounds=(2.0, 2.0)),
             a_lock("public.b", held_s=4.0, bounds=(4.0, 4.0)),
             a_lock("public.b_pkey", held_s=3.0, target="index", table="public.b"),
             a_lock("public.c", held_s=0.5),
         )
-    )
+    ).verdict
     assert verdict.conditions == (
         "001_first.sql:1 holds ACCESS EXCLUSIVE on public.b for up to 4.00 s: "
         "SELECT, INSERT, UPDATE and DELETE wait",
@@ -121,7 +123,7 @@ def test_conditions_name_the_worst_lock_per_table_longest_first_with_who_waits()
 
 
 def test_a_failure_is_not_ready_with_place_message_and_sqlstate() -> None:
-    verdict = judge(failed_run())
+    verdict = conclude(failed_run()).verdict
     assert verdict.status == "not_ready"
     assert verdict.sentence == (
         "crm is not ready: 20250831000001_migrate_legacy_contact_relationships.sql:24: duplicate key value "
@@ -133,36 +135,41 @@ def test_a_failure_is_not_ready_with_place_message_and_sqlstate() -> None:
 def test_a_failure_in_some_repeats_says_in_how_many() -> None:
     good = [a_migration([a_statement()])]
     bad = [a_migration([a_statement(outcome="failed", error=an_error("40P01"))])]
-    assert judge(a_run(good, bad, good)).sentence.endswith("(40P01), in 1 of 3 repeats.")
+    assert conclude(a_run(good, bad, good)).verdict.sentence.endswith("(40P01), in 1 of 3 repeats.")
 
 
 def test_a_failure_without_a_statement_of_its_own_is_named_by_its_file() -> None:
     cut_off = replace(a_migration([a_statement()]), outcome="failed")
-    assert judge(a_run([cut_off])).sentence == "crm is not ready: 001_first.sql: was not applied to its end."
+    assert (
+        conclude(a_run([cut_off])).verdict.sentence
+        == "crm is not ready: 001_first.sql: was not applied to its end."
+    )
     open_transaction = replace(cut_off, error=an_error("25P02", line=40))
-    assert "001_first.sql:40: could not" in judge(a_run([open_transaction])).sentence
+    assert "001_first.sql:40: could not" in conclude(a_run([open_transaction])).verdict.sentence
 
 
 def test_a_failure_outweighs_every_lock() -> None:
     failing = a_statement(1, outcome="failed", error=an_error())
     run = a_run([a_migration([a_statement(locks=(a_lock(held_s=60.0),)), failing])])
-    assert "001_first.sql:11" in judge(run).sentence
+    assert "001_first.sql:11" in conclude(run).verdict.sentence
 
 
 def test_nothing_measured_is_not_ready() -> None:
-    assert judge(empty_run()).status == "not_ready"
-    assert "no migration was measured" in judge(empty_run()).sentence
+    assert conclude(empty_run()).verdict.status == "not_ready"
+    assert "no migration was measured" in conclude(empty_run()).verdict.sentence
 
 
 def test_a_migration_that_did_not_run_is_a_condition() -> None:
     run = a_run([a_migration([a_statement()]), MigrationRun("002_second", "skipped", None, None, ())])
-    verdict = judge(run)
+    verdict = conclude(run).verdict
     assert verdict.status == "conditional"
     assert "002_second.sql did not run" in verdict.conditions
 
 
 def test_reads_and_writes_are_told_apart_where_they_differ() -> None:
-    verdict = judge(run_with(a_lock("public.a", held_s=0.1), a_lock("public.b", LockMode.SHARE, held_s=0.8)))
+    verdict = conclude(
+        run_with(a_lock("public.a", held_s=0.1), a_lock("public.b", LockMode.SHARE, held_s=0.8))
+    ).verdict
     assert "nobody's writes would wait longer than 805 ms for a table (b, SHARE)" in verdict.sentence
     assert "nobody's reads than 105 ms for a table (a, ACCESS EXCLUSIVE)" in verdict.sentence
     assert "reads would not wait" in verdict_for(0.5, LockMode.SHARE).sentence
@@ -170,17 +177,23 @@ def test_reads_and_writes_are_told_apart_where_they_differ() -> None:
 
 def test_durations_on_empty_tables_are_ready_on_conditions_at_most() -> None:
     run = replace(run_with(), dataset=a_base_dataset(0))
-    assert (judge(run).status, judge(run).conditions) == ("conditional", (EMPTY_TABLES,))
-    assert judge(replace(run_with(a_lock(held_s=60.0)), dataset=a_base_dataset(0))).status == "not_ready"
-    assert "on 1 row;" in judge(replace(run, dataset=a_base_dataset(1))).sentence
+    assert (conclude(run).verdict.status, conclude(run).verdict.conditions) == (
+        "conditional",
+        (EMPTY_TABLES,),
+    )
+    assert (
+        conclude(replace(run_with(a_lock(held_s=60.0)), dataset=a_base_dataset(0))).verdict.status
+        == "not_ready"
+    )
+    assert "on 1 row;" in conclude(replace(run, dataset=a_base_dataset(1))).verdict.sentence
 
 
 def test_a_suite_that_creates_everything_from_nothing_needs_no_rows() -> None:
     run = replace(run_with(), dataset=replace(a_base_dataset(0), tables=()))
-    assert judge(run).status == "ready"
+    assert conclude(run).verdict.status == "ready"
 
 
 def test_a_suite_of_comments_alone_is_not_plainly_ready() -> None:
-    verdict = judge(a_run([replace(a_migration([]), duration_s=0.0)]))
+    verdict = conclude(a_run([replace(a_migration([]), duration_s=0.0)])).verdict
     assert (verdict.status, verdict.conditions) == ("conditional", (NO_STATEMENT,))
     assert verdict.sentence == "crm is ready on conditions: there is no statement to run."

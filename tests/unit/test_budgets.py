@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from factories import a_class, a_migration, a_run, a_statement, a_workload, an_error, loaded_run, rich_run
 
-from bench.analyse.budgets import check_budgets, describe_check, unmeasured_note
+from bench.analyse.budgets import describe_check, unmeasured_note
 from bench.analyse.conclude import conclude
-from bench.analyse.verdict import judge
 from bench.errors import UsageError
 from bench.migrate.budgets import find_budgets, read_budgets
 from bench.model.budget import Budget
@@ -128,7 +127,7 @@ WRITE = a_class("task completion", access="write", blocked_s=2.0, worst_blocked_
 def test_each_key_is_checked_against_the_traffic(key: str, measured: float, subject: str | None) -> None:
     run = loaded_run(a_workload(a_class(), WRITE))
     for limit, broken in ((measured, False), (measured * 0.99, True)):
-        (check,) = check_budgets(with_budgets(run, budget(key, limit)))
+        (check,) = conclude(with_budgets(run, budget(key, limit))).checks
         assert check.measured == pytest.approx(measured)
         assert (check.broken, check.subject) == (broken, subject)
 
@@ -138,7 +137,7 @@ def test_the_deploy_and_its_holds_are_checked_in_the_solo_pass() -> None:
         rich_run(), budget("deploy_s", 10.0), budget("hold_s", 0.5, relation="public.deals"),
         budget("hold_s", 0.0, relation="public.nobody"),
     )  # fmt: skip
-    deploy, hold, nobody = check_budgets(run)
+    deploy, hold, nobody = conclude(run).checks
     assert (deploy.measured, deploy.broken) == (pytest.approx(10.5, abs=0.1), True)
     assert (hold.measured, hold.broken) == (pytest.approx(0.754, abs=0.001), True)
     assert hold.subject is not None
@@ -149,22 +148,22 @@ def test_beside_a_hazard_the_deploy_is_judged_as_it_is_meant_to_run() -> None:
     long, short = (replace(WRITE, worst_blocked_s=each) for each in (30.0, 1.9))
     waiting = beside(loaded_run(), "long-reader", long)
     any_hazard = budget("longest_blocked_write_s", 2.0, "any")
-    (check,) = check_budgets(with_budgets(waiting, any_hazard))
+    (check,) = conclude(with_budgets(waiting, any_hazard)).checks
     assert (check.hazard, check.measured, check.broken) == ("long-reader", 30.0, True)
     tried = beside(waiting, "long-reader", short, lock_timeout_s=2.0)
-    (check,) = check_budgets(with_budgets(tried, any_hazard))
+    (check,) = conclude(with_budgets(tried, any_hazard)).checks
     assert (check.measured, check.lock_timeout_s, check.broken) == (1.9, 2.0, False)
 
 
 def test_a_hazards_own_budget_takes_the_place_of_that_for_any() -> None:
     run = beside(beside(loaded_run(), "long-reader", WRITE), "backup", WRITE)
-    checks = check_budgets(
+    checks = conclude(
         with_budgets(
             run,
             budget("longest_blocked_write_s", 0.3, "any"),
             budget("longest_blocked_write_s", 0.5, "long-reader"),
         )
-    )
+    ).checks
     assert [(each.hazard, each.limit, each.broken) for each in checks] == [
         ("backup", 0.3, True),
         ("long-reader", 0.5, False),
@@ -175,15 +174,15 @@ def test_a_deploy_that_does_not_get_through_beside_a_hazard_breaks_its_time() ->
     run = loaded_run()
     stopped = replace(run.passes[0].repeats[0], migrations=(a_migration([a_statement(error=an_error())]),))
     run = replace(run, passes=(*run.passes, Pass("loaded", "backup", (stopped,))))
-    (check,) = check_budgets(with_budgets(run, budget("deploy_s", 60.0, "any")))
+    (check,) = conclude(with_budgets(run, budget("deploy_s", 60.0, "any"))).checks
     assert check.broken
     assert "does not come to its end beside backup" in describe_check(check)
-    assert judge(with_budgets(run, budget("deploy_s", 60.0, "any"))).status == "not_ready"
+    assert conclude(with_budgets(run, budget("deploy_s", 60.0, "any"))).verdict.status == "not_ready"
 
 
 def test_a_broken_budget_is_not_ready_and_says_what_where_and_how_much() -> None:
     run = with_budgets(loaded_run(), budget("longest_blocked_read_s", 0.25))
-    verdict = judge(run)
+    verdict = conclude(run).verdict
     assert verdict.status == "not_ready"
     assert verdict.conditions[0] == (
         'a read waits 1.20 s for a lock ("deal list"), over its budget of 250 ms (bench.toml:2)'
@@ -193,26 +192,27 @@ def test_a_broken_budget_is_not_ready_and_says_what_where_and_how_much() -> None
 
 def test_kept_budgets_are_counted_and_those_without_a_figure_are_told() -> None:
     quiet = loaded_run(a_workload(a_class(worst_blocked_s=0.02, blocked_s=0.02, blocked_by=(), errors=())))
-    run = conclude(
+    conclusion = conclude(
         with_budgets(
             quiet, budget("longest_blocked_read_s", 0.25), budget("longest_blocked_write_s", 2.25, "any")
         )
     )
+    run = conclusion.run
     assert run.verdict is not None
     assert run.verdict.status == "ready"
     assert run.verdict.sentence.endswith("; it keeps within its budget (1 more not measured).")
     (note,) = [each for each in run.notes if each.subject == "budgets"]
     assert "longest_blocked_write_s beside a hazard" in note.text
     assert "--hazard all" in note.text
-    assert conclude(run) == run
+    assert conclude(run) == conclusion
     assert decode(encode(run)) == run
 
 
 def test_without_budgets_nothing_is_said_of_them() -> None:
     run = a_run([a_migration([a_statement()])])
-    assert check_budgets(run) == ()
+    assert conclude(run).checks == ()
     assert unmeasured_note(()) is None
-    assert "budget" not in judge(run).sentence
+    assert "budget" not in conclude(run).verdict.sentence
 
 
 def test_the_crm_states_what_it_promises() -> None:

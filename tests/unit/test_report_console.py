@@ -24,7 +24,7 @@ from golden import assert_golden
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench.analyse.verdict import judge
+from bench.analyse.conclude import conclude
 from bench.model.finding import Verdict
 from bench.model.lock import Lock, LockMode
 from bench.model.run import Run
@@ -40,7 +40,7 @@ def printed(run: Run, width: int = 80, *, terminal: bool = False, report: Path |
         file=io.StringIO(), width=width, force_terminal=terminal, legacy_windows=False, _environ={},
         color_system="standard" if terminal else None,
     )  # fmt: skip
-    print_summary(run, report, console)
+    print_summary(conclude(run), report, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -89,7 +89,7 @@ def test_a_terminal_gets_colours_and_the_same_words(monkeypatch: pytest.MonkeyPa
 
 def test_no_color_is_respected() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, _environ={"NO_COLOR": "1"})
-    print_summary(rich_run(), REPORT, console)
+    print_summary(conclude(rich_run()), REPORT, console)
     assert isinstance(console.file, io.StringIO)
     assert "\x1b[1;32m" not in console.file.getvalue()
     assert "[32m" not in console.file.getvalue()
@@ -98,7 +98,7 @@ def test_no_color_is_respected() -> None:
 def test_the_last_lines_are_verdict_worst_block_duration_report_and_next_command() -> None:
     text = lines(printed(rich_run(), 400))
     assert [line.split()[0] for line in text[-5:]] == ["Verdict", "Blocked", "Duration", "Report", "Next"]
-    assert text[-5] == f"Verdict   {judge(rich_run()).sentence}"
+    assert text[-5] == f"Verdict   {conclude(rich_run()).verdict.sentence}"
     assert text[-4].startswith(
         "Blocked   reads and writes on public.deals, 754 ms at most (ACCESS EXCLUSIVE, "
     )

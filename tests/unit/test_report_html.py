@@ -25,6 +25,7 @@ from factories import (
     rich_run,
 )
 
+from bench.analyse.conclude import conclude
 from bench.analyse.summary import summarise
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
@@ -88,8 +89,8 @@ class Page(HTMLParser):
 
 
 def render(run: Run, *, figures: bool = True) -> str:
-    summary = summarise(run)
-    return render_html(run, summary, tuple(draw_figures(run, summary)) if figures else ())
+    conclusion = conclude(run)
+    return render_html(conclusion, tuple(draw_figures(run, conclusion.summary)) if figures else ())
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,8 @@ def hostile_run() -> Run:
     query = replace(query, name=HOSTILE, text=HOSTILE, after=replace(query.after, plan=plan, error=HOSTILE))
     finding = Finding(HOSTILE, "error", f"001_{HOSTILE}", 0, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, HOSTILE)
     run = a_run([a_migration([statement], f"001_{HOSTILE}")], queries=[query], notes=[Note(HOSTILE, HOSTILE)])
-    return replace(run, run_id=HOSTILE, findings=(finding,), suite=replace(run.suite, name=HOSTILE))
+    stored = conclude(run).run
+    return replace(stored, run_id=HOSTILE, findings=(finding,), suite=replace(run.suite, name=HOSTILE))
 
 
 def test_nothing_that_a_run_holds_becomes_markup() -> None:
@@ -169,7 +171,7 @@ def test_every_statement_is_there_with_its_sql(rich: str) -> None:
 
 
 def test_the_run_file_inside_is_the_run(rich: str) -> None:
-    assert decode(unpacked(Page(rich))) == rich_run()
+    assert decode(unpacked(Page(rich))) == conclude(rich_run()).run
 
 
 def unpacked(page: Page) -> bytes:

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bench.analyse.conclude import conclude
 from bench.analyse.summary import summarise
-from bench.analyse.verdict import judge
 from bench.model.finding import Verdict
 from bench.model.lock import LockMode
 from bench.model.run import Note, Run
@@ -71,7 +71,7 @@ def cells(markdown: str) -> list[list[str]]:
     [("report.md", rich_run), ("report-failed.md", failed_run), ("report-empty.md", empty_run)],
 )
 def test_report_is_the_golden_one(name: str, make: Callable[[], Run]) -> None:
-    assert_golden(name, render_markdown(make()))
+    assert_golden(name, render_markdown(conclude(make())))
 
 
 def test_a_golden_difference_fails_with_a_diff_and_leaves_the_golden_file_alone(
@@ -121,7 +121,7 @@ def test_html_in_sql_and_messages_is_inert() -> None:
         text=f"SELECT '{hostile}'", outcome="failed", error=error, locks=(a_lock(f'public."{hostile}"'),)
     )
     run = replace(a_run([a_migration([statement])]), notes=(Note(hostile, hostile),))
-    markdown = render_markdown(run)
+    markdown = render_markdown(conclude(run))
     assert not [token for token in PARSER.parse(markdown) if token.type == "html_block"]
     inline = [child for token in PARSER.parse(markdown) for child in token.children or []]
     assert not [child.content for child in inline if child.type == "html_inline"]
@@ -129,29 +129,31 @@ def test_html_in_sql_and_messages_is_inert() -> None:
 
 def test_a_stored_verdict_is_shown_rather_than_a_new_one() -> None:
     run = replace(rich_run(), verdict=Verdict("conditional", "Ask the operators first.", ("one | two",)))
-    markdown = render_markdown(run)
+    markdown = render_markdown(conclude(run))
     assert "🟡 **Ready on conditions**: Ask the operators first." in markdown
     assert "- one \\| two" in markdown
-    assert judge(run).sentence not in markdown
+    assert conclude(rich_run()).verdict.sentence not in markdown
 
 
 @pytest.mark.parametrize("make", [rich_run, failed_run, empty_run])
 def test_every_table_has_as_many_cells_in_every_row(make: Callable[[], Run]) -> None:
-    for part in re.split(r"\n\n", render_markdown(make())):
+    for part in re.split(r"\n\n", render_markdown(conclude(make()))):
         if part.startswith("|"):
             assert len({len(row) for row in cells(part)}) == 1, part
 
 
 def test_every_statement_that_ran_stands_in_the_report_once_in_file_order() -> None:
     summary = summarise(rich_run())
-    lines = re.findall(r"^\| (\d+) \| `", render_markdown(rich_run()), re.MULTILINE)
+    lines = re.findall(r"^\| (\d+) \| `", render_markdown(conclude(rich_run())), re.MULTILINE)
     assert [int(line) for line in lines] == [each.line for each in summary.statements]
 
 
 def test_durations_in_the_tables_add_up_to_the_total() -> None:
     run = rich_run(1)
     total = 0.0
-    for unit, section in re.findall(r"Median, (\w+) \|.*?\n(.*?)\n\n", render_markdown(run), re.DOTALL):
+    for unit, section in re.findall(
+        r"Median, (\w+) \|.*?\n(.*?)\n\n", render_markdown(conclude(run)), re.DOTALL
+    ):
         for value in re.findall(r"^\| \d+ \| .*?` \| ([\d.,]+) \|", section, re.MULTILINE):
             total += float(value) * {"ms": 1e-3, "s": 1.0}[unit]
     spread = summarise(run).duration_s
@@ -160,7 +162,7 @@ def test_durations_in_the_tables_add_up_to_the_total() -> None:
 
 
 def test_a_failure_has_place_code_message_detail_and_the_statement() -> None:
-    markdown = render_markdown(failed_run())
+    markdown = render_markdown(conclude(failed_run()))
     for part in (
         "- **Where**: `20250831000001_migrate_legacy_contact_relationships.sql:24:1`",
         "- **SQLSTATE**: `23505`",
@@ -173,29 +175,33 @@ def test_a_failure_has_place_code_message_detail_and_the_statement() -> None:
 
 
 def test_what_is_not_known_is_a_dash_and_why_stands_at_the_end() -> None:
-    markdown = render_markdown(empty_run())
+    markdown = render_markdown(conclude(empty_run()))
     assert "| Duration of all migrations | – |" in markdown
     assert markdown.rstrip().endswith("- **run**: cut off before the first repeat ended")
 
 
 def test_a_sampled_hold_says_so() -> None:
     lock = a_lock(held_s=0.2, source="sampled", bounds=(0.195, 0.205))
-    markdown = render_markdown(a_run([a_migration([a_statement(transaction="none", locks=(lock,))])]))
+    markdown = render_markdown(
+        conclude(a_run([a_migration([a_statement(transaction="none", locks=(lock,))])]))
+    )
     assert "195–205 ms, sampled" in markdown
 
 
 def test_locks_that_nobody_waits_for_are_not_listed_as_blocking() -> None:
     new = a_lock("public.brand_new", new=True)
-    assert "brand_new" not in render_markdown(a_run([a_migration([a_statement(locks=(new,))])]))
+    assert "brand_new" not in render_markdown(conclude(a_run([a_migration([a_statement(locks=(new,))])])))
 
 
 def test_data_from_the_base_is_said_to_be_its_own() -> None:
     run = replace(a_run([a_migration([a_statement()])]), dataset=a_base_dataset(1200))
-    assert "| Data | 1,200 rows, 1 MiB, filled by the base |" in render_markdown(run)
+    assert "| Data | 1,200 rows, 1 MiB, filled by the base |" in render_markdown(conclude(run))
 
 
 def test_where_only_rows_were_locked_their_writers_are_named() -> None:
-    text = render_markdown(a_run([a_migration([a_statement(locks=(a_lock(mode=LockMode.ROW_EXCLUSIVE),))])]))
+    text = render_markdown(
+        conclude(a_run([a_migration([a_statement(locks=(a_lock(mode=LockMode.ROW_EXCLUSIVE),))])]))
+    )
     assert "| Longest block of reads | no wait |" in text
     assert "| Longest block of writes | rows only |" in text
     assert "but writers of the same rows do" in text
@@ -203,5 +209,5 @@ def test_where_only_rows_were_locked_their_writers_are_named() -> None:
 
 def test_a_rewritten_toast_table_goes_under_its_owner() -> None:
     toast = Rewrite("pg_toast.pg_toast_1", "toast", "public.deals", 8192)
-    text = render_markdown(a_run([a_migration([a_statement(rewrites=(toast,))])]))
+    text = render_markdown(conclude(a_run([a_migration([a_statement(rewrites=(toast,))])])))
     assert "TOAST of `public.deals` rewritten, 8 KiB" in text

@@ -13,12 +13,13 @@ from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding
 from bench.report.runformats import RENDERERS, messages
 
-RUN = conclude(rich_run(3))
+CONCLUDED = conclude(rich_run(3))
+RUN = CONCLUDED.run
 ERROR = Finding("rewrite", "error", RUN.suite.migrations[0].id, 0, "public.deals", "50 % <written> anew\x00")
 NOTED = Finding("growth", "info", None, None, None, "grows")
 ACCEPTED = replace(ERROR, accepted="small")
 BROKEN = BudgetCheck("deploy_s", 2.0, "bench.toml:3", 2.5, broken=True)
-TOLD = replace(RUN, findings=(NOTED, ERROR, ACCEPTED), budgets=(BROKEN,))
+TOLD = replace(CONCLUDED, findings=(NOTED, ERROR, ACCEPTED), checks=(BROKEN,))
 
 
 def test_what_is_accepted_is_left_out_and_the_worst_comes_first() -> None:

@@ -14,7 +14,7 @@ from factories import (
 )
 from markdown_it import MarkdownIt
 
-from bench.analyse.summary import summarise
+from bench.analyse.conclude import conclude
 from bench.analyse.traffic import loaded_passes
 from bench.model.load import BlockedBy, Cause, LockSpan, RequestErrors, StatementSpan, Wait, Workload
 from bench.model.run import Pass, Run
@@ -60,7 +60,7 @@ def hostile_hazard_run() -> Run:
 
 
 def html(run: Run) -> str:
-    return render_html(run, summarise(run), ())
+    return render_html(conclude(run), ())
 
 
 def cell(table: Table | None, row: int, column: str) -> str:
@@ -120,7 +120,7 @@ def test_the_generator_says_how_well_it_kept_its_rate() -> None:
     )
     assert view.mark == ""
     late = a_workload(rate_held=False, rate_note="The generator did not hold its rate: it was late.")
-    for text in (html(loaded_run(late)), render_markdown(loaded_run(late))):
+    for text in (html(loaded_run(late)), render_markdown(conclude(loaded_run(late)))):
         assert "Marked:" in text
 
 
@@ -137,7 +137,7 @@ def test_of_several_repeats_the_worst_is_shown_and_named() -> None:
 def test_a_run_without_traffic_has_no_section_and_a_pass_cut_off_at_once_has_one() -> None:
     for run in (rich_run(), empty_run()):
         assert traffic_views(run) == ()
-        assert "## Under traffic" not in render_markdown(run)
+        assert "## Under traffic" not in render_markdown(conclude(run))
         assert "This run has no loaded pass." in html(run)
     nothing = a_workload(
         a_class(sent=0, ok=0, failed=0, unfinished=0, latency_s=None, blocked_by=(), errors=(), heat=""),
@@ -148,7 +148,7 @@ def test_a_run_without_traffic_has_no_section_and_a_pass_cut_off_at_once_has_one
     (view,) = traffic_views(run)
     assert dict(view.facts)["load generator"] == "sent nothing"
     assert dict(view.facts)["deadlocks"] == "–"
-    assert "## Under traffic" in render_markdown(run)
+    assert "## Under traffic" in render_markdown(conclude(run))
 
 
 def test_hundreds_of_causes_are_cut_to_the_worst_and_counted() -> None:
@@ -175,7 +175,7 @@ def test_what_came_from_sql_is_text_in_html() -> None:
 
 
 def test_what_came_from_sql_is_text_in_markdown() -> None:
-    section = render_markdown(hostile_hazard_run()).split("## Under traffic")[1]
+    section = render_markdown(conclude(hostile_hazard_run())).split("## Under traffic")[1]
     section = section.split("## Migration by migration")[0]
     tokens = PARSER.parse(section)
     kinds = {child.type for token in tokens for child in token.children or []}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factories import rich_run
 
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.model.proof import (
     AccessCell,
     CrashPoint,
@@ -52,11 +52,11 @@ def proved() -> Run:
         ),
     )  # fmt: skip
     with_proofs = replace(run, proofs=proofs, findings=(), verdict=None)
-    return replace(with_proofs, findings=find_dangers(with_proofs))
+    return conclude(with_proofs).run
 
 
 def test_each_proof_is_told_with_its_figures() -> None:
-    text = render_validation(proved())
+    text = render_validation(conclude(proved()))
     assert "| Rollbacks that bring the state back exactly, alone | 1 of 2 |" in text
     assert "5 statement boundaries and 0 inside statements, 2 cut for real (1 by kill -9)" in text
     assert "1 before, 1 partial; run again: 1 completes, 1 fails" in text
@@ -68,7 +68,7 @@ def test_each_proof_is_told_with_its_figures() -> None:
 
 
 def test_what_was_not_tried_is_not_called_safe() -> None:
-    text = render_validation(replace(proved(), proofs=Proofs(), findings=()))
+    text = render_validation(conclude(replace(proved(), proofs=Proofs()), anew=True))
     for risk in ("Security", "Partial failure"):
         assert f"| {risk} | not measured |" in text
     assert "| Crash points | not measured |" in text
@@ -76,14 +76,14 @@ def test_what_was_not_tried_is_not_called_safe() -> None:
 
 
 def test_every_risk_has_a_line() -> None:
-    text = render_validation(proved())
+    text = render_validation(conclude(proved()))
     assert all(f"| {risk} |" in text for risk, _ in RISKS)
 
 
 def test_it_is_written_beside_the_report_where_something_was_proved(tmp_path: Path) -> None:
-    write_report(rich_run(), tmp_path / "run", figures=False)
+    write_report(conclude(rich_run()), tmp_path / "run", figures=False)
     assert not (tmp_path / "run" / "validation.md").exists()
-    write_report(proved(), tmp_path / "proof", figures=False)
+    write_report(conclude(proved()), tmp_path / "proof", figures=False)
     assert (tmp_path / "proof" / "validation.md").read_text().startswith("# Validation of ")
 
 
@@ -97,12 +97,12 @@ def test_the_page_has_it_too_and_takes_nothing_in_it_for_html() -> None:
     hidden = Difference("schema", "table <script>alert(1)</script>", "added")
     worse = replace(run.proofs.rollback[1], differences=(hidden,))
     proofs = replace(run.proofs, rollback=(run.proofs.rollback[0], worse))
-    page = validation_html(replace(run, proofs=proofs, findings=()))
+    page = validation_html(conclude(replace(run, proofs=proofs), anew=True))
     assert "<h3>Executive summary</h3>" in page
     assert "<td>1 of 2</td>" in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert validation_html(rich_run()) == ""
+    assert validation_html(conclude(rich_run())) == ""
 
 
 def test_views_functions_and_errors_are_told() -> None:
@@ -116,7 +116,7 @@ def test_views_functions_and_errors_are_told() -> None:
         swallowed=(SwallowedError("public.f()", None, None, 3, 3, "42702", "is ambiguous", "0"),),
         policy_costs=(PolicyCost("public.deals", "other user", 3, 0.5, 0.01, 120.0, 20.0),),
     )
-    text = render_validation(replace(run, proofs=proofs, findings=()))
+    text = render_validation(conclude(replace(run, proofs=proofs), anew=True))
     assert "| `public.v` | view | not security_invoker | authenticated |" in text
     assert "| `public.f()` | function | SECURITY DEFINER, no search_path | anon |" in text
     assert "- `public.f()` hides is ambiguous (42702), 3 of 3 calls" in text

@@ -19,6 +19,7 @@ from factories import (
     rich_run,
 )
 
+from bench.analyse.conclude import conclude
 from bench.analyse.plantree import plan_rows
 from bench.analyse.summary import summarise
 from bench.model.finding import Finding
@@ -34,7 +35,7 @@ from bench.report.view import PageView, page_view
 
 
 def page(run: Run) -> PageView:
-    return page_view(run, summarise(run))
+    return page_view(conclude(run))
 
 
 def tiles(run: Run) -> dict[str, tuple[str, str]]:
@@ -164,7 +165,8 @@ def test_findings_link_to_their_statement_and_write_evidence_in_its_unit() -> No
          "mode": "AccessExclusiveLock", "lines": [3, 40_000]},
         "fix it",
     )  # fmt: skip
-    run = replace(a_run([a_migration([a_statement(0), a_statement(1)])]), findings=(finding,))
+    measured = a_run([a_migration([a_statement(0), a_statement(1)])])
+    run = replace(conclude(measured).run, findings=(finding,))
     [view] = page(run).findings
     assert (view.place, view.href) == ("001_first.sql:11", "#m1-s1")
     assert [fact.value for fact in view.evidence] == [
@@ -280,6 +282,6 @@ def test_conditions_show_notes_calibration_and_a_run_cut_off() -> None:
 def test_a_migration_that_locks_rows_alone_says_so() -> None:
     lock = a_lock(mode=LockMode.ROW_EXCLUSIVE)
     run = a_run([a_migration([a_statement(locks=(lock,))])])
-    page = page_view(run, summarise(run))
+    page = page_view(conclude(run))
     assert (page.migrations[0].reads.text, page.migrations[0].writes.text) == ("no wait", "rows only")
     assert page.tiles[1].detail.endswith("blocks writes; writers of the same rows wait")

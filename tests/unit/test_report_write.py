@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from factories import a_migration, a_run, a_statement, empty_run, rich_run
 
+from bench.analyse.conclude import conclude
 from bench.errors import UsageError
 from bench.report.write import write_report
 
@@ -16,7 +17,7 @@ def test_the_report_is_written_whole_and_stale_timelines_go(tmp_path: Path) -> N
     (tmp_path / "figures" / "locks-09.svg").touch()
     (tmp_path / "figures" / "mine.svg").touch()
     run = a_run([a_migration([a_statement()])])
-    paths = write_report(run, tmp_path)
+    paths = write_report(conclude(run), tmp_path)
     assert paths.html == tmp_path / "report.html"
     assert paths.markdown.read_text(encoding="utf-8").startswith("# Rehearsal")
     names = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -24,11 +25,11 @@ def test_the_report_is_written_whole_and_stale_timelines_go(tmp_path: Path) -> N
     assert {path.suffix for path in paths.figures} == {".svg", ".png"}
     assert not list(tmp_path.rglob("*.bench-tmp"))
     before = paths.html.read_bytes()
-    assert write_report(run, tmp_path, figures=True).html.read_bytes() == before
+    assert write_report(conclude(run), tmp_path, figures=True).html.read_bytes() == before
 
 
 def test_without_figures_only_pages_are_written(tmp_path: Path) -> None:
-    paths = write_report(rich_run(), tmp_path / "new" / "place", figures=False)
+    paths = write_report(conclude(rich_run()), tmp_path / "new" / "place", figures=False)
     assert paths.figures == ()
     assert sorted(path.name for path in (tmp_path / "new" / "place").iterdir()) == [
         "plans",
@@ -40,10 +41,10 @@ def test_without_figures_only_pages_are_written(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"file/report\.md: cannot be written: File exists") as refused:
-        write_report(empty_run(), tmp_path / "file", figures=False)
+        write_report(conclude(empty_run()), tmp_path / "file", figures=False)
     assert "--out" in (refused.value.hint or "")
     blocked = tmp_path / "blocked"
     (blocked / "report.html").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"report\.html: cannot be written"):
-        write_report(empty_run(), blocked, figures=False)
+        write_report(conclude(empty_run()), blocked, figures=False)
     assert not list(blocked.glob(".*.bench-tmp"))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analyse.budgets import check_budgets
+from bench.analyse.summary import summarise
 from bench.model.lock import LockMode
 from bench.model.metric import Counters
 from bench.model.plan import Query
@@ -57,7 +58,7 @@ def record(run: Run) -> Record:
             for each in run.proofs.access
             if each.after is not None
         },
-        budgets=check_budgets(run),
+        budgets=run.budgets if run.verdict is not None else check_budgets(run, summarise(run)),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.analyse.limits import Limits
+from bench.analyse.budgets import check_budgets
+from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.locks import LockSummary, worst_block
 from bench.analyse.quantity import seconds
 from bench.analyse.remedies.choice import Surroundings
@@ -19,6 +20,7 @@ from bench.analyse.summary import (
     solo_repeats,
     summarise,
 )
+from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
 from bench.model.run import Run
@@ -30,11 +32,16 @@ class Rehearsed:
     """A run, its summary, and its single executions by migration and statement."""
 
     run: Run
-    limits: Limits
+    limits: Limits = DEFAULT_LIMITS
 
     @cached_property
     def summary(self) -> RunSummary:
         return summarise(self.run)
+
+    @cached_property
+    def checks(self) -> tuple[BudgetCheck, ...]:
+        """What became of the suite's budgets."""
+        return check_budgets(self.run, self.summary)
 
     @cached_property
     def _executions(self) -> Mapping[tuple[str, int], Sequence[StatementRun]]:

@@ -77,7 +77,7 @@ def _queue_finding(place: _Place, queues: list[_Queue], rehearsed: Rehearsed) ->
     worst = max(queues, key=lambda each: each.blocked.worst_blocked_s)
     worst_s = worst.blocked.worst_blocked_s
     waits = sum(each.blocked.waits for each in queues if each.measured_in is worst.measured_in)
-    kept = within_budget(rehearsed.run, worst.measured_in, worst.load.access)
+    kept = within_budget(rehearsed.checks, worst.measured_in, worst.load.access)
     beside = f" beside {worst.measured_in.hazard}" if worst.measured_in.hazard else " under traffic"
     execution = _execution(rehearsed, migration, statement)
     where = f"{_file(rehearsed, migration)}:{execution.line}: {execution.kind}" if execution else migration

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.analyse.budgets import check_budgets
-from bench.analyse.findings import find_dangers
+from bench.analyse.conclude import conclude
 from bench.analyse.frames.making import frame
 from bench.model.load import ClassLoad, LatencySummary, Workload
 from bench.model.run import Run
@@ -86,9 +85,7 @@ def findings(run: Run) -> DataFrame:
 
     ``severity`` is error, warning or info; ``accepted`` is the authors' reason where they accept it.
     """
-    rows = (
-        {name: getattr(each, name) for name in FINDING_COLUMNS} for each in run.findings or find_dangers(run)
-    )
+    rows = ({name: getattr(each, name) for name in FINDING_COLUMNS} for each in conclude(run).findings)
     return frame(rows, FINDING_COLUMNS)
 
 
@@ -142,7 +139,7 @@ def budgets(run: Run) -> DataFrame:
 
     ``limit`` and ``measured`` are seconds, or a share for ``error_share``.
     """
-    rows = ({name: getattr(each, name) for name in BUDGET_COLUMNS} for each in check_budgets(run))
+    rows = ({name: getattr(each, name) for name in BUDGET_COLUMNS} for each in conclude(run).checks)
     return frame(rows, BUDGET_COLUMNS)
 
 
