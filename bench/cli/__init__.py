@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any, NoReturn
 
 from bench import __version__
 from bench.cli import (
@@ -23,7 +25,10 @@ from bench.cli import (
     templates,
     trace,
 )
-from bench.errors import BenchError, Interrupted
+from bench.cli.terminal import prepare_streams, say
+from bench.errors import BenchError, Interrupted, UsageError
+from bench.migrate.config import suggest
+from bench.model.printable import concealed
 
 DESCRIPTION = """\
 Rehearse a PostgreSQL deploy: apply its migrations to production-sized data, and measure how long it takes,
@@ -50,14 +55,28 @@ exit codes: 0 the migrations applied, 1 something got worse, 2 usage, configurat
 """
 
 
+READER_GONE = 141
+"""128 and the number of SIGPIPE, as a shell tells it of programs that the signal ends."""
+
 COMMANDS = (
     run, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa, history,
 )  # fmt: skip
 
 
+class Parser(argparse.ArgumentParser):
+    """Takes options as they are written in full, and repeats no password in what it says of others."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2, as argparse does."""
+        super().error(concealed(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="bench",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -67,16 +86,48 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(commands)
+    for name, of_command in commands.choices.items():
+        of_command.set_defaults(parsed_by=(name, of_command))
     return parser
+
+
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """The options of one command. SystemExit for ``--help`` and options that cannot be used.
+
+    Raises UsageError: no such command or option, with the one that may be meant.
+    """
+    names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
+    if argv and not argv[0].startswith("-") and argv[0] not in names:
+        raise UsageError(
+            f"there is no command {argv[0]}", f"{suggest(argv[0], names)}commands: {', '.join(names)}"
+        )
+    namespace, rest = build_parser().parse_known_args(argv)
+    arguments = vars(namespace)
+    name, parser = arguments.pop("parsed_by")
+    if rest:
+        option = rest[0].partition("=")[0]
+        known = sorted(set(re.findall(r"--[a-z][\w-]*", parser.format_help())))
+        raise UsageError(
+            f"bench {name}: {option} is not one of its options"
+            if option.startswith("-")
+            else f"bench {name}: {option} is one word too many",
+            f"{suggest(option, known)}all of them: bench {name} --help",
+        )
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. SystemExit for ``--help`` and wrong options."""
-    arguments = vars(build_parser().parse_args(argv))
+    prepare_streams()
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+    except UsageError as error:
+        return _tell(error)
     command = arguments.pop("command")
     debug = arguments.pop("debug", False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or trap "" INT, asks to be let alone
+            signal.signal(number, _end)
     try:
         code: int = command(**arguments)
         return code
@@ -88,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _tell(Interrupted("interrupted"))
     except BrokenPipeError:
         sys.stderr.close()
-        return 1
+        return READER_GONE
 
 
 class _Ended(KeyboardInterrupt):
@@ -105,7 +156,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _tell(error: BenchError) -> int:
-    print(f"bench: {error.message}", file=sys.stderr)
+    say(f"bench: {concealed(error.message)}", stderr=True)
     if error.hint:
-        print(f"  try: {error.hint}", file=sys.stderr)
+        say(f"  try: {concealed(error.hint)}", stderr=True)
     return error.exit_code

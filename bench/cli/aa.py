@@ -15,6 +15,7 @@ from bench.cli.options import (
     require_writable,
     write_json,
 )
+from bench.cli.terminal import say
 from bench.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def learn(*, suite: str, run: str | None, json: str | None, quiet: bool, **optio
         write_json(json, msgspec.json.format(msgspec.json.encode(noise), indent=2) + b"\n")
     if json != "-":
         for line in (*describe(noise), f"stored as {path}"):
-            print(line)
+            say(line)
     return 0
 
 

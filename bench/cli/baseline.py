@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from bench.cli.terminal import say
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
@@ -30,5 +32,5 @@ def accept(*, run: str, because: str) -> int:
     from bench.store.results import load
 
     path = store(record(load(run)), because)
-    print(f"accepted as {path}; commit it")
+    say(f"accepted as {path}; commit it")
     return 0

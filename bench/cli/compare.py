@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_output_options, require_writable, write_json
+from bench.cli.terminal import terminal, write_document
 
 if TYPE_CHECKING:
     from bench.analyse.compare.result import Comparison
@@ -73,17 +74,13 @@ def draw(comparison: Comparison, directory: Path) -> None:
 
 def present(comparison: Any, format: str, json: str | None) -> int:
     """Print a comparison in one format, write it as JSON where asked; returns the exit code."""
-    import sys
-
-    from rich.console import Console
-
     from bench.report.comparison.console import print_comparison
     from bench.report.comparison.formats import encode, render
 
     if json is not None:
         write_json(json, encode(comparison))
     if format == "console":
-        print_comparison(comparison, Console(stderr=json == "-"))
+        print_comparison(comparison, terminal(stderr=json == "-"))
     elif json != "-":
-        sys.stdout.write(render(comparison, format))
+        write_document(render(comparison, format))
     return 1 if comparison.outcome == "fail" else 0

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
+from bench.cli.options import require_writable, write_json
+from bench.cli.terminal import terminal, write_document
 from bench.pg.account import server_account
 from bench.pg.binaries import find_installations
 from bench.pg.choice import DECISION_S, Choice, choose
@@ -45,15 +47,16 @@ def add_parser(commands: Any) -> None:
 
 def run(*, image: str, pg_bindir: Path | None, json: str | None) -> int:
     """Tell what this machine can do; returns 0 if some server can run, else 5."""
+    require_writable(json)
     choice = choose(image, pg_bindir)
     facts = collect(choice)
     text = json_format.dumps(facts, indent=2)
     if json == "-":
-        print(text)
+        write_document(text + "\n")
     else:
         _show(facts, choice)
         if json is not None:
-            Path(json).write_text(text + "\n", encoding="utf-8")
+            write_json(json, f"{text}\n".encode())
     return 0 if choice.kind else 5
 
 
@@ -88,7 +91,6 @@ def _describe_orphan(lease: Lease) -> dict[str, str]:
 
 
 def _show(facts: dict[str, Any], choice: Choice) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     host, data = facts["host"], facts["data"]
@@ -112,7 +114,7 @@ def _show(facts: dict[str, Any], choice: Choice) -> None:
     for prospect in choice.prospects:
         table.add_row(prospect.kind, f"{'yes' if prospect.usable else 'no'}: {prospect.reason}")
     table.add_row("auto", choice.kind or f"nothing can run here (decided within {DECISION_S:.0f} s)")
-    Console(highlight=False).print(table)
+    terminal(highlight=False).print(table)
 
 
 def _gigabytes(size: int) -> str:

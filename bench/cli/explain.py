@@ -17,6 +17,7 @@ from bench.cli.options import (
     require_writable,
     write_json,
 )
+from bench.cli.terminal import terminal
 
 if TYPE_CHECKING:
     from bench.model.run import Run
@@ -185,7 +186,6 @@ def explain_options(
 def present_explained(run: Run, directory: Path, json: str | None) -> int:
     """Write the pages, print the tables, and return the exit code: 0."""
     import msgspec
-    from rich.console import Console
 
     from bench.analyse.summary import summarise
     from bench.report.explain.console import print_explained
@@ -196,5 +196,5 @@ def present_explained(run: Run, directory: Path, json: str | None) -> int:
     paths = write_explained(run, summary, directory)
     if json is not None:
         write_json(json, msgspec.json.encode(explain_document(run, summary)) + b"\n")
-    print_explained(run, summary, paths.html, Console(stderr=json == "-"))
+    print_explained(run, summary, paths.html, terminal(stderr=json == "-"))
     return 0

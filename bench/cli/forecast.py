@@ -19,6 +19,7 @@ from bench.cli.options import (
     table_rows,
     write_json,
 )
+from bench.cli.terminal import say, terminal, write_document
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def print_probe() -> int:
     from bench.migrate.syntax import PARSER_VERSION_NUM
     from bench.pg.catalog import load_query
 
-    print(load_query("production", PARSER_VERSION_NUM), end="")
+    write_document(load_query("production", PARSER_VERSION_NUM))
     return 0
 
 
@@ -189,7 +190,6 @@ class _Keeping:
 def present(largest: Run, document: dict[str, Any], directory: Path, json: str | None) -> int:
     """Write the report, print the forecast, and return the exit code: 4 where a migration failed."""
     import msgspec
-    from rich.console import Console
 
     from bench.analyse.conclude import conclude
     from bench.report.forecasttext import print_forecast
@@ -202,7 +202,7 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
         return 4
     if json is not None:
         write_json(json, msgspec.json.encode(document) + b"\n")
-    console = Console(stderr=json == "-")
+    console = terminal(stderr=json == "-")
     print_forecast(document, console)
     concluded = conclude(replace(largest, forecast=document))
     RunDirectory(directory).save(concluded.run)
@@ -213,10 +213,8 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
 
 def print_failure(migration: str, message: str, scale: float | None) -> None:
     """Say that there is no forecast of a deploy that fails."""
-    import sys
-
-    print(f"bench: {migration} failed at scale {scale}: {message}", file=sys.stderr)
-    print("  try: bench run, to see where; --dirt 0 for data without dirty rows", file=sys.stderr)
+    say(f"bench: {migration} failed at scale {scale}: {message}", stderr=True)
+    say("  try: bench run, to see where; --dirt 0 for data without dirty rows", stderr=True)
 
 
 def target_data(

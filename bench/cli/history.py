@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_output_options, require_writable, write_json
+from bench.cli.terminal import say
 from bench.errors import UsageError
 from bench.report.format import UNKNOWN, count, ratio, seconds, size
 
@@ -62,7 +62,9 @@ def history(*, suite: str, last: int | None, out: Path | None, json: str | None,
     from bench.store.history import RUN_HISTORY, accepted_history, read
 
     require_writable(json)
-    entries = read(suite, (accepted_history(suite), RUN_HISTORY))
+    stored = read(suite, (accepted_history(suite), RUN_HISTORY))
+    say((f"bench: passed over, no line of a history: {line}" for line in stored.passed_over), stderr=True)
+    entries = stored.entries
     if not entries:
         raise UsageError(f"no run of {suite} is in the history", f"make one: bench run {suite}")
     found = trend(suite, entries[-last:] if last else entries)
@@ -71,7 +73,7 @@ def history(*, suite: str, last: int | None, out: Path | None, json: str | None,
     _, png = write_picture(draw_trend(found), out or RUN_HISTORY.parent)
     if json != "-":
         for line in (*describe(found), f"picture: {png}"):
-            print(line)
+            say(line)
     return 0
 
 
@@ -86,7 +88,7 @@ def remember(run: Run, directory: Path) -> None:
         try:
             append(reduced, RUN_HISTORY)
         except UsageError as error:  # the run itself is stored
-            print(f"bench: not in the history: {error.message}", file=sys.stderr)
+            say(f"bench: not in the history: {error.message}", stderr=True)
 
 
 _WORDS: dict[Measure, tuple[str, Callable[[float], str]]] = {

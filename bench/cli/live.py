@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
+from bench.cli.terminal import terminal
+from bench.model.printable import visible
 from bench.model.statement import Statement, StatementRun
 from bench.run.progress import (
     Event,
@@ -35,7 +37,7 @@ def live(*, quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield silent
         return
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True, highlight=False)
     if console.is_terminal:
         display = _Display(console)
         with Live(display, console=console, refresh_per_second=8, transient=True):
@@ -97,7 +99,7 @@ class _Display:
 
     def __rich__(self) -> Spinner:
         elapsed_s = time.monotonic() - self._since
-        self._spinner.update(text=Text(self._line(elapsed_s), overflow="ellipsis", no_wrap=True))
+        self._spinner.update(text=Text(visible(self._line(elapsed_s)), overflow="ellipsis", no_wrap=True))
         return self._spinner
 
     def _line(self, elapsed_s: float) -> str:

@@ -6,9 +6,9 @@ import argparse
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
 
+from bench.cli.terminal import write_document
 from bench.errors import UsageError
 
 _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
@@ -107,18 +107,27 @@ def require_writable(json: str | None) -> None:
     """Raise UsageError where the file that ``--json`` names cannot be written, before the work begins."""
     if json in (None, "-"):
         return
-    parent = Path(str(json)).absolute().parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK) or Path(str(json)).is_dir():
+    path = Path(str(json)).resolve()
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise UsageError(f"--json {json} cannot be written", hint="name a file in a directory that exists")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise UsageError(f"--json {json} cannot be written: the file is protected", hint="name another file")
 
 
 def write_json(json: str, document: bytes) -> None:
-    """Write a document to where ``--json`` says."""
+    """Write a document to where ``--json`` says: whole, or not at all.
+
+    Raises UsageError: there is no room for it, or the place cannot be written.
+    """
+    from bench.store.results import write_atomic
+
+    path = Path(json).resolve()
     if json == "-":
-        sys.stdout.buffer.write(document)
-        sys.stdout.buffer.flush()
+        write_document(document)
+    elif path.exists() and not path.is_file():  # a pipe or a device
+        path.write_bytes(document)
     else:
-        Path(json).write_bytes(document)
+        write_atomic(path, document)
 
 
 def positive_number(text: str) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.cli.options import add_output_options, require_writable, write_json
+from bench.cli.terminal import terminal, write_document
 from bench.errors import UsageError
 
 EPILOG = """\
@@ -86,6 +86,7 @@ def report(
     from bench.cli.run import exit_code, present
     from bench.store.results import find_run_file, load
 
+    require_writable(json)
     if side_by_side:
         return _side_by_side(run, out or SIDE_BY_SIDE_DIRECTORY, json)
     if len(run) > 1:
@@ -97,7 +98,7 @@ def report(
         from bench.report.runformats import RENDERERS
 
         stored = conclude(found, anew=judge_anew)
-        sys.stdout.write(RENDERERS[format](stored))
+        write_document(RENDERERS[format](stored))
         return exit_code(stored)
     if not found.passes and found.queries:
         return present_explained(found, out or find_run_file(run[0]).parent, json)
@@ -107,7 +108,6 @@ def report(
 
 def _side_by_side(names: Sequence[str], out: Path, json: str | None) -> int:
     import msgspec
-    from rich.console import Console
 
     from bench.report.figures.sidebyside import draw_side_by_side
     from bench.report.sidebyside import document, print_sides, side_by_side
@@ -119,10 +119,9 @@ def _side_by_side(names: Sequence[str], out: Path, json: str | None) -> int:
             "--side-by-side needs two runs or more",
             "name them: bench report old/run.json latest --side-by-side",
         )
-    require_writable(json)
     found = side_by_side([load(name) for name in names])
     written = write_picture(draw_side_by_side(found), out)
     if json is not None:
         write_json(json, msgspec.json.format(msgspec.json.encode(document(found)), indent=2) + b"\n")
-    print_sides(found, written[-1], Console(stderr=json == "-"))
+    print_sides(found, written[-1], terminal(stderr=json == "-"))
     return 0

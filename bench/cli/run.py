@@ -24,6 +24,7 @@ from bench.cli.options import (
     write_json,
 )
 from bench.cli.since import chosen_suite
+from bench.cli.terminal import terminal
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -263,7 +264,6 @@ def _against(
 
 def present(conclusion: Conclusion, directory: Path, json: str | None, *, options: str = "") -> int:
     """Write the report, print the summary, and return the exit code."""
-    from rich.console import Console
 
     from bench.report.console import print_summary
     from bench.report.write import write_report
@@ -272,7 +272,7 @@ def present(conclusion: Conclusion, directory: Path, json: str | None, *, option
     paths = write_report(conclusion, directory)
     if json is not None:
         write_json(json, encode(conclusion.run))
-    print_summary(conclusion, paths.html, Console(stderr=json == "-"), options=options)
+    print_summary(conclusion, paths.html, terminal(stderr=json == "-"), options=options)
     return exit_code(conclusion)
 
 

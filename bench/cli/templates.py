@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.cli.options import add_output_options, positive_number, require_writable, write_json
+from bench.cli.terminal import say, terminal
 
 EPILOG = """\
 A run keeps the data that it loaded as a template, and the next one with the same base, scale, rows, seed
@@ -138,7 +139,6 @@ def _deliver(found: list[dict[str, Any]], action: str, json: str | None, quiet: 
         write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
     if json == "-" or quiet:
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -149,6 +149,6 @@ def _deliver(found: list[dict[str, Any]], action: str, json: str | None, quiet: 
         rows = f"{int(about['rows']):,}" if about.get("rows") else ""
         size = f"{row['bytes'] / 1024**2:,.0f} MiB"
         table.add_row(row["name"], about.get("suite"), rows, about.get("server"), size, row["used_at"])
-    Console().print(table)
+    terminal().print(table)
     total = sum(row["bytes"] for row in found)
-    print(f"{len(found)} {'removed' if action == 'prune' else 'kept'}, {total / 1024**2:,.0f} MiB")
+    say(f"{len(found)} {'removed' if action == 'prune' else 'kept'}, {total / 1024**2:,.0f} MiB")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.options import add_output_options, add_server_options
+from bench.cli.terminal import terminal
 
 EPILOG = """\
 Durations mean nothing here: the tables are empty, or small. `bench run` measures those.
@@ -71,7 +72,6 @@ def trace(
     from dataclasses import replace
 
     import msgspec
-    from rich.console import Console
 
     from bench.cli.live import live
     from bench.cli.options import require_writable, write_json
@@ -99,5 +99,5 @@ def trace(
     if json is not None:
         write_json(json, msgspec.json.format(msgspec.json.encode(trace_document(runs, info)), indent=2))
     if json != "-":
-        print_trace(runs, Console(highlight=False))
+        print_trace(runs, terminal(highlight=False))
     return 4 if any(run.outcome == "failed" for run in runs) else 0

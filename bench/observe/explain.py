@@ -33,14 +33,19 @@ class MissingObjectError(Exception):
 def parameters(conn: psycopg.Connection[TupleRow], sources: Mapping[str, str]) -> dict[str, Any]:
     """Values for a query's parameters, each from a SQL query that yields one.
 
-    Raises MissingObjectError where a source names what is not there, psycopg.Error for other refusals.
+    What a source changes is rolled back. Raises MissingObjectError where a source names what is not there,
+    psycopg.Error for other refusals, and for a source that yields no rows at all, such as DROP TABLE.
     """
     values: dict[str, Any] = {}
     for name, source in sources.items():
+        conn.execute("BEGIN")
         try:
             row = conn.execute(source.encode()).fetchone()
         except psycopg.Error as error:
             raise _translated(error) from error
+        finally:
+            if not conn.closed:
+                conn.execute("ROLLBACK")
         values[name] = row[0] if row else None
     return values
 

@@ -85,6 +85,17 @@ def parse_dsn(dsn: str) -> Endpoint:
             "write postgresql://user@host:5432/database, with reserved characters percent-encoded",
         ) from None
     parameters = {key: str(value) for key, value in parsed.items() if value is not None}
+    _refuse_misread(parameters)
     if "service" not in parameters and "PGDATABASE" not in os.environ:
         parameters.setdefault("dbname", MAINTENANCE_DATABASE)
     return Endpoint(parameters)
+
+
+def _refuse_misread(parameters: Mapping[str, str]) -> None:
+    """UsageError where a password with ``/`` or ``@`` in it was read as port or host; it is not repeated."""
+    ports = [port for port in parameters.get("port", "").split(",") if port]
+    if "@" in parameters.get("host", "") or not all(port.isdecimal() for port in ports):
+        raise UsageError(
+            "the connection string has a host or a port that cannot be one",
+            "percent-encode the password's reserved characters: / is %2F, @ is %40, : is %3A",
+        )

@@ -69,7 +69,7 @@ def parse_server(text: str, *, image: str = DEFAULT_IMAGE, pg_bindir: Path | Non
     if text in kinds:
         return ServerSpec(cast(ServerKind, text), image=image, pg_bindir=pg_bindir)
     offer = f"choose {', '.join(kinds)} or postgresql://user@host:5432/database"
-    if "://" in text or "=" in text:
+    if any(mark in text for mark in ":=@"):
         raise UsageError("--server has a connection string that does not start with postgresql://", offer)
     close = difflib.get_close_matches(text, kinds, n=1)
     raise UsageError(f"unknown server {text!r}", f"did you mean {close[0]}?" if close else offer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from bench.model.printable import visible
+
 _PUNCTUATION = re.compile(r"[\\`*\[\]|~]|(?<!\w)_+|_+(?!\w)|^[-+#]")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 """What begins emphasis, code, a link, a cell, a heading or a list; underscores inside words do not."""
@@ -13,7 +15,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def plain(text: str) -> str:
     """Prose on one line: no emphasis, link, HTML, list or cell border comes out of it."""
-    line = " ".join(text.split())
+    line = " ".join(visible(text).split())
     marked = _PUNCTUATION.sub(lambda match: "".join(f"\\{each}" for each in match[0]), line)
     escaped = _NUMBERED.sub(r"\1\\\2", marked)
     return re.sub(r"[&<>]", lambda match: _ENTITIES[match[0]], escaped)
@@ -21,7 +23,7 @@ def plain(text: str) -> str:
 
 def code(text: str) -> str:
     """An inline code span, also inside a table; white space is drawn together."""
-    line = " ".join(text.split())
+    line = " ".join(visible(text).split())
     if not line:
         return ""
     if "\\|" in line:  # no two renderers agree on an escaped border behind a backslash
@@ -33,6 +35,7 @@ def code(text: str) -> str:
 
 def block(text: str, language: str = "sql") -> str:
     """A fenced code block, whose fence is longer than any in the text."""
+    text = visible(text)
     fence = _fence(text, 3)
     return f"{fence}{language}\n{text}\n{fence}"
 

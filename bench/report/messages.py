@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from bench import __version__
@@ -92,7 +93,7 @@ def _result(message: Message, rules: Sequence[str]) -> dict[str, Any]:
         "partialFingerprints": {"bench/v1": message.fingerprint},
     }
     if message.file:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": message.file}}
+        physical: dict[str, Any] = {"artifactLocation": {"uri": quote(message.file)}}
         physical["region"] = {"startLine": max(message.line, 1)}
         result["locations"] = [{"physicalLocation": physical}]
     return result

@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 
 from bench.analyse.budgets import describe_check
 from bench.analyse.conclude import Conclusion
+from bench.analyse.summary import RunSummary
+from bench.analyse.verdict import describe_failure
 from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.model.statement import StatementRun
@@ -18,14 +20,27 @@ _ORDER: tuple[Level, ...] = ("error", "warning", "note")
 
 
 def messages(conclusion: Conclusion) -> list[Message]:
-    """Findings that nobody accepted and budgets that are broken, worst first."""
+    """Migrations that failed, findings that nobody accepted, budgets that are broken; worst first."""
     run = conclusion.run
-    found = [_of_finding(run, each) for each in conclusion.findings if each.accepted is None]
+    found = [*_failures(run, conclusion.summary)]
+    found += [_of_finding(run, each) for each in conclusion.findings if each.accepted is None]
     for each in conclusion.checks:
         if each.broken:
             about = (each.key, str(each.hazard), str(each.relation))
             found.append(Message("error", "BENCH-S-BUDGET", "", 0, describe_check(each), about))
     return sorted(found, key=lambda each: _ORDER.index(each.level))
+
+
+def _failures(run: Run, summary: RunSummary) -> Iterator[Message]:
+    for migration in summary.migrations:
+        error = migration.error
+        if migration.outcome != "failed" or error is None:
+            continue
+        path = str(PurePosixPath(run.suite.path) / migration.failure_file)
+        hint = f"; {error.hint}" if error.hint else ""
+        identity = ("FAILED", migration.file, str(migration.failure_line), str(error.sqlstate))
+        text = f"{describe_failure(migration)}{hint}"
+        yield Message("error", "BENCH-FAILED", path, migration.failure_line or 0, text, identity)
 
 
 def _of_finding(run: Run, finding: Finding) -> Message:

@@ -36,6 +36,8 @@ class Subject:
     """Whose the main figures are; None: the owner's."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of its role, for its transaction alone."""
+    refusal: str | None = None
+    """Why it has no figures: a parameter's value could not be had."""
 
     @property
     def way(self) -> Way:
@@ -78,6 +80,9 @@ def main_figures(
     old: psycopg.Connection[TupleRow], new: psycopg.Connection[TupleRow], subject: Subject
 ) -> Query:
     """The subject's costs before and after, warm."""
+    if subject.refusal is not None:
+        refused = QueryCost(None, None, None, None, None, None, error=subject.refusal)
+        return Query(subject.name, subject.kind, refused, refused, subject.text, subject.role)
     before, after = cost_or_none(old, subject.way), cost_or_none(new, subject.way)
     return Query(subject.name, subject.kind, before, after, subject.text, subject.role)
 
@@ -130,14 +135,17 @@ def _views(*conns: psycopg.Connection[TupleRow]) -> list[Subject]:
 
 def _subject(spec: QuerySpec, *conns: psycopg.Connection[TupleRow]) -> Subject:
     values: dict[str, Any] = {}
+    kind: Literal["function", "workload"] = "function" if spec.kind == "function" else "workload"
     for name, source in spec.params.items():
         for conn in conns:
             try:
                 values |= parameters(conn, {name: source})
             except MissingObjectError:
                 continue
+            except psycopg.Error as error:
+                reason = error.diag.message_primary or "it is no query that yields a value"
+                return Subject(spec.name, kind, spec.sql, refusal=f"params.{name}: {reason}")
             break
-    kind: Literal["function", "workload"] = "function" if spec.kind == "function" else "workload"
     if spec.params.keys() - values.keys():
         return Subject(spec.name, kind, spec.sql)
     prepared, literals = prepare(conns[0], spec.sql, values) if values else (None, "")

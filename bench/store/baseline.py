@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.model.record import RECORD_VERSION, Record
 from bench.store import history
 from bench.store.history import BASELINES
-from bench.store.results import write_atomic
+from bench.store.results import unwritable, write_atomic
 
 
 def accept(record: Record, because: str, root: Path = BASELINES) -> Path:
@@ -30,8 +30,11 @@ def accept(record: Record, because: str, root: Path = BASELINES) -> Path:
     accepted = replace(
         record, because=because.strip(), accepted_at=datetime.now(UTC).isoformat(timespec="seconds")
     )
-    root.mkdir(parents=True, exist_ok=True)
     path = root / f"{record.suite}.json"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, 0, error) from error
     write_atomic(path, encode_record(accepted))
     history.append(accepted, history.accepted_history(record.suite, root))
     return path

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -53,8 +55,9 @@ def decode(data: bytes, source: str = "run file") -> Run:
     """
     try:
         version = msgspec.json.decode(data, type=_Head).schema_version
+        _refuse_beyond_measure(data, source)
         if version == SCHEMA_VERSION:
-            return msgspec.json.decode(data, type=Run)
+            return _dated(msgspec.json.decode(data, type=Run), source)
         return msgspec.convert(upgrade(msgspec.json.decode(data), version, source), Run)
     except msgspec.ValidationError as error:
         raise UsageError(
@@ -65,6 +68,34 @@ def decode(data: bytes, source: str = "run file") -> Run:
         raise UsageError(
             f"{source}: not JSON: {error}", "was the file cut off or edited? run files are written whole"
         ) from error
+
+
+_HUGE = re.compile(rb"\d{100}|\d[eE]\+?\d{3}")
+"""What a number beyond :data:`MOST` has in it; so may a statement's text."""
+MOST = 1e100
+"""Seconds, bytes and rows of a run are far below it, and their sums are still finite."""
+
+
+def _refuse_beyond_measure(data: bytes, source: str) -> None:
+    """UsageError for a number that no run can have, such as 1e308 seconds: nothing can be drawn of it."""
+    if _HUGE.search(data) is None:
+        return
+    for place, value in _numbers(json.loads(data), "$"):
+        if not -MOST <= value <= MOST and ".evidence" not in place:  # that is shown as it is, never drawn
+            raise UsageError(f"{source}: {place} is beyond what a run can hold", "was the file edited?")
+
+
+def _dated(run: Run, source: str) -> Run:
+    """The run, whose times can be read; UsageError names the one that cannot."""
+    for name, text in (("started_at", run.started_at), ("finished_at", run.finished_at)):
+        try:
+            if text is not None:
+                datetime.fromisoformat(text)
+        except ValueError:
+            raise UsageError(
+                f"{source}: {name} is {text!r}, which is no time", "was the file edited? times are ISO 8601"
+            ) from None
+    return run
 
 
 def upgrade(
@@ -96,9 +127,9 @@ class _Head(msgspec.Struct):
     schema_version: int
 
 
-def _numbers(value: object, place: str) -> Iterator[tuple[str, float]]:
-    """Every float below a value of plain JSON types, with its JSON path."""
-    if isinstance(value, float):
+def _numbers(value: object, place: str) -> Iterator[tuple[str, int | float]]:
+    """Every number below a value of plain JSON types, with its JSON path."""
+    if isinstance(value, int | float):
         yield place, value
     elif isinstance(value, dict):
         for key, below in value.items():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import BinaryIO
 
 import msgspec
 
@@ -27,35 +30,53 @@ def accepted_history(suite: str, root: Path = BASELINES) -> Path:
 def append(record: Record, file: Path) -> None:
     """Add a record's line in one write, so that runs side by side do not mix theirs.
 
-    Raises UsageError: the file cannot be written.
+    A line that was cut off before it stays a line of its own. Raises UsageError: the file cannot be written.
     """
     line = msgspec.json.encode(entry(record)) + b"\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab", buffering=0) as lines:
+        with file.open("a+b", buffering=0) as lines:
+            lines.write(b"" if _ends_a_line(lines) else b"\n")
             lines.write(line)
     except OSError as error:
         raise unwritable(file, len(line), error) from error
 
 
-def read(suite: str, files: Iterable[Path]) -> tuple[Entry, ...]:
-    """A suite's lines of all files that are there, oldest first.
+def _ends_a_line(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
-    A last line that was cut off is left out. Raises UsageError for any other that is no line of a history.
-    """
-    found: list[Entry] = []
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A suite's entries, oldest first, and the lines that are none."""
+
+    entries: tuple[Entry, ...]
+    passed_over: tuple[str, ...]
+    """``file:line: reason`` of each line that cannot be read: one that was cut off when it was written."""
+
+
+def read(suite: str, files: Iterable[Path]) -> Read:
+    """A suite's lines of all files that are there. Raises UsageError: a file cannot be read."""
+    entries: list[Entry] = []
+    passed_over = []
     for file in files:
-        lines = file.read_bytes().splitlines() if file.exists() else []
+        try:
+            lines = file.read_bytes().splitlines() if file.exists() else []
+        except OSError as error:
+            raise UsageError(f"{file}: cannot be read: {error.strerror}") from error
         for number, line in enumerate(lines, start=1):
             try:
-                each = msgspec.json.decode(line, type=Entry)
+                entry = msgspec.json.decode(line, type=Entry)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                if number == len(lines):
-                    continue
-                raise UsageError(f"{file}:{number}: no line of a history: {error}") from error
-            if each.suite == suite:
-                found.append(each)
-    return tuple(sorted(found, key=lambda each: (each.started_at, each.because is not None)))
+                passed_over.append(f"{file}:{number}: {error}")
+                continue
+            if entry.suite == suite:
+                entries.append(entry)
+    ordered = sorted(entries, key=lambda entry: (entry.started_at, entry.because is not None))
+    return Read(tuple(ordered), tuple(passed_over))
 
 
 def entry(record: Record) -> Entry:

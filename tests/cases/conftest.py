@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from field import folder
 
 from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
@@ -14,15 +14,6 @@ from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
-
-INPUTS = Path(__file__).parent / "inputs"
-
-
-def folder(case: str) -> Path:
-    """The input of a case, e.g. ``reports/95-drop-and-delete-of-all-rows``."""
-    found = INPUTS / case
-    assert found.is_dir(), found
-    return found
 
 
 @pytest.fixture

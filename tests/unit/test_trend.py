@@ -12,7 +12,6 @@ from factories import rich_run
 from bench.analyse.compare.record import record
 from bench.analyse.trend import Entry, change_points, exact_steps, trend
 from bench.cli import main
-from bench.errors import UsageError
 from bench.report.figures.trend import draw_trend
 from bench.store.codec import encode
 from bench.store.history import append, entry, read
@@ -57,18 +56,19 @@ def test_other_data_or_machines_are_left_out_and_an_accepted_run_is_one() -> Non
     assert found.others == 1
 
 
-def test_lines_are_read_back_one_that_was_cut_off_is_left_out_and_another_is_told(tmp_path: Path) -> None:
+def test_lines_are_read_back_and_one_that_was_cut_off_costs_itself_alone(tmp_path: Path) -> None:
     file = tmp_path / "history.jsonl"
     side = record(rich_run(3))
     append(side, file)
-    append(replace(side, run_id="second"), file)
     append(replace(side, suite="other"), file)
     with file.open("ab") as lines:
         lines.write(b'{"suite": "cr')
-    assert [each.run_id for each in read(side.suite, [file, tmp_path / "none"])] == [side.run_id, "second"]
-    file.write_bytes(b"no line\n" + file.read_bytes())
-    with pytest.raises(UsageError, match=r"history.jsonl:1: no line"):
-        read(side.suite, [file])
+    append(replace(side, run_id="second"), file)
+    append(replace(side, run_id="third"), file)
+    stored = read(side.suite, [file, tmp_path / "none"])
+    assert [entry.run_id for entry in stored.entries] == [side.run_id, "second", "third"]
+    (passed_over,) = stored.passed_over
+    assert passed_over.startswith(f"{file}:3: ")
 
 
 def test_the_command_lists_changes_and_draws_a_picture(

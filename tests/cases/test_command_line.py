@@ -1,0 +1,206 @@
+"""What a user, a terminal and a CI see of the command line, whatever the input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command_line import Running, bench
+from factories import failed_run, rich_run
+from field import folder
+
+from bench.analyse.conclude import conclude
+from bench.cli import main
+from bench.model.run import Run
+from bench.report.runformats import RENDERERS
+from bench.store.codec import encode
+from bench.store.history import read
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """The directory of a stored run."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_bytes(encode(conclude(rich_run()).run))
+    return tmp_path / "run"
+
+
+def test_faults_10_failed_migration_missing_in_sarif_gitlab_annotations(
+    rehearse_case: Callable[..., Run],
+) -> None:
+    run = conclude(rehearse_case("faults/10-failed-migration-missing-in-sarif-gitlab-annotations", "m"))
+    (command_line,) = (line for line in RENDERERS["annotations"](run).splitlines() if "nope" in line)
+    assert command_line.startswith("::error file=")
+    assert "m/001_x.sql,line=1::" in command_line
+    assert "(42P01)" in command_line
+    (result,) = (
+        found for found in json.loads(RENDERERS["sarif"](run))["runs"][0]["results"] if "nope" in str(found)
+    )
+    assert (result["ruleId"], result["level"]) == ("BENCH-FAILED", "error")
+    assert [found for found in json.loads(RENDERERS["gitlab"](run)) if "nope" in found["description"]]
+    assert "nope" in RENDERERS["junit"](run)
+
+
+def test_a_file_with_blanks_has_a_uri_in_sarif() -> None:
+    run = failed_run()
+    run = replace(run, suite=replace(run.suite, path="my suite<1>%"))
+    results = json.loads(RENDERERS["sarif"](conclude(run)))["runs"][0]["results"]
+    uris = {place["physicalLocation"]["artifactLocation"]["uri"] for r in results for place in r["locations"]}
+    assert all(uri.startswith("my%20suite%3C1%3E%25/") for uri in uris)
+
+
+def test_faults_12_history_lost_after_a_cut_line(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    suite = rich_run().suite.name
+    accept = ["baseline", "accept", str(stored), "--because", "right"]
+    assert main(accept) == 0
+    history = tmp_path / "results" / "baselines" / f"{suite}.history.jsonl"
+    history.write_bytes(history.read_bytes() + history.read_bytes()[:40])
+    assert main(accept) == 0
+    assert main(accept) == 0
+    assert len(read(suite, [history]).entries) == 3
+    capsys.readouterr()
+    assert main(["history", suite]) == 0
+    assert f"{suite}.history.jsonl:2: " in capsys.readouterr().err
+
+
+def test_faults_14_terminal_and_workflow_command_injection(tmp_path: Path) -> None:
+    case = folder("faults/14-terminal-and-workflow-command-injection")
+    done = bench(
+        *("run", str(case / "m"), "--repeats", "1", "--no-load", "--no-explain", "--no-probe"),
+        *("--server", "embedded", "--out", "out"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 4
+    for text in (done.stdout, done.stderr, (tmp_path / "out" / "report.md").read_text(encoding="utf-8")):
+        assert "PWN" in text
+        assert not [character for character in text if ord(character) < 32 and character not in "\n\t"]
+    for line in (done.stdout + done.stderr).splitlines():
+        assert not line.lstrip().startswith(("::", "##["))
+
+
+def test_faults_21_json_to_a_full_disk_or_protected_file(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "x.json"
+    target.write_text('{"old": true}')
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+    ignoring = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    calling = (
+        f"import sys; from bench.cli.options import write_json; write_json({str(target)!r}, b'x' * 50000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited + ignoring + calling], capture_output=True, text=True, check=False
+    )
+    assert "50,000 bytes are needed" in done.stderr
+    assert json.loads(target.read_text()) == {"old": True}
+    assert list(tmp_path.glob(".*")) == [], "nothing half-written stays"
+    monkeypatch.setattr(os, "access", lambda path, mode: not (mode & os.W_OK and Path(path) == target))
+    assert main(["report", str(stored), "--out", str(tmp_path / "o"), "--json", str(target)]) == 2
+    assert "protected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("redirected", ["> /dev/full", ">&-"])
+def test_a_document_that_cannot_be_written_is_said(redirected: str, stored: Path) -> None:
+    line = f'"{sys.executable}" -m bench report {stored} --format markdown {redirected}'
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, "standard output" in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "crm", "--server", "postgresql://u:S3cr3t/x@127.0.0.1:1/db"),
+        ("run", "crm", "--server", "postgresql://u:xS3@cr3t@127.0.0.1:1/db"),
+        ("run", "crm", "--server", "postgresql:/u:S3cr3t@127.0.0.1/db"),
+        ("run", "crm", "--server", "u:S3cr3t@127.0.0.1"),
+        ("run", "postgresql://u:S3cr3t@h/db"),
+        ("compare", "postgresql://u:S3cr3t@h/db", "latest"),
+        ("trace", "postgresql://u:S3cr3t@h/db"),
+        ("run", "crm", "--sevrer", "x", "postgresql://u:S3cr3t@h/db"),
+        ("run", "crm", "--repeats", "u:S3cr3t@h"),
+        ("report", "postgresql://u:S3cr3t@h/db"),
+        ("history", "postgresql://u:S3cr3t@h/db"),
+        ("u:S3cr3t@h",),
+    ],
+)
+def test_faults_22_parts_of_passwords_in_messages(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = bench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr
+    assert "3cr3t" not in done.stdout + done.stderr
+    assert "xS3" not in done.stdout + done.stderr
+
+
+def test_faults_23_nohup_does_not_help(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "001.sql").write_text("SELECT pg_sleep(1);\n")
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does; a new program inherits it
+    try:
+        running = Running(
+            ["run", "m", "--repeats", "1", "--no-load", "--no-probe", "--no-explain", "--server", "embedded"],
+            tmp_path,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, former)
+    try:
+        running.wait_for("solo pass")
+        assert running.end(signal.SIGHUP) == 0, running.said
+    finally:
+        running.kill()
+
+
+def test_commands_and_options_are_written_in_full_and_near_misses_are_told(tmp_path: Path) -> None:
+    for arguments, wanted in (
+        (("rnu",), 'did you mean "run"?'),
+        (("run", "--reapeats", "3"), 'did you mean "--repeats"?'),
+        (("run", "--rep", "3"), "--rep is not one of its options"),
+        (("explain", "--no-lod"), 'did you mean "--no-load"?'),
+    ):
+        done = bench(*arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert wanted in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [
+        ({"started_at": "yesterday"}, "started_at"),
+        ({"passes.0.repeats.0.migrations.0.statements.0.duration_s": 1e308}, "duration_s"),
+        ({"dataset.tables.0.rows": 10**400}, "rows"),
+    ],
+)
+def test_a_run_file_that_was_edited_is_refused_with_the_place(
+    damage: dict[str, object], place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(encode(conclude(rich_run()).run))
+    for path, value in damage.items():
+        *above, last = path.split(".")
+        part = document
+        for step in above:
+            part = part[int(step)] if step.isdecimal() else part[step]
+        part[last] = value
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert place in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "ascii"])
+def test_a_terminal_of_any_encoding_shows_the_summary(encoding: str, stored: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("report", str(stored), "--out", str(tmp_path / "o")),
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"Verdict" in done.stdout) == (0, True), done.stderr
