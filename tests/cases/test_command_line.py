@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command_line import Running, bench
+from command_line import Running, bench, command
 from factories import failed_run, rich_run
 from field import folder
 
