@@ -7,7 +7,7 @@ about words, and those are what the file itself says of time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from bench.analyse.accepted import accept
 from bench.analyse.dangers.amounts import advisory_locks, lock_table_full, row_locks, truncated
@@ -22,13 +22,16 @@ from bench.analyse.dangers.failures import (
 )
 from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
 from bench.analyse.dangers.queues import deadlocks, lock_queues
+from bench.analyse.dangers.spoken import spoken
 from bench.analyse.dangers.stopped import stopped
 from bench.analyse.dangers.traffic import traffic_findings
 from bench.analyse.dangers.work import find_work
 from bench.analyse.nested import growth_findings
 from bench.analyse.proofs import proof_findings
-from bench.analyse.summary import MigrationSummary
+from bench.analyse.proofs.preflight import preflight, preflight_findings
+from bench.analyse.summary import MigrationSummary, summarise_migration
 from bench.model.finding import Finding, Severity
+from bench.model.run import MigrationFile, MigrationRun
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
@@ -48,6 +51,7 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     found += deadlocks(rehearsed)
     found += stopped(rehearsed)
     found += growth_findings(rehearsed)
+    found += preflight_findings(rehearsed.run)
     found += proof_findings(rehearsed.run)
     with_reasons = accept(found, rehearsed.run.suite.accepted, rehearsed.summary)
     return tuple(
@@ -56,6 +60,17 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
             key=lambda finding: (finding.accepted is not None, _SEVERITIES.index(finding.severity)),
         )
     )
+
+
+def trace_findings(runs: Sequence[MigrationRun], extensions: Collection[str]) -> tuple[Finding, ...]:
+    """What can be said of scripts that were traced: by their text, and by what the server said meanwhile.
+
+    ``extensions`` are those that the server can install.
+    """
+    found = list(preflight(runs, extensions))
+    for run in runs:
+        found += spoken(summarise_migration(MigrationFile(run.id, run.id, "", None), [run]))
+    return tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity)))
 
 
 def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
@@ -74,6 +89,7 @@ def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     yield from row_locks(migration, rehearsed)
     yield from advisory_locks(migration, rehearsed)
     yield from lock_table_full(migration, rehearsed)
+    yield from spoken(migration)
     yield from false_success(migration, rehearsed)
     yield from side_effects(migration, rehearsed)
     yield from estimates(migration, rehearsed)

@@ -19,7 +19,9 @@ from bench.model.metric import Counters
 from bench.model.plan import GrowthOf, NestedPlan
 from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
 from bench.model.statement import (
+    Notice,
     Rewrite,
+    Skip,
     StatementError,
     StatementOutcome,
     StatementRun,
@@ -69,6 +71,10 @@ class StatementSummary:
     explained_s: float | None = None
     """Its duration in the pass that looked inside, to which ``nested`` belongs."""
     nested_left_out: int = 0
+    notices: tuple[Notice, ...] = ()
+    """What the server said in the first repeat in which it said something."""
+    notices_left_out: int = 0
+    skips: tuple[Skip, ...] = ()
     growth: float | None = None
     """Exponent of the whole statement against data."""
     growth_of: GrowthOf | None = None
@@ -195,7 +201,10 @@ def solo_repeats(run: Run) -> tuple[Repeat, ...]:
 def summarise(run: Run) -> RunSummary:
     """Sum a run up; a run without repeats gives its migrations with outcome None and no figures."""
     repeats = solo_repeats(run)
-    migrations = tuple(_migration(file, repeats) for file in run.suite.migrations)
+    migrations = tuple(
+        summarise_migration(file, [each for repeat in repeats for each in repeat.migrations])
+        for file in run.suite.migrations
+    )
     complete = [r for r in repeats if _complete(r, run)]
     return RunSummary(
         run_id=run.run_id,
@@ -218,8 +227,9 @@ def _complete(repeat: Repeat, run: Run) -> bool:
     return bool(applied) and applied == [each.id for each in run.suite.migrations]
 
 
-def _migration(file: MigrationFile, repeats: Sequence[Repeat]) -> MigrationSummary:
-    runs = [each for repeat in repeats for each in repeat.migrations if each.id == file.id]
+def summarise_migration(file: MigrationFile, all_runs: Iterable[MigrationRun]) -> MigrationSummary:
+    """One file over those of the runs that are its."""
+    runs = [each for each in all_runs if each.id == file.id]
     by_index: dict[int, list[StatementRun]] = {}
     for each in runs:
         for statement in each.statements:
@@ -246,6 +256,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
     assert outcome is not None  # there is at least one run
     counters, varying = median_counters([each.counters for each in runs])
     opened = next((each for each in runs if each.nested or each.explained_s is not None), first)
+    heard = next((each for each in runs if each.notices), first)
     return StatementSummary(
         migration=file.id,
         file=first.file_beside(file.file),
@@ -267,6 +278,9 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         error=next((each.error for each in runs if each.error), None),
         explained_s=opened.explained_s,
         nested_left_out=opened.nested_left_out,
+        notices=heard.notices,
+        notices_left_out=heard.notices_left_out,
+        skips=next((each.skips for each in runs if each.skips), ()),
         growth=opened.growth,
         growth_of=opened.growth_of,
     )

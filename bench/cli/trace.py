@@ -73,6 +73,7 @@ def trace(
 
     import msgspec
 
+    from bench.analyse.findings import trace_findings
     from bench.cli.live import live
     from bench.cli.options import require_writable, write_json
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
@@ -96,8 +97,10 @@ def trace(
             opened, scripts, before=before, probe=probe, disposable=opened.managed, progress=progress
         )
         info = opened.info
+    findings = trace_findings(runs, info.extensions)
     if json is not None:
-        write_json(json, msgspec.json.format(msgspec.json.encode(trace_document(runs, info)), indent=2))
+        document = trace_document(runs, info, findings)
+        write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2))
     if json != "-":
-        print_trace(runs, terminal(highlight=False))
+        print_trace(runs, terminal(highlight=False), findings)
     return 4 if any(run.outcome == "failed" for run in runs) else 0

@@ -94,6 +94,47 @@ class StatementError:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What the server said while a statement ran, without refusing it.
+
+    https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-SEVERITY-LEVELS
+    """
+
+    severity: str
+    """``NOTICE``, ``WARNING`` or ``INFO``; others where the migration set client_min_messages so."""
+    sqlstate: str | None
+    message: str
+    detail: str | None = None
+    hint: str | None = None
+    context: str | None = None
+    line: int | None = None
+    """Line of the file, from 1, of the code in a DO block that it comes from; None: of the statement."""
+
+    @property
+    def raised(self) -> bool:
+        """Whether a RAISE of somebody's PL/pgSQL said it, not the server of its own accord."""
+        innermost = (self.context or "").partition("\n")[0]
+        return innermost.startswith("PL/pgSQL function ") and innermost.endswith(" at RAISE")
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What IF NOT EXISTS found in the place of what a statement was to make."""
+
+    kind: str
+    """``table``, ``index``, ``column``, ``sequence``, …"""
+    name: str
+    same: bool | None
+    """Whether it is what the statement would have made; None: not compared."""
+    differences: tuple[str, ...] = ()
+    """What is there and what was wanted, part by part."""
+    invalid: bool = False
+    """An index that is not valid: no query uses it."""
+    line: int | None = None
+    """Line of the file, where the statement was one of a DO block."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrite:
     """A relation that existed before and got a new file written."""
 
@@ -201,6 +242,12 @@ class StatementRun:
     """Its duration in the pass that looked inside: what shares of ``nested`` refer to."""
     nested_left_out: int = 0
     """Texts that ran inside it, too, and are not in ``nested``, as they cost least."""
+    notices: tuple[Notice, ...] = ()
+    """What the server said while it ran, in order: the first ones, long ones cut."""
+    notices_left_out: int = 0
+    """How many more there were."""
+    skips: tuple[Skip, ...] = ()
+    """What its IF NOT EXISTS found there already; in the last repeat alone."""
     growth: float | None = None
     """As :attr:`NestedPlan.growth`, of the whole statement."""
     sizes: tuple[AtSize, ...] = ()

@@ -20,10 +20,12 @@ from bench.report.format import (
 )
 from bench.report.markup import block, bullets, code, plain, table
 from bench.report.nestedview import hot_lines
+from bench.report.noticeview import notice_lines
 
 _OUTCOME = {"applied": "✅ applied", "failed": "🔴 failed", "skipped": "⏭️ not reached", None: "⏭️ did not run"}
 _SQL_WIDTH = 72
 _HOT = 5
+_SAID = 20
 
 
 def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]:
@@ -45,6 +47,12 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     if ran:
         yield "#### Statements"
         yield _statements(ran)
+    said = [f"line {each.line}: {plain(line)}" for each in ran for line in notice_lines(each)]
+    if said:
+        yield "#### What the server said"
+        yield bullets(said[:_SAID])
+        if len(said) > _SAID:
+            yield f"And {len(said) - _SAID} more, all in the page and in run.json."
     yield from _inside(ran)
     left = len(migration.statements) - len(ran)
     if left:

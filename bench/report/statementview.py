@@ -13,6 +13,7 @@ from bench.model.statement import Rewrite
 from bench.report import format as fmt
 from bench.report.excerpt import excerpt
 from bench.report.nestedview import InsideView, inside_view
+from bench.report.noticeview import notice_lines
 from bench.report.timeline import WEAKEST_SHOWN
 
 EXCERPT = 160
@@ -93,6 +94,8 @@ class StatementView:
     wal: str
     counters: tuple[Fact, ...]
     inside: InsideView
+    notices: tuple[str, ...]
+    """What the server said while it ran."""
     error: tuple[Fact, ...]
     error_message: str
 
@@ -133,6 +136,7 @@ def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> St
         wal=fmt.size(statement.counters.wal_bytes),
         counters=_counters(statement),
         inside=inside_view(statement),
+        notices=notice_lines(statement),
         error=_error(statement),
         error_message=statement.error.message if statement.error else "",
     )

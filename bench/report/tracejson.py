@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.analyse.locks import is_toast
+from bench.model.finding import Finding
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun, ServerInfo
 from bench.model.statement import StatementRun
@@ -23,7 +24,9 @@ _UNITED = (
 )
 
 
-def trace_document(runs: Sequence[MigrationRun], server: ServerInfo) -> dict[str, Any]:
+def trace_document(
+    runs: Sequence[MigrationRun], server: ServerInfo, findings: Sequence[Finding] = ()
+) -> dict[str, Any]:
     """The trace of some scripts, ready to be written as JSON.
 
     Names are those from before the script. ``rewrites``, ``full_scans``, ``indexes_rebuilt`` and
@@ -36,6 +39,7 @@ def trace_document(runs: Sequence[MigrationRun], server: ServerInfo) -> dict[str
     return {
         "server": {"kind": server.kind, "version": server.version, "version_num": server.version_num},
         "statements": statements,
+        "findings": [asdict(each) for each in findings],
         "summary": {key: _union(each[key] for each in statements) for key in _UNITED} | {"error": error},
     }
 
@@ -60,6 +64,7 @@ def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
         "scans": [asdict(each) for each in run.validations],
         "row_changes": [asdict(each) for each in run.row_changes],
         "advisory": [asdict(each) for each in run.advisory],
+        "notices": [asdict(each) for each in run.notices],
         "lock_timeout_s": run.lock_timeout_s,
         "lock_count": run.lock_count,
         "error": asdict(run.error) if run.error else None,

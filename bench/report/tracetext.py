@@ -9,28 +9,40 @@ from rich.text import Text
 
 from bench.analyse.locks import is_toast
 from bench.analyse.summary import TRANSACTION_CONTROL
+from bench.model.finding import Finding
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun
 from bench.model.statement import Block, StatementRun
 from bench.report.excerpt import excerpt
 from bench.report.format import count
+from bench.report.noticeview import notice_lines
 
 _INDENT = 10
 _EXCERPT = 100
 """Characters of a statement that are shown."""
 _Line = tuple[str, str]
 """Text and style."""
+_FINDINGS = {"error": "bold red", "warning": "bold yellow", "info": ""}
 _STYLES = {"reads": "red", "writes": "yellow", "": "dim"}
 
 
-def print_trace(runs: Sequence[MigrationRun], console: Console) -> None:
-    """Print what each statement locked, wrote anew, read in full and blocked; new relations are left out."""
+def print_trace(runs: Sequence[MigrationRun], console: Console, findings: Sequence[Finding] = ()) -> None:
+    """Print what each statement locked, wrote anew, read in full and blocked; new relations are left out.
+
+    The findings come last, each with its way out.
+    """
     for run in runs:
         console.print(Text(run.id, style="bold underline"), soft_wrap=True)
         for text, style in _told(run):
             console.print(Text(text, style=style), soft_wrap=True)
         if run.error is not None and all(each.error is None for each in run.statements):
             console.print(Text(f"{run.id}: {run.error.message}", style="bold red"), soft_wrap=True)
+    for finding in findings:
+        console.print(
+            Text(f"{finding.code}: {finding.message}", style=_FINDINGS[finding.severity]), soft_wrap=True
+        )
+        if finding.fix:
+            console.print(Text(f"{' ' * _INDENT}{finding.fix}", style="dim"), soft_wrap=True)
 
 
 def _told(run: MigrationRun) -> Iterator[_Line]:
@@ -57,6 +69,8 @@ def _lines(statement: StatementRun) -> Iterator[_Line]:
         return
     if statement.error is not None:
         yield f"fails: {statement.error.message} ({statement.error.sqlstate})", "bold red"
+    for line in notice_lines(statement):
+        yield line, "yellow"
     locks = [lock for lock in statement.locks if not lock.new]
     for lock in locks:
         if not _goes_with_its_table(lock, locks):

@@ -14,6 +14,7 @@ from bench.model.statement import Statement, StatementError
 from bench.observe.clock import DeployClock
 from bench.observe.counters import CounterReading, difference
 from bench.observe.holds import as_locks, refine
+from bench.observe.notices import NoticeListener
 from bench.observe.sampler import LockSampler
 from bench.run.execute import describe_error, execute
 from bench.run.inspection import TELL_NOTHING, Inspection
@@ -50,6 +51,7 @@ class MigrationApplier:
         self._progress = progress
         self._catalog = watch.catalog()
         self._inspection = Inspection(conn, watch, self._catalog)
+        self._listener = NoticeListener(conn)
         self._measured: list[Measured] = []
         self._unfinished: StatementError | None = None
         self._totals: CounterReading | None = None
@@ -156,6 +158,7 @@ class MigrationApplier:
     def _timed(self, statement: Statement, calibration_s: float | None) -> Measured:
         """Clock, execute, clock: nothing else comes between."""
         measured = Measured("failed", (0.0, 0.0), 0.0, calibration_s, None, None)
+        self._listener.begin()
         try:
             with self._clock.running():
                 measured.rows = execute(self._conn, statement)
@@ -169,16 +172,24 @@ class MigrationApplier:
         finally:
             begin, end = measured.span = self._clock.last_span
             measured.duration_s = end - begin
+            self._hear(statement, measured)
         return measured
+
+    def _hear(self, statement: Statement, measured: Measured) -> None:
+        notices, left_out = self._listener.end(statement)
+        measured.notices += notices
+        measured.notices_left_out += left_out
 
     def _commit(self, statement: Statement, measured: Measured) -> None:
         """End our own transaction; a deferred constraint may fail here, as it would in autocommit."""
+        self._listener.begin()
         try:
             with self._clock.running():
                 self._conn.execute("COMMIT")
         except psycopg.Error as raised:
             measured.outcome, measured.error = "failed", describe_error(raised, statement)
             self._inspection.rolled_back()
+        self._hear(statement, measured)
         begin, end = self._clock.last_span
         measured.commit_s = end - begin
         measured.duration_s += end - begin
@@ -233,5 +244,10 @@ def _may_wrap(statement: Statement, facts: StatementFacts) -> bool:
 
     A procedure may commit, which nothing in its CALL says; to try would be to run half of it twice.
     """
-    refuses = facts.transaction_control or facts.refuses_transaction or facts.needs_transaction
+    refuses = (
+        facts.transaction_control
+        or facts.refuses_transaction
+        or facts.needs_transaction
+        or facts.sets_local  # outside a transaction it does nothing, and the server says so
+    )
     return not refuses and statement.kind != "CALL"

@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from bench.errors import UsageError
 from bench.model.run import ServerInfo
 from bench.model.statement import Statement, StatementError
+from bench.observe.inner import inner_line
 
 COPY_BYTES = 1 << 17
 """Of a file at a time; psycopg sends as much at once."""
@@ -55,6 +56,8 @@ def describe_error(error: psycopg.Error, statement: Statement) -> StatementError
     line, column = statement.line, None
     if diag.statement_position:
         line, column = statement.locate(int(diag.statement_position))
+    elif (inner := inner_line(statement, diag.context)) is not None:
+        line = inner
     elif statement.copy_data is not None and (row := _COPY_LINE.search(diag.context or "")):
         # The rows begin on the line after the one on which the statement ends.
         line = statement.locate(len(statement.text) + 1)[0] + int(row[1])

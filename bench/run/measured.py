@@ -11,6 +11,7 @@ from bench.model.run import MigrationRun
 from bench.model.statement import (
     AdvisoryLock,
     Block,
+    Notice,
     Statement,
     StatementError,
     StatementOutcome,
@@ -43,6 +44,8 @@ class Measured:
     """Seconds, 0.0 for none, and where the setting came from."""
     commit_s: float | None = None
     observed_s: float | None = None
+    notices: tuple[Notice, ...] = ()
+    notices_left_out: int = 0
 
     def as_run(self, statement: Statement, clock: DeployClock, locks: tuple[Lock, ...] = ()) -> StatementRun:
         """The record for the run file, with offsets on the deploy's clock."""
@@ -72,6 +75,8 @@ class Measured:
             lock_timeout_s=self.lock_timeout[0] if self.lock_timeout else None,
             lock_timeout_source=self.lock_timeout[1] if self.lock_timeout else None,
             lock_count=self.lock_count,
+            notices=self.notices,
+            notices_left_out=self.notices_left_out,
         )
 
 

@@ -33,3 +33,22 @@ def rehearse_case(server: Server) -> Callable[..., Run]:
         return conclude(run).run
 
     return rehearsed
+
+
+@pytest.fixture
+def rehearse_files(server: Server, tmp_path: Path) -> Callable[..., Run]:
+    """Rehearses files that the test writes, by name, on the SQL of ``base``; else as ``rehearse_case``."""
+
+    def rehearsed(files: dict[str, str], base: str = "", **options: Any) -> Run:
+        suite = tmp_path / "mig"
+        suite.mkdir()
+        for name, text in files.items():
+            (suite / name).write_text(text, encoding="utf-8")
+        base_file = tmp_path / "base.sql"
+        base_file.write_text(base, encoding="utf-8")
+        wanted = RunOptions(**{"repeats": 1, "explain": False, "probe": False, **options})
+        found = find_suite(str(suite), base=base_file if base else None)
+        run = rehearse(server, found, wanted, run_id="case", save=lambda _: None, progress=silent)
+        return conclude(run)
+
+    return rehearsed

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from bench.analyse.proofs.access import access_findings
 from bench.analyse.proofs.crash import crash_findings, idempotence_findings
 from bench.analyse.proofs.dirt import dirt_findings
-from bench.analyse.proofs.preflight import preflight_findings
 from bench.analyse.proofs.rollback import rollback_findings
 from bench.analyse.proofs.values import value_findings
 from bench.model.finding import Finding
-from bench.model.run import Proofs, Run
+from bench.model.run import Run
 
 
 def proof_findings(run: Run) -> Iterator[Finding]:
@@ -22,5 +21,3 @@ def proof_findings(run: Run) -> Iterator[Finding]:
     yield from access_findings(run)
     yield from value_findings(run)
     yield from dirt_findings(run)
-    if run.proofs != Proofs():
-        yield from preflight_findings(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from postgast import PgQueryError, parse_plpgsql
 
@@ -29,13 +29,22 @@ _SAVEPOINTS = re.compile(r"\b(?:ROLLBACK\s+TO|SAVEPOINT|RELEASE)\b", re.IGNORECA
 
 
 def preflight_findings(run: Run) -> Iterator[Finding]:
-    """``plpgsql-syntax`` and ``transaction-claim``, by the first repeat's statements."""
+    """What the first repeat's statements show, and the extensions whose absence was tried."""
     repeat = next((repeat for each in run.passes for repeat in each.repeats), None)
-    for migration in repeat.migrations if repeat else ():
+    if repeat is not None:
+        yield from preflight(repeat.migrations, run.environment.server.extensions)
+    yield from _needed(run)
+
+
+def preflight(migrations: Sequence[MigrationRun], extensions: Collection[str]) -> Iterator[Finding]:
+    """``plpgsql-syntax``, ``transaction-claim`` and ``extension-missing`` by the statements' text.
+
+    ``extensions`` are those that the server can install.
+    """
+    for migration in migrations:
         yield from _unparsable(migration)
         yield from _broken_claim(migration)
-    if repeat is not None:
-        yield from _extensions(repeat.migrations, run)
+    yield from _extensions(migrations, extensions)
 
 
 def plpgsql_error(text: str) -> str | None:
@@ -69,7 +78,7 @@ def _unparsable(migration: MigrationRun) -> Iterator[Finding]:
         )
 
 
-def _extensions(migrations: Sequence[MigrationRun], run: Run) -> Iterator[Finding]:
+def _extensions(migrations: Sequence[MigrationRun], extensions: Collection[str]) -> Iterator[Finding]:
     """Extensions whose functions are called, and that no migration creates."""
     texts = [_COMMENT.sub("", each.text) for migration in migrations for each in migration.statements]
     created = {name.lower() for text in texts for name in _CREATES.findall(text)}
@@ -85,7 +94,7 @@ def _extensions(migrations: Sequence[MigrationRun], run: Run) -> Iterator[Findin
             continue
         created.add(name)  # once is enough
         migration, statement = used
-        available = name in run.environment.server.extensions
+        available = name in extensions
         there = "" if available else ", and this server has no files of it"
         yield Finding(
             "extension-missing",
@@ -98,6 +107,10 @@ def _extensions(migrations: Sequence[MigrationRun], run: Run) -> Iterator[Findin
             {"extension": name, "available": available, "line": statement.line},
             f"Begin with CREATE EXTENSION IF NOT EXISTS {identifier(name)};",
         )
+
+
+def _needed(run: Run) -> Iterator[Finding]:
+    """Extensions without which a migration was tried, and failed."""
     for need in run.proofs.extensions:
         yield Finding(
             "extension-missing",

@@ -1,0 +1,74 @@
+"""What the server says to a migration's session without refusing anything: NOTICE, WARNING and INFO."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from bench.model.statement import Notice, Statement
+from bench.observe.inner import inner_line
+
+MOST_RAISED = 20
+"""So many messages of RAISE are kept of one statement: a loop may write one for each row."""
+MOST_OWN = 60
+"""So many of the server's own are kept, such as those of IF NOT EXISTS and CASCADE."""
+LONGEST = 2_000
+"""Characters of a message, a detail, a hint and a context that are kept."""
+
+
+class NoticeListener:
+    """Keeps what a session is told between :meth:`begin` and :meth:`end`, and passes over the rest.
+
+    The session's own client_min_messages decides what is sent at all.
+    """
+
+    def __init__(self, conn: psycopg.Connection[TupleRow]) -> None:
+        self._listening = False
+        self._raised: list[Notice] = []
+        self._kept: list[Notice] = []
+        self._left_out = 0
+        conn.add_notice_handler(self._take)
+
+    def begin(self) -> None:
+        """Keep what comes from now on."""
+        self._listening, self._kept, self._raised, self._left_out = True, [], [], 0
+
+    def end(self, statement: Statement) -> tuple[tuple[Notice, ...], int]:
+        """What came since :meth:`begin` while ``statement`` ran, and how many more than are kept."""
+        self._listening = False
+        return tuple(_placed(notice, statement) for notice in self._kept), self._left_out
+
+    def _take(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if not self._listening:
+            return
+        notice = _notice(diagnostic)
+        many = len(self._raised) if notice.raised else len(self._kept) - len(self._raised)
+        if many >= (MOST_RAISED if notice.raised else MOST_OWN):
+            self._left_out += 1
+            return
+        self._kept.append(notice)
+        if notice.raised:
+            self._raised.append(notice)
+
+
+def _notice(diagnostic: Any) -> Notice:
+    return Notice(
+        severity=diagnostic.severity_nonlocalized or diagnostic.severity or "NOTICE",
+        sqlstate=diagnostic.sqlstate,
+        message=_cut(diagnostic.message_primary) or "",
+        detail=_cut(diagnostic.message_detail),
+        hint=_cut(diagnostic.message_hint),
+        context=_cut(diagnostic.context),
+    )
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _placed(notice: Notice, statement: Statement) -> Notice:
+    line = inner_line(statement, notice.context)
+    return notice if line is None else replace(notice, line=line)
