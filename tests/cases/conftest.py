@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,6 @@ def rehearse_files(server: Server, tmp_path: Path) -> Callable[..., Run]:
         wanted = RunOptions(**{"repeats": 1, "explain": False, "probe": False, **options})
         found = find_suite(str(suite), base=base_file if base else None)
         run = rehearse(server, found, wanted, run_id="case", save=lambda _: None, progress=silent)
-        return conclude(run)
+        return conclude(run).run
 
     return rehearsed

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from field import folder
 from rich.console import Console
 
+from bench.analyse.conclude import conclude
 from bench.analyse.findings import trace_findings
 from bench.model.finding import Finding
 from bench.model.run import Run
@@ -20,8 +22,6 @@ from bench.report.tracetext import print_trace
 from bench.report.write import write_report
 from bench.run.trace import read_scripts, trace
 from bench.store.codec import decode, encode
-
-INPUTS = Path(__file__).parent / "inputs"
 
 
 def coded(findings: Iterable[Finding], code: str) -> list[Finding]:
@@ -46,15 +46,13 @@ def test_real_suite_06_preflight_only_in_prove(rehearse_case: Callable[..., Run]
     assert [each.evidence["line"] for each in found] == [3, 5]
     assert all("PL/pgSQL has no savepoints" in each.message and each.fix for each in found)
 
-    file = INPUTS / "real-suite/06-preflight-only-in-prove/m" / "001_blocks.sql"
+    file = folder("real-suite/06-preflight-only-in-prove") / "m" / "001_blocks.sql"
     traced = trace(server, read_scripts([file]), probe=False)
     told = trace_findings(traced, server.info.extensions)
     assert [each.evidence["line"] for each in coded(told, "plpgsql-syntax")] == [3, 5]
     assert [each["code"] for each in trace_document(traced, server.info, told)["findings"]].count(
         "plpgsql-syntax"
     ) == 2
-
-
 
 
 SAID = """\
@@ -162,7 +160,7 @@ def test_who_raised_a_message_is_known_by_its_context() -> None:
 def test_messages_stand_in_page_markdown_and_trace(spoken_run: Run, tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=200)
     print_trace(spoken_run.passes[0].repeats[0].migrations, console)
-    paths = write_report(spoken_run, tmp_path, figures=False)
+    paths = write_report(conclude(spoken_run), tmp_path, figures=False)
     page, markdown = (path.read_text(encoding="utf-8") for path in (paths.html, paths.markdown))
     assert isinstance(console.file, io.StringIO)
     for text in (page, markdown, console.file.getvalue()):
