@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bench.run.session import RunOptions
 
 GIT_DEADLINE_S = 120.0
+BASE, ADDED = "base", "added"
+"""Directories below the head's, and ends of their runs' ids."""
 
 
 @contextmanager
@@ -87,9 +89,9 @@ def run_against(
 
     with suite_at(suite, revision) as before, live(quiet=quiet) as progress:
         directory = create_directory(out, lambda text: progress(Said(text)))
-        kept = create_directory(out / "base", lambda text: progress(Said(text)))
+        kept = create_directory(out / BASE, lambda text: progress(Said(text)))
         sides = (
-            Side(before, f"{out.name}-base", kept.save),
+            Side(before, f"{out.name}-{BASE}", kept.save),
             Side(suite, out.name, directory.save),
         )
         with open_server(spec, lambda text: progress(Said(text))) as server:

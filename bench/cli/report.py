@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_output_options, require_writable, write_json
 from bench.cli.terminal import terminal, write_document
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.analyse.conclude import Conclusion
+    from bench.report.pullrequest import Change
 
 EPILOG = """\
 examples:
@@ -17,9 +21,11 @@ examples:
   bench report 20260102T030405Z-crm-1a2b3c
   bench report results/runs/x/run.json --out /tmp/report
   bench report latest --format sarif > results.sarif
+  bench report rehearsal --format comment       of bench run --against … --out rehearsal: one comment
+                                        about what is added and what got worse
   bench report old/run.json new/run.json --side-by-side --out /tmp/report
 """
-FORMATS = ("markdown", "annotations", "junit", "sarif", "gitlab")
+FORMATS = ("markdown", "comment", "annotations", "junit", "sarif", "gitlab")
 SIDE_BY_SIDE_DIRECTORY = Path("results")
 
 
@@ -95,15 +101,36 @@ def report(
         )
     found = load(run[0])
     if format is not None:
-        from bench.report.runformats import RENDERERS
+        from bench.report.pullrequest import render
 
-        stored = conclude(found, anew=judge_anew)
-        write_document(RENDERERS[format](stored))
-        return exit_code(stored)
+        change = _change(conclude(found, anew=judge_anew), find_run_file(run[0]).parent)
+        write_document(render(change, format))
+        worse = change.comparison is not None and change.comparison.outcome == "fail"
+        return exit_code(change.pending or change.head) or int(worse)
     if not found.passes and found.queries:
         return present_explained(found, out or find_run_file(run[0]).parent, json)
     stored = conclude(found, anew=judge_anew)
     return present(stored, out or find_run_file(run[0]).parent, json)
+
+
+def _change(head: Conclusion, directory: Path) -> Change:
+    """A run with what ``bench run --against`` stored beside it: the base's, and the added migrations'."""
+    from bench.analyse.conclude import conclude
+    from bench.cli.against import ADDED, BASE, in_turn
+    from bench.report.pullrequest import Change
+    from bench.store.results import RUN_FILE, load
+
+    beside = {}
+    for name in (BASE, ADDED):
+        if (directory / name / RUN_FILE).is_file():
+            stored = load(str(directory / name))
+            if stored.run_id == f"{head.run.run_id}-{name}":
+                beside[name] = stored
+    return Change(
+        head,
+        conclude(beside[ADDED]) if ADDED in beside else None,
+        in_turn(beside[BASE], head.run, final=True) if BASE in beside else None,
+    )
 
 
 def _side_by_side(names: Sequence[str], out: Path, json: str | None) -> int:

@@ -242,24 +242,50 @@ def _against(
     *,
     quiet: bool,
 ) -> int:
-    """Rehearse both states and compare them; 1 where something got worse, 4 where a migration failed."""
+    """Rehearse both states and compare them, then what is added alone, with probe and traffic.
+
+    1 where something got worse, 4 where a migration failed.
+    """
     from bench.analyse.conclude import conclude
-    from bench.cli.against import in_turn, run_against
+    from bench.cli.against import BASE, in_turn, run_against
     from bench.cli.compare import draw
     from bench.cli.compare import present as present_comparison
     from bench.store.results import RunDirectory
 
+    asked = options
     if options.repeats < PAIRS:
         options = replace(options, repeats=PAIRS)
     base, head = run_against(spec, suite, revision, options, out, quiet=quiet)
     concluded = conclude(head)
     RunDirectory(out).save(concluded.run)
-    RunDirectory(out / "base").save(conclude(base).run)
-    failed = present(concluded, out, None)
+    RunDirectory(out / BASE).save(conclude(base).run)
     decided = in_turn(base, head, final=True)
     draw(decided, out / "figures")
     worse = present_comparison(decided, "console", json)
+    failed = present(concluded, out, None)
+    if not concluded.summary.failed:
+        failed = _added(spec, suite, revision, asked, out, quiet=quiet) or failed
     return failed or worse
+
+
+def _added(
+    spec: ServerSpec, suite: Suite, revision: str, options: RunOptions, out: Path, *, quiet: bool
+) -> int:
+    """Rehearse the migrations that the revision does not have, on top of those that it has; 0 where none."""
+    from bench.analyse.conclude import conclude
+    from bench.cli.against import ADDED, suite_at
+    from bench.cli.since import pending
+
+    with suite_at(suite, revision) as before:
+        if not {migration.id for migration in suite.migrations} - {old.id for old in before.migrations}:
+            return 0
+        rehearsed, directory = _rehearse(
+            replace(spec, data_key=None), pending(suite, before, revision), options,
+            f"{out.name}-{ADDED}", out / ADDED, quiet=quiet,
+        )  # fmt: skip
+    concluded = conclude(rehearsed)
+    directory.save(concluded.run)
+    return present(concluded, directory.path, None)
 
 
 def present(conclusion: Conclusion, directory: Path, json: str | None, *, options: str = "") -> int:

@@ -69,10 +69,11 @@ def _solo(run: Run) -> dict[str, tuple[StatementRun, ...]]:
 
 def as_junit(conclusion: Conclusion) -> str:
     """A suite for each migration, a case for each code that was found in it, and whether it applied."""
-    return junit(f"bench {conclusion.run.suite.name}", _suites(conclusion))
+    return junit(f"bench {conclusion.run.suite.name}", suites(conclusion))
 
 
-def _suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
+def suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
+    """The suites of a JUnit file, with their cases."""
     run = conclusion.run
     last = {each.id: each for p in run.passes if p.kind == "solo" for r in p.repeats for each in r.migrations}
     for file in run.suite.migrations:

@@ -84,6 +84,7 @@ def test_expressions_name_steps_outputs_and_inputs_that_exist() -> None:
 
 def test_a_step_gets_every_variable_that_its_script_reads() -> None:
     given = {"RUNNER_TEMP", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_REPOSITORY"}
+    given |= {"GITHUB_WORKSPACE", "GITHUB_ACTION_PATH"}
     for step in [*the_action()["runs"]["steps"], *the_job()["steps"]]:
         read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)\b", step.get("run", "")))
         assert read <= given | set(step.get("env", {})), step["name"]
@@ -100,7 +101,8 @@ def test_commands_have_options_that_exist() -> None:
     commands = [f"{hook['entry']} migrations/001.sql"]
     for script in scripts():
         text = script.replace('"${sides[@]}"', "a b --format").replace('"${options[@]}"', "--against x")
-        found = re.findall(r'(?:\$bench"|\bbench) ((?:run|compare) [^>|;\n]+)', text)
+        found = re.findall(r'(?:\$bench"|\bbench) ((?:run|compare|report) [^>|;\n]+)', text)
+        found = [call.removesuffix(" 2") for call in found]  # of 2>&1
         commands += [f"bench {each}" for each in found]
     assert len(commands) >= 8
     for command in commands:

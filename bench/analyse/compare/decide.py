@@ -116,6 +116,8 @@ def _migration(
         changed = [(each.base, each.head) for each in statements if each.presence != "both"]
         if any(base is None for base, _ in changed):
             gates += counters.added_work(changed)
+    elif pair.head and pair.head.outcome == "failed":
+        gates.append(Gate("E0", "error", "fail", pair.head.file, None, "failed", note="it was added"))
     was = pair.base.id if pair.base and pair.presence == "renamed" else None
     return MigrationVerdict(shown.id, shown.file, pair.presence, verdicts, tuple(gates), was)
 

@@ -14,7 +14,7 @@ from bench.report.messages import Case, Message, gitlab, junit, sarif, workflow_
 LONGEST_COMMENT = 65_536
 """Characters that a comment of GitHub can have."""
 MOST_ROWS = 20
-_SIGN: dict[Outcome, str] = {"fail": "❌", "inconclusive": "❔", "warn": "⚠️", "improved": "✅", "pass": "✅"}
+SIGN: dict[Outcome, str] = {"fail": "❌", "inconclusive": "❔", "warn": "⚠️", "improved": "✅", "pass": "✅"}
 
 
 def render(comparison: Comparison, format: str) -> str:
@@ -34,14 +34,15 @@ def encode(comparison: Comparison) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
+def marker(suite: str) -> str:
+    """By which the comment about a suite is found again."""
+    return f"<!-- bench:{suite} -->"
+
+
 def markdown(comparison: Comparison, longest: int = LONGEST_COMMENT) -> str:
     """One comment, found again by its marker; whole sections are left out where it would be too long."""
-    head = f"{_SIGN[comparison.outcome]} {headline(comparison)}\n\n<!-- bench:{comparison.suite} -->\n"
-    listed = rows(comparison)
-    bad = [row for row in listed if row.gate.outcome in ("fail", "inconclusive", "warn")]
-    sections = [_table(bad[:MOST_ROWS], len(bad))] if bad else []
-    sections += [_details(each, listed) for each in comparison.migrations]
-    sections = [each for each in sections if each]
+    head = f"{SIGN[comparison.outcome]} {headline(comparison)}\n\n{marker(comparison.suite)}\n"
+    sections = details(comparison)
     tail = "\n<sub>" + "<br>".join(_cell(line) for line in footer(comparison)) + "</sub>\n"
     kept: list[str] = []
     room = longest - len(head) - len(tail) - 80
@@ -52,6 +53,15 @@ def markdown(comparison: Comparison, longest: int = LONGEST_COMMENT) -> str:
     cut = len(sections) - len(kept)
     said = f"\n{cut} sections were left out: a comment holds {longest:,} characters.\n" if cut else ""
     return "".join([head[: longest - 200], *kept, said, tail if len(tail) < longest // 2 else ""])
+
+
+def details(comparison: Comparison) -> list[str]:
+    """What is to be looked at, and the rest for each migration, folded."""
+    listed = rows(comparison)
+    bad = [row for row in listed if row.gate.outcome in ("fail", "inconclusive", "warn")]
+    sections = [_table(bad[:MOST_ROWS], len(bad))] if bad else []
+    sections += [_details(migration, listed) for migration in comparison.migrations]
+    return [section for section in sections if section]
 
 
 def _table(bad: Sequence[Row], total: int) -> str:
@@ -100,10 +110,11 @@ def messages(comparison: Comparison) -> list[Message]:
 
 def as_junit(comparison: Comparison) -> str:
     """A suite for each migration, a case for each level."""
-    return junit(f"bench {comparison.suite}", _suites(comparison))
+    return junit(f"bench {comparison.suite}", suites(comparison))
 
 
-def _suites(comparison: Comparison) -> Iterator[tuple[str, list[Case]]]:
+def suites(comparison: Comparison) -> Iterator[tuple[str, list[Case]]]:
+    """The suites of a JUnit file, with their cases."""
     for migration in comparison.migrations:
         gates = [*migration.gates, *(gate for each in migration.statements for gate in each.gates)]
         yield migration.file, [_case(level, gates) for level in ("E0", "E1", "W")]

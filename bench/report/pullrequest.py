@@ -1,0 +1,154 @@
+"""What a pull request changes: the migrations that it adds, as measured, and what became of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench.analyse.compare.result import Comparison
+from bench.analyse.conclude import Conclusion
+from bench.analyse.summary import MigrationSummary, RunSummary
+from bench.model.finding import Finding
+from bench.report import runformats
+from bench.report.comparison import formats as compared
+from bench.report.comparison.words import headline
+from bench.report.format import UNKNOWN, seconds, spread_seconds
+from bench.report.markdown import STATUS
+from bench.report.markup import block, bullets, code, plain, table
+from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
+
+LONGEST_COMMENT = 20_000
+"""Characters: a comment is read on a telephone, too; GitHub refuses those above 65,536."""
+_ORDER = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The runs of one ``bench run --against``, or a single run alone."""
+
+    head: Conclusion
+    """Of the whole suite as it is now."""
+    added: Conclusion | None = None
+    """Of the migrations that the base does not have, on top of those that it has; None where there are
+    none, or the head's run failed before."""
+    comparison: Comparison | None = None
+    """Of head with base."""
+
+    @property
+    def pending(self) -> Conclusion | None:
+        """The run that speaks for what will be deployed; None where no migration is another than before."""
+        if self.added is not None:
+            return self.added
+        if self.comparison is None or self.head.summary.failed:
+            return self.head
+        changed = {other.id for other in self.comparison.migrations if other.presence != "both"}
+        findings = tuple(finding for finding in self.head.findings if finding.migration in changed)
+        return replace(self.head, findings=findings) if changed else None
+
+
+def comment(change: Change, longest: int = LONGEST_COMMENT) -> str:
+    """One comment of at most ``longest`` characters, found again by its marker.
+
+    Sections that have no room are left out whole, the last ones first, and that is said.
+    """
+    marker = compared.marker(change.head.summary.suite)
+    first, *sections = _sections(change)
+    kept: list[str] = []
+    room = longest - len(first) - len(marker) - 200
+    for section in sections:
+        if len(section) + 2 <= room:
+            kept.append(section)
+            room -= len(section) + 2
+    left = len(sections) - len(kept)
+    said = [f"<sub>{left} more sections are in the report: a comment is kept short.</sub>"] if left else []
+    return "\n\n".join([first, marker, *kept, *said]) + "\n"
+
+
+def _sections(change: Change) -> Iterator[str]:
+    pending, comparison = change.pending, change.comparison
+    beside = ""
+    if comparison is not None and not change.head.summary.failed:
+        beside = f"{compared.SIGN[comparison.outcome]} {plain(headline(comparison))}"
+    worse = comparison is not None and comparison.outcome == "fail"
+    if beside and (worse or pending is None):
+        yield beside
+    if pending is not None:
+        yield f"{STATUS[pending.verdict.status]}: {plain(pending.verdict.sentence)}"
+        yield bullets(plain(line.text) for line in pending.card.lines)
+        yield _migrations(pending.summary)
+        open_ones = [finding for finding in pending.findings if finding.accepted is None]
+        yield from (_finding(finding) for finding in open_ones if finding.severity != "info")
+    if beside and comparison is not None:
+        if pending is not None and not worse:
+            yield beside
+        yield from compared.details(comparison)
+    if pending is not None:
+        notes = [finding for finding in pending.findings if finding.severity == "info"]
+        yield from (_finding(finding) for finding in notes if finding.accepted is None)
+
+
+def _migrations(summary: RunSummary) -> str:
+    return table(
+        ("Migration", "Outcome", ">Duration", "Reads wait at most", "Writes wait at most"),
+        (
+            (
+                code(migration.file),
+                str(migration.outcome or "did not run"),
+                spread_seconds(migration.duration_s),
+                _wait(migration, reads=True),
+                _wait(migration, reads=False),
+            )
+            for migration in summary.migrations
+        ),
+    )
+
+
+def _wait(migration: MigrationSummary, *, reads: bool) -> str:
+    lock = migration.worst_read_block if reads else migration.worst_write_block
+    if lock is None:
+        return "no wait" if migration.outcome == "applied" else UNKNOWN
+    return f"{seconds(lock.longest_s)}: {lock.mode.sql_name} on {code(lock.subject)}, line {lock.line}"
+
+
+def _finding(finding: Finding) -> str:
+    """The finding, and folded below it what to write instead."""
+    sign = {"error": "🔴", "warning": "🟡", "info": "·"}[finding.severity]
+    line = f"{sign} {code(finding.code)} {plain(finding.message)}"
+    if not finding.fix:
+        return line
+    way_out = f"{plain(finding.fix)}\n\n{block(finding.sql)}" if finding.sql else plain(finding.fix)
+    return f"{line}\n<details><summary>Way out</summary>\n\n{way_out}\n\n</details>"
+
+
+def messages(change: Change) -> list[Message]:
+    """Findings of what will be deployed, and what got worse; worst first."""
+    own = [] if change.pending is None else runformats.messages(change.pending)
+    beside = [] if change.comparison is None else compared.messages(change.comparison)
+    return sorted([*own, *beside], key=lambda message: _ORDER.index(message.level))
+
+
+def _junit(change: Change) -> str:
+    suites = [] if change.pending is None else [*runformats.suites(change.pending)]
+    if change.comparison is not None:
+        suites += [(f"{name}, beside the base", cases) for name, cases in compared.suites(change.comparison)]
+    return junit(f"bench {change.head.summary.suite}", suites)
+
+
+def render(change: Change, format: str) -> str:
+    """The change in one of the formats of :data:`FORMATS`."""
+    match format:
+        case "comment":
+            return comment(change)
+        case "annotations":
+            return workflow_commands(messages(change))
+        case "junit":
+            return _junit(change)
+        case "sarif":
+            return sarif(messages(change))
+        case "gitlab":
+            return gitlab(messages(change), change.head.run.suite.path)
+        case _:
+            return runformats.RENDERERS[format](change.pending or change.head)
+
+
+FORMATS: Sequence[str] = ("comment", "annotations", "junit", "sarif", "gitlab", "markdown")
