@@ -7,6 +7,8 @@ BenchError
  ├── ServerError        exit 5  the server cannot be started, reached or used
  └── Interrupted        exit 130  the user pressed Ctrl-C, or the process was asked to end
 
+What is none of these is a fault of ours: exit 70.
+
 Each says in one sentence what failed, on which thing, with which value; ``hint`` says what to try.
 """
 

@@ -68,15 +68,16 @@ def deploy_card(run: Run, summary: RunSummary, limits: Limits) -> DeployCard:
 def _deploy(run: Run, summary: RunSummary) -> CardLine:
     """How long, on an idle server."""
     rows = f" ({count(summary.table_rows)} rows)" if summary.table_rows is not None else ""
-    failed = summary.failed
+    failed, interrupted = summary.failed, summary.interrupted
+    if failed is None and interrupted is not None:
+        at = interrupted.failure_file + (f":{interrupted.failure_line}" if interrupted.failure_line else "")
+        text = f"Not measured: how long the deploy takes (the run was interrupted at {at})."
+        return CardLine("deploy", text, "unknown")
     if failed is not None:
         error, line = failed.error, failed.failure_line
         where = failed.failure_file + (f":{line}" if line else "")
         said = error.message if error else "it was not applied to its end"
         state = f" ({error.sqlstate})" if error and error.sqlstate else ""
-        if _interrupted(summary):
-            text = f"Not measured: how long the deploy takes (the run was interrupted at {where})."
-            return CardLine("deploy", text, "unknown")
         often = f", in {failed.failures} of {failed.n} repeats" if failed.n > 1 else ""
         return CardLine(
             "deploy", f"On this data{rows} the deploy fails at {where}: {said}{state}{often}.", "bad"
@@ -88,19 +89,13 @@ def _deploy(run: Run, summary: RunSummary) -> CardLine:
     return CardLine("deploy", text, "good")
 
 
-def _interrupted(summary: RunSummary) -> bool:
-    """Whether somebody ended the run, so that the migration's failure is none of its own."""
-    error = summary.failed.error if summary.failed is not None else None
-    return error is not None and error.sqlstate is None and error.message == "interrupted"
-
-
 def _traffic(run: Run, summary: RunSummary, quiet: PassFigures | None, limits: Limits) -> CardLine:
     """What the application's requests met with nothing in the deploy's way."""
     if quiet is None:
         why = next((note.text for note in run.notes if note.subject == "loaded pass"), None)
         if why is None:
             why = "a migration fails without it" if summary.failed else "there was no loaded pass"
-            why = "the run was interrupted" if _interrupted(summary) else why
+            why = "the run was interrupted" if not summary.finished else why
         return CardLine(
             "traffic",
             f"Not measured: what the application's requests would wait for ({why.rstrip('.')}).",

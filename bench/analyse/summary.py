@@ -115,6 +115,11 @@ class MigrationSummary:
     error: StatementError | None
 
     @property
+    def interrupted(self) -> bool:
+        """Whether somebody ended the run in it, so that its end is no failure of its own."""
+        return self.error is not None and self.error.interrupted
+
+    @property
     def locks(self) -> tuple[LockSummary, ...]:
         """The locks of all its statements, in the file's order."""
         return tuple(lock for statement in self.statements for lock in statement.locks)
@@ -179,8 +184,15 @@ class RunSummary:
 
     @property
     def failed(self) -> MigrationSummary | None:
-        """The first migration that failed in any repeat."""
-        return next((each for each in self.migrations if each.outcome == "failed"), None)
+        """The first migration that failed in any repeat; not one in which somebody ended the run."""
+        return next(
+            (each for each in self.migrations if each.outcome == "failed" and not each.interrupted), None
+        )
+
+    @property
+    def interrupted(self) -> MigrationSummary | None:
+        """The migration in which somebody ended the run."""
+        return next((each for each in self.migrations if each.interrupted), None)
 
     @property
     def worst_read_block(self) -> LockSummary | None:
@@ -246,7 +258,7 @@ def summarise_migration(file: MigrationFile, all_runs: Iterable[MigrationRun]) -
         wal_bytes=Spread.of(_written(each, "wal_bytes") for each in runs),
         size_delta_bytes=Spread.of(_written(each, "size_delta_bytes") for each in runs),
         statements=tuple(_statement(file, by_index[index]) for index in sorted(by_index)),
-        error=next((each.error for each in runs if each.error), None),
+        error=_first_error(each.error for each in runs),
     )
 
 
@@ -284,6 +296,12 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         growth=opened.growth,
         growth_of=opened.growth_of,
     )
+
+
+def _first_error(errors: Iterable[StatementError | None]) -> StatementError | None:
+    """A failure of the migration's own, else the end of the run that somebody asked for."""
+    known = [error for error in errors if error is not None]
+    return next((error for error in known if not error.interrupted), next(iter(known), None))
 
 
 def _written(run: MigrationRun, counter: str) -> int | None:

@@ -10,6 +10,10 @@ from bench.model.deploy import HazardRecord, Try
 from bench.model.load import Access, ClassLoad, Workload
 from bench.model.run import MigrationRun, Pass, Repeat, Run
 
+SERVER_DOWN = frozenset({"57P02", "57P03"})
+"""crash_shutdown and cannot_connect_now; with class 08, connection exceptions, what the clients of a server
+that goes down are told. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
@@ -77,10 +81,14 @@ class PassFigures:
     gave_up: str | None
     doubt: str | None
     """Why the pass's figures are to be doubted: the generator did not hold its rate."""
+    unwatched_s: float = 0.0
+    """For so long, in one repeat at most, nobody watched who waits: the waits are those that were seen."""
+    cut_off: int = 0
+    """Requests that lost their connection, as they do where a server crashes or is restarted."""
 
     @property
     def worst_s(self) -> float:
-        """The longest single wait of a request."""
+        """The longest single wait of a request that was seen."""
         return max((each.worst_s for each in (self.reads, self.writes) if each), default=0.0)
 
     @property
@@ -130,7 +138,14 @@ def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
         longest_try_s=max((t.blocked_s for t in tries if t.blocked_s is not None), default=None),
         gave_up=next((each.gave_up for each in tries if each.gave_up), None),
         doubt=next((load.rate_note for load in loads if not load.rate_held and load.rate_note), None),
+        unwatched_s=max(load.unwatched_s for load in loads),
+        cut_off=max(map(_cut_off, loads)),
     )
+
+
+def pass_name(hazard: str | None) -> str:
+    """A loaded pass as a sentence begins with it: ``under traffic``, ``beside a backup``."""
+    return "under traffic" if hazard is None else f"beside {hazard}"
 
 
 def deploy_s(repeat: Repeat) -> float | None:
@@ -212,6 +227,15 @@ def _blocked(loads: Sequence[Workload], access: Access) -> Blocked | None:
     if not worst.worst_blocked_s:
         return Blocked(0.0, "", "")
     return Blocked(worst.worst_blocked_s, worst.name, worst.table)
+
+
+def _cut_off(load: Workload) -> int:
+    return sum(
+        error.count
+        for each in load.classes
+        for error in each.errors
+        if error.sqlstate.startswith("08") or error.sqlstate in SERVER_DOWN
+    )
 
 
 def _broken(load: Workload) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from bench.analyse.budgets import describe_check
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.held import BLOCKING_CODES
+from bench.analyse.gaps import find_gaps
 from bench.analyse.limits import Limits
 from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import count, seconds, spread_seconds
@@ -31,6 +32,7 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
 
     ``not_ready``: a migration failed in any repeat, nothing was measured, an existing relation is
     blocked longer than ``Limits.not_ready_s``, a finding is an error, or a budget of the suite is broken.
+    ``incomplete``: none of these, and something that was asked for was not measured.
     ``conditional``: blocked longer than ``Limits.conditional_s``, a finding is a warning, a blocking hold or
     a migration could not be measured, or there was no statement or no row to measure with. Else ``ready``.
     That a migration failed cannot be accepted away.
@@ -38,7 +40,11 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
     run, limits, summary = rehearsed.run, rehearsed.limits, rehearsed.summary
     if summary.failed is not None:
         return _failed(summary)
+    gaps = find_gaps(run, summary)
     if not any(each.outcome == "applied" for each in summary.migrations):
+        if gaps:
+            sentence = f"{summary.suite} cannot be judged: no migration was measured, as {gaps[0]}."
+            return Verdict("incomplete", sentence, gaps)
         sentence = f"{summary.suite} is not ready: no migration was measured."
         return Verdict("not_ready", sentence, tuple(_unmeasured(summary, ())))
     unmeasured = tuple(_unmeasured(summary, findings))
@@ -51,12 +57,15 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
     checks = rehearsed.checks
     broken = [describe_check(each) for each in checks if each.broken]
     conditions = (
-        *broken, *map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty,
+        *broken, *gaps, *map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty,
     )  # fmt: skip
     outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
     errors = [each for each in others if each.severity == "error"]
     if broken and not outage and not errors:
         return Verdict("not_ready", f"{_applied(summary, 'is not ready')}, but {broken[0]}.", conditions)
+    if gaps and not outage and not errors:
+        sentence = f"{_applied(summary, 'cannot be judged yet')}, but {gaps[0]}."
+        return Verdict("incomplete", sentence, conditions)
     if blocks and (outage or not errors):
         state, limit_s = (
             ("is not ready", limits.not_ready_s)
@@ -129,7 +138,7 @@ def describe_failure(migration: MigrationSummary) -> str:
 
 
 def _failed(summary: RunSummary) -> Verdict:
-    failed = [each for each in summary.migrations if each.outcome == "failed"]
+    failed = [each for each in summary.migrations if each.outcome == "failed" and not each.interrupted]
     failures = [describe_failure(each) for each in failed]
     unreached = [each.file for each in summary.migrations if each.outcome in (None, "skipped")]
     if unreached:

@@ -6,8 +6,10 @@ import argparse
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
-from types import FrameType
+from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from bench import __version__
@@ -50,8 +52,10 @@ examples:
   bench aa crm --scale 0.1              learn this machine's noise, for bench compare
   bench doctor                          what this machine can do
 
-exit codes: 0 the migrations applied, 1 something got worse, 2 usage, configuration or unreadable input,
-3 not comparable, 4 a migration failed, 5 server trouble, 130 interrupted
+exit codes: 0 the migrations applied, 1 something got worse, a budget is broken, a rollback failed, or the
+verdict is one of --fail-on, 2 usage, configuration or unreadable input, 3 not comparable, 4 a migration
+failed, alone or under traffic, 5 server trouble, 6 with --fail-on: incomplete, 70 a fault of pgrehearse,
+130 interrupted
 """
 
 
@@ -128,18 +132,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or trap "" INT, asks to be let alone
             signal.signal(number, _end)
-    try:
-        code: int = command(**arguments)
-        return code
-    except BenchError as error:
-        if debug:
-            raise
-        return _tell(error)
-    except KeyboardInterrupt:
-        return _tell(Interrupted("interrupted"))
-    except BrokenPipeError:
-        sys.stderr.close()
-        return READER_GONE
+    ending = Ending(debug)
+    with ending:
+        ending.code = command(**arguments)
+    return ending.code
+
+
+FAULT = 70
+"""Exit code of a fault of ours: EX_SOFTWARE of sysexits.h."""
+
+
+class Ending:
+    """Says what ended a command, and which exit code that is; SystemExit goes on."""
+
+    def __init__(self, debug: bool) -> None:
+        self.code = 0
+        self._debug = debug
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if raised is None or isinstance(raised, SystemExit):
+            return False
+        if isinstance(raised, BrokenPipeError):
+            sys.stderr.close()
+            self.code = READER_GONE
+            return True
+        if self._debug:
+            traceback.print_exception(raised)
+        self.code = _tell(_as_error(raised))
+        return True
+
+
+class _Fault(BenchError):
+    """A fault of ours."""
+
+    exit_code = FAULT
+
+
+def _as_error(raised: BaseException) -> BenchError:
+    if isinstance(raised, BenchError):
+        return raised
+    if isinstance(raised, KeyboardInterrupt):
+        return Interrupted("interrupted")
+    last = traceback.extract_tb(raised.__traceback__)[-1]
+    said = (str(raised).splitlines() or ["no message"])[0]
+    return _Fault(
+        f"this is a fault of pgrehearse: {type(raised).__name__}: {said} "
+        f"({Path(last.filename).name}:{last.lineno})",
+        "the same command with --debug shows where it happened; please report what that prints",
+    )
 
 
 class _Ended(KeyboardInterrupt):

@@ -11,6 +11,8 @@ from pathlib import Path
 from bench.cli.terminal import write_document
 from bench.errors import UsageError
 
+ERROR, WARNING, NEVER = "error", "warning", "never"
+"""Values of ``--fail-on``."""
 _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 _UNITS_S = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600}
 
@@ -86,6 +88,18 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--quiet", action="store_true", help="no progress")
     group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+
+
+def add_fail_option(parser: argparse.ArgumentParser) -> None:
+    """``--fail-on``."""
+    parser.add_argument(
+        "--fail-on",
+        choices=(ERROR, WARNING, NEVER),
+        default=NEVER,
+        help="which verdict ends with exit code 1: error, not ready; warning, conditions, too; never "
+        "(default). An incomplete run then ends with 6. Without it, too, a broken budget and a rollback that "
+        "fails end with 1, and a migration that fails with 4",
+    )
 
 
 def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:

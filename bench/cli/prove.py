@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import (
     add_data_options,
+    add_fail_option,
     add_output_options,
     add_server_options,
     add_suite_options,
@@ -80,6 +81,7 @@ def add_parser(commands: Any) -> None:
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
+    add_fail_option(parser)
     parser.set_defaults(command=prove)
 
 
@@ -102,6 +104,7 @@ def prove(
     pg_bindir: Path | None,
     json: str | None,
     quiet: bool,
+    fail_on: str,
 ) -> int:
     """Prove a suite; returns the exit code."""
     from datetime import UTC, datetime
@@ -127,7 +130,7 @@ def prove(
     concluded = conclude(proved)
     directory.save(concluded.run)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again)
+    return present(concluded, directory.path, json, options=again, fail_on=fail_on)
 
 
 def _prove(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_output_options, require_writable, write_json
+from bench.cli.options import add_fail_option, add_output_options, require_writable, write_json
 from bench.cli.terminal import terminal, write_document
 from bench.errors import UsageError
 
@@ -72,6 +72,7 @@ def add_parser(commands: Any) -> None:
         help="judge a stored run by the rules of this version; without it a run keeps the findings and the "
         "verdict that it was stored with",
     )
+    add_fail_option(parser)
     add_output_options(parser)
     parser.set_defaults(command=report)
 
@@ -83,6 +84,7 @@ def report(
     format: str | None,
     out: Path | None,
     judge_anew: bool,
+    fail_on: str,
     json: str | None,
     quiet: bool,
 ) -> int:
@@ -106,11 +108,11 @@ def report(
         change = _change(conclude(found, anew=judge_anew), find_run_file(run[0]).parent)
         write_document(render(change, format))
         worse = change.comparison is not None and change.comparison.outcome == "fail"
-        return exit_code(change.pending or change.head) or int(worse)
+        return exit_code(change.pending or change.head, fail_on) or int(worse)
     if not found.passes and found.queries:
         return present_explained(found, out or find_run_file(run[0]).parent, json)
     stored = conclude(found, anew=judge_anew)
-    return present(stored, out or find_run_file(run[0]).parent, json)
+    return present(stored, out or find_run_file(run[0]).parent, json, fail_on=fail_on)
 
 
 def _change(head: Conclusion, directory: Path) -> Change:

@@ -14,7 +14,10 @@ from bench.cli.data import add_source_options, data_options, dumped
 from bench.cli.history import remember
 from bench.cli.load import add_load_options, hazard_options, load_options
 from bench.cli.options import (
+    NEVER,
+    WARNING,
     add_data_options,
+    add_fail_option,
     add_output_options,
     add_server_options,
     add_suite_options,
@@ -29,6 +32,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.analyse.conclude import Conclusion
+    from bench.analyse.traffic import PassFigures
     from bench.migrate.suite import Suite
     from bench.model.deploy import HazardName
     from bench.model.run import Run
@@ -110,6 +114,7 @@ def add_parser(commands: Any) -> None:
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
+    add_fail_option(parser)
     parser.set_defaults(command=run)
 
 
@@ -166,6 +171,7 @@ def run_on(
     pg_bindir: Path | None,
     json: str | None,
     quiet: bool,
+    fail_on: str,
     hazards: HazardOptions,
     **traffic: Any,
 ) -> int:
@@ -191,13 +197,15 @@ def run_on(
         data=data,
     )
     if against is not None:
-        return _against(spec, found, against, options, out or RUNS / run_id, json, quiet=quiet)
+        return _against(
+            spec, found, against, options, out or RUNS / run_id, json, quiet=quiet, fail_on=fail_on
+        )
     rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)
     concluded = conclude(rehearsed)
     directory.save(concluded.run)
     remember(concluded.run, directory.path)
     again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again)
+    return present(concluded, directory.path, json, options=again, fail_on=fail_on)
 
 
 def _spec(server: str, image: str | None, pg_bindir: Path | None, data_key: str | None) -> ServerSpec:
@@ -241,10 +249,11 @@ def _against(
     json: str | None,
     *,
     quiet: bool,
+    fail_on: str,
 ) -> int:
     """Rehearse both states and compare them, then what is added alone, with probe and traffic.
 
-    1 where something got worse, 4 where a migration failed.
+    1 where something got worse, else the run's own exit code; ``fail_on`` is about what is added.
     """
     from bench.analyse.conclude import conclude
     from bench.cli.against import BASE, in_turn, run_against
@@ -264,12 +273,19 @@ def _against(
     worse = present_comparison(decided, "console", json)
     failed = present(concluded, out, None)
     if not concluded.summary.failed:
-        failed = _added(spec, suite, revision, asked, out, quiet=quiet) or failed
+        failed = _added(spec, suite, revision, asked, out, quiet=quiet, fail_on=fail_on) or failed
     return failed or worse
 
 
 def _added(
-    spec: ServerSpec, suite: Suite, revision: str, options: RunOptions, out: Path, *, quiet: bool
+    spec: ServerSpec,
+    suite: Suite,
+    revision: str,
+    options: RunOptions,
+    out: Path,
+    *,
+    quiet: bool,
+    fail_on: str,
 ) -> int:
     """Rehearse the migrations that the revision does not have, on top of those that it has; 0 where none."""
     from bench.analyse.conclude import conclude
@@ -285,10 +301,12 @@ def _added(
         )  # fmt: skip
     concluded = conclude(rehearsed)
     directory.save(concluded.run)
-    return present(concluded, directory.path, None)
+    return present(concluded, directory.path, None, fail_on=fail_on)
 
 
-def present(conclusion: Conclusion, directory: Path, json: str | None, *, options: str = "") -> int:
+def present(
+    conclusion: Conclusion, directory: Path, json: str | None, *, options: str = "", fail_on: str = NEVER
+) -> int:
     """Write the report, print the summary, and return the exit code."""
 
     from bench.report.console import print_summary
@@ -299,11 +317,29 @@ def present(conclusion: Conclusion, directory: Path, json: str | None, *, option
     if json is not None:
         write_json(json, encode(conclusion.run))
     print_summary(conclusion, paths.html, terminal(stderr=json == "-"), options=options)
-    return exit_code(conclusion)
+    return exit_code(conclusion, fail_on)
 
 
-def exit_code(conclusion: Conclusion) -> int:
-    """4 where a migration failed, 1 where a budget is broken."""
-    if conclusion.summary.failed:
+def exit_code(conclusion: Conclusion, fail_on: str) -> int:
+    """The exit code that a run comes to.
+
+    4 where a migration failed, alone or under traffic with nothing in its way; 1 where a budget is broken or
+    a rollback failed; with ``fail_on`` ``error`` or ``warning`` also 1 where the verdict is not ready (with
+    ``warning``: or has conditions), and 6 where it is incomplete.
+    """
+    if conclusion.summary.failed or any(_fails_alone(figures) for figures in conclusion.card.passes):
         return 4
-    return 1 if any(check.broken for check in conclusion.checks) else 0
+    failed_back = any(
+        proof.outcome == "failed" and not proof.draft for proof in conclusion.run.proofs.rollback
+    )
+    if failed_back or any(check.broken for check in conclusion.checks):
+        return 1
+    if fail_on == NEVER:
+        return 0
+    codes = {"not_ready": 1, "incomplete": 6, "conditional": 1 if fail_on == WARNING else 0}
+    return codes.get(conclusion.verdict.status, 0)
+
+
+def _fails_alone(figures: PassFigures) -> bool:
+    """Whether a migration fails under traffic with neither a hazard nor a lock timeout of ours in its way."""
+    return figures.hazard is None and not figures.retried and figures.stop is not None

@@ -58,7 +58,8 @@ FINDING_CODES = frozenset(
 """Every code that a finding can have."""
 
 Severity = Literal["info", "warning", "error"]
-VerdictStatus = Literal["ready", "conditional", "not_ready"]
+VerdictStatus = Literal["ready", "conditional", "incomplete", "not_ready"]
+"""``incomplete``: nothing that was measured is in the way, but something that was asked for is missing."""
 
 
 @dataclass(frozen=True, slots=True)

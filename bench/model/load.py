@@ -263,6 +263,9 @@ class Workload:
     lock_orders: tuple[LockOrder, ...] = ()
     """Of the tables that the deploy locks two or more of in one transaction; tried apart from the traffic."""
     notes: tuple[str, ...] = field(default_factory=tuple)
+    unwatched_s: float = 0.0
+    """For so long, while the deploy was under way, nobody watched who waits, as the session that does was
+    lost: the waits are those that were seen, and there may have been longer ones."""
 
 
 def bucket_of(latency_s: float) -> int:

@@ -40,6 +40,8 @@ class Note:
 
     subject: str
     text: str
+    incomplete: bool = False
+    """It tells of something that was asked for and was not measured, so that the run is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)

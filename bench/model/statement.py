@@ -91,6 +91,8 @@ class StatementError:
     column: int | None = None
     """Column in that line, from 1, where the server points."""
     context: str | None = None
+    interrupted: bool = False
+    """Somebody ended the run meanwhile: no failure of the statement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from bench.report.nestedview import HotLine, hot_lines
 _STATUS_STYLE: dict[VerdictStatus, str] = {
     "ready": "bold green",
     "conditional": "bold yellow",
+    "incomplete": "bold magenta",
     "not_ready": "bold red",
 }
 _OUTCOME_STYLE = {"applied": "green", "failed": "bold red"}
@@ -100,7 +101,7 @@ def _parts(summary: RunSummary) -> Iterator[tuple[str, RenderableType]]:
     if hot:
         yield _title("Hot SQL inside statements", len(hot[:_TOP]), len(hot)), _hot(hot[:_TOP], numbers)
     for migration in summary.migrations:
-        if migration.outcome == "failed":
+        if migration.outcome == "failed" and not migration.interrupted:
             yield "Failure", _failure(migration)
 
 
@@ -229,9 +230,9 @@ def _next_command(run: Run, summary: RunSummary) -> str:
     path = Path(run.suite.path)
     again = f"bench run {shlex.quote(run.suite.name if path.parent.name == 'migrations' else str(path))}"
     if summary.failed is not None:
-        error = summary.failed.error
-        interrupted = error is not None and error.message == "interrupted"
-        return f"run it again: {again}" if interrupted else f"correct the file, then: {again}"
+        return f"correct the file, then: {again}"
+    if not summary.finished:
+        return f"run it again: {again}"
     if run.dataset is not None and run.dataset.scale is not None and summary.n:
         return f"see how it grows: {again} --scale {run.dataset.scale * 4:g}"
     return again

@@ -28,6 +28,7 @@ from bench.report.markup import bullets, code, plain, table
 STATUS = {
     "ready": "✅ **Ready**",
     "conditional": "🟡 **Ready on conditions**",
+    "incomplete": "⚪ **Incomplete**",
     "not_ready": "🔴 **Not ready**",
 }
 

@@ -19,7 +19,12 @@ from bench.report.markup import bullets, code, plain, table
 from bench.report.validationvalues import values_section
 
 NOT_MEASURED = "not measured"
-STATUS = {"ready": "🟢 READY", "conditional": "🟡 CONDITIONAL", "not_ready": "🔴 NOT READY"}
+STATUS = {
+    "ready": "🟢 READY",
+    "conditional": "🟡 CONDITIONAL",
+    "incomplete": "⚪ INCOMPLETE",
+    "not_ready": "🔴 NOT READY",
+}
 SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
 RISKS = (
     ("Data loss", ("rollback-incomplete", "truncated")),

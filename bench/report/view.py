@@ -22,6 +22,7 @@ from bench.report.trafficview import TrafficView, traffic_views
 VERDICTS = {
     "ready": ("✓", "Ready"),
     "conditional": ("!", "Ready on conditions"),
+    "incomplete": ("?", "Incomplete"),
     "not_ready": ("✕", "Not ready"),
 }
 

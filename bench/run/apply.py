@@ -166,7 +166,7 @@ class MigrationApplier:
         except psycopg.Error as raised:
             measured.error = describe_error(raised, statement)
         except KeyboardInterrupt:
-            measured.error = StatementError(None, "interrupted", line=statement.line)
+            measured.error = StatementError(None, "interrupted", line=statement.line, interrupted=True)
             self._measured.append(measured)
             raise
         finally:

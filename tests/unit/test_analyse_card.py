@@ -90,8 +90,8 @@ def test_a_deploy_that_fails_says_where_and_with_what() -> None:
 
 
 def test_a_run_that_somebody_interrupted_is_no_deploy_that_fails() -> None:
-    error = replace(an_error(None, line=7), message="interrupted", detail=None)
-    run = a_run([a_migration([a_statement(outcome="failed", error=error)])])
+    error = replace(an_error(None, line=7), message="interrupted", detail=None, interrupted=True)
+    run = replace(a_run([a_migration([a_statement(outcome="failed", error=error)])]), finished_at=None)
     said = sentences(run)
     assert said["deploy"] == (
         "Not measured: how long the deploy takes (the run was interrupted at 001_first.sql:7)."

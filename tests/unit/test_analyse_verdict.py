@@ -154,9 +154,11 @@ def test_a_failure_outweighs_every_lock() -> None:
     assert "001_first.sql:11" in conclude(run).verdict.sentence
 
 
-def test_nothing_measured_is_not_ready() -> None:
-    assert conclude(empty_run()).verdict.status == "not_ready"
-    assert "no migration was measured" in conclude(empty_run()).verdict.sentence
+def test_nothing_measured_is_not_ready_and_incomplete_where_the_run_was_cut_off() -> None:
+    assert conclude(empty_run()).verdict.status == "incomplete"
+    whole = conclude(replace(empty_run(), finished_at="2026-01-01T00:00:00+00:00")).verdict
+    assert whole.status == "not_ready"
+    assert "no migration was measured" in whole.sentence
 
 
 def test_a_migration_that_did_not_run_is_a_condition() -> None:

@@ -170,8 +170,8 @@ def test_rows_from_the_base_are_counted_and_cannot_be_scaled() -> None:
 
 
 def test_after_an_interruption_the_same_command_comes_next() -> None:
-    error = replace(an_error(None), message="interrupted", detail=None)
-    run = a_run([a_migration([a_statement(outcome="failed", error=error)])])
+    error = replace(an_error(None), message="interrupted", detail=None, interrupted=True)
+    run = replace(a_run([a_migration([a_statement(outcome="failed", error=error)])]), finished_at=None)
     assert last_line(run) == "Next      run it again: bench run crm"
 
 

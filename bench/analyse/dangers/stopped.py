@@ -10,8 +10,6 @@ from bench.analyse.quantity import count, seconds
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Pass, Repeat
 
-INTERRUPTED = "interrupted"
-
 
 def stopped(rehearsed: Rehearsed) -> Iterator[Finding]:
     """The migration that failed in a loaded pass, once for each of its passes; deadlocks are told apart."""
@@ -20,7 +18,7 @@ def stopped(rehearsed: Rehearsed) -> Iterator[Finding]:
     for each in judged_passes(rehearsed.run):
         for repeat in each.repeats:
             failed = next((run for run in repeat.migrations if run.outcome == "failed"), None)
-            if failed is None or failed.error is None or failed.error.message == INTERRUPTED:
+            if failed is None or failed.error is None or failed.error.interrupted:
                 continue
             if failed.error.sqlstate != DEADLOCK:
                 yield _finding(rehearsed, each, repeat, failed)
