@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors, sql
 
 from bench.errors import ServerError, UsageError
+from bench.pg.carrying import carry_over
 from bench.pg.catalog import load_query
 from bench.pg.lease import end_lease, orphans, write_lease
 from bench.pg.ownership import TOOL, Mark, owner_lives, read_mark
@@ -60,6 +61,23 @@ def seal_template(server: Server, name: str) -> None:
                 sql.Identifier(name)
             )
         )
+
+
+def install_extension(conn: psycopg.Connection[Any], name: str) -> None:
+    """Create an extension in a database of our own, whose schemas may be those of any template1."""
+    conn.execute("CREATE SCHEMA IF NOT EXISTS pgrehearse")
+    create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA pgrehearse")
+    conn.execute(create.format(sql.Identifier(name)))
+    look_in_schema_of(conn, name)
+
+
+def look_in_schema_of(conn: psycopg.Connection[Any], extension: str) -> None:
+    """Let a session of our own find an extension's objects by their bare names, wherever it is installed."""
+    conn.execute(
+        "SELECT set_config('search_path', quote_ident(n.nspname), false)"
+        " FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = %s",
+        [extension],
+    )
 
 
 def roles_of(server: Server) -> frozenset[str]:
@@ -151,6 +169,8 @@ def _create(server: Server, name: str, *, template: str | None) -> None:
             raise _not_created(server, conn, name, template, error) from None
         comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
         conn.execute(comment.format(sql.Identifier(name), sql.Literal(mark.encode())))
+        if template is not None:
+            carry_over(conn, template, name)
         if lease is not None:
             end_lease(lease)
 

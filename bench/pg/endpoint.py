@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import psycopg
 from psycopg import pq
@@ -16,6 +17,23 @@ from bench.errors import ServerError, UsageError
 APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
 MAINTENANCE_DATABASE = "postgres"
+SessionKind = Literal["own", "application", "deploy"]
+"""Whose session it is: the tool's own, one that stands for the application, or one that deploys."""
+OWN_SETTINGS = {
+    "role": "none",
+    "search_path": '"$user",public',
+    "default_transaction_isolation": "read\\ committed",
+    "default_transaction_read_only": "off",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+    "standard_conforming_strings": "on",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+}
+"""What sessions of our own say for themselves, whatever a role, a database or PGOPTIONS has set: settings of
+the connection come before those (https://www.postgresql.org/docs/current/config-setting.html)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +43,16 @@ class Endpoint:
     parameters: Mapping[str, str] = field(repr=False)
     """libpq keywords: host, port, user, password, dbname, sslmode …"""
 
-    def conninfo(self, dbname: str | None = None) -> str:
-        """Return the libpq connection string. It holds the password: never print it."""
+    def conninfo(self, dbname: str | None = None, kind: SessionKind = "own") -> str:
+        """Return the libpq connection string. It holds the password: never print it.
+
+        What is sent and read is UTF-8 whatever the environment, the role or the server has. Sessions that
+        are not our own keep the settings of their role and database, as those of production do.
+        """
         chosen = dict(self.parameters)
+        chosen["client_encoding"] = "UTF8"
+        if kind == "own":
+            chosen["options"] = with_options(chosen.get("options"), OWN_SETTINGS)
         chosen.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
         chosen.setdefault("fallback_application_name", APPLICATION_NAME)
         if dbname is not None:
@@ -61,17 +86,28 @@ class Endpoint:
         return text.replace(password, "***") if password else text
 
     def connect(
-        self, dbname: str | None = None, *, application_name: str = APPLICATION_NAME
+        self,
+        dbname: str | None = None,
+        *,
+        application_name: str = APPLICATION_NAME,
+        kind: SessionKind = "own",
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection; ServerError names host, port, user and database."""
         try:
-            return psycopg.connect(self.conninfo(dbname), autocommit=True, application_name=application_name)
+            return psycopg.connect(
+                self.conninfo(dbname, kind), autocommit=True, application_name=application_name
+            )
         except psycopg.OperationalError as error:
             reason = " ".join(self.scrub(str(error)).split())
             raise ServerError(
                 f"cannot connect to {self.describe(dbname)}: {reason}",
                 "check that the server runs, that its address is right and that the role may log in",
             ) from None
+
+
+def with_options(options: str | None, settings: Mapping[str, str]) -> str:
+    """libpq's ``options`` with further settings, which win; blanks in a value are escaped already."""
+    return " ".join(filter(None, [options, *(f"-c {name}={value}" for name, value in settings.items())]))
 
 
 def parse_dsn(dsn: str) -> Endpoint:

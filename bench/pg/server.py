@@ -30,13 +30,14 @@ from bench.pg.database import (
     create_database,
     drop_database,
     drop_own_databases,
+    install_extension,
     new_name,
     quiet,
     sweep_databases,
 )
 from bench.pg.datacache import CacheError, take_out
 from bench.pg.embedded import embedded_installation
-from bench.pg.endpoint import Endpoint, parse_dsn
+from bench.pg.endpoint import Endpoint, SessionKind, parse_dsn, with_options
 from bench.pg.ownership import hold_ownership
 
 ServerKind = Literal["auto", "container", "embedded", "cluster", "dsn"]
@@ -105,21 +106,24 @@ class Server:
         """Whether we started it, so that everything on it is ours."""
         return self.kind != "dsn"
 
-    def conninfo(self, dbname: str | None = None) -> str:
+    def conninfo(self, dbname: str | None = None, kind: SessionKind = "own") -> str:
         """Return the libpq connection string. It holds the password: never print it."""
-        return self.endpoint.conninfo(dbname)
+        return self.endpoint.conninfo(dbname, kind)
 
     def connect(
-        self, dbname: str | None = None, *, application_name: str = "pgrehearse"
+        self,
+        dbname: str | None = None,
+        *,
+        application_name: str = "pgrehearse",
+        kind: SessionKind = "own",
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection, by default to the maintenance database; ServerError if it fails."""
-        return self.endpoint.connect(dbname, application_name=application_name)
+        return self.endpoint.connect(dbname, application_name=application_name, kind=kind)
 
     def with_settings(self, settings: Mapping[str, str]) -> Server:
         """The same server, on whose new sessions settings hold from the start: RESET goes back to them."""
         parameters = dict(self.endpoint.parameters)
-        options = (f"-c {name}={value}" for name, value in settings.items())
-        parameters["options"] = " ".join([parameters.get("options", ""), *options]).strip()
+        parameters["options"] = with_options(parameters.get("options"), settings)
         return replace(self, endpoint=Endpoint(parameters))
 
     def environ(self, dbname: str | None = None) -> dict[str, str]:
@@ -251,7 +255,7 @@ def _may_create_statements(server: Server) -> bool:
     create_database(server, name)
     try:
         with server.connect(name) as conn:
-            conn.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            install_extension(conn, "pg_stat_statements")
     except psycopg.errors.InsufficientPrivilege:
         return False
     finally:

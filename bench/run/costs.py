@@ -55,8 +55,8 @@ def cost_queries(
     """
     queries = []
     with (
-        server.connect(before, application_name="pgrehearse explain") as old,
-        server.connect(after, application_name="pgrehearse explain") as new,
+        server.connect(before, application_name="pgrehearse explain", kind="application") as old,
+        server.connect(after, application_name="pgrehearse explain", kind="application") as new,
     ):
         subjects = find_subjects(old, new, specs)
         for position, subject in enumerate(subjects):
@@ -97,7 +97,7 @@ def with_nested(server: Server, dbname: str, query: Query) -> Query:
 
 def _nested(server: Server, dbname: str, text: str, expected_s: float | None) -> tuple[NestedPlan, ...]:
     """Empty where this role cannot load auto_explain."""
-    with server.connect(dbname, application_name="pgrehearse plans") as conn:
+    with server.connect(dbname, application_name="pgrehearse plans", kind="application") as conn:
         try:
             reader = NestedReader(conn)
         except CannotLookInsideError:

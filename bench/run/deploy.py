@@ -58,7 +58,7 @@ class Deploy:
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
         """A fresh session, as psql opens one for each file; the waits for it are the migration's."""
-        with self.server.connect(self.dbname, application_name="pgrehearse migration") as conn:
+        with self.server.connect(self.dbname, application_name="pgrehearse migration", kind="deploy") as conn:
             begin, pid = clock(), conn.info.backend_pid
             self.record.follow(pid)
             try:

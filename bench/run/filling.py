@@ -18,7 +18,7 @@ def fill_tables(
     rows, columns = read_overrides(options.columns) if options.columns is not None else ({}, {})
     progress(Step(f"rows for every empty table, seed {options.seed}"))
     filled = fill(
-        server.conninfo(dbname),
+        server.conninfo(dbname, "application"),
         rows=rows | dict(options.rows),
         like=options.like,
         columns=columns,
@@ -45,7 +45,9 @@ def fill_added_columns(server: Server, before: str, after: str, seed: int) -> tu
     """
     from datagen.anyschema.complete import columns_of, fill_new_columns
 
-    filled = fill_new_columns(server.conninfo(after), columns_of(server.conninfo(before)), seed)
+    filled = fill_new_columns(
+        server.conninfo(after, "application"), columns_of(server.conninfo(before)), seed
+    )
     if not filled:
         return ()
     tables = ", ".join(f"{len(table.columns)} of {table.table}" for table in filled)

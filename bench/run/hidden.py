@@ -26,6 +26,7 @@ from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
 from bench.run.execute import describe_error, execute
 from bench.run.progress import Progress, Step
+from bench.run.watch import connect_counters
 
 Place = tuple[str, int]
 """Migration and index of a statement."""
@@ -79,9 +80,7 @@ class LookingInside:
         with ExitStack() as stack:
             counts = None
             if self.counters is not None:
-                conn = stack.enter_context(
-                    self.server.connect(self.counters, application_name="pgrehearse counters")
-                )
+                conn = stack.enter_context(connect_counters(self.server, self.counters))
                 counts = CountReader(conn, self.clone)
             for migration, statements in self.scripts:
                 try:
@@ -101,7 +100,7 @@ class LookingInside:
     ) -> tuple[Note, ...] | None:
         """Apply one file; a tuple says that the pass ends here."""
         self.progress(Step(f"{self.title}, {migration.id}"))
-        with self.server.connect(self.clone, application_name="pgrehearse plans") as conn:
+        with self.server.connect(self.clone, application_name="pgrehearse plans", kind="deploy") as conn:
             reader = NestedReader(conn)
             for statement in statements:
                 place = (migration.id, statement.index)

@@ -108,10 +108,10 @@ def loaded_pass(
     A server that goes away fails the migration. UsageError where a class does not work before the migrations,
     ServerError where nothing could begin.
     """
-    with server.connect(dbname, application_name="pgrehearse observer") as conn:
+    with server.connect(dbname, application_name="pgrehearse observer", kind="application") as conn:
         classes = draw_parameters(conn, mix, options.seed)
         catalog = RelationCatalog.read(conn)
-    conninfo = make_conninfo(server.conninfo(dbname), application_name="pgrehearse traffic")
+    conninfo = make_conninfo(server.conninfo(dbname, "application"), application_name="pgrehearse traffic")
     pool = {"connections": options.connections, "workers": options.workers, "seed": options.seed}
     done = _Pass()
     with (

@@ -18,6 +18,7 @@ from bench.migrate.suite import Suite
 from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, roles_of, seal_template
+from bench.pg.endpoint import SessionKind
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
@@ -122,15 +123,17 @@ def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress
     """Run the migrations that production has had, unwatched. Raises UsageError where one fails."""
     for position, each in enumerate(suite.deployed, start=1):
         progress(Step(f"deployed before, {position} of {len(suite.deployed)}: {each.file}"))
-        apply_file(server, dbname, each.path, shown=f"deployed before: {each.file}")
+        apply_file(server, dbname, each.path, f"deployed before: {each.file}", "deploy")
 
 
-def apply_file(server: Server, dbname: str, path: Path, shown: str | None = None) -> None:
+def apply_file(
+    server: Server, dbname: str, path: Path, shown: str | None = None, kind: SessionKind = "application"
+) -> None:
     """Run a file as psql would, unwatched; ``shown`` is what an error calls it.
 
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
-    with server.connect(dbname, application_name="pgrehearse base") as conn:
+    with server.connect(dbname, application_name="pgrehearse base", kind=kind) as conn:
         for statement in read_statements(path, psql_variables(server.info)):
             try:
                 execute(conn, statement)

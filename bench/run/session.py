@@ -170,7 +170,9 @@ class Rehearsal:
         done: list[MigrationRun] = []
         with watch(self.server, dbname, counters) as watching:
             for position, (migration, statements) in enumerate(self.scripts):
-                with self.server.connect(dbname, application_name="pgrehearse migration") as conn:
+                with self.server.connect(
+                    dbname, application_name="pgrehearse migration", kind="deploy"
+                ) as conn:
                     applier = MigrationApplier(
                         migration.id, statements, conn, watching, repeat=index, progress=self.progress
                     )

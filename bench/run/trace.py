@@ -116,7 +116,7 @@ def _apply_all(
         if failed:
             yield not_reached(name, statements)
             continue
-        with server.connect(dbname, application_name="pgrehearse migration") as conn:
+        with server.connect(dbname, application_name="pgrehearse migration", kind="deploy") as conn:
             applier = MigrationApplier(name, statements, conn, watching, repeat=0, progress=progress)
             applier.run()
             result = _without_chance(applier.result())

@@ -18,7 +18,13 @@ from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.observe.sampler import LockSampler, SamplerTrace
 from bench.observe.standin import StandIn
-from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.database import (
+    create_database,
+    drop_database,
+    install_extension,
+    look_in_schema_of,
+    new_name,
+)
 from bench.pg.server import Server
 
 
@@ -81,10 +87,18 @@ def watch(server: Server, dbname: str, counters_dbname: str | None) -> Iterator[
     with (
         server.connect(dbname, application_name="pgrehearse observer") as observer,
         server.connect(dbname, application_name="pgrehearse sampler") as sampling,
-        server.connect(counters_dbname, application_name="pgrehearse counters") as counting,
+        connect_counters(server, counters_dbname) as counting,
     ):
         counters = CounterReader(counting, dbname, statements=counters_dbname is not None)
         yield Watch(observer, sampling, counters=counters, calibrator=Calibrator(observer))
+
+
+def connect_counters(server: Server, dbname: str | None) -> psycopg.Connection[TupleRow]:
+    """A session that reads what statements have cost; None: of the maintenance database, sizes alone."""
+    conn = server.connect(dbname, application_name="pgrehearse counters")
+    if dbname is not None:
+        look_in_schema_of(conn, "pg_stat_statements")
+    return conn
 
 
 @contextmanager
@@ -97,7 +111,7 @@ def counters_database(server: Server) -> Iterator[str | None]:
     try:
         create_database(server, dbname)
         with server.connect(dbname) as conn:
-            conn.execute("CREATE EXTENSION pg_stat_statements")
+            install_extension(conn, "pg_stat_statements")
         yield dbname
     finally:
         drop_database(server, dbname)

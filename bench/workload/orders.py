@@ -51,7 +51,7 @@ def lock_orders(
     Nothing that a request changes stays. UsageError where a class does not work.
     """
     with (
-        endpoint.connect(dbname, application_name="pgrehearse observer") as observer,
+        endpoint.connect(dbname, application_name="pgrehearse observer", kind="application") as observer,
         endpoint.connect(dbname, application_name="pgrehearse holder") as holder,
     ):
         classes = draw_parameters(observer, mix, seed)
@@ -72,7 +72,10 @@ def _order(
 ) -> LockOrder | None:
     """What one request holds when it waits for the table; None where it does not, or holds nothing yet."""
     hold = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(*table))
-    with endpoint.connect(dbname, application_name="pgrehearse request") as conn, holder.transaction():
+    with (
+        endpoint.connect(dbname, application_name="pgrehearse request", kind="application") as conn,
+        holder.transaction(),
+    ):
         holder.execute(hold)
         thread = threading.Thread(target=send_once, args=(conn, wire, random.Random(0)), daemon=True)
         thread.start()

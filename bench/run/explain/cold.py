@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.model.run import Note
-from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.database import create_database, drop_database, install_extension, new_name
 from bench.pg.server import Server
 
 Chilled = Callable[[], psycopg.Connection[TupleRow]]
@@ -67,7 +67,7 @@ def _evicting(server: Server) -> Iterator[psycopg.Connection[TupleRow]]:
     try:
         create_database(server, dbname)
         with server.connect(dbname, application_name="pgrehearse buffers") as conn:
-            conn.execute("CREATE EXTENSION pg_buffercache")
+            install_extension(conn, "pg_buffercache")
             yield conn
     finally:
         drop_database(server, dbname)
@@ -105,7 +105,9 @@ class Chiller:
         """Empty the cache and connect anew; the connection before is closed."""
         self.close()
         self._cold.empty(self._dbname)
-        self._conn = self._server.connect(self._dbname, application_name="pgrehearse explain")
+        self._conn = self._server.connect(
+            self._dbname, application_name="pgrehearse explain", kind="application"
+        )
         return self._conn
 
     def close(self) -> None:

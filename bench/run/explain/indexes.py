@@ -106,7 +106,7 @@ def _try_writes(
 ) -> dict[int, Tried]:
     found: dict[int, Tried] = {}
     tables = [(table, list(group)) for table, group in groupby(facts, key=lambda each: each.table)]
-    with server.connect(dbname, application_name="pgrehearse trial") as conn:
+    with server.connect(dbname, application_name="pgrehearse trial", kind="application") as conn:
         for position, (table, group) in enumerate(tables):
             progress(Explaining(f"writes to {table}, with and without each index", position, len(tables)))
             found |= try_table(conn, [each for each in group if each.valid])
@@ -128,7 +128,7 @@ def _try_without(
         for subject, query in zip(subjects, queries, strict=True)
         if query.after is not None and query.after.error is None and query.after.blocks is not None
     ]
-    with server.connect(dbname, application_name="pgrehearse explain") as conn:
+    with server.connect(dbname, application_name="pgrehearse explain", kind="application") as conn:
         for index in spare:
             conn.execute(
                 sql.SQL("DROP INDEX {}").format(sql.Identifier(index.schema, index.name)), prepare=False

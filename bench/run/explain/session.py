@@ -124,7 +124,7 @@ def _states(
 def _migrate(server: Server, dbname: str, scripts: Scripts) -> None:
     """Raises MigrationError with file:line, message and SQLSTATE of the first statement that fails."""
     for migration, statements in scripts:
-        with server.connect(dbname, application_name="pgrehearse migration") as conn:
+        with server.connect(dbname, application_name="pgrehearse migration", kind="deploy") as conn:
             for statement in statements:
                 try:
                     execute(conn, statement)
@@ -183,8 +183,8 @@ class _Explaining:
     def _subjects(self) -> tuple[Requests, list[Subject]]:
         """Raises UsageError where no name fits the patterns."""
         with (
-            self.server.connect(self.states.before) as old,
-            self.server.connect(self.states.after) as new,
+            self.server.connect(self.states.before, kind="application") as old,
+            self.server.connect(self.states.after, kind="application") as new,
         ):
             mix = mix_for(old, self.options.mix)
             requests = read_requests(old, mix, self.options.data.seed) if mix is not None else Requests()
@@ -203,8 +203,12 @@ class _Explaining:
     def _warm(self, subjects: list[Subject], requests: Requests) -> list[Query]:
         queries: list[Query] = []
         with (
-            self.server.connect(self.states.before, application_name="pgrehearse explain") as old,
-            self.server.connect(self.states.after, application_name="pgrehearse explain") as new,
+            self.server.connect(
+                self.states.before, application_name="pgrehearse explain", kind="application"
+            ) as old,
+            self.server.connect(
+                self.states.after, application_name="pgrehearse explain", kind="application"
+            ) as new,
         ):
             sides = (Side("before", old), Side("after", new))
             for position, subject in enumerate(subjects):

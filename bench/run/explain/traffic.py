@@ -47,10 +47,10 @@ def beside_traffic(
     progress: Progress,
 ) -> tuple[list[Query], Used]:
     """Cost views and functions on a migrated clone while requests go on at half of what the server can do."""
-    conninfo = make_conninfo(server.conninfo(dbname), application_name="pgrehearse traffic")
+    conninfo = make_conninfo(server.conninfo(dbname, "application"), application_name="pgrehearse traffic")
     found = list(queries)
     with (
-        server.connect(dbname, application_name="pgrehearse explain") as conn,
+        server.connect(dbname, application_name="pgrehearse explain", kind="application") as conn,
         open_traffic(conninfo, wires, connections=CONNECTIONS, workers=1, seed=seed) as traffic,
     ):
         progress(Step("beside the application's traffic: what the server can do"))
@@ -80,7 +80,7 @@ def beside_traffic(
         time.sleep(max(0.0, LEAST_S - (time.monotonic() - begin)))
         traffic.end()
         requests = len(traffic.requests().rows)
-    with server.connect(dbname, application_name="pgrehearse explain") as conn:
+    with server.connect(dbname, application_name="pgrehearse explain", kind="application") as conn:
         return found, Used(requests, _scans(conn))
 
 

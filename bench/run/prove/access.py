@@ -46,7 +46,10 @@ def access_matrix(
     server: Server, before: str, after: str
 ) -> tuple[tuple[AccessCell, ...], tuple[PolicyCost, ...]]:
     """Try everything on both databases; nothing where the platform's roles do not exist."""
-    with server.connect(before) as old, server.connect(after) as new:
+    with (
+        server.connect(before, kind="application") as old,
+        server.connect(after, kind="application") as new,
+    ):
         actors = find_actors(old)
         known, found = _try_all(old, actors), _try_all(new, actors)
         cells = []

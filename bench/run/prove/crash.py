@@ -178,7 +178,7 @@ def survey(server: Server, link: Link) -> list[Ran]:
     ran: list[Ran] = []
     with (
         copy_of(server, link.before.dbname, "survey") as dbname,
-        server.connect(dbname, application_name="pgrehearse proof") as conn,
+        server.connect(dbname, application_name="pgrehearse proof", kind="deploy") as conn,
         server.connect(application_name="pgrehearse observer") as observer,
     ):
         clock, counter, since = time.perf_counter(), _transactions(observer), 0

@@ -56,7 +56,7 @@ def may_kill(server: Server) -> bool:
 
 def run_and_cut(server: Server, dbname: str, statements: Sequence[Statement], cut: Cut) -> None:
     """Run so many statements and end the session without a word; returns when the server is rid of it."""
-    conn = server.connect(dbname, application_name="pgrehearse proof")
+    conn = server.connect(dbname, application_name="pgrehearse proof", kind="deploy")
     pid = conn.info.backend_pid
     try:
         if cut.method == "kill -9":  # a crash may lose what a server of the tests commits asynchronously

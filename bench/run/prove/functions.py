@@ -58,7 +58,7 @@ def try_functions(
     server: Server, before: State, after: State
 ) -> tuple[tuple[AccessCell, ...], tuple[OwnerRights, ...], tuple[SwallowedError, ...]]:
     """Call what ``after`` has and ``before`` has not, as every actor; everything is rolled back."""
-    with server.connect(after.dbname, application_name="pgrehearse functions") as conn:
+    with server.connect(after.dbname, application_name="pgrehearse functions", kind="application") as conn:
         query = load_query("function_targets", conn.info.server_version)
         with conn.cursor(row_factory=class_row(Function)) as cursor:
             found = [each for each in cursor.execute(query).fetchall() if _brought(each, before, after)]

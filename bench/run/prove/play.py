@@ -30,7 +30,7 @@ class Played:
 
 def play(server: Server, dbname: str, statements: Sequence[Statement]) -> Played:
     """Run statements in a session of their own until one fails, and end the session as psql would."""
-    with server.connect(dbname, application_name="pgrehearse proof") as conn:
+    with server.connect(dbname, application_name="pgrehearse proof", kind="deploy") as conn:
         played = play_on(conn, statements)
         if conn.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             conn.execute("ROLLBACK")

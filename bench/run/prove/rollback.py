@@ -85,7 +85,7 @@ def _watched(
     with (
         fsync(server, on=True),
         watch(server, dbname, None) as watching,
-        server.connect(dbname, application_name="pgrehearse rollback") as conn,
+        server.connect(dbname, application_name="pgrehearse rollback", kind="deploy") as conn,
     ):
         conn.add_notice_handler(listen)
         applier = MigrationApplier(name, statements, conn, watching, repeat=0, progress=progress)

@@ -34,14 +34,14 @@ def try_values(server: Server, before: State, after: State, progress: Progress) 
     if not any(name.startswith(("column ", "constraint ", "index ")) for name in brought):
         return ()
     with copy_of(server, after.dbname, "values") as dbname:
-        with server.connect(dbname, application_name="pgrehearse values") as conn:
+        with server.connect(dbname, application_name="pgrehearse values", kind="application") as conn:
             empty = any(not table.filled for table in read_schema(conn).tables)
         if empty:
             try:
-                fill(server.conninfo(dbname), default_rows=ROWS_FOR_EMPTY)
+                fill(server.conninfo(dbname, "application"), default_rows=ROWS_FOR_EMPTY)
             except BenchError as error:
                 progress(Said(f"tables without rows: their values are not tried: {error}"))
-        with server.connect(dbname, application_name="pgrehearse values") as conn:
+        with server.connect(dbname, application_name="pgrehearse values", kind="application") as conn:
             schema = read_schema(conn)
             return tuple(_Trying(conn, schema, brought, _quoted_names(conn, schema)).run())
 

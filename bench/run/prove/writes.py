@@ -52,7 +52,7 @@ def prove_after_writes(server: Server, link: Link, schemas: Collection[str]) -> 
         return None
     touched = compare(server, link.before, link.after)
     with copy_of(server, link.after.dbname, "writes") as dbname:
-        with server.connect(dbname, application_name="pgrehearse writes") as conn:
+        with server.connect(dbname, application_name="pgrehearse writes", kind="application") as conn:
             written = write(conn, touched, schemas)
         played = play(server, dbname, link.script.backward)
         with server.connect(dbname) as conn:
