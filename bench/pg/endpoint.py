@@ -17,8 +17,9 @@ from bench.errors import ServerError, UsageError
 APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
 MAINTENANCE_DATABASE = "postgres"
-SessionKind = Literal["own", "application", "deploy"]
-"""Whose session it is: the tool's own, one that stands for the application, or one that deploys."""
+SessionKind = Literal["own", "base", "application", "deploy"]
+"""Whose session it is: the tool's own, one that makes the state before, one that stands for the application,
+or one that deploys."""
 OWN_SETTINGS = {
     "role": "none",
     "search_path": '"$user",public',
@@ -51,8 +52,12 @@ class Endpoint:
         """
         chosen = dict(self.parameters)
         chosen["client_encoding"] = "UTF8"
-        if kind == "own":
-            chosen["options"] = with_options(chosen.get("options"), OWN_SETTINGS)
+        if kind in ("own", "base"):
+            given = chosen.get("options") or os.environ.get("PGOPTIONS")  # which a string would replace
+            kept = ("search_path", "standard_conforming_strings") if kind == "base" else ()
+            chosen["options"] = with_options(
+                given, {name: value for name, value in OWN_SETTINGS.items() if name not in kept}
+            )
         chosen.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
         chosen.setdefault("fallback_application_name", APPLICATION_NAME)
         if dbname is not None:

@@ -127,7 +127,7 @@ def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress
 
 
 def apply_file(
-    server: Server, dbname: str, path: Path, shown: str | None = None, kind: SessionKind = "application"
+    server: Server, dbname: str, path: Path, shown: str | None = None, kind: SessionKind = "base"
 ) -> None:
     """Run a file as psql would, unwatched; ``shown`` is what an error calls it.
 

@@ -49,3 +49,8 @@ def test_every_query_says_what_it_asks() -> None:
     for file in catalog.QUERIES.iterdir():
         if file.name.endswith(".sql"):
             assert file.read_text(encoding="utf-8").startswith("-- "), file.name
+
+
+def test_queries_can_be_sent_to_a_server_of_any_encoding() -> None:
+    """A database in LATIN1 refuses a whole statement for one character that it does not have."""
+    assert [file.name for file in catalog.QUERIES.iterdir() if not file.read_text(encoding="utf-8").isascii()] == []

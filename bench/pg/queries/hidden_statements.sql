@@ -1,4 +1,4 @@
--- What ran in this database; constants in its text are $1, $2, … This version does not tell what ran inside others.
+-- What ran in this database; constants in its text are $1, $2 and so on. This version does not tell what ran inside others.
 SELECT query AS text, sum(calls)::bigint AS calls, sum(total_exec_time) / 1000 AS duration_s, sum(rows)::bigint AS rows
   FROM pg_stat_statements(true)
  WHERE dbid = %(database_oid)s
