@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 from bench.cli.options import names
 from bench.errors import UsageError
+from bench.pg.locale import parse_locale
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
+    from bench.pg.locale import Locale
     from bench.run.dataoptions import DataOptions
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
     """``--like``, ``--dirt-kinds``, ``--from-dump``, ``--from-dsn`` and what goes with it, ``--fill``,
-    ``--columns``, ``--no-cache``."""
+    ``--columns``, ``--role``, ``--locale``, ``--no-cache``."""
     parser.add_argument(
         "--like",
         type=Path,
@@ -65,6 +67,20 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--columns", type=Path, default=None, metavar="FILE", help="TOML for --fill: rows and values"
     )
     parser.add_argument(
+        "--role",
+        default=None,
+        metavar="NAME",
+        help="role as which the migrations run, with its settings; made, without privileges of a superuser, "
+        "where the state before has none of that name",
+    )
+    parser.add_argument(
+        "--locale",
+        type=parse_locale,
+        default=None,
+        metavar="NAME",
+        help="of the data, for example de_DE.UTF-8 or icu:de-DE (default: the dump's, or the server's)",
+    )
+    parser.add_argument(
         "--no-cache",
         action="store_true",
         help="load the data again, and do not keep them (see bench templates)",
@@ -85,6 +101,8 @@ def data_options(
     fill: bool,
     columns: Path | None,
     dump: Path | None,
+    role: str | None = None,
+    locale: Locale | None = None,
 ) -> DataOptions:
     """The options as the run takes them; UsageError for ones that have no effect on the suite."""
     from bench.run.dataoptions import DataOptions
@@ -118,6 +136,8 @@ def data_options(
         like=_rows_elsewhere(like) if fill else {},
         columns=columns,
         dump=dump,
+        role=role,
+        locale=locale,
         cache=not no_cache,
     )
 

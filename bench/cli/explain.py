@@ -21,6 +21,7 @@ from bench.cli.terminal import terminal
 
 if TYPE_CHECKING:
     from bench.model.run import Run
+    from bench.pg.locale import Locale
     from bench.run.dataoptions import DataOptions
     from bench.run.explain.session import ExplainOptions
 
@@ -109,6 +110,8 @@ def explain_on(
     no_cache: bool,
     fill: bool,
     columns: Path | None,
+    role: str | None,
+    locale: Locale | None,
     out: Path | None,
     scale: float,
     rows: Sequence[tuple[str, int]],
@@ -141,7 +144,7 @@ def explain_on(
         found = replace(found, base=base, data=None)
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
-        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump,
+        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
     )  # fmt: skip
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)

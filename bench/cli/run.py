@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.model.deploy import HazardName
     from bench.model.run import Run
+    from bench.pg.locale import Locale
     from bench.pg.server import ServerSpec
     from bench.run.loading import HazardOptions
     from bench.run.session import RunOptions
@@ -157,6 +158,8 @@ def run_on(
     no_cache: bool,
     fill: bool,
     columns: Path | None,
+    role: str | None,
+    locale: Locale | None,
     against: str | None,
     out: Path | None,
     scale: float,
@@ -183,7 +186,7 @@ def run_on(
 
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
-        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump,
+        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
     )  # fmt: skip
     require_writable(json)
     spec = _spec(server, image, pg_bindir, template_key(found, data) if data.cache else None)

@@ -43,6 +43,15 @@ def read_statements(path: Path, variables: Mapping[str, str] | None = None) -> t
     return tuple(session.statements)
 
 
+def statements_of(text: str) -> tuple[str, ...]:
+    """The statements of SQL that pg_restore wrote without rows; what it tells psql is passed over."""
+    cutter, found = Cutter(text, "the dump"), []
+    while (piece := cutter.next(None)) is not None:
+        if piece.kind == "statement" and not is_empty([piece]):
+            found.append(piece.text[piece.code :])
+    return tuple(found)
+
+
 @dataclass(slots=True)
 class _Session:
     """What a file shares with those that it includes."""

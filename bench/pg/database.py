@@ -14,6 +14,7 @@ from bench.errors import ServerError, UsageError
 from bench.pg.carrying import carry_over
 from bench.pg.catalog import load_query
 from bench.pg.lease import end_lease, orphans, write_lease
+from bench.pg.locale import Locale
 from bench.pg.ownership import TOOL, Mark, owner_lives, read_mark
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ def new_name(purpose: str) -> str:
     return f"{PREFIX}{slug}_{secrets.token_hex(4)}"
 
 
-def create_database(server: Server, name: str) -> None:
-    """Create an empty database that is marked as this run's; ServerError if the name is taken."""
-    _create(server, name, template=None)
+def create_database(server: Server, name: str, locale: Locale | None = None) -> None:
+    """Create an empty database that is marked as this run's; ServerError if the name is taken.
+
+    Also where the server's system does not have the locale.
+    """
+    _create(server, name, template=None, locale=locale)
 
 
 _IN_KERNEL = "clone"
@@ -151,7 +155,7 @@ def _address(server: Server) -> str:
     return f"{parameters.get('host', '')}:{parameters.get('port', '5432')}"
 
 
-def _create(server: Server, name: str, *, template: str | None) -> None:
+def _create(server: Server, name: str, *, template: str | None, locale: Locale | None = None) -> None:
     """Create and mark a database; the two cannot be one transaction, so a lease covers the time between."""
     _require_ours(name)
     mark = Mark(name.removeprefix(PREFIX).rsplit("_", 1)[0], server.owner)
@@ -162,7 +166,7 @@ def _create(server: Server, name: str, *, template: str | None) -> None:
         if not server.managed:  # a server of ours goes whole
             lease = write_lease("database", {"name": name, "server": _address(server)})
         try:
-            _copy(server, conn, name, template)
+            _copy(server, conn, name, template, locale)
         except psycopg.Error as error:
             if lease is not None and error.sqlstate is not None:  # else the server may still be making it
                 end_lease(lease)
@@ -175,9 +179,11 @@ def _create(server: Server, name: str, *, template: str | None) -> None:
             end_lease(lease)
 
 
-def _copy(server: Server, conn: psycopg.Connection[Any], name: str, template: str | None) -> None:
+def _copy(
+    server: Server, conn: psycopg.Connection[Any], name: str, template: str | None, locale: Locale | None
+) -> None:
     """Create the database; its files are copied inside the kernel where server and filesystem can do that."""
-    statement = _create_statement(server, name, template)
+    statement = _create_statement(server, name, template, locale)
     if template is not None and server.info.version_num >= 180000:
         try:
             conn.execute(sql.SQL("SET file_copy_method = {}").format(sql.Literal(_IN_KERNEL)))
@@ -199,12 +205,14 @@ def _not_created(
     )
 
 
-def _create_statement(server: Server, name: str, template: str | None) -> sql.Composed:
+def _create_statement(server: Server, name: str, template: str | None, locale: Locale | None) -> sql.Composed:
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template is not None:
         statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
         if server.capabilities.file_copy:
             statement += sql.SQL(" STRATEGY FILE_COPY")
+    if locale is not None:
+        statement += sql.SQL(" ") + locale.clause(server.info.version_num)
     return statement
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import platform
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from bench.errors import UsageError
@@ -22,6 +25,7 @@ from bench.pg import capabilities as facts
 from bench.pg.account import Account
 from bench.pg.binaries import Installation, choose_installation
 from bench.pg.capabilities import Capabilities, ManagedKind
+from bench.pg.catalog import load_query
 from bench.pg.choice import DECISION_S, StartedKind, choose
 from bench.pg.cluster import Postmaster, running_cluster, sweep_clusters
 from bench.pg.container import running_container, sweep_containers
@@ -88,6 +92,8 @@ class Server:
     """Missing privileges, and what is therefore unknown."""
     stand_ins: tuple[str, ...] = ()
     """Extensions that the server takes from our stand-ins; a run that uses one says so."""
+    deploys_as: str | None = None
+    """Role as which migrations run; None: the one that we are."""
     owner: str = ""
     """Token that marks the databases of this run as ours."""
     data_key: str | None = None
@@ -118,12 +124,39 @@ class Server:
         kind: SessionKind = "own",
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection, by default to the maintenance database; ServerError if it fails."""
+        if kind == "deploy" and self.deploys_as is not None:
+            settings = self._settings_of(self.deploys_as, dbname)
+            acting = self.with_settings({"role": self.deploys_as} | settings)
+            return acting.endpoint.connect(dbname, application_name=application_name, kind=kind)
         return self.endpoint.connect(dbname, application_name=application_name, kind=kind)
+
+    def as_itself(self) -> Server:
+        """The same server, where migrations run as the role that we are."""
+        return replace(self, deploys_as=None)
+
+    def become_deployer(self, conn: psycopg.Connection[TupleRow]) -> None:
+        """Let a session that is open go on as the role that deploys, with its settings."""
+        if self.deploys_as is None:
+            return
+        for name, value in self._settings_of(self.deploys_as, conn.info.dbname).items():
+            conn.execute("SELECT set_config(%s, %s, false)", [name, value])
+        conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.deploys_as)))
+
+    def _settings_of(self, role: str, dbname: str | None) -> dict[str, str]:
+        """What the role would find set if it logged in, which takes no effect for who becomes it later.
+
+        Those that only a superuser may set are the server's own business.
+        """
+        with self.endpoint.connect() as conn:
+            query = load_query("role_settings", self.info.version_num)
+            return dict(conn.execute(query, {"role": role, "database": dbname}).fetchall())
 
     def with_settings(self, settings: Mapping[str, str]) -> Server:
         """The same server, on whose new sessions settings hold from the start: RESET goes back to them."""
         parameters = dict(self.endpoint.parameters)
-        parameters["options"] = with_options(parameters.get("options"), settings)
+        escaped = {name: re.sub(r"([\\\s])", r"\\\1", value) for name, value in settings.items()}
+        given = parameters.get("options") or os.environ.get("PGOPTIONS")  # which a string would replace
+        parameters["options"] = with_options(given, escaped)
         return replace(self, endpoint=Endpoint(parameters))
 
     def environ(self, dbname: str | None = None) -> dict[str, str]:

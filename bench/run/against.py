@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.migrate.suite import Suite
 from bench.model.run import Run
@@ -43,6 +43,7 @@ def rehearse_both(
     both runs after ``options.repeats`` pairs, and says whether five more are worth it. A migration that fails
     ends both sides. Raises what :func:`bench.run.session.rehearse` raises.
     """
+    server = replace(server, deploys_as=options.data.role)
     drafts = [RunDraft(new_run(each.run_id, server, each.suite), each.save) for each in (base, head)]
     sides = [
         Rehearsal(server, each.suite, read_scripts(server, each.suite), options, draft, progress)

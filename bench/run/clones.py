@@ -13,6 +13,7 @@ from bench.pg.server import Server
 from bench.run.keep import Template
 from bench.run.prepare import apply_deployed, apply_file
 from bench.run.progress import silent
+from bench.run.roles import take_role
 
 
 @contextmanager
@@ -40,6 +41,8 @@ def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[s
             create_database(server, dbname)
             if suite.base is not None:
                 apply_file(server, dbname, suite.base)
+            if server.deploys_as is not None:
+                list(take_role(server, dbname, server.deploys_as))
             apply_deployed(server, dbname, suite, silent)
         yield dbname
     finally:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.pg.locale import Locale
+
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
@@ -28,5 +30,9 @@ class DataOptions:
     """TOML file with rows by table and values by column, for ``fill``."""
     dump: Path | None = None
     """File or directory of pg_dump that brings schema and data, after the base if there is one."""
+    role: str | None = None
+    """Role as which the migrations run; None: the one that the server's address names."""
+    locale: Locale | None = None
+    """Of the databases; None: the dump's if it says, else the server's."""
     cache: bool = False
     """Take the template from the cache where it is, and keep it there."""

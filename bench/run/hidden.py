@@ -100,8 +100,11 @@ class LookingInside:
     ) -> tuple[Note, ...] | None:
         """Apply one file; a tuple says that the pass ends here."""
         self.progress(Step(f"{self.title}, {migration.id}"))
-        with self.server.connect(self.clone, application_name="pgrehearse plans", kind="deploy") as conn:
+        with self.server.as_itself().connect(
+            self.clone, application_name="pgrehearse plans", kind="deploy"
+        ) as conn:
             reader = NestedReader(conn)
+            self.server.become_deployer(conn)  # who may not load auto_explain itself
             for statement in statements:
                 place = (migration.id, statement.index)
                 solo = self.reached.get(place)

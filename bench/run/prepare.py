@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
-from bench.errors import UsageError
-from bench.migrate.script import read_statements
+from bench.errors import ServerError, UsageError
+from bench.migrate.roles import for_database
+from bench.migrate.script import read_statements, statements_of
 from bench.migrate.suite import Suite
 from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, roles_of, seal_template
 from bench.pg.endpoint import SessionKind
 from bench.pg.keeping import kept_name, mark_used, reserve
+from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
-from bench.run.dump import Dump, described, require_dump, restore
+from bench.run.dump import Dump, Outline, described, outline, require_dump, restore
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Step
+from bench.run.roles import Roles, take_role
 from bench.run.templates import template_key
 
 
@@ -63,16 +66,40 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
     """Build the template of a suite, and drop it at the end."""
     dbname = new_name("template")
     before = roles_of(server)
+    state = StateBefore(server, dbname, suite, options, progress)
     try:
-        create_database(server, dbname)
+        yield state.build(before)
+    finally:
+        drop_database(server, dbname)
+
+
+@dataclass(slots=True)
+class StateBefore:
+    """Makes the state before the deploy in a database of its own."""
+
+    server: Server
+    dbname: str
+    suite: Suite
+    options: DataOptions
+    progress: Progress
+    notes: list[Note] = field(default_factory=list)
+
+    def build(self, before: Set[str]) -> Template:
+        """Make the database, fill it, seal it; ``before`` are the roles that there were."""
+        server, dbname, suite, options = self.server, self.dbname, self.suite, self.options
+        dump = require_dump(options.dump) if options.dump is not None else None
+        about = outline(dump) if dump is not None and dump.archive else None
+        self._create(about)
         if suite.base is not None:
-            progress(Step(f"base schema from {suite.base}"))
-            apply_file(server, dbname, suite.base)
+            self.progress(Step(f"base schema from {suite.base}"))
+            self.notes += apply_file(server, dbname, suite.base)
+        if about is not None:
+            self._take_settings(about)
         if options.fill:  # whatever tables there are when the deploy begins
-            apply_deployed(server, dbname, suite, progress)
-        dataset, notes = _filled(server, dbname, suite, options, progress)
+            self._deployed()
+        dataset = self._filled(dump, about)
         if not options.fill:  # on rows, as it was in production
-            apply_deployed(server, dbname, suite, progress)
+            self._deployed()
         with server.connect(dbname, application_name="pgrehearse base") as conn:
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
@@ -85,9 +112,102 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
             dataset = replace(dataset, keys=_keys(conn))
             unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
-        yield Template(dbname, dataset, (*notes, *_stay(server, roles_of(server) - before)), unkeepable)
-    finally:
-        drop_database(server, dbname)
+        stay = _stay(server, roles_of(server) - before)
+        return Template(dbname, dataset, (*self.notes, *stay), unkeepable)
+
+    def _create(self, about: Outline | None) -> None:
+        """The database, in the locale that is asked for, else that of the dump where the server has it."""
+        locale = self.options.locale or (locale_of(about.before) if about is not None else None)
+        try:
+            create_database(self.server, self.dbname, locale)
+        except (ServerError, UsageError) as error:
+            if self.options.locale is not None or locale is None:
+                raise
+            create_database(self.server, self.dbname)
+            self.notes.append(_other_locale(locale, _locale_now(self.server, self.dbname), error.message))
+            return
+        if locale is None and self.server.managed:
+            self.notes.append(_locale_unknown(_locale_now(self.server, self.dbname)))
+
+    def _take_settings(self, about: Outline) -> None:
+        """What the dump says of its database, beside its contents: settings and grants."""
+        roles = Roles(self.server)
+        with self.server.connect(application_name="pgrehearse base") as conn:
+            for text in statements_of(about.before):
+                own = for_database(text, self.dbname)
+                if own is None or not roles.provide(own):
+                    continue
+                try:
+                    conn.execute(own.encode())
+                except psycopg.Error as error:
+                    told = error.diag.message_primary
+                    self.notes.append(Note("data", f"Left out of the dump's settings: {text}: {told}."))
+        self.notes += roles.notes()
+
+    def _deployed(self) -> None:
+        """The role that deploys is there from here on: it made what was deployed before."""
+        if self.server.deploys_as is not None:
+            self.notes += take_role(self.server, self.dbname, self.server.deploys_as)
+        self.notes += apply_deployed(self.server, self.dbname, self.suite, self.progress)
+
+    def _filled(self, dump: Dump | None, about: Outline | None) -> Dataset | None:
+        dataset: Dataset | None = None
+        if dump is not None:
+            dataset, notes = self._dumped(dump, about)
+            self.notes += notes
+        elif self.options.fill:
+            dataset, notes = fill_tables(self.server, self.dbname, self.options, self.progress)
+            self.notes += notes
+        elif self.suite.data:
+            dataset = _load(self.server, self.dbname, self.suite.data, self.options, self.progress)
+        return dataset
+
+    def _dumped(self, dump: Dump, about: Outline | None) -> tuple[Dataset, tuple[Note, ...]]:
+        if about is None:
+            started = time.perf_counter()
+            self.progress(Step(f"data from {dump.path}"))
+            made = apply_file(self.server, self.dbname, dump.path)
+            dataset, notes = described(dump, time.perf_counter() - started)
+            return dataset, (*notes, *made)
+        roles, leave_out = Roles(self.server), []
+        for text in statements_of(about.schema):
+            roles.provide(text)
+        if not self.server.managed:
+            leave_out = ["--no-owner", *(["--no-privileges"] if roles.missing else [])]
+            roles.left_out = 0
+        dataset, notes = restore(self.server, self.dbname, dump, self.progress, leave_out=leave_out)
+        return dataset, (*notes, *roles.notes(), *_without_owners(roles, leave_out))
+
+
+def _locale_now(server: Server, dbname: str) -> str:
+    """In which locale a database compares text."""
+    with server.connect(dbname, application_name="pgrehearse base") as conn:
+        said: dict[str, str | None] = dict(conn.execute(load_query("locale", server.info.version_num)).fetchall())
+    return said.get("locale") or said.get("lc_collate") or "the locale of the server"
+
+
+def _other_locale(wanted: Locale, now: str, why: str) -> Note:
+    return Note(
+        "locale",
+        f"The dump's database was in {wanted.describe()}; this server could not make one ({why}), so text is "
+        f"compared and sorted as in {now}. Statements that compare text may take another time in production, "
+        "and sort otherwise.",
+    )
+
+
+def _locale_unknown(now: str) -> Note:
+    return Note(
+        "locale",
+        f"Text was compared and sorted as in {now}, as neither a dump nor --locale said otherwise. In the "
+        "locale of a language, comparing text takes longer.",
+    )
+
+
+def _without_owners(roles: Roles, leave_out: Sequence[str]) -> Iterator[Note]:
+    if "--no-privileges" in leave_out:
+        yield Note("roles", "Restored without owners and grants, as roles are missing on this server.")
+    elif leave_out:
+        yield Note("roles", "Restored without owners: everything is owned by the role that restored it.")
 
 
 def _stay(server: Server, made: Set[str]) -> Iterator[Note]:
@@ -100,49 +220,39 @@ def _stay(server: Server, made: Set[str]) -> Iterator[Note]:
         )
 
 
-def _filled(
-    server: Server, dbname: str, suite: Suite, options: DataOptions, progress: Progress
-) -> tuple[Dataset | None, tuple[Note, ...]]:
-    if options.dump is not None:
-        return _dumped(server, dbname, require_dump(options.dump), progress)
-    if options.fill:
-        return fill_tables(server, dbname, options, progress)
-    return (_load(server, dbname, suite.data, options, progress) if suite.data else None), ()
-
-
-def _dumped(server: Server, dbname: str, dump: Dump, progress: Progress) -> tuple[Dataset, tuple[Note, ...]]:
-    if dump.archive:
-        return restore(server, dbname, dump, progress)
-    started = time.perf_counter()
-    progress(Step(f"data from {dump.path}"))
-    apply_file(server, dbname, dump.path)
-    return described(dump, time.perf_counter() - started)
-
-
-def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress) -> None:
+def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress) -> tuple[Note, ...]:
     """Run the migrations that production has had, unwatched. Raises UsageError where one fails."""
+    notes: list[Note] = []
     for position, each in enumerate(suite.deployed, start=1):
         progress(Step(f"deployed before, {position} of {len(suite.deployed)}: {each.file}"))
-        apply_file(server, dbname, each.path, f"deployed before: {each.file}", "deploy")
+        notes += apply_file(server, dbname, each.path, f"deployed before: {each.file}", "deploy")
+    return tuple(notes)
 
 
 def apply_file(
     server: Server, dbname: str, path: Path, shown: str | None = None, kind: SessionKind = "base"
-) -> None:
-    """Run a file as psql would, unwatched; ``shown`` is what an error calls it.
+) -> tuple[Note, ...]:
+    """Run a file as psql would, unwatched; ``shown`` is what an error calls it. Returns what to know of it.
+
+    The roles that it names are provided for, as :class:`bench.run.roles.Roles` has it.
 
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
+    roles = Roles(server)
     with server.connect(dbname, application_name="pgrehearse base", kind=kind) as conn:
         for statement in read_statements(path, psql_variables(server.info)):
+            if not roles.provide(statement.text):
+                continue
             try:
-                execute(conn, statement)
+                with roles.allowing(conn, statement):
+                    execute(conn, statement)
             except psycopg.Error as raised:
                 error = describe_error(raised, statement)
                 raise UsageError(
                     f"{shown or statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
                     hint=error.hint or error.detail or "the state before the suite must apply without errors",
                 ) from raised
+    return tuple(roles.notes())
 
 
 def _filled_by_base(conn: psycopg.Connection[TupleRow]) -> Dataset:

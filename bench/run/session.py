@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -86,6 +86,7 @@ def rehearse(
     Ctrl-C; what was measured until then has been saved. A migration that fails is no error here: the run
     holds it.
     """
+    server = replace(server, deploys_as=options.data.role)
     scripts = read_scripts(server, suite, allow_roles=options.allow_roles)
     refuse_hazards(server, options.hazards)
     draft = RunDraft(new_run(run_id, server, suite), save)

@@ -37,6 +37,10 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
             parts["deployed"] = [_base_sha256(each.path) for each in suite.deployed]
     except UsageError:
         return None
+    if options.locale is not None:
+        parts["locale"] = options.locale.describe()
+    if options.role is not None:
+        parts["role"] = options.role
     if options.dump is not None:
         parts["dump"] = require_dump(options.dump).sha256
     elif options.fill:

@@ -63,3 +63,23 @@ def test_directories_30_search_path_by_the_environment(
     run = rehearse_case("directories/30-search-path-without-public-crashes", "migrations")
     assert failed(run) is None
     assert "app.t" in locked(run)
+
+
+def roles_note(run: Run) -> str:
+    return " ".join(note.text for note in run.notes if note.subject == "roles")
+
+
+@pytest.mark.parametrize(
+    ("case", "suite", "base", "role"),
+    [
+        ("reports/63-pg-dump-as-base", "mig", "base.sql", "shop_owner"),
+        ("real-suite/22-schema-only-base", "m", "schema.sql", "app_reader"),
+    ],
+    ids=["reports_63", "real_suite_22"],
+)
+def test_reports_63_real_suite_22_roles_of_a_schema_dump(
+    rehearse_case: Rehearse, case: str, suite: str, base: str, role: str
+) -> None:
+    run = rehearse_case(case, suite, base=base, probe=True)
+    assert failed(run) is None
+    assert role in roles_note(run)

@@ -84,6 +84,7 @@ def explain_suite(
     Raises MigrationError where a migration fails, UsageError for what cannot be used or names no query,
     ServerError where the server goes away, Interrupted on Ctrl-C.
     """
+    server = replace(server, deploys_as=options.data.role)
     scripts = read_scripts(server, suite)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()

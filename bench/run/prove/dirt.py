@@ -18,6 +18,7 @@ from bench.run.prove.chain import Link, Script, copy_of
 from bench.run.prove.crash import streams
 from bench.run.prove.play import Played, play
 from bench.run.prove.shrink import Shrinking
+from bench.run.roles import take_role
 
 SCALE = 0.002
 """Of the CRM: 200 deals. What a kind of dirt breaks, it breaks in few rows."""
@@ -126,6 +127,8 @@ def _base(server: Server, suite: Suite) -> Iterator[str]:
     try:
         create_database(server, dbname)
         apply_file(server, dbname, suite.base)
+        if server.deploys_as is not None:
+            list(take_role(server, dbname, server.deploys_as))
         yield dbname
     finally:
         drop_database(server, dbname)

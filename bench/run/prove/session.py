@@ -62,6 +62,8 @@ def prove(
 ) -> Run:
     """Rehearse a suite once and prove it; ``save`` gets every state. Raises what a rehearsal raises."""
 
+    server = replace(server, deploys_as=data.role)
+
     def then(prepared: Template, draft: RunDraft) -> None:
         _Proving(server, suite, options, data, draft, progress).run(prepared)
 
