@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 from postgast import PgQueryError, deparse, parse, walk
 from postgast import pg_query_pb2 as tree
@@ -77,12 +76,13 @@ def dispensable(text: str) -> bool:
     )
 
 
-@cache
 def for_database(text: str, dbname: str) -> str | None:
     """A statement on a database's settings or grants, as pg_dump --create writes them, for another database.
 
     None for any other statement: its owner, comment, connection limit are not the data's.
     """
+    if not text.startswith(("ALTER DATABASE", "ALTER ROLE", "GRANT", "REVOKE")):
+        return None
     try:
         parsed = parse(text)
     except PgQueryError:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.errors import ServerError, UsageError
@@ -25,13 +26,14 @@ class Client:
     major: int
 
 
-def find_clients(name: str, *, first: Iterable[Path | None] = ()) -> tuple[Client, ...]:
-    """Every program of that name: in the directories ``first``, then wherever PostgreSQL is installed.
+@cache
+def find_clients(name: str, *, first: Path | None = None) -> tuple[Client, ...]:
+    """Every program of that name: in the directory ``first``, then wherever PostgreSQL is installed.
 
     A machine may have the clients without a server. Raises UsageError where there is none.
     """
     found: dict[Path, Client] = {}
-    for path in (directory / name for directory in (*(each for each in first if each), *_directories(name))):
+    for path in (directory / name for directory in (*([first] if first else []), *_directories(name))):
         resolved = path.resolve()
         if resolved not in found and path.is_file() and (major := _major(path)) is not None:
             found[resolved] = Client(path, major)

@@ -66,6 +66,8 @@ def _encoding_of(name: str) -> str:
 
 def locale_of(statement: str) -> Locale | None:
     """The locale in a CREATE DATABASE that pg_dump or pg_restore wrote with --create; None without one."""
+    if not statement.startswith("CREATE DATABASE "):
+        return None
     options = {key.upper(): value.strip("'").replace("''", "'") for key, value in _OPTION.findall(statement)}
     libc = options.get("LOCALE")
     collate, ctype = options.get("LC_COLLATE", libc), options.get("LC_CTYPE", libc)

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.script import statements_of
 from bench.model.run import Dataset, Note
 from bench.pg.clients import Client, find_clients, for_dumping, for_restoring
 from bench.pg.endpoint import OWN_SETTINGS, Endpoint, with_options
@@ -90,24 +91,16 @@ def require_dump(path: Path) -> Dump:
     return dump
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What an archive says of its database, without its rows."""
+def outline(dump: Dump) -> tuple[str, ...]:
+    """The statements of an archive without its rows, those that make the database and its settings first.
 
-    before: str
-    """SQL that makes the database: locale, settings, grants on it; empty where the archive has none."""
-    schema: str
-    """SQL of the rest."""
-
-
-def outline(dump: Dump) -> Outline:
-    """The SQL of an archive without its rows; UsageError where the newest pg_restore cannot read it."""
+    UsageError where the newest pg_restore cannot read it.
+    """
     program = max(find_clients("pg_restore"), key=lambda client: client.major)
     done = _run([str(program.path), "--create", "--schema-only", "--file=-", str(dump.path)], {})
     if done.returncode != 0:
         raise _refused(f"{dump.path} cannot be read", done.stderr, program)
-    before, connect, schema = done.stdout.partition("\n\\connect ")
-    return Outline(before, schema) if connect else Outline("", done.stdout)
+    return statements_of(done.stdout)
 
 
 def restore(
@@ -124,7 +117,7 @@ def restore(
     environment["PGOPTIONS"] = with_options(environment.get("PGOPTIONS"), OWN_SETTINGS)
     own = server.postmaster.installation.bindir if server.postmaster is not None else None
     candidates = for_restoring(
-        find_clients("pg_restore", first=[own]),
+        find_clients("pg_restore", first=own),
         server=server.info.version_num // 10000,
         dump=_dumped_by(dump),
     )

@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow, class_row
 
 from bench.errors import ServerError, UsageError
 from bench.migrate.roles import for_database
-from bench.migrate.script import read_statements, statements_of
+from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.pg.catalog import load_query
@@ -24,7 +24,7 @@ from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
-from bench.run.dump import Dump, Outline, described, outline, require_dump, restore
+from bench.run.dump import Dump, described, outline, require_dump, restore
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
@@ -115,9 +115,9 @@ class StateBefore:
         stay = _stay(server, roles_of(server) - before)
         return Template(dbname, dataset, (*self.notes, *stay), unkeepable)
 
-    def _create(self, about: Outline | None) -> None:
+    def _create(self, about: Sequence[str] | None) -> None:
         """The database, in the locale that is asked for, else that of the dump where the server has it."""
-        locale = self.options.locale or (locale_of(about.before) if about is not None else None)
+        locale = self.options.locale or (next(filter(None, map(locale_of, about or ())), None))
         try:
             create_database(self.server, self.dbname, locale)
         except (ServerError, UsageError) as error:
@@ -129,11 +129,11 @@ class StateBefore:
         if locale is None and self.server.managed:
             self.notes.append(_locale_unknown(_locale_now(self.server, self.dbname)))
 
-    def _take_settings(self, about: Outline) -> None:
+    def _take_settings(self, about: Sequence[str]) -> None:
         """What the dump says of its database, beside its contents: settings and grants."""
         roles = Roles(self.server)
         with self.server.connect(application_name="pgrehearse base") as conn:
-            for text in statements_of(about.before):
+            for text in about:
                 own = for_database(text, self.dbname)
                 if own is None or not roles.provide(own):
                     continue
@@ -150,7 +150,7 @@ class StateBefore:
             self.notes += take_role(self.server, self.dbname, self.server.deploys_as)
         self.notes += apply_deployed(self.server, self.dbname, self.suite, self.progress)
 
-    def _filled(self, dump: Dump | None, about: Outline | None) -> Dataset | None:
+    def _filled(self, dump: Dump | None, about: Sequence[str] | None) -> Dataset | None:
         dataset: Dataset | None = None
         if dump is not None:
             dataset, notes = self._dumped(dump, about)
@@ -162,7 +162,7 @@ class StateBefore:
             dataset = _load(self.server, self.dbname, self.suite.data, self.options, self.progress)
         return dataset
 
-    def _dumped(self, dump: Dump, about: Outline | None) -> tuple[Dataset, tuple[Note, ...]]:
+    def _dumped(self, dump: Dump, about: Sequence[str] | None) -> tuple[Dataset, tuple[Note, ...]]:
         if about is None:
             started = time.perf_counter()
             self.progress(Step(f"data from {dump.path}"))
@@ -170,7 +170,7 @@ class StateBefore:
             dataset, notes = described(dump, time.perf_counter() - started)
             return dataset, (*notes, *made)
         roles, leave_out = Roles(self.server), []
-        for text in statements_of(about.schema):
+        for text in about:
             roles.provide(text)
         if not self.server.managed:
             leave_out = ["--no-owner", *(["--no-privileges"] if roles.missing else [])]
@@ -182,7 +182,9 @@ class StateBefore:
 def _locale_now(server: Server, dbname: str) -> str:
     """In which locale a database compares text."""
     with server.connect(dbname, application_name="pgrehearse base") as conn:
-        said: dict[str, str | None] = dict(conn.execute(load_query("locale", server.info.version_num)).fetchall())
+        said: dict[str, str | None] = dict(
+            conn.execute(load_query("locale", server.info.version_num)).fetchall()
+        )
     return said.get("locale") or said.get("lc_collate") or "the locale of the server"
 
 

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from bench.model.run import Run
 from bench.pg.server import Server
-from command_line import bench
+from bench.run.dataoptions import DataOptions
 
 Rehearse = Callable[..., Run]
 INPUTS = Path(__file__).parent / "inputs"
@@ -83,3 +83,23 @@ def test_reports_63_real_suite_22_roles_of_a_schema_dump(
     run = rehearse_case(case, suite, base=base, probe=True)
     assert failed(run) is None
     assert role in roles_note(run)
+
+
+@pytest.mark.parametrize("role", ["app_owner", "deployer"])
+def test_reports_68_migrations_run_as_a_role(rehearse_case: Rehearse, server: Server, role: str) -> None:
+    """FORCE ROW LEVEL SECURITY hides the rows from their owner, and from nobody who is a superuser."""
+    case = "reports/68-force-row-security-and-backfills"
+    try:
+        run = rehearse_case(case, data=DataOptions(role=role), explain=True, probe=True)
+    finally:
+        with server.connect() as conn:
+            for made in ("app_owner", "deployer"):
+                conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(made)))
+    migration = run.passes[0].repeats[0].migrations[0]
+    if role == "deployer":  # which owns nothing of it, and gets nothing that the base gave to another
+        assert "permission denied" in (failed(run) or "")
+        assert "deployer, which deploys, was made" in roles_note(run)
+    else:
+        assert failed(run) is None
+        assert [statement.rows for statement in migration.statements][-1] == 0
+        assert all(plan.rows in (0, None) for plan in migration.statements[-1].nested if plan.level == 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from fix_db import chosen_spec
 
 from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
@@ -15,7 +16,6 @@ from bench.model.run import Run
 from bench.pg.server import Server, ServerSpec, open_server
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
-from fix_db import chosen_spec
 
 ROLES = {
     "with_search_path": "SET search_path = app",
@@ -56,7 +56,9 @@ def rehearsed(server: Server, role: str, tmp_path: Path) -> Run:
     with open_server(ServerSpec("dsn", dsn=dsn)) as opened:
         found = find_suite(str(suite), base=base)
         options = RunOptions(repeats=1)
-        return conclude(rehearse(opened, found, options, run_id="t", save=lambda _: None, progress=silent))
+        return conclude(
+            rehearse(opened, found, options, run_id="t", save=lambda _: None, progress=silent)
+        ).run
 
 
 @pytest.mark.parametrize("variable", ["SQL_ASCII", "LATIN1"])

@@ -53,4 +53,6 @@ def test_every_query_says_what_it_asks() -> None:
 
 def test_queries_can_be_sent_to_a_server_of_any_encoding() -> None:
     """A database in LATIN1 refuses a whole statement for one character that it does not have."""
-    assert [file.name for file in catalog.QUERIES.iterdir() if not file.read_text(encoding="utf-8").isascii()] == []
+    assert [
+        file.name for file in catalog.QUERIES.iterdir() if not file.read_text(encoding="utf-8").isascii()
+    ] == []
