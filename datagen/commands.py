@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def fill_command(
 
 
 def write_command(directory: str, plan: Plan, *, form: Format, json_to: str | None, quiet: bool) -> int:
-    """``datagen write``."""
+    """``datagen write``. UsageError: pyarrow is not installed."""
+    if find_spec("pyarrow") is None:
+        raise UsageError("datagen write needs pyarrow", "pip install pyarrow, or pgrehearse[files]")
     with progress_display(quiet) as show:
         files = write(Path(directory), plan, form=form, progress=show)
     document = {"files": [asdict(file) | {"path": str(file.path)} for file in files]}

@@ -17,6 +17,7 @@ from bench.cli import (
     aa,
     baseline,
     compare,
+    demo,
     doctor,
     explain,
     forecast,
@@ -38,6 +39,7 @@ which locks it holds on which tables, and what its queries cost before and after
 
 EPILOG = """\
 examples:
+  bench demo                            a small shop and one bad migration, in seconds
   bench run                             the CRM suite on the server that `bench doctor` picks
   bench run db/migrations --base schema.sql
   bench run crm --server postgresql://me@staging/postgres --scale 0.1
@@ -63,7 +65,7 @@ READER_GONE = 141
 """128 and the number of SIGPIPE, as a shell tells it of programs that the signal ends."""
 
 COMMANDS = (
-    run, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa, history,
+    run, demo, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa, history,
 )  # fmt: skip
 
 

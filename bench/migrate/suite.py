@@ -27,6 +27,7 @@ from bench.migrate.names import (
     stem_of,
     version_of,
 )
+from bench.migrate.shipped import shipped_suites
 from bench.migrate.source import read_text
 from bench.model.budget import Budget
 from bench.model.finding import Acceptance
@@ -175,10 +176,13 @@ def _find_directory(name_or_dir: str, root: Path) -> Path:
         )
     if not plain_name:
         raise UsageError(f'there is no directory "{name_or_dir}"', hint="give a directory of .sql files")
-    known = list_suites(root)
+    shipped = shipped_suites()
+    if (shipped / name_or_dir).is_dir():
+        return shipped / name_or_dir
+    known = sorted({*list_suites(root), *list_suites(shipped)})
     raise UsageError(
         f'there is no suite "{name_or_dir}"',
-        hint=f"{suggest(name_or_dir, known)}known suites: {', '.join(known) or f'none under {root}/'}; "
+        hint=f"{suggest(name_or_dir, known)}known suites: {', '.join(known)}; "
         "or give a directory of .sql files",
     )
 

@@ -1,0 +1,46 @@
+"""``bench demo``: a small shop and one bad migration, in seconds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from bench.cli.options import add_server_options
+
+EPILOG = """\
+The shop has two tables and 155,000 rows. Its migration adds two columns, fills one, and makes an index and a
+foreign key, all in one transaction: each statement is correct, and nobody could order while it runs.
+
+examples:
+  bench demo
+  bench demo --server cluster
+"""
+TRAFFIC_PER_S = 40.0
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "demo",
+        help="a small shop and one bad migration: what a rehearsal shows, in seconds",
+        description="Rehearse the bad migration of a small shop that comes with the program.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_server_options(parser, default="embedded")  # the one that starts fastest
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    parser.set_defaults(command=demo)
+
+
+def demo(*, server: str, image: str | None, pg_bindir: Any) -> int:
+    """Rehearse the shop's migration as ``bench run`` would, once; returns its exit code."""
+    from bench.cli import run
+    from bench.migrate.shipped import shipped_suites
+
+    parser = argparse.ArgumentParser()
+    run.add_parser(parser.add_subparsers())
+    options = ["--server", server, "--repeats", "1", "--rate", str(TRAFFIC_PER_S), "--no-cache"]
+    chosen = vars(parser.parse_args(["run", str(shipped_suites() / "demo"), *options]))
+    chosen.pop("command")
+    chosen.pop("debug")
+    return run.run(**{**chosen, "image": image, "pg_bindir": pg_bindir})
