@@ -32,6 +32,7 @@ from bench.cli.terminal import prepare_streams, say
 from bench.errors import BenchError, Interrupted, UsageError
 from bench.migrate.config import suggest
 from bench.model.printable import concealed
+from bench.model.typed import TYPED, retyped
 
 DESCRIPTION = """\
 Rehearse a PostgreSQL deploy: apply its migrations to production-sized data, and measure how long it takes,
@@ -134,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or trap "" INT, asks to be let alone
             signal.signal(number, _end)
+    TYPED.set(retyped(sys.argv[1:] if argv is None else argv))
     ending = Ending(debug)
     with ending:
         ending.code = command(**arguments)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 from pathlib import Path
 
 from bench.cli.terminal import write_document
@@ -99,21 +98,6 @@ def add_fail_option(parser: argparse.ArgumentParser) -> None:
         help="which verdict ends with exit code 1: error, not ready; warning, conditions, too; never "
         "(default). An incomplete run then ends with 6. Without it, too, a broken budget and a rollback that "
         "fails end with 1, and a migration that fails with 4",
-    )
-
-
-def repeat_options(*, base: Path | None, server: str, image: str | None, pg_bindir: Path | None) -> str:
-    """The options that a next run of the same needs, as one would type them; never a connection string."""
-    chosen = {
-        "--base": base,
-        "--server": None if server == "auto" else '"$DSN"' if "://" in server else server,
-        "--image": image,
-        "--pg-bindir": pg_bindir,
-    }
-    return " ".join(
-        f"{name} {value if name == '--server' else shlex.quote(str(value))}"
-        for name, value in chosen.items()
-        if value is not None
     )
 
 

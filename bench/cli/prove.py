@@ -14,7 +14,6 @@ from bench.cli.options import (
     add_server_options,
     add_suite_options,
     positive_number,
-    repeat_options,
     require_writable,
 )
 
@@ -129,8 +128,7 @@ def prove(
     proved, directory = _prove(spec, found, options, data, run_id, path, quiet=quiet)
     concluded = conclude(proved)
     directory.save(concluded.run)
-    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again, fail_on=fail_on)
+    return present(concluded, directory.path, json, fail_on=fail_on)
 
 
 def _prove(

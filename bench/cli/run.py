@@ -22,7 +22,6 @@ from bench.cli.options import (
     add_server_options,
     add_suite_options,
     positive_count,
-    repeat_options,
     require_writable,
     write_json,
 )
@@ -207,8 +206,7 @@ def run_on(
     concluded = conclude(rehearsed)
     directory.save(concluded.run)
     remember(concluded.run, directory.path)
-    again = repeat_options(base=base, server=server, image=image, pg_bindir=pg_bindir)
-    return present(concluded, directory.path, json, options=again, fail_on=fail_on)
+    return present(concluded, directory.path, json, fail_on=fail_on)
 
 
 def _spec(server: str, image: str | None, pg_bindir: Path | None, data_key: str | None) -> ServerSpec:
@@ -307,9 +305,7 @@ def _added(
     return present(concluded, directory.path, None, fail_on=fail_on)
 
 
-def present(
-    conclusion: Conclusion, directory: Path, json: str | None, *, options: str = "", fail_on: str = NEVER
-) -> int:
+def present(conclusion: Conclusion, directory: Path, json: str | None, *, fail_on: str = NEVER) -> int:
     """Write the report, print the summary, and return the exit code."""
 
     from bench.report.console import print_summary
@@ -319,7 +315,7 @@ def present(
     paths = write_report(conclusion, directory)
     if json is not None:
         write_json(json, encode(conclusion.run))
-    print_summary(conclusion, paths.html, terminal(stderr=json == "-"), options=options)
+    print_summary(conclusion, paths.html, terminal(stderr=json == "-"))
     return exit_code(conclusion, fail_on)
 
 

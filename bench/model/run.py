@@ -232,3 +232,5 @@ class Run:
     """What became of the suite's budgets."""
     verdict: Verdict | None = None
     notes: tuple[Note, ...] = ()
+    command: str | None = None
+    """The command that made it, as it can be typed again; addresses of servers are left out."""

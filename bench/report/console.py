@@ -6,6 +6,7 @@ the same text reads well in a log file.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,13 +45,8 @@ _INDENT = 2
 _LABEL_WIDTH = 10
 
 
-def print_summary(
-    conclusion: Conclusion, report: Path | None, console: Console, *, options: str = ""
-) -> None:
-    """Print the summary of a run; ``report`` is the page to name, None where none was written.
-
-    ``options`` are those of the command that the next one needs too.
-    """
+def print_summary(conclusion: Conclusion, report: Path | None, console: Console) -> None:
+    """Print the summary of a run; ``report`` is the page to name, None where none was written."""
     run, summary = conclusion.run, conclusion.summary
     console.print()
     console.print(Text(_headline(run, summary), style="bold"))
@@ -62,7 +58,7 @@ def print_summary(
         console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
     console.print()
     _print_conclusion(conclusion.verdict, summary, report, console)
-    _print_line("Next", f"{_next_command(run, summary)} {options}".rstrip(), console)
+    _print_line("Next", _next(conclusion), console)
 
 
 def _headline(run: Run, summary: RunSummary) -> str:
@@ -226,16 +222,33 @@ def _worst(summary: RunSummary) -> str:
     return f"{who} on {worst.subject}, {seconds(worst.longest_s)} at most ({lock})"
 
 
-def _next_command(run: Run, summary: RunSummary) -> str:
-    path = Path(run.suite.path)
-    again = f"bench run {shlex.quote(run.suite.name if path.parent.name == 'migrations' else str(path))}"
+def _next(conclusion: Conclusion) -> str:
+    """What to do next: the same command again, after what it asks for."""
+    run, summary = conclusion.run, conclusion.summary
+    again = run.command or f"bench run {shlex.quote(_suite_name(run))}"
     if summary.failed is not None:
         return f"correct the file, then: {again}"
     if not summary.finished:
         return f"run it again: {again}"
-    if run.dataset is not None and run.dataset.scale is not None and summary.n:
-        return f"see how it grows: {again} --scale {run.dataset.scale * 4:g}"
+    if conclusion.verdict.status in ("not_ready", "conditional"):
+        ways = [finding for finding in conclusion.findings if finding.accepted is None and finding.fix]
+        if ways:
+            return f"see the report's way out of {ways[0].code}, then: {again}"
+        return again
+    scale = run.dataset.scale if run.dataset is not None else None
+    if scale is not None and summary.n and again.startswith("bench run"):
+        return f"see how it grows: {_with_scale(again, scale * 4)}"
     return again
+
+
+def _suite_name(run: Run) -> str:
+    path = Path(run.suite.path)
+    return run.suite.name if path.parent.name == "migrations" else str(path)
+
+
+def _with_scale(command: str, scale: float) -> str:
+    without = re.sub(r" --scale[= ]\S+", "", command)
+    return f"{without} --scale {scale:g}"
 
 
 def _table(*columns: str) -> Table:

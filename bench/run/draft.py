@@ -10,6 +10,7 @@ from typing import Any
 from bench import __version__
 from bench.migrate.suite import Suite
 from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Pass, Repeat, Run
+from bench.model.typed import TYPED
 from bench.pg.server import Server
 from bench.run.host import read_host
 
@@ -117,6 +118,7 @@ def new_run(run_id: str, server: Server, suite: Suite) -> Run:
         environment=Environment(server.info, read_host()),
         suite=suite.info,
         dataset=None,
+        command=TYPED.get(),
         notes=(
             _CLONES,
             *server.notes,

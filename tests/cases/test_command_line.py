@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -204,3 +205,33 @@ def test_a_terminal_of_any_encoding_shows_the_summary(encoding: str, stored: Pat
         check=False,
     )
     assert (done.returncode, b"Verdict" in done.stdout) == (0, True), done.stderr
+
+
+def test_real_suite_18_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.sql").write_text("CREATE TABLE t (id int PRIMARY KEY, a text);\n")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "001.sql").write_text("ALTER TABLE t ALTER a TYPE int USING a::int;\n")
+    typed = [
+        "run",
+        "m",
+        "--base",
+        "b.sql",
+        "--fill",
+        "--rows",
+        "t=50",
+        "--no-load",
+        "--no-explain",
+        "--no-probe",
+    ]
+    typed += ["--repeats", "1", "--server", "embedded", "--no-cache"]
+    assert main([*typed, "--out", "o"]) == 4
+    again = f"bench {' '.join(typed)}"
+    assert f"correct the file, then: {again}\n" in capsys.readouterr().out
+    assert main(["report", "o"]) == 4
+    assert f"correct the file, then: {again}\n" in capsys.readouterr().out
+    (tmp_path / "m" / "001.sql").write_text("TRUNCATE t;\n")
+    assert main([*typed, "--out", "p"]) == 0
+    assert re.search(f"Next +see the report's way out of [a-z-]+, then: {again}\n", capsys.readouterr().out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from rich.console import Console
 
 from bench.cli.live import Plain
 from bench.cli.load import hazard_options, hazards
-from bench.cli.options import duration, positive_count, positive_number, repeat_options, share, table_rows
+from bench.cli.options import duration, positive_count, positive_number, share, table_rows
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS
 from bench.model.metric import Counters
@@ -88,15 +87,6 @@ def test_without_a_terminal_there_is_a_line_for_what_matters() -> None:
         "001_a:7 SELECT: 2.5 s",
         "001_a:8: no such thing (42P01)",
     ]
-
-
-def test_the_next_command_repeats_the_options_but_never_a_connection_string() -> None:
-    def again(**options: Any) -> str:
-        return repeat_options(**{"base": None, "image": None, "pg_bindir": None, **options})
-
-    assert again(server="auto") == ""
-    assert again(server="cluster", base=Path("my base.sql")) == "--base 'my base.sql' --server cluster"
-    assert again(server="postgresql://me:secret@host/db") == '--server "$DSN"'
 
 
 @pytest.mark.parametrize(
