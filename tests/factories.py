@@ -330,7 +330,7 @@ def a_class(name: str = "deal list", **changes: object) -> ClassLoad:
         role="authenticated", weight=20.0, offered_per_s=40.0, achieved_per_s=39.9, delayed=48,
         sent_after=100, rows_before=25.0, rows_after=24.8,
         latency_before_s=LatencySummary(0.002, 0.004, 0.008, 0.01, 0.011),
-        errors=(RequestErrors("42703", 1, 0, 0, 1, "column deals.x does not exist", 9.2),),
+        errors=(RequestErrors("40001", 1, 0, 0, 1, "could not serialize access", 9.2),),
         blocked=((3.0, 4.2),), blocked_by=(BlockedBy(cause, 40, 1.2, 1.2),),
         heat="30 9:3 27:1;31 9:4", latency_hdr=None,
     )  # fmt: skip

@@ -11,7 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from bench.analyse.accepted import accept
 from bench.analyse.dangers.amounts import advisory_locks, lock_table_full, row_locks, truncated
+from bench.analyse.dangers.broken import broken_findings
 from bench.analyse.dangers.claims import estimates, frozen_timers
+from bench.analyse.dangers.compared import compared_findings
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.failures import (
     extension_missing,
@@ -46,6 +48,8 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     found = [
         each for migration in rehearsed.summary.migrations for each in _of_migration(migration, rehearsed)
     ]
+    found += broken_findings(rehearsed)
+    found += compared_findings(rehearsed)
     found += traffic_findings(rehearsed)
     found += lock_queues(rehearsed)
     found += deadlocks(rehearsed)

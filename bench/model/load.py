@@ -55,6 +55,51 @@ class RequestErrors:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptError:
+    """What a statement said after the deploy that a session of before had prepared and kept."""
+
+    sqlstate: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSide:
+    """The same requests of a class on one state of the schema, one after the other, each rolled back."""
+
+    sent: int
+    """Requests, each with its own parameters."""
+    failed: int
+    rows: int
+    """Returned or changed by those that worked, together."""
+    empty: int
+    """Of those that worked, how many had no row."""
+    unexpected: int = 0
+    """Of those that worked, how many had fewer or more rows than the class is told to have."""
+    sqlstate: str | None = None
+    """Of the first that failed."""
+    message: str | None = None
+    latency_s: tuple[float, ...] = ()
+    """Of each that worked on both states, the faster of two executions on warm caches; in the order sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRequest:
+    """One class of requests, sent with the same parameters before the migrations and after them."""
+
+    name: str
+    """The class."""
+    table: str
+    access: Access
+    before: RequestSide
+    after: RequestSide
+    role: str | None = None
+    steady: bool = True
+    """False: two executions on the state before had different rows, so that rows are not compared."""
+    expected: str | None = None
+    """How many rows its author says that a request has, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """A lock of the migration that requests waited for."""
 
@@ -132,6 +177,13 @@ class ClassLoad:
     """Requests that took longer than :attr:`Workload.delayed_over_s`."""
     sent_after: int = 0
     """Of :attr:`sent`, those due after the last statement had ended."""
+    sent_before: int | None = None
+    """And those due before the first one had begun; None: not counted."""
+    prepared: bool | None = None
+    """Whether the application prepares it once in each session; None: nobody says."""
+    kept_error: KeptError | None = None
+    """Where it works after the deploy, but not as a statement that was prepared before; None: it does, too,
+    or was not tried."""
     rows_before: float | None = None
     """Rows per request that was ok, before the first statement; None where there was none."""
     rows_after: float | None = None

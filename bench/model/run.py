@@ -13,7 +13,7 @@ from bench.model.budget import Budget, BudgetCheck
 from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.index import IndexAudit
-from bench.model.load import Workload
+from bench.model.load import ComparedRequest, Workload
 from bench.model.plan import Query, UserFunction
 from bench.model.proof import (
     AccessCell,
@@ -234,3 +234,5 @@ class Run:
     notes: tuple[Note, ...] = ()
     command: str | None = None
     """The command that made it, as it can be typed again; addresses of servers are left out."""
+    requests: tuple[ComparedRequest, ...] = ()
+    """The application's requests before and after the migrations, with nothing beside."""

@@ -12,7 +12,7 @@ Where others plug in:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -23,7 +23,7 @@ from psycopg.rows import TupleRow
 
 from bench.errors import ServerError
 from bench.migrate.suite import Migration
-from bench.model.load import Arrivals, Workload
+from bench.model.load import Arrivals, ClassLoad, KeptError, Workload
 from bench.model.run import MigrationRun, Repeat
 from bench.model.statement import Statement
 from bench.observe.relations import RelationCatalog
@@ -32,6 +32,7 @@ from bench.run.deploy import Deploy, Deployer, Record, apply_once
 from bench.run.measured import not_reached
 from bench.run.progress import Progress, Step
 from bench.workload.draw import draw_parameters
+from bench.workload.kept import kept_statements
 from bench.workload.lookout import Lookout
 from bench.workload.measure import Measured, measure
 from bench.workload.spec import TrafficMix
@@ -116,6 +117,7 @@ def loaded_pass(
     done = _Pass()
     with (
         server.connect(dbname, application_name="pgrehearse lookout") as looking,
+        kept_statements(server, dbname, mix.classes, classes) as kept,
         open_traffic(conninfo, classes, **pool) as traffic,
     ):
         _settle_rate(traffic, options, done, progress)
@@ -141,10 +143,16 @@ def loaded_pass(
                 end=traffic.ended,
             )
             workload = measure(found, mix, rate_per_s=done.rate_per_s, arrivals=options.arrivals)
+            workload = replace(workload, classes=_with_kept(workload.classes, kept.errors()))
             workload = _completed(workload, traffic, done, options, _deadlocks(server, dbname))
             repeat = Repeat(index, None, tuple(done.migrations), workload)
             keep(repeat)
     return repeat
+
+
+def _with_kept(classes: Sequence[ClassLoad], errors: Mapping[int, KeptError]) -> tuple[ClassLoad, ...]:
+    """The classes with what each says as a statement that was prepared before the deploy."""
+    return tuple(replace(load, kept_error=errors.get(number)) for number, load in enumerate(classes))
 
 
 def _title(done: _Pass, hazard: Hazard | None) -> str:

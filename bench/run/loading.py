@@ -26,11 +26,8 @@ from bench.run.retry import Retrier, RetryPolicy
 from bench.workload.choose import mix_for
 from bench.workload.orders import lock_orders
 
-NO_TRAFFIC = Note(
-    "loaded pass",
-    "Left out: there is no workload.toml, and no table with rows and a key of one column to derive traffic "
-    "from.",
-)
+NO_TRAFFIC = "there is no workload.toml, and no table to derive traffic from"
+NO_ROWS = f"{NO_TRAFFIC} that has rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,11 @@ class HazardOptions:
     def every(self) -> bool:
         """All of them, so that those are left out which the server cannot have."""
         return set(self.names) == set(HAZARDS)
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything is to be measured besides the deploy with nothing in its way."""
+        return bool(self.names) or self.policy is not None
 
     def passes(self) -> tuple[tuple[HazardName | None, RetryPolicy | None], ...]:
         """The passes after the first, in their order."""
@@ -106,7 +108,7 @@ class LoadedPasses:
         self.progress(Step(f"in which order requests lock {len(tables)} tables"))
         with own_roles(self.server), clone(self.server, prepared, "orders") as dbname:
             with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
-                mix = mix_for(conn, self.load.mix)
+                mix = mix_for(conn, self.load.mix, even_empty=self.hazards.asked)
             assert mix is not None  # there was traffic
             orders = lock_orders(self.server.endpoint, dbname, mix, tables, self.load.seed)
         self.draft.put_loaded(replace(last, workload=replace(last.workload, lock_orders=orders)))
@@ -139,8 +141,19 @@ class LoadedPasses:
         return reason is None
 
     def _left_out(self, name: HazardName | None, reason: str) -> None:
-        self.draft.note(Note(f"hazard {name}", f"Left out: {reason}."))
-        self.progress(Said(f"hazard {name} is left out: {reason}"))
+        """Say of the pass beside a hazard, or of the one without, that it could not be had."""
+        what = f"hazard {name}" if name is not None else "loaded pass"
+        missing = not self.hazards.every  # of all that there are, those that can be had are meant
+        self.draft.note(Note(what, f"Left out: {reason}.", incomplete=missing))
+        self.progress(Said(f"{what} is left out: {reason}"))
+
+    def _no_traffic(self) -> None:
+        """A run on tables without rows is whole without traffic, unless something was asked for beside it."""
+        if not self.hazards.asked:
+            self.draft.note(Note("loaded pass", f"Left out: {NO_ROWS}."))
+            return
+        for name in self.hazards.names or (None,):
+            self._left_out(name, NO_TRAFFIC)
 
     def _same_rate(self) -> float | None:
         """The rate of the pass with nothing in the way, so that the passes can be compared."""
@@ -180,9 +193,9 @@ class LoadedPasses:
 
         with own_roles(self.server), clone(self.server, prepared, "loaded") as dbname:
             with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
-                mix = mix_for(conn, self.load.mix)
+                mix = mix_for(conn, self.load.mix, even_empty=self.hazards.asked)
             if mix is None:
-                self.draft.note(NO_TRAFFIC)
+                self._no_traffic()
                 return False
             loaded_pass(
                 self.server,

@@ -37,6 +37,7 @@ from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
 from bench.run.measured import not_reached
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
+from bench.run.requests import compared_requests
 from bench.run.scripts import Scripts, read_scripts
 from bench.run.trace import trace_in
 from bench.run.waits import WAITS, put_blocks
@@ -163,8 +164,7 @@ class Rehearsal:
             self._repeat(index, dbname, counters)
             if last and self.draft.failed is None:
                 self._note_stand_ins(dbname)
-                if self.options.explain:
-                    self._explain(prepared, dbname)
+                self._compare(prepared, dbname)
 
     def _repeat(self, index: int, dbname: str, counters: str | None) -> None:
         """Apply the migrations in order; after one that failed the others are not reached."""
@@ -189,15 +189,27 @@ class Rehearsal:
                 if done[-1].outcome == "failed":
                     return
 
-    def _explain(self, prepared: str, after: str) -> None:
+    def _compare(self, prepared: str, after: str) -> None:
+        """Put the migrated clone beside the state before: the application's requests, then the queries."""
+        load, explain = self.options.load, self.options.explain
+        if load is None and not explain:
+            return
+        with clone(self.server, prepared, "before") as before:
+            self._analyze(after)
+            if load is not None:
+                self.progress(Step("requests before and after"))
+                requests = compared_requests(self.server, before, after, load.mix, load.seed)
+                self.draft.update(requests=requests)
+            if explain:
+                self._explain(before, after)
+
+    def _explain(self, before: str, after: str) -> None:
         """Cost the queries on the state before and on the migrated clone, with fresh statistics on both."""
         self.progress(Step("views, functions and queries, before and after"))
-        with clone(self.server, prepared, "before") as before:
-            if self.suite.data is not None or self.options.data.fill:
-                self.draft.note(*fill_added_columns(self.server, before, after, self.options.data.seed))
-            with self.server.connect(after, application_name="pgrehearse analyze") as conn:
-                conn.execute("VACUUM (ANALYZE)")
-            queries = cost_queries(self.server, before, after, self.suite.queries, self.progress)
+        if self.suite.data is not None or self.options.data.fill:
+            self.draft.note(*fill_added_columns(self.server, before, after, self.options.data.seed))
+            self._analyze(after)
+        queries = cost_queries(self.server, before, after, self.suite.queries, self.progress)
         self.draft.update(queries=queries)
         self.draft.note(
             Note(
@@ -206,6 +218,10 @@ class Rehearsal:
                 "row-level security does not apply to a superuser or to the tables' owner.",
             )
         )
+
+    def _analyze(self, dbname: str) -> None:
+        with self.server.connect(dbname, application_name="pgrehearse analyze") as conn:
+            conn.execute("VACUUM (ANALYZE)")
 
     def _try_application(self, prepared: Template) -> None:
         """Find who would wait for the statements of the last repeat."""

@@ -39,6 +39,11 @@ def given_mix(suite: Path, given: Sequence[str]) -> TrafficMix | None:
     return read_workload(own) if own.is_file() else None
 
 
-def mix_for(conn: psycopg.Connection[TupleRow], given: TrafficMix | None) -> TrafficMix | None:
-    """The given traffic, else one derived from the tables; None where no table has a key and rows."""
-    return given if given is not None else derive(conn)
+def mix_for(
+    conn: psycopg.Connection[TupleRow], given: TrafficMix | None, *, even_empty: bool = False
+) -> TrafficMix | None:
+    """The given traffic, else one derived from the tables; None where no table has rows.
+
+    ``even_empty``: tables without rows are read all the same; None then where there is no table.
+    """
+    return given if given is not None else derive(conn, even_empty=even_empty)

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from bench.errors import UsageError
 from bench.migrate.config import check_keys, read_toml, suggest
+from bench.migrate.kinds import classify
 from bench.model.load import Access
 from bench.workload.parameters import names_in
 from bench.workload.spec import Generator, RequestClass, TrafficMix
 
 _KEYS: dict[str, type] = {
     "name": str,
-    "sql": str,
     "tables": list,
     "access": str,
     "weight": int,
@@ -22,6 +22,9 @@ _KEYS: dict[str, type] = {
     "settings": dict,
     "draw": str,
     "generate": dict,
+    "prepared": bool,
+    "rows": int,
+    "min_rows": int,
 }
 _GENERATORS: dict[str, type] = {"integer": list, "choice": list}
 
@@ -62,13 +65,13 @@ def _read_class(path: Path, position: int, entry: object) -> RequestClass:
         raise UsageError(f"{path}: {where} must be a table", hint="write [[class]] above its keys")
     if isinstance(entry.get("name"), str) and entry["name"].strip():
         where = f'class "{entry["name"]}"'
-    check_keys(path, where, entry, _KEYS)
+    check_keys(path, where, entry, _KEYS | {"sql": list if isinstance(entry.get("sql"), list) else str})
     for key in ("name", "sql", "tables"):
         if not entry.get(key):
             raise UsageError(f"{path}: {where} has no {key}", hint=f"add {key} = …")
     found = RequestClass(
         name=entry["name"],
-        statements=(entry["sql"].strip().removesuffix(";"),),
+        statements=_statements(path, where, entry["sql"]),
         tables=_texts(path, f"{where}: tables", entry["tables"]),
         access=cast(Access, entry.get("access", "read")),
         weight=float(entry.get("weight", 1)),
@@ -79,9 +82,26 @@ def _read_class(path: Path, position: int, entry: object) -> RequestClass:
             name: _generator(path, f"{where}: generate.{name}", given)
             for name, given in entry.get("generate", {}).items()
         },
+        prepared=entry.get("prepared"),
+        rows=entry.get("rows"),
+        min_rows=entry.get("min_rows"),
     )
     _check(path, where, found)
     return found
+
+
+def _statements(path: Path, where: str, given: str | list[object]) -> tuple[str, ...]:
+    """One statement, or those of one transaction, with its BEGIN and COMMIT."""
+    if isinstance(given, str):
+        return (given.strip().removesuffix(";"),)
+    statements = [text.strip().removesuffix(";") for text in _texts(path, f"{where}: sql", given)]
+    for text in statements:
+        if classify(text).transaction_control is not None:
+            raise UsageError(
+                f"{path}: {where}: sql has {text.split()[0]} among its statements",
+                hint="leave it out: an array of statements is one transaction",
+            )
+    return ("BEGIN", *statements, "COMMIT")
 
 
 def _check(path: Path, where: str, found: RequestClass) -> None:
@@ -92,6 +112,11 @@ def _check(path: Path, where: str, found: RequestClass) -> None:
         )
     if found.weight <= 0:
         raise UsageError(f"{path}: {where} has weight = {found.weight:g}", hint="give it a weight from 1")
+    for key, rows in (("rows", found.rows), ("min_rows", found.min_rows)):
+        if rows is not None and rows < 0:
+            raise UsageError(f"{path}: {where} has {key} = {rows}", hint="give it a number from 0")
+    if found.rows is not None and found.min_rows is not None:
+        raise UsageError(f"{path}: {where} has both rows and min_rows", hint="keep one of the two")
     used = names_in(*found.statements, *found.settings.values())
     for name in sorted(used - found.generate.keys()):
         if found.draw is None:

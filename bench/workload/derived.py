@@ -11,11 +11,14 @@ from psycopg.rows import TupleRow, class_row
 
 from bench.model.load import Access
 from bench.pg.catalog import load_query
+from bench.workload.once import Answer, send_once
+from bench.workload.parameters import to_wire
 from bench.workload.spec import RequestClass, TrafficMix
 
 DERIVED = (
-    "The traffic was derived from the catalog: by key, as the migrating role, equally on the largest tables. "
-    "A workload.toml beside the migrations makes it the application's own."
+    "The traffic was derived from the catalog: by key, equally on the largest tables, as a role that a table "
+    "is granted to where one sees its rows, else as the migrating role. A workload.toml beside the "
+    "migrations makes it the application's own."
 )
 
 
@@ -23,76 +26,148 @@ DERIVED = (
 class _Table:
     """A row of workload_tables.sql."""
 
-    oid: int
     schema: str
     name: str
-    key: str
+    key: list[str]
+    """Columns by which rows are found; none where no index reads by value."""
+    one_row: bool
+    """Whether the key finds one row."""
     key_is_made: bool
     unreferenced: bool
     others: list[str]
     free: str | None
+    roles: list[str]
 
 
-def derive(conn: psycopg.Connection[TupleRow]) -> TrafficMix | None:
-    """Point read, range read, insert, update and delete by key for the largest tables that have rows.
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One thing that an application does with a table, in the words of :func:`_texts`."""
 
-    A write that a table refuses (a trigger, a second unique key) is left out; None where nothing is left.
+    what: str
+    template: str
+    weight: float
+    by_key: bool = True
+
+
+def derive(conn: psycopg.Connection[TupleRow], *, even_empty: bool = False) -> TrafficMix | None:
+    """Reads and writes by key for the largest tables that have rows; without a key, of whichever rows come.
+
+    A write that a table refuses (a trigger, a second unique key) is left out. ``even_empty``: where no table
+    has rows, tables are read all the same. None where nothing is left.
     """
     with conn.cursor(row_factory=class_row(_Table)) as cursor:
         tables = cursor.execute(load_query("workload_tables", conn.info.server_version)).fetchall()
-    classes = [each for table in tables for each in _classes(conn, table) if _works(conn, each)]
+    classes = [request for table in tables for request in _classes(conn, table)]
+    if not classes and even_empty:
+        classes = [_as_class(conn, table, _FIRST_ROWS, None) for table in tables]
     return TrafficMix(tuple(classes), "catalog", notes=(DERIVED,)) if classes else None
 
 
-def _classes(conn: psycopg.Connection[TupleRow], table: _Table) -> Iterator[RequestClass]:
-    name = f"{table.schema}.{table.name}"
-
-    def text(template: str) -> str:
-        parts = {
-            "table": sql.Identifier(table.schema, table.name),
-            "key": sql.Identifier(table.key),
-            "free": sql.Identifier(table.free or table.key),
-            "others": sql.SQL(", ").join(map(sql.Identifier, table.others)),
-        }
-        composed = sql.SQL(template).format(**parts)
-        # A % in a name must not look like a parameter; the key's place is marked by a word no name can be.
-        return composed.as_string(conn).replace("%", "%%").replace("$key$", "%(key)s")
-
-    draw = text("SELECT {key}::text AS key FROM {table} ORDER BY random() LIMIT 2000").replace("%%", "%")
-
-    def request(what: str, template: str, weight: float) -> RequestClass:
-        access: Access = "read" if what.endswith("read") else "write"
-        return RequestClass(
-            f"{what} {name}",
-            (text(template),),
-            (name,),
-            access,
-            weight,
-            draw=draw,
-        )
-
-    yield request("point read", "SELECT * FROM {table} WHERE {key} = $key$", 5)
-    yield request("range read", "SELECT * FROM {table} WHERE {key} >= $key$ ORDER BY {key} LIMIT 20", 2)
-    if table.free is not None:
-        yield request("update", "UPDATE {table} SET {free} = {free} WHERE {key} = $key$", 2)
-    if table.key_is_made and table.others:
-        copy = "INSERT INTO {table} ({others}) SELECT {others} FROM {table} WHERE {key} = $key$"
-        yield request("insert", copy, 1)
-    if table.unreferenced:
-        yield request("delete", "DELETE FROM {table} WHERE {key} = $key$", 0.25)
+_FIRST_ROWS = _Request("read", "SELECT * FROM {table} LIMIT 20", 5, by_key=False)
+_COPY = "INSERT INTO {table} ({others}) SELECT {others} FROM {table}"
+_RANGE_READ = _Request(
+    "range read", "SELECT * FROM {table} WHERE ({key}) >= ({values}) ORDER BY {key} LIMIT 20", 2
+)
 
 
-def _works(conn: psycopg.Connection[TupleRow], request: RequestClass) -> bool:
-    """Tried on one row, in a transaction that is rolled back; a table without rows has no traffic."""
-    row = conn.execute((request.draw or "").encode()).fetchone()
-    if row is None:
-        return False
-    conn.execute("BEGIN")
-    try:
-        conn.execute(request.statements[0].encode(), {"key": row[0]})
-    except psycopg.Error:
-        return False
+def _requests(table: _Table) -> Iterator[_Request]:
+    if not table.key:
+        yield _FIRST_ROWS
+        if table.others:
+            yield _Request("insert", f"{_COPY} LIMIT 1", 1, by_key=False)
+    elif table.one_row:
+        yield _Request("point read", "SELECT * FROM {table} WHERE {match}", 5)
+        yield _RANGE_READ
+        if table.free is not None:
+            yield _Request("update", "UPDATE {table} SET {free} = {free} WHERE {match}", 2)
+        if table.key_is_made and table.others:
+            yield _Request("insert", f"{_COPY} WHERE {{match}}", 1)
+        if table.unreferenced:
+            yield _Request("delete", "DELETE FROM {table} WHERE {match}", 0.25)
     else:
-        return True
-    finally:
-        conn.execute("ROLLBACK")
+        yield _Request("point read", "SELECT * FROM {table} WHERE {match} LIMIT 20", 5)
+        yield _RANGE_READ
+        if table.others:
+            yield _Request("insert", f"{_COPY} WHERE {{match}} LIMIT 1", 1)
+
+
+def _classes(conn: psycopg.Connection[TupleRow], table: _Table) -> Iterator[RequestClass]:
+    """What works on the table, as the first of its roles that sees a row of it, where one does."""
+    requests = list(_requests(table))
+
+    def reads(role: str | None) -> bool:
+        answer = _try(conn, _as_class(conn, table, requests[0], role))
+        return answer is not None and answer.sqlstate is None and answer.rows > 0
+
+    if not reads(None):
+        return
+    role = next(filter(reads, table.roles), None)
+    for request in requests:
+        for user in dict.fromkeys((role, None)):
+            found = _as_class(conn, table, request, user)
+            answer = _try(conn, found)
+            if answer is not None and answer.sqlstate is None:
+                yield found
+                break
+
+
+def _as_class(
+    conn: psycopg.Connection[TupleRow], table: _Table, request: _Request, role: str | None
+) -> RequestClass:
+    name = f"{table.schema}.{table.name}"
+    access: Access = "read" if request.what.endswith("read") else "write"
+    draw = (
+        "SELECT {drawn} FROM {table} WHERE ({key}) IS NOT NULL ORDER BY random() LIMIT 2000"
+        if request.by_key
+        else None
+    )
+    return RequestClass(
+        f"{request.what} {name}",
+        (_text(conn, table, request.template, percent="%%"),),
+        (name,),
+        access,
+        request.weight,
+        role=role,
+        draw=_text(conn, table, draw, percent="%") if draw else None,
+    )
+
+
+def _text(conn: psycopg.Connection[TupleRow], table: _Table, template: str, *, percent: str) -> str:
+    """SQL of a template; ``percent`` stands for each % in a name, which must not look like a parameter."""
+
+    def quoted(*names: str) -> sql.SQL:
+        return sql.SQL(sql.Identifier(*names).as_string(conn).replace("%", percent))
+
+    key = [quoted(column) for column in table.key]
+    names = [f"key{number}" for number in range(1, len(key) + 1)]
+    values = [sql.Placeholder(name) for name in names]
+    comma = sql.SQL(", ")
+    parts = {
+        "table": quoted(table.schema, table.name),
+        "key": comma.join(key),
+        "values": comma.join(values),
+        "match": sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(column, value) for column, value in zip(key, values, strict=True)
+        ),
+        "drawn": comma.join(
+            sql.SQL("{}::text AS {}").format(column, quoted(name))
+            for column, name in zip(key, names, strict=True)
+        ),
+        "free": quoted(table.free or ""),
+        "others": comma.join(quoted(column) for column in table.others),
+    }
+    return sql.SQL(template).format(**parts).as_string(conn)
+
+
+def _try(conn: psycopg.Connection[TupleRow], request: RequestClass) -> Answer | None:
+    """Its answer for one row, rolled back; None where there is no row to draw."""
+    columns: list[str] = []
+    row: tuple[str | None, ...] = ()
+    if request.draw is not None:
+        cursor = conn.execute(request.draw.encode())
+        drawn = cursor.fetchone()
+        if drawn is None:
+            return None
+        columns, row = [column.name for column in cursor.description or ()], tuple(drawn)
+    values = dict(zip(columns, row, strict=True))
+    return send_once(conn, to_wire(request, columns, [row]), values)

@@ -6,11 +6,11 @@ import random
 from collections.abc import Sequence
 
 import psycopg
-from psycopg.pq import ExecStatus
 from psycopg.rows import TupleRow
 
 from bench.errors import UsageError
-from bench.workload.parameters import WireClass, drawing, filled, names_in, to_wire
+from bench.workload.once import send_once
+from bench.workload.parameters import WireClass, drawing, names_in, to_wire
 from bench.workload.spec import RequestClass, TrafficMix
 
 ROWS_KEPT = 2000
@@ -29,7 +29,7 @@ def draw_parameters(conn: psycopg.Connection[TupleRow], mix: TrafficMix, seed: i
         columns, rows = _draw(conn, request, where)
         wire = to_wire(request, columns, rows)
         _check_names(request, columns, where)
-        _try(conn, wire, where, random.Random(seed))
+        _try(conn, request, wire, where, seed)
         found.append(wire)
     return tuple(found)
 
@@ -70,33 +70,20 @@ def _check_names(request: RequestClass, columns: Sequence[str], where: str) -> N
         )
 
 
-def _try(conn: psycopg.Connection[TupleRow], wire: WireClass, where: str, random_: random.Random) -> None:
-    message = send_once(conn, wire, random_)
-    if message is not None:
+def _try(
+    conn: psycopg.Connection[TupleRow], request: RequestClass, wire: WireClass, where: str, seed: int
+) -> None:
+    answer = send_once(conn, wire, drawing(wire, random.Random(seed))())
+    if answer.sqlstate is not None:
         raise UsageError(
-            f"{where} fails before any migration ran: {message}",
+            f"{where} fails before any migration ran: {answer.message} ({answer.sqlstate})",
             hint="every class must work on the schema before the suite, with its role and settings",
         )
-
-
-def send_once(conn: psycopg.Connection[TupleRow], wire: WireClass, random_: random.Random) -> str | None:
-    """Send one request as the workers will, but in one transaction that leaves nothing.
-
-    Returns the first line of its error, None where it works.
-    """
-    values = drawing(wire, random_)()
-    conn.execute("BEGIN")
-    try:
-        steps = [wire.setup] if wire.setup else []
-        for step in (*steps, *wire.steps):
-            chosen = [(filled(name, values) if step is wire.setup else values[name]) for name in step.names]
-            encoded = [None if value is None else value.encode() for value in chosen]
-            result = conn.pgconn.exec_params(step.sql.encode(), encoded)
-            if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-                return result.error_message.decode(errors="replace").strip().splitlines()[0]
-        return None
-    finally:
-        conn.execute("ROLLBACK")
+    if not request.expects(answer.rows):
+        raise UsageError(
+            f"{where} has {answer.rows} rows before any migration ran, and {request.expected} expected",
+            hint="correct rows or min_rows, or let its draw choose what has them",
+        )
 
 
 def _text(value: bytes | None) -> str | None:

@@ -18,8 +18,9 @@ from psycopg.rows import TupleRow
 
 from bench.model.load import HeldLock, LockOrder
 from bench.pg.endpoint import Endpoint
-from bench.workload.draw import draw_parameters, send_once
-from bench.workload.parameters import WireClass
+from bench.workload.draw import draw_parameters
+from bench.workload.once import send_once
+from bench.workload.parameters import WireClass, drawing
 from bench.workload.spec import TrafficMix
 
 WITHIN_S = 10.0
@@ -77,7 +78,8 @@ def _order(
         holder.transaction(),
     ):
         holder.execute(hold)
-        thread = threading.Thread(target=send_once, args=(conn, wire, random.Random(0)), daemon=True)
+        values = drawing(wire, random.Random(0))()
+        thread = threading.Thread(target=send_once, args=(conn, wire, values), daemon=True)
         thread.start()
         try:
             seen = _waiting(observer, conn.info.backend_pid, thread)

@@ -106,6 +106,8 @@ def _class_load(
         achieved_per_s=float(np.count_nonzero(ended)) / duration_s if duration_s else None,
         delayed=int(np.count_nonzero(latencies > DELAYED_OVER_S)),
         sent_after=int(np.count_nonzero(after)),
+        sent_before=int(np.count_nonzero(before)),
+        prepared=request.prepared,
         rows_before=_rows_per_request(rows[before]),
         rows_after=_rows_per_request(rows[after]),
         errors=_errors(rows, messages, before, after, phases),

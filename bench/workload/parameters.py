@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bench.migrate.kinds import classify
 from bench.workload.expressions import evaluate
 from bench.workload.spec import Generator, RequestClass
 
@@ -38,6 +39,8 @@ class Step:
 
     sql: str
     names: tuple[str, ...]
+    control: bool = False
+    """Whether it begins or ends a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class WireClass:
     """Sets of drawn values, in the order of ``columns``."""
     columns: tuple[str, ...] = ()
     generate: Mapping[str, Generator] = field(default_factory=dict)
+    prepared: bool = False
+    """Each session prepares its steps when it opens, and keeps them."""
 
     def as_json(self) -> dict[str, Any]:
         """Types of JSON alone."""
@@ -63,7 +68,7 @@ class WireClass:
         """The class that :meth:`as_json` gave."""
 
         def step(each: Mapping[str, Any]) -> Step:
-            return Step(each["sql"], tuple(each["names"]))
+            return Step(each["sql"], tuple(each["names"]), each["control"])
 
         return cls(
             name=found["name"],
@@ -76,6 +81,7 @@ class WireClass:
                 name: Generator(**{**each, "values": tuple(each["values"])})
                 for name, each in found["generate"].items()
             },
+            prepared=found["prepared"],
         )
 
 
@@ -83,10 +89,23 @@ def to_wire(
     request: RequestClass, columns: Sequence[str], rows: Sequence[tuple[str | None, ...]]
 ) -> WireClass:
     """The class with the rows that were drawn for it."""
-    steps = tuple(Step(*numbered(text)) for text in request.statements)
-    return WireClass(
-        request.name, request.weight, steps, _setup(request), tuple(rows), tuple(columns), request.generate
+    steps = tuple(
+        Step(*numbered(text), classify(text).transaction_control is not None) for text in request.statements
     )
+    return WireClass(
+        request.name, request.weight, steps, _setup(request), tuple(rows), tuple(columns), request.generate,
+        request.prepared is True,
+    )  # fmt: skip
+
+
+def statement_name(cls: int, step: int) -> bytes:
+    """Under which name a session keeps a step of a class as a prepared statement."""
+    return f"pgrehearse_{cls}_{step}".encode()
+
+
+def encoded(step: Step, values: Mapping[str, str | None]) -> list[bytes | None]:
+    """The values of a step's parameters as they go over the wire."""
+    return [None if (value := values[name]) is None else value.encode() for name in step.names]
 
 
 def _setup(request: RequestClass) -> Step | None:

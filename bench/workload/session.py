@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from bench.workload.parameters import Step, WireClass, filled
+from bench.workload.parameters import WireClass, encoded, filled, statement_name
 from bench.workload.records import FAILED, LOST, OK
-
-_ERROR = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
 @dataclass(slots=True)
@@ -40,7 +38,10 @@ class Session:
     pid: int
     request: Request | None = None
     wire: WireClass | None = None
-    clients: int = field(default=0)
+    prepared: frozenset[tuple[int, int]] = frozenset()
+    """Class and step of the statements that it has prepared."""
+    awaits_setup: bool = False
+    """Whether the next result is that of role and settings, not of a step."""
 
     @property
     def alive(self) -> bool:
@@ -89,25 +90,31 @@ class Session:
         assert wire is not None
         try:
             if wire.setup is not None:
-                values = [filled(each, request.values).encode() for each in wire.setup.names]
-                self.pgconn.send_query_params(wire.setup.sql.encode(), values)
-            step = wire.steps[request.step]
-            self.pgconn.send_query_params(step.sql.encode(), _values(step, request.values))
+                chosen = [filled(each, request.values).encode() for each in wire.setup.names]
+                self.pgconn.send_query_params(wire.setup.sql.encode(), chosen)
+                self.awaits_setup = True
+            step, values = wire.steps[request.step], encoded(wire.steps[request.step], request.values)
+            if (request.cls, request.step) in self.prepared:
+                self.pgconn.send_query_prepared(statement_name(request.cls, request.step), values)
+            else:
+                self.pgconn.send_query_params(step.sql.encode(), values)
             self.pgconn.pipeline_sync()
             self.pgconn.flush()
         except psycopg.Error as error:
             self._broken(request, str(error))
 
     def _note(self, request: Request, result: PGresult) -> None:
+        """Rows of all steps are added up; role and settings return one that is none of the application's."""
+        of_setup, self.awaits_setup = self.awaits_setup, False
         if result.status == ExecStatus.FATAL_ERROR and request.outcome == OK:
             request.outcome = FAILED
             request.sqlstate = (result.error_field(DiagnosticField.SQLSTATE) or LOST.encode()).decode()
             message = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message
             request.message = message.decode(errors="replace").strip()
-        elif result.status == ExecStatus.TUPLES_OK:
-            request.rows = result.ntuples
+        elif result.status == ExecStatus.TUPLES_OK and not of_setup:
+            request.rows += result.ntuples
         elif result.status == ExecStatus.COMMAND_OK:
-            request.rows = result.command_tuples or 0
+            request.rows += result.command_tuples or 0
 
     def _ended(self, request: Request) -> bool:
         """A script that failed or ended within its transaction gives it up first."""
@@ -125,18 +132,24 @@ class Session:
         self.pgconn.finish()
 
 
-def _values(step: Step, values: Mapping[str, str | None]) -> list[bytes | None]:
-    return [None if (value := values[name]) is None else value.encode() for name in step.names]
+def open_session(conninfo: str, classes: Sequence[WireClass] = ()) -> Session:
+    """Connect, and prepare what these classes keep prepared; psycopg.OperationalError where connecting fails.
 
-
-def open_session(conninfo: str) -> Session:
-    """Connect; psycopg.OperationalError where that fails."""
+    A statement that cannot be prepared is sent as it is, and then fails as a request.
+    """
     pgconn = psycopg.pq.PGconn.connect(conninfo.encode())
     if pgconn.status != ConnStatus.OK:
         message = pgconn.error_message.decode(errors="replace").strip()
         pgconn.finish()
         raise psycopg.OperationalError(message)
+    pgconn.notice_handler = None
+    prepared = frozenset(
+        (cls, number)
+        for cls, wire in enumerate(classes)
+        for number, step in enumerate(wire.steps)
+        if wire.prepared and not step.control
+        if pgconn.prepare(statement_name(cls, number), step.sql.encode()).status == ExecStatus.COMMAND_OK
+    )
     pgconn.nonblocking = 1
     pgconn.enter_pipeline_mode()
-    pgconn.notice_handler = None
-    return Session(pgconn, pgconn.backend_pid)
+    return Session(pgconn, pgconn.backend_pid, prepared=prepared)

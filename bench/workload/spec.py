@@ -27,7 +27,8 @@ class RequestClass:
 
     name: str
     statements: tuple[str, ...]
-    """Sent one after the other, with ``%(name)s`` for each parameter; almost always one."""
+    """Sent one after the other, with ``%(name)s`` for each parameter; almost always one. BEGIN and COMMIT are
+    statements of their own."""
     tables: tuple[str, ...]
     access: Access
     weight: float = 1.0
@@ -37,6 +38,25 @@ class RequestClass:
     draw: str | None = None
     """SQL whose rows are sets of parameters, one for each column; read once, before the traffic."""
     generate: Mapping[str, Generator] = field(default_factory=dict)
+    prepared: bool | None = None
+    """Whether each session prepares its statements once and keeps them; None: nobody says."""
+    rows: int | None = None
+    """Rows that each request returns or changes; None: any number."""
+    min_rows: int | None = None
+    """The fewest of them."""
+
+    @property
+    def expected(self) -> str | None:
+        """How many rows a request has, in words; None where its author does not say."""
+        if self.rows is not None:
+            return f"{self.rows} row" if self.rows == 1 else f"{self.rows} rows"
+        return None if self.min_rows is None else f"at least {self.min_rows}"
+
+    def expects(self, rows: int) -> bool:
+        """Whether its author expects so many rows."""
+        if self.rows is not None:
+            return rows == self.rows
+        return self.min_rows is None or rows >= self.min_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -52,9 +52,9 @@ class Worker:
         self._requests = bytearray()
         self._flushed = clock()
         self._orders_in = further
-        self._reconnects = _Reconnects(orders["conninfo"])
+        self._reconnects = _Reconnects(orders["conninfo"], self._classes)
         for _ in range(orders["connections"]):
-            self._idle.append(open_session(orders["conninfo"]))
+            self._idle.append(open_session(orders["conninfo"], self._classes))
 
     def run(self) -> None:
         """Serve orders until told to end."""
@@ -213,8 +213,8 @@ class Worker:
 class _Reconnects:
     """Opens connections in place of broken ones, in a thread of its own; a pipe tells when one is there."""
 
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, conninfo: str, classes: Sequence[WireClass]) -> None:
+        self._conninfo, self._classes = conninfo, classes
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[Session] = queue.SimpleQueue()
         self.descriptor, self._bell = os.pipe()
@@ -235,7 +235,7 @@ class _Reconnects:
             self._asked.get()
             while True:
                 try:
-                    self._ready.put(open_session(self._conninfo))
+                    self._ready.put(open_session(self._conninfo, self._classes))
                     break
                 except psycopg.OperationalError:
                     self.failing = True

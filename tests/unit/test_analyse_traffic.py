@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from factories import a_class, a_lock, a_migration, a_run, a_statement, a_workload, an_error, loaded_run
@@ -10,7 +11,17 @@ from factories import a_class, a_lock, a_migration, a_run, a_statement, a_worklo
 from bench.analyse.conclude import conclude
 from bench.model.budget import Budget
 from bench.model.finding import Finding
-from bench.model.load import BlockedBy, Cause, ClassLoad, HeldLock, LockOrder, RequestErrors
+from bench.model.load import (
+    BlockedBy,
+    Cause,
+    ClassLoad,
+    ComparedRequest,
+    HeldLock,
+    KeptError,
+    LockOrder,
+    RequestErrors,
+    RequestSide,
+)
 from bench.model.run import Pass, Run
 
 GONE = RequestErrors("42703", 70, 0, 10, 60, "column deals.stage does not exist", 3.4)
@@ -55,11 +66,105 @@ def test_a_class_that_fails_only_since_the_migrations_is_broken() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [replace(GONE, before=3), replace(GONE, sqlstate="40P01")],
-    ids=["before, too", "a deadlock"],
+    [
+        RequestErrors("42703", 70, 30, 10, 30, "column deals.stage does not exist", 0.4),
+        RequestErrors("40P01", 3, 0, 2, 1, "deadlock detected", 3.4),
+        RequestErrors("40001", 4, 1, 1, 2, "could not serialize access", 0.4),
+        RequestErrors("23505", 5, 0, 2, 3, "duplicate key value violates a constraint", 3.1),
+        RequestErrors("23503", 5, 1, 1, 3, "violates foreign key constraint", 0.9),
+    ],
+    ids=["before as after", "deadlocks", "serialization", "keys drawn twice", "rows deleted by others"],
 )
-def test_other_failures_are_no_broken_query(error: RequestErrors) -> None:
-    assert found(loaded_run(a_workload(a_class(errors=(error,), sent_after=62))), "broken-query") == []
+def test_failures_that_requests_bring_on_each_other_are_no_broken_query(error: RequestErrors) -> None:
+    load = a_class(errors=(error,), sent_before=62, sent_after=62)
+    assert found(loaded_run(a_workload(load)), "broken-query") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "sent_before"),
+    [
+        (RequestErrors("55000", 62, 0, 0, 62, "cannot update table without a replica identity", 3.4), 62),
+        (RequestErrors("23505", 60, 0, 0, 60, "duplicate key value", 3.4), 62),
+        (RequestErrors("23505", 62, 2, 0, 60, "duplicate key value", 3.4), 62),
+        (RequestErrors("40001", 60, 1, 0, 59, "could not serialize access", 0.4), 62),
+        (RequestErrors("08006", 62, 0, 0, 62, "the connection broke", 3.4), 62),
+        (RequestErrors("P0001", 1, 0, 0, 1, "stage is not allowed", 4.4), None),
+    ],
+)
+def test_whatever_fails_since_the_migrations_is_broken(error: RequestErrors, sent_before: int | None) -> None:
+    load = a_class(errors=(error,), sent_before=sent_before, sent_after=62)
+    (broken,) = found(loaded_run(a_workload(load)), "broken-query")
+    assert (broken.severity, broken.evidence["sqlstate"]) == ("error", error.sqlstate)
+
+
+def test_a_fault_of_part_of_the_rows_lasts() -> None:
+    error = RequestErrors("23514", 184, 0, 164, 20, "violates check constraint", 3.4)
+    (broken,) = found(loaded_run(a_workload(a_class(errors=(error,), sent_after=270))), "broken-query")
+    assert broken.severity == "error"
+    assert "fails after them for part of the rows, 20 of 270 requests" in broken.message
+
+
+def side(sent: int = 60, **changes: Any) -> RequestSide:
+    return replace(RequestSide(sent, 0, sent, 0, latency_s=(0.0002,) * sent), **changes)
+
+
+def compared(before: RequestSide, after: RequestSide, **changes: Any) -> Run:
+    request = replace(ComparedRequest("deal list", "public.deals", "read", before, after), **changes)
+    return replace(loaded_run(a_workload(a_class(errors=()))), requests=(request,))
+
+
+def test_a_chance_failure_that_the_same_parameters_show_is_broken() -> None:
+    error = RequestErrors("23503", 9, 0, 4, 5, "violates foreign key constraint", 3.4)
+    run = compared(side(), side(failed=6, sqlstate="23503", message="violates foreign key constraint"))
+    load = a_class(errors=(error,), sent_before=62, sent_after=62)
+    (repeat,) = loaded_run(a_workload(load)).passes[1].repeats
+    (broken,) = found(replace(run, passes=(run.passes[0], Pass("loaded", None, (repeat,)))), "broken-query")
+    assert (broken.severity, broken.evidence["failed_after"]) == ("error", 5)
+    (broken,) = found(run, "broken-query")
+    assert "for part of the rows, 6 of 60 requests with the same parameters" in broken.message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (side(), side(), []),
+        (side(), side(rows=0, empty=60), [("fewer-rows", "error")]),
+        (side(), side(rows=57, empty=3), [("fewer-rows", "warning")]),
+        (side(), side(empty=60), [("fewer-rows", "error")]),
+        (side(), side(rows=5000), [("more-rows", "warning")]),
+        (side(), side(rows=70), []),
+        (side(), side(rows=59, unexpected=1), [("fewer-rows", "error")]),
+        (side(), side(rows=70, unexpected=1), [("more-rows", "error")]),
+        (side(rows=0, empty=60), side(rows=0, empty=60), []),
+        (side(), side(latency_s=(0.1,) * 60), [("slower-query", "error")]),
+        (side(), side(latency_s=(0.002,) * 60), [("slower-query", "warning")]),
+        (side(), side(latency_s=(0.0009,) * 60), []),
+        (side(latency_s=(0.004,) * 60), side(latency_s=(0.009,) * 60), []),
+        (side(), side(latency_s=(0.0003,) * 40 + (0.5,) * 20), []),
+        (side(), side(latency_s=(0.0003,) * 8 + (0.5,) * 52), []),
+        (side(2), side(2, latency_s=(0.5,) * 2), []),
+    ],
+)
+def test_rows_and_time_of_the_same_requests_are_compared(
+    before: RequestSide, after: RequestSide, told: list[tuple[str, str]]
+) -> None:
+    run = compared(before, after, expected="1 row")
+    codes = "fewer-rows", "more-rows", "slower-query"
+    assert [(finding.code, finding.severity) for finding in found(run, *codes)] == told
+
+
+def test_rows_that_are_not_the_same_twice_are_not_compared() -> None:
+    assert found(compared(side(), side(rows=0, empty=60), steady=False), "fewer-rows") == []
+
+
+def test_a_statement_that_a_session_keeps_prepared_is_told_unless_nobody_prepares_it() -> None:
+    error = KeptError("0A000", "cached plan must not change result type")
+    for source, prepared, severities in (
+        ("workload.toml", None, ["warning"]), ("catalog", None, ["info"]), ("workload.toml", True, []),
+    ):  # fmt: skip
+        load = a_class(errors=(), kept_error=error, prepared=prepared)
+        told = found(loaded_run(a_workload(load, source=source)), "cached-plan")
+        assert [finding.severity for finding in told] == severities
 
 
 def test_a_class_that_fails_for_a_while_is_a_condition() -> None:

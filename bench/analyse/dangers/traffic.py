@@ -1,4 +1,4 @@
-"""What the application met while the migrations ran: requests that waited, and requests that broke."""
+"""What the application met while the migrations ran: requests that waited."""
 
 from __future__ import annotations
 
@@ -14,57 +14,19 @@ from bench.model.run import Run
 
 _Key = tuple[str, int | None, str]
 """Migration, statement and access."""
-BROKEN_SHARE = 0.5
-"""Of the requests after the last statement: fewer that fail are an accident, and no broken query."""
-REFUSALS = ("42", "0A", "23502", "23514")
-"""SQLSTATEs that a changed schema brings: names and privileges that are gone, features, NOT NULL, CHECK.
-https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
 def traffic_findings(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """``blocks-reads`` and ``blocks-writes`` of the loaded pass without a hazard, and ``broken-query``."""
-    for workload in _quiet_workloads(rehearsed.run):
-        yield from _broken(workload)
+    """``blocks-reads`` and ``blocks-writes`` of the loaded pass without a hazard."""
+    for workload in quiet_workloads(rehearsed.run):
         yield from _blocked(workload, rehearsed)
 
 
-def _quiet_workloads(run: Run) -> Iterator[Workload]:
+def quiet_workloads(run: Run) -> Iterator[Workload]:
+    """The traffic of each loaded repeat in which neither a hazard nor a lock timeout was in the way."""
     for each in run.passes:
         if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None:
             yield from (repeat.workload for repeat in each.repeats if repeat.workload is not None)
-
-
-def _broken(workload: Workload) -> Iterator[Finding]:
-    for load in workload.classes:
-        for error in load.errors:
-            if error.before or not error.sqlstate.startswith(REFUSALS):
-                continue
-            lasting = load.sent_after > 0 and error.after >= BROKEN_SHARE * load.sent_after
-            when = "fails after them" if lasting else "fails for a while during them"
-            yield Finding(
-                code="broken-query",
-                severity="error" if lasting else "warning",
-                migration=_running_at(workload, error.first_at_s),
-                statement=None,
-                relation=load.table,
-                message=f'"{load.name}" works before the migrations and {when}: {error.message} '
-                f"({error.sqlstate}), {count(error.count)} requests",
-                evidence={
-                    "class": load.name,
-                    "sqlstate": error.sqlstate,
-                    "failed": error.count,
-                    "failed_after": error.after,
-                    "sent_after": load.sent_after,
-                    "first_at_s": error.first_at_s,
-                },
-                fix="Deploy code that works with both schemas first, or keep the old names, columns and "
-                "privileges until no code uses them.",
-            )
-
-
-def _running_at(workload: Workload, at_s: float) -> str | None:
-    begun = [span for span in workload.statements if span.begin_s <= at_s]
-    return begun[-1].migration if begun else None
 
 
 @dataclass(frozen=True, slots=True)

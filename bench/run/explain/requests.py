@@ -49,7 +49,10 @@ def read_requests(conn: psycopg.Connection[TupleRow], mix: TrafficMix, seed: int
         settings = _settings(request, values)
         if asker is None and request.role is not None:
             asker = Asker(request.role, settings)
-        subjects += _subjects(conn, request.name, request.statements, values, request.role, settings)
+        statements = [
+            text for text, step in zip(request.statements, wire.steps, strict=True) if not step.control
+        ]
+        subjects += _subjects(conn, request.name, statements, values, request.role, settings)
     return Requests(tuple(subjects), asker, wires)
 
 

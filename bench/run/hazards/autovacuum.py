@@ -63,7 +63,7 @@ def autovacuum(server: Server, dbname: str, setting: Setting) -> Iterator[Scene]
         server.connect(dbname, application_name="pgrehearse observer") as observer,
         server.connect(dbname, application_name="pgrehearse hazard") as conn,
     ):
-        table = tables_for(observer, setting)[0]
+        table = max(tables_for(observer, setting), key=lambda table: table.pages)
         if table.pages < LEAST_PAGES:
             raise NotThereError(f"the largest table has {table.pages} pages: a vacuum would end at once")
         _age(conn, table, setting)

@@ -46,7 +46,10 @@ class Table:
     name: str
     pages: int
     free_column: str | None
-    """A column of no index, which can be set to itself."""
+    """A column that can be set to itself, of no index where there is one; None for a partitioned table, whose
+    rows are in its partitions, and where there is none."""
+    root: str
+    """The topmost partitioned table that it belongs to, with its schema; itself where it is no partition."""
 
     @property
     def full_name(self) -> str:
@@ -89,10 +92,14 @@ class Scene:
 
 
 def tables_for(conn: psycopg.Connection[TupleRow], setting: Setting) -> list[Table]:
-    """The tables that the deploy locks, or all; largest first. NotThereError where there is none."""
+    """The tables that the deploy locks, with their partitions, or all.
+
+    Partitioned ones come first, then the largest. NotThereError where there is none.
+    """
     rows = conn.execute(load_query("hazard_tables", conn.info.server_version)).fetchall()
     every = [Table(*row) for row in rows]
-    wanted = [table for table in every if table.full_name in setting.tables] or every
+    locked = frozenset(setting.tables)
+    wanted = [table for table in every if locked & {table.full_name, table.root}] or every
     if not wanted:
         raise NotThereError("the database has no table")
     return wanted

@@ -65,7 +65,7 @@ def idle_in_transaction(server: Server, dbname: str, setting: Setting) -> Iterat
     with _observer(server, dbname) as observer:
         tables = [table for table in tables_for(observer, setting) if table.free_column][:MOST_WRITTEN]
     if not tables:
-        raise NotThereError("no table has a column outside every index to write to")
+        raise NotThereError("no table has a column to write to")
 
     def work(conn: psycopg.Connection[TupleRow], stop: threading.Event) -> None:
         with conn.transaction():
@@ -88,7 +88,7 @@ def bulk_write(server: Server, dbname: str, setting: Setting) -> Iterator[Scene]
     with _observer(server, dbname) as observer:
         writable = [table for table in tables_for(observer, setting) if table.free_column]
     if not writable:
-        raise NotThereError("no table has a column outside every index to write to")
+        raise NotThereError("no table has a column to write to")
     table = writable[0]
     scene = Scene(
         f"a transaction that updates the rows of {table.full_name} for {setting.length_s:g} s",
