@@ -18,8 +18,8 @@ def compared_requests(
     UsageError for a class that does not work on the state before.
     """
     with (
-        server.connect(before, application_name="pgrehearse requests") as old,
-        server.connect(after, application_name="pgrehearse requests") as new,
+        server.connect(before, application_name="pgrehearse requests", kind="application") as old,
+        server.connect(after, application_name="pgrehearse requests", kind="application") as new,
     ):
         mix = mix_for(old, given)
         if mix is None:

@@ -57,7 +57,7 @@ def kept_statements(
     server: Server, dbname: str, classes: Sequence[RequestClass], wires: Sequence[WireClass]
 ) -> Iterator[KeptStatements]:
     """Prepare every class's statements, those left out of which the author says that nobody prepares them."""
-    with server.connect(dbname, application_name="pgrehearse prepared") as conn:
+    with server.connect(dbname, application_name="pgrehearse prepared", kind="application") as conn:
         conn.execute("SELECT set_config('statement_timeout', %s, false)", (LONGEST,))
         prepared: dict[int, WireClass] = {}
         for number, (request, wire) in enumerate(zip(classes, wires, strict=True)):
