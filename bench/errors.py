@@ -50,6 +50,14 @@ class ServerError(BenchError):
     exit_code = 5
 
 
+class Unreachable(ServerError):
+    """No connection to the server can be had; ``reason`` is what the client library said."""
+
+    def __init__(self, message: str, hint: str | None = None, *, reason: str) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
 class Interrupted(BenchError):
     """The user, or the system, asked the run to end."""
 

@@ -229,8 +229,10 @@ class StatementRun:
     """Existing tables that it emptied by giving them new files."""
     row_changes: tuple[RowChanges, ...] = ()
     advisory: tuple[AdvisoryLock, ...] = ()
-    blocks: tuple[Block, ...] = ()
-    """What waited when it was tried; empty where nothing was tried."""
+    blocks: tuple[Block, ...] | None = None
+    """What waited when it was tried; None where it was not tried, or where trying broke off."""
+    untried: tuple[str, ...] = ()
+    """Relations whose users might meet its locks, but that were not tried: there were too many tables."""
     lock_timeout_s: float | None = None
     """lock_timeout in force while it ran; 0.0: it would have waited without end; None: not read."""
     lock_timeout_source: str | None = None

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row
 
+from bench.observe.reach import Reach
 from bench.observe.recipes import FEW_ROWS, Column, insert_row, rows_clause, rows_to_try, settable
 from bench.observe.relations import Relation, RelationCatalog
 from bench.pg.catalog import load_query
 
+TRIED = ("r", "p", "v", "m")
+"""Kinds of relations, as ``pg_class.relkind`` has them, that an application names in its commands."""
 OPS = ("SELECT", "SELECT FOR UPDATE", "INSERT", "UPDATE", "DELETE")
 
 FOREIGN_KEY_VIOLATION = "23503"
@@ -51,7 +55,8 @@ class _Table:
 class Application:
     """The commands of an application on the relations that were there before the migration.
 
-    ``conn`` must not be a session that waits for locks while a migration's transaction is open.
+    ``conn`` must not be a session that waits for locks while a migration's transaction is open. Of more than
+    ``max_tables`` tables only so many get commands, those first that a migration is likely to reach.
     """
 
     def __init__(self, conn: psycopg.Connection[TupleRow], max_tables: int) -> None:
@@ -64,63 +69,98 @@ class Application:
         self._leaves: dict[int, list[int]] = {}
         """Partitioned table → its partitions on all levels."""
         self._tables: dict[int, _Table] = {}
+        self._reach = Reach()
+        self._dirty: set[int] = set()
+        """Tables in which trying may have left dead rows."""
 
-    def learn(self, catalog: RelationCatalog) -> None:
+    def learn(self, catalog: RelationCatalog, likely: Set[int], changed: Set[int] | None = None) -> None:
         """Read names and columns as they are committed now, and find a new row for each table that changed.
 
-        ``catalog`` has the relations from before the migration. Waits for locks: no migration's transaction
-        may be open.
+        ``catalog`` has the relations from before the migration, of which ``likely`` come first; ``changed``:
+        those that may have changed since the last time, None: all. Waits for locks: no migration's
+        transaction may be open.
         """
         self._catalog = catalog
-        kinds = ("r", "p", "v", "m")
-        targets = [each for each in self._catalog.existing() if each.relkind in kinds]
-        tables = [each.oid for each in targets if each.relkind in ("r", "p")][: self._max_tables]
-        found = self._query("probe_targets", [each.oid for each in targets]).fetchall()
-        self._names = {oid: sql.Identifier(schema, name) for oid, schema, name, _ in found}
-        self._leaves = {}
-        for oid, *_, ancestors in found:
+        text = load_query("probe_links", self._conn.info.server_version)
+        self._reach = Reach(self._conn.execute(text).fetchall())
+        targets = [each.oid for each in catalog.existing() if each.relkind in TRIED]
+        if changed is None:
+            self._names, self._leaves = {}, {}
+        else:
+            targets = [oid for oid in targets if oid in changed]
+        found = self._query("probe_targets", targets).fetchall()
+        for gone in set(targets) - {oid for oid, *_ in found}:
+            self._names.pop(gone, None)
+        for parent, leaves in self._leaves.items():
+            self._leaves[parent] = [leaf for leaf in leaves if leaf not in targets]
+        for oid, schema, name, ancestors in found:
+            self._names[oid] = sql.Identifier(schema, name)
             for ancestor in ancestors:
                 self._leaves.setdefault(ancestor, []).append(oid)
-        columns: dict[int, list[Column]] = {}
+        self._learn_tables(self._to_prepare(likely), set(targets))
+        self.clean()
+
+    def _to_prepare(self, likely: Set[int]) -> list[int]:
+        """The tables that get commands: all, or as many as may be, the likely ones first."""
+        tables = [
+            each.oid
+            for each in self._catalog.existing()
+            if each.relkind in ("r", "p") and each.oid in self._names
+        ]
+        if len(tables) <= self._max_tables:
+            return tables
+        met = self._reach.of(likely)
+        return sorted(tables, key=lambda oid: (oid not in likely, oid not in met, oid))[: self._max_tables]
+
+    def _learn_tables(self, chosen: list[int], targets: Set[int]) -> None:
+        """Find a new row for each table that has no commands yet, or other columns than before."""
+        known = self._tables
+        wanted = [oid for oid in chosen if oid in targets or oid not in known]
+        columns: dict[int, list[Column]] = {oid: [] for oid in wanted}
         with self._conn.cursor(row_factory=class_row(Column)) as cursor:
             text = load_query("probe_columns", self._conn.info.server_version)
-            for column in cursor.execute(text, {"oids": tables}):
-                columns.setdefault(column.oid, []).append(column)
-        known = self._tables
-        self._tables = {
-            oid: known[oid]
-            if oid in known and known[oid].columns == tuple(found)
-            else self._prepare(self._names[oid], tuple(found))
-            for oid, found in columns.items()
-        }
-        self.clean()
+            for column in cursor.execute(text, {"oids": wanted}):
+                columns[column.oid].append(column)
+        self._tables = {oid: known[oid] for oid in chosen if oid in known and oid not in columns}
+        for oid, found in columns.items():
+            same = oid in known and known[oid].columns == tuple(found)
+            self._tables[oid] = known[oid] if same else self._prepare(oid, tuple(found))
 
     def clean(self) -> None:
         """Remove the dead rows that trying has left, since scans of the migration would count them.
 
-        Tables that the migration has locked are left out: nothing could be written to them either. The
-        planner must not know more afterwards than before, or it would choose other plans.
+        Tables that the migration has locked, or of which it has changed the entry in the catalog, are left
+        for later: nobody may wait for it here. The planner must not know more afterwards than before, or it
+        would choose other plans.
         """
-        tables = [oid for oid in self._tables if oid not in self._leaves]
-        left = self._query("probe_targets", tables).fetchall()  # some may have gone
+        left = self._query("probe_dirty", sorted(self._dirty)).fetchall() if self._dirty else []
         if not left:
             return
         known = self._query("planner_figures", [oid for oid, *_ in left]).fetchall()
-        names = sql.SQL(", ").join(sql.Identifier(schema, name) for _, schema, name, _ in left)
-        self._conn.execute(sql.SQL("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP on) {}").format(names))
-        if self._without_keys:  # as a superuser
-            columns = dict(zip(("oids", "pages", "tuples", "visible"), zip(*known, strict=True), strict=True))
-            text = load_query("planner_figures_back", self._conn.info.server_version)
-            self._conn.execute(text, {name: list(values) for name, values in columns.items()})
+        names = sql.SQL(", ").join(sql.Identifier(schema, name) for _, schema, name in left)
+        vacuum = sql.SQL("VACUUM (SKIP_LOCKED, TRUNCATE false, INDEX_CLEANUP on) {}").format(names)
+        with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            self._conn.execute(vacuum)
+            self._dirty -= {oid for oid, *_ in left}
+            if self._without_keys:  # as a superuser
+                columns = dict(
+                    zip(("oids", "pages", "tuples", "visible"), zip(*known, strict=True), strict=True)
+                )
+                text = load_query("planner_figures_back", self._conn.info.server_version)
+                self._conn.execute(text, {name: list(values) for name, values in columns.items()})
 
-    def targets(self) -> list[Relation]:
-        """Tables and views that can be tried."""
-        return [
-            relation
-            for relation in self._catalog.existing()
-            if relation.oid in self._tables
-            or (relation.relkind in ("v", "m") and relation.oid in self._names)
-        ]
+    def targets(self, locked: Set[int]) -> tuple[list[Relation], list[Relation]]:
+        """The relations whose users may meet locks on ``locked``: those with commands, and those without."""
+        reached = self._reach.of(locked)
+        tried: list[Relation] = []
+        untried: list[Relation] = []
+        for relation in self._catalog.existing():
+            if relation.relkind in TRIED and relation.oid in reached and relation.oid in self._names:
+                has_commands = relation.oid in self._tables or relation.relkind in ("v", "m")
+                (tried if has_commands else untried).append(relation)
+        written = self._reach.written_with({relation.oid for relation in tried})
+        self._dirty |= self._tables.keys() if written is None else written & self._tables.keys()
+        return tried, untried
 
     def commands(self, relation: Relation, xid: int | None) -> list[Command]:
         """The commands on one relation, in the order of :data:`OPS`.
@@ -157,8 +197,10 @@ class Application:
     def _command(self, relation: Relation, op: str, text: sql.Composable) -> Command:
         return Command(relation.full_name, op, text.as_bytes(self._conn))
 
-    def _prepare(self, name: sql.Identifier, columns: tuple[Column, ...]) -> _Table:
+    def _prepare(self, oid: int, columns: tuple[Column, ...]) -> _Table:
         """Find an INSERT that the table takes: each is tried, and rolled back."""
+        name = self._names[oid]
+        self._dirty.update((oid, *self._leaves.get(oid, ())))
         fields = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(each.name)) for each in columns)
         sample = self._conn.execute(sql.SQL("SELECT {} FROM {} LIMIT 1").format(fields, name)).fetchone()
         some = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS counted").format(name, FEW_ROWS + 1)

@@ -27,6 +27,8 @@ class HeldLocks:
     """Whether its transaction has written, or locked rows."""
     shared_entries: int
     """How many of its locks take a place in the shared lock table."""
+    hides_catalogs: bool = False
+    """It keeps others from reading a system catalog, so that no new session can even be opened."""
 
     @property
     def oids(self) -> frozenset[int]:
@@ -56,6 +58,19 @@ class HeldLocks:
         return not (rows or self.may_lock_rows or strong or self.advisory)
 
     @property
+    def met_on(self) -> frozenset[int]:
+        """The relations on which an application's commands may meet a lock, or a locked row.
+
+        What they ask for, ROW EXCLUSIVE at most, conflicts with SHARE and stronger.
+        """
+        strong = {oid for oid, mode in self.relations if LockMode(mode).blocks_writes}
+        return frozenset(strong | (self._with_rows if self.has_xid else set()))
+
+    @property
+    def _with_rows(self) -> set[int]:
+        return {oid for oid, mode in self.relations if mode in (LockMode.ROW_SHARE, LockMode.ROW_EXCLUSIVE)}
+
+    @property
     def may_lock_rows(self) -> bool:
         """Whether it may have locked rows without changing them."""
         return self.has_xid and any(mode == LockMode.ROW_SHARE for _, mode in self.relations)
@@ -72,4 +87,8 @@ def read_held(conn: psycopg.Connection[TupleRow], pid: int) -> HeldLocks:
         advisory=tuple(AdvisoryLock(key, mode) for kind, _, mode, _, key in rows if kind == "advisory"),
         has_xid=any(kind == "transactionid" for kind, *_ in rows),
         shared_entries=sum(not fastpath for _, _, _, fastpath, _ in rows),
+        hides_catalogs=any(
+            kind == "relation" and 0 < oid < FIRST_OID and mode == LockMode.ACCESS_EXCLUSIVE
+            for kind, oid, mode, *_ in rows
+        ),
     )

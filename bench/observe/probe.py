@@ -1,8 +1,9 @@
 """Who waits for a migration: an application's commands, tried while the migration's transaction is open.
 
 A lock blocks more than its own table: an INSERT elsewhere checks a foreign key, a view reads its tables, a
-plan opens every index. No table of lock modes tells these, so every command is tried on every table, and what
-it waits for is read from its ungranted row in pg_locks. Everything tried is rolled back.
+plan opens every index. No table of lock modes tells these, so every command is tried on every table that
+leads to what is locked, and what it waits for is read from its ungranted row in pg_locks. Everything tried is
+rolled back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 import psycopg
@@ -23,7 +24,7 @@ from bench.pg.catalog import load_query
 
 SESSIONS = 6
 MAX_TABLES = 300
-"""Of a larger schema only so many tables are tried."""
+"""Of a larger schema only so many tables get commands: those that the migration names come first."""
 SETTINGS = {
     "lock_timeout": "3s",
     "statement_timeout": "5s",
@@ -31,6 +32,8 @@ SETTINGS = {
     "application_name": "pgrehearse probe",
 }
 """The timeouts bound a single try, should reading pg_locks fail; one that waits is ended long before."""
+LOOK_TIMEOUT_MS = 200
+"""So long the session that only looks waits for a lock: it should never meet one."""
 LOOK_AFTER_S = 0.002
 
 Connection = psycopg.Connection[TupleRow]
@@ -62,6 +65,15 @@ class _Session:
             text = self.current.after_insert
         self.conn.pgconn.send_query(b"ROLLBACK; BEGIN; " + text + b"; ROLLBACK")
 
+    def give_up(self) -> None:
+        """End what it still has to do, should there be anything."""
+        self.queue.clear()
+        if self.current is not None:
+            self.current = None
+            self.conn.pgconn.get_cancel().cancel()
+            while self.conn.pgconn.get_result() is not None:
+                pass
+
     def has_ended(self) -> bool:
         """Take what has come from the server; OperationalError where it is gone."""
         pgconn = self.conn.pgconn
@@ -72,6 +84,15 @@ class _Session:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one probe."""
+
+    blocks: tuple[Block, ...]
+    untried: tuple[str, ...] = ()
+    """Relations whose users might wait, too, and that have no commands."""
+
+
 class Prober:
     """Tries SELECT, SELECT FOR UPDATE, INSERT, UPDATE and DELETE on the tables that were there before the
     migration, and SELECT on the views; opens its sessions with ``connect``."""
@@ -80,9 +101,12 @@ class Prober:
         self._connect = connect
         self._catalog = RelationCatalog(())
         self._observer = self._open()
+        self._observer.execute(b"SET lock_timeout = '%dms'" % LOOK_TIMEOUT_MS)
         self._application = Application(self._observer, MAX_TABLES)
         self._sessions: list[_Session] = []
         self._dirty = False
+        self.commands_sent = 0
+        """Over all probes."""
 
     def close(self) -> None:
         """Close the sessions."""
@@ -95,24 +119,39 @@ class Prober:
             self._application.clean()
             self._dirty = False
 
-    def learn(self, catalog: RelationCatalog) -> None:
-        """Read the catalog's relations as they are committed now; no migration's transaction may be open."""
-        self._catalog = catalog
-        self._application.learn(catalog)
+    def learn(
+        self, catalog: RelationCatalog, *, likely: Set[int] = frozenset(), changed: Set[int] | None = None
+    ) -> None:
+        """Read the catalog's relations as they are committed now; no migration's transaction may be open.
 
-    def probe(self, pid: int) -> tuple[Block, ...]:
-        """What waits for the open transaction of the backend ``pid``, in order of relations and commands."""
+        ``likely``: those that the migration may lock; ``changed``: those that may have changed since the last
+        time, None: all.
+        """
+        self._catalog = catalog
+        self._application.learn(catalog, likely, changed)
+        while len(self._sessions) < SESSIONS:  # a migration may lock what a new session must read
+            self._sessions.append(_Session(self._open()))
+
+    def probe(self, pid: int, locked: Set[int]) -> Tried:
+        """What waits for the open transaction of the backend ``pid``, in order of relations and commands.
+
+        ``locked``: the relations that it has locked in a way that others can meet.
+        """
         xid = self._xid(pid)
-        targets = self._application.targets()
+        targets, untried = self._application.targets({self._catalog.owner(oid) for oid in locked})
         for position, relation in enumerate(targets):
-            if len(self._sessions) < min(SESSIONS, len(targets)):
-                self._sessions.append(_Session(self._open()))
-            session = self._sessions[position % len(self._sessions)]
-            session.queue.extend(self._application.commands(relation, xid))
-        blocks = list(self._drive(pid))
-        self._dirty = True
+            commands = self._application.commands(relation, xid)
+            self._sessions[position % len(self._sessions)].queue.extend(commands)
+            self.commands_sent += len(commands)
+        try:
+            blocks = list(self._drive(pid))
+        finally:
+            for session in self._sessions:
+                session.give_up()
+        self._dirty = bool(targets) or self._dirty
         order = {relation.full_name: position for position, relation in enumerate(targets)}
-        return tuple(sorted(blocks, key=lambda block: (order[block.relation], OPS.index(block.op))))
+        blocks.sort(key=lambda block: (order[block.relation], OPS.index(block.op)))
+        return Tried(tuple(blocks), tuple(relation.full_name for relation in untried))
 
     def _open(self) -> Connection:
         conn = self._connect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from psycopg.rows import TupleRow, class_row
 from bench.model.lock import LockMode
 from bench.pg.catalog import load_query
 
+_WORD = re.compile(r"[\w$]+")
 TARGETS: Mapping[str, str] = {
     "r": "table",
     "p": "partitioned table",
@@ -119,6 +121,18 @@ class RelationCatalog:
         if relation is None or not relation.table_oid:
             return None
         return self.table_of(relation.table_oid) or self.name(relation.table_oid)
+
+    def owner(self, oid: int) -> int:
+        """The table that an index or a TOAST table belongs to in the end; else the relation itself."""
+        relation = self.find(oid)
+        return oid if relation is None or not relation.table_oid else self.owner(relation.table_oid)
+
+    def named_in(self, texts: Iterable[str]) -> frozenset[int]:
+        """The tables that were there before of which a text has the name, or the name of an index."""
+        words = {word.lower() for text in texts for word in _WORD.findall(text)}
+        return frozenset(
+            self.owner(relation.oid) for relation in self.existing() if relation.name.lower() in words
+        )
 
     def describe_held(self, held: Iterable[tuple[int, str]]) -> tuple[str, ...]:
         """Locks on relations from before the migration in words, strongest first: ``public.t ShareLock``."""

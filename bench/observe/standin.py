@@ -36,8 +36,11 @@ class StandIn:
         if self._conn is not None:
             self._conn.close()
 
-    def holding(self, keys: Iterable[LockKey], catalog: RelationCatalog) -> Iterator[int]:
-        """For each table from before, hold the strongest of its locks, and yield this session's pid.
+    def holding(
+        self, keys: Iterable[LockKey], catalog: RelationCatalog
+    ) -> Iterator[tuple[int, frozenset[int]]]:
+        """For each table from before, hold the strongest of its locks; yield this session's pid and what it
+        has locked.
 
         With a table go its indexes that were locked in ACCESS EXCLUSIVE mode. A table that is gone, or that
         another session has locked, is left out.
@@ -46,7 +49,7 @@ class StandIn:
         for locks in _by_table(keys, catalog):
             with _held(conn, locks) as held:
                 if held:
-                    yield conn.info.backend_pid
+                    yield conn.info.backend_pid, frozenset(relation.oid for relation, _ in locks)
 
 
 def _by_table(keys: Iterable[LockKey], catalog: RelationCatalog) -> Iterator[list[tuple[Relation, LockMode]]]:

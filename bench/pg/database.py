@@ -126,7 +126,12 @@ def sweep_databases(server: Server, say: Say = quiet) -> None:
 
 def drop_own_databases(server: Server, say: Say = quiet) -> None:
     """Drop what this run has made and not dropped, as after an error; what cannot go is said."""
-    with server.connect() as conn:
+    try:
+        conn = server.connect()
+    except ServerError as error:  # the error that ended the run says more
+        say(f"what this run has made on the server may be left there: {error.message}")
+        return
+    with conn:
         for name, comment in conn.execute(load_query("our_databases", server.info.version_num)).fetchall():
             mark = read_mark(comment)
             if mark is not None and mark.owner == server.owner:

@@ -12,7 +12,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from bench.errors import ServerError, UsageError
+from bench.errors import Unreachable, UsageError
 
 APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
@@ -97,17 +97,22 @@ class Endpoint:
         application_name: str = APPLICATION_NAME,
         kind: SessionKind = "own",
     ) -> psycopg.Connection[TupleRow]:
-        """Open an autocommit connection; ServerError names host, port, user and database."""
+        """Open an autocommit connection; Unreachable names host, port, user and database."""
         try:
             return psycopg.connect(
                 self.conninfo(dbname, kind), autocommit=True, application_name=application_name
             )
         except psycopg.OperationalError as error:
             reason = " ".join(self.scrub(str(error)).split())
-            raise ServerError(
+            raise Unreachable(
                 f"cannot connect to {self.describe(dbname)}: {reason}",
                 "check that the server runs, that its address is right and that the role may log in",
+                reason=reason,
             ) from None
+
+    def answers(self) -> bool:
+        """Whether the server takes connections at the moment, of whatever role."""
+        return pq.PGconn.ping(self.conninfo().encode()) == pq.Ping.OK
 
 
 def with_options(options: str | None, settings: Mapping[str, str]) -> str:

@@ -47,6 +47,16 @@ from bench.pg.ownership import hold_ownership
 ServerKind = Literal["auto", "container", "embedded", "cluster", "dsn"]
 DEFAULT_IMAGE = "postgres:17"
 DSN_SCHEMES = ("postgresql://", "postgres://")
+_NEWER = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
+"""Timeouts that only newer servers have, by the version from which on they do.
+https://www.postgresql.org/docs/current/runtime-config-client.html"""
+_OFF: Mapping[SessionKind, tuple[str, ...]] = {
+    "own": ("idle_session_timeout", "transaction_timeout"),
+    "base": ("idle_session_timeout", "transaction_timeout"),
+    "deploy": ("idle_in_transaction_session_timeout", "idle_session_timeout"),
+}
+"""Timeouts that end no session of a kind, beside those that every server has; psql, which deploys, does not
+idle between two statements of a file, where we stop to read locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,7 @@ class Server:
 
     def conninfo(self, dbname: str | None = None, kind: SessionKind = "own") -> str:
         """Return the libpq connection string. It holds the password: never print it."""
-        return self.endpoint.conninfo(dbname, kind)
+        return self._patient(kind).endpoint.conninfo(dbname, kind)
 
     def connect(
         self,
@@ -124,11 +134,18 @@ class Server:
         kind: SessionKind = "own",
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection, by default to the maintenance database; ServerError if it fails."""
+        acting = self
         if kind == "deploy" and self.deploys_as is not None:
             settings = self._settings_of(self.deploys_as, dbname)
             acting = self.with_settings({"role": self.deploys_as} | settings)
-            return acting.endpoint.connect(dbname, application_name=application_name, kind=kind)
-        return self.endpoint.connect(dbname, application_name=application_name, kind=kind)
+        endpoint = acting._patient(kind).endpoint
+        return endpoint.connect(dbname, application_name=application_name, kind=kind)
+
+    def _patient(self, kind: SessionKind) -> Server:
+        """The same server, whose timeouts for idle sessions are off for one of ours."""
+        version = self.info.version_num
+        off = [name for name in _OFF.get(kind, ()) if version >= _NEWER.get(name, 0)]
+        return self.with_settings(dict.fromkeys(off, "0")) if off else self
 
     def as_itself(self) -> Server:
         """The same server, where migrations run as the role that we are."""

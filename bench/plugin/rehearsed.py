@@ -178,7 +178,7 @@ class Rehearsed:
 
     def _waits(self) -> Iterator[Blocked]:
         for place, statement in self._statements():
-            for block in statement.blocks:
+            for block in statement.blocks or ():
                 locks = [each for each in statement.locks if each.relation == block.waits_on]
                 worst = max(locks, key=lambda each: each.mode.strength, default=None)
                 mode = worst.mode.sql_name if worst and block.wait_kind == "relation" else None
@@ -220,7 +220,7 @@ class Rehearsed:
     def _named(self, relation: str) -> str:
         tables = [each.name for each in self.run.dataset.tables] if self.run.dataset else []
         views = [each.name for each in self.run.queries if _is_old_view(each)]
-        seen = [block.relation for _, statement in self._statements() for block in statement.blocks]
+        seen = [block.relation for _, statement in self._statements() for block in statement.blocks or ()]
         return _one(
             relation, tuple(dict.fromkeys([*tables, *views, *seen])), "relation before the migrations"
         )

@@ -19,6 +19,7 @@ _UNITED = (
     "indexes_rebuilt",
     "truncated",
     "blocks",
+    "untried",
     "scans",
     "row_changes",
 )
@@ -60,7 +61,8 @@ def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
         "full_scans": [each.relation for each in run.validations],
         "indexes_rebuilt": [each.relation for each in rewrites if each.target.endswith("index")],
         "truncated": list(run.truncated),
-        "blocks": [asdict(each) for each in run.blocks],
+        "blocks": None if run.blocks is None else [asdict(each) for each in run.blocks],
+        "untried": list(run.untried),
         "scans": [asdict(each) for each in run.validations],
         "row_changes": [asdict(each) for each in run.row_changes],
         "advisory": [asdict(each) for each in run.advisory],
@@ -92,6 +94,8 @@ def _union(lists: Iterable[Any]) -> list[Any]:
 
 def _flat(lists: Iterable[Any]) -> Iterator[Any]:
     for each in lists:
+        if each is None:  # not known
+            continue
         if isinstance(each, list):
             yield from each
         else:

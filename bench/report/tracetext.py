@@ -50,8 +50,8 @@ def _told(run: MigrationRun) -> Iterator[_Line]:
     silent = 0
     waiting: Sequence[Block] = ()
     for statement in run.statements:
-        lines = [*_lines(statement), *_waits(statement.blocks, waiting)]
-        waiting = statement.blocks
+        lines = [*_lines(statement), *_waits(statement.blocks or (), waiting), *_untried(statement.untried)]
+        waiting = statement.blocks or ()
         if not lines:
             silent += statement.kind not in TRANSACTION_CONTROL
             continue
@@ -127,6 +127,12 @@ def _waits(blocks: Sequence[Block], before: Sequence[Block]) -> Iterator[_Line]:
         row = "" if kind == "relation" else f" ({_KINDS.get(kind, kind)})"
         style = "red" if "SELECT" in ops else "yellow"
         yield f"{', '.join(ops)} on {relation} would wait{because}{row}", style
+
+
+def _untried(relations: Sequence[str]) -> Iterator[_Line]:
+    if relations:
+        named = ", ".join(relations[:3]) + (", …" if len(relations) > 3 else "")
+        yield f"not tried, as there are too many tables: {count(len(relations))}, {named}", "dim"
 
 
 _KINDS = {"transactionid": "for a row", "tuple": "for a row", "advisory": "for an advisory lock"}

@@ -50,7 +50,7 @@ def rehearse_both(
         for each, draft in zip((base, head), drafts, strict=True)
     ]
     with (
-        ending_in_words(),
+        ending_in_words(server),
         counters_database(server) as counters,
         template(server, head.suite, options.data, progress) as prepared,
     ):

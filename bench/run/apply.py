@@ -50,7 +50,7 @@ class MigrationApplier:
         self._repeat = repeat
         self._progress = progress
         self._catalog = watch.catalog()
-        self._inspection = Inspection(conn, watch, self._catalog)
+        self._inspection = Inspection(conn, watch, self._catalog, statements)
         self._listener = NoticeListener(conn)
         self._measured: list[Measured] = []
         self._unfinished: StatementError | None = None
@@ -126,6 +126,7 @@ class MigrationApplier:
             inspection.after(statement, position, measured)
         else:
             inspection.released(measured.span)
+            inspection.nobody_more(statement, measured)
             if not was_inside:
                 inspection.after_transactions(statement, position, measured)
         if statement.kind == "ROLLBACK":
@@ -137,6 +138,7 @@ class MigrationApplier:
         """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
         position, inspection = len(self._measured), self._inspection
         self._conn.execute("BEGIN")
+        inspection.hold_open()
         with inspection.stepping(statement, position):
             measured = self._timed(statement, calibration_s)
         measured.transaction = "own"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psycopg
 from psycopg import sql
 
 from bench.migrate.suite import Suite
+from bench.pg.catalog import load_query
 from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
 from bench.pg.server import Server
 from bench.run.keep import Template
 from bench.run.prepare import apply_deployed, apply_file
 from bench.run.progress import silent
 from bench.run.roles import take_role
+
+KEPT_BYTES = 65_536
+"""A table that is no larger keeps its rows where who would wait is tried."""
 
 
 @contextmanager
@@ -32,11 +37,16 @@ def clone(server: Server, prepared: str, purpose: str) -> Iterator[str]:
 
 @contextmanager
 def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[str]:
-    """The schema before the suite, without the rows of the generator; those of the base stay."""
+    """The schema before the suite, without the rows of the generator; or else, without those of large tables.
+
+    A table of a few pages keeps its rows, unless it refers to one that does not: a migration may look there
+    for what it does.
+    """
     dbname = new_name("schema")
     try:
         if suite.data is None:
             clone_database(server, prepared.dbname, dbname)
+            _empty_large_tables(server, dbname)
         else:
             create_database(server, dbname)
             if suite.base is not None:
@@ -47,6 +57,20 @@ def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[s
         yield dbname
     finally:
         drop_database(server, dbname)
+
+
+def _empty_large_tables(server: Server, dbname: str) -> None:
+    with server.connect(dbname, application_name="pgrehearse base") as conn:
+        large = conn.execute(
+            load_query("large_tables", server.info.version_num), {"bytes": KEPT_BYTES}
+        ).fetchall()
+        if not large:
+            return
+        if server.superuser:  # no trigger may refuse it
+            conn.execute("SET session_replication_role = replica")
+        names = sql.SQL(", ").join(sql.Identifier(*name) for name in large)
+        with suppress(psycopg.errors.DatabaseError):  # then it is tried on all rows
+            conn.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
 
 
 @contextmanager

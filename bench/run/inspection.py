@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from bench.model.statement import AdvisoryLock, Block, Statement, Validation
 from bench.observe.held import HeldLocks
 from bench.observe.holds import Hold, HoldTracker, LockKey, Span
 from bench.observe.inside import InsideReader
+from bench.observe.probe import Tried
 from bench.observe.relations import RelationCatalog
 from bench.observe.timeout import LockTimeoutReader
 from bench.run.execute import execute
@@ -41,6 +42,13 @@ _MAKE_ROUTINES = frozenset({"CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TRIGG
 
 _RUN_ROUTINES = frozenset({"CALL", "DO"})
 
+_RENAME_MORE = ("ALTER SCHEMA", "ALTER TYPE", "ALTER DOMAIN")
+"""Kinds that change what tables are called, or what their columns take, without a lock on them."""
+
+_NOBODY = Tried(())
+_CANNOT_SEE = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+"""What ends a query of the prober's that waits behind the migration."""
+
 _LOOKS = 2
 """How often a statement that failed is run again without gates, which might end it elsewhere."""
 
@@ -48,8 +56,15 @@ _LOOKS = 2
 class Inspection:
     """Looks at the session ``conn`` between its statements, and into those that outlast their locks."""
 
-    def __init__(self, conn: psycopg.Connection[TupleRow], watch: Watch, catalog: RelationCatalog) -> None:
+    def __init__(
+        self,
+        conn: psycopg.Connection[TupleRow],
+        watch: Watch,
+        catalog: RelationCatalog,
+        statements: Sequence[Statement],
+    ) -> None:
         self._conn = conn
+        self._likely = catalog.named_in(statement.text for statement in statements)
         self._watch = watch
         self._catalog = catalog
         self._tracker = HoldTracker()
@@ -63,12 +78,16 @@ class Inspection:
         self._rows_locked = False
         """The open transaction has changed rows that were there before."""
         self._probed: HeldLocks | None = None
-        self._blocks: tuple[Block, ...] = ()
-        """What the last probe of the open transaction found."""
+        self._tried: Tried | None = _NOBODY
+        """What the last probe of the open transaction found; None where it could not be had."""
         self._unnamed: set[int] = set()
-        self._learned = False
+        self._changed: set[int] | None = None
+        """Relations that may have changed since the prober looked last; None: any."""
+        self._ready = False
+        """The prober knows what is committed."""
         if watch.stepper is not None:
             watch.stepper.learn(conn)
+        watch.locks_of(conn.info.backend_pid)  # what the query needs of the catalogs must not be asked later
 
     @property
     def holds(self) -> list[Hold]:
@@ -86,11 +105,20 @@ class Inspection:
         elif self._guards(statement):
             self._conn.execute("SAVEPOINT pgrehearse")
 
+    def hold_open(self) -> None:
+        """No timeout may end the transaction while we look at it; psql would have gone on at once."""
+        self._conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if self._watch.prober is not None and self._conn.info.server_version >= 170000:
+            self._conn.execute("SET LOCAL transaction_timeout = 0")
+
     def after(self, statement: Statement, position: int, measured: Measured) -> None:
         """Look at the transaction that the statement has left open."""
         held = self._watch.locks_of(self._conn.info.backend_pid)
-        self._snapshot(held, position, measured)
+        self._snapshot(statement.kind, held, position, measured)
         if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
+            if measured.outcome == "applied":
+                self.hold_open()
+            self.nobody_more(statement, measured)
             return
         existing = held.only(self._catalog.existing_oids)
         shared = held.without(self._own)
@@ -106,8 +134,7 @@ class Inspection:
             measured.lock_timeout = self._lock_timeout.read()
         self._adopt(measured, position)
         self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
-        if statement.kind != "ROLLBACK TO":
-            self._probe(shared, measured)
+        self._probe(shared, measured)
         if measured.transaction == "file" and self._guards(statement):
             self._conn.execute("RELEASE SAVEPOINT pgrehearse")
 
@@ -116,7 +143,7 @@ class Inspection:
         if statement.kind not in TELL_NOTHING and not self._conn.closed:
             measured.inside = self._inside.read_marked(statement.kind)
             self._adopt(measured, position)
-            self._learned = False
+            self._changed = None
             if measured.outcome == "applied":
                 self._probe_again(position, measured)
 
@@ -127,6 +154,7 @@ class Inspection:
         self._own.clear()
         self._rows_locked = False
         self._probed = None
+        self._tried = _NOBODY
 
     def rolled_back(self) -> None:
         """It ended by a ROLLBACK."""
@@ -140,12 +168,15 @@ class Inspection:
 
     def ready_prober(self, *, in_transaction: bool) -> None:
         """Before a statement: let the prober clean up, and see what was committed since it looked last."""
-        if self._watch.prober is None:
+        prober = self._watch.prober
+        if prober is None or (self._probed is not None and self._probed.hides_catalogs):
             return
-        self._watch.prober.clean()
-        if not in_transaction and not self._learned:
-            self._watch.prober.learn(self._catalog)
-            self._learned = True
+        with suppress(*_CANNOT_SEE):
+            prober.clean()
+            if not in_transaction and (self._changed is None or self._changed):
+                self._ready = False
+                prober.learn(self._catalog, likely=self._likely, changed=self._changed)
+                self._changed, self._ready = set(), True
 
     @contextmanager
     def stepping(self, statement: Statement, position: int, *, may_commit: bool = False) -> Iterator[None]:
@@ -213,17 +244,34 @@ class Inspection:
         """Whether a savepoint comes before a statement in the file's transaction, to look at a failure."""
         return self._watch.stepper is not None and statement.kind not in (*TELL_NOTHING, "ROLLBACK TO")
 
+    def nobody_more(self, statement: Statement, measured: Measured) -> None:
+        """A statement that takes no lock itself, as BEGIN, COMMIT and SET, makes nobody wait."""
+        if statement.kind in TELL_NOTHING and measured.outcome == "applied" and self._watch.prober:
+            measured.blocks = ()
+
     def _probe(self, shared: HeldLocks, measured: Measured) -> None:
         """Find who waits, if that can have changed since the last time; ``shared``: what others can see."""
         prober = self._watch.prober
         if prober is None:
             return
-        if shared.blocks_nobody(rows=self._rows_locked):
-            self._blocks = ()
+        if shared.hides_catalogs:
+            self._tried = None
+        elif shared.blocks_nobody(rows=self._rows_locked):
+            self._tried = _NOBODY
+        elif not self._ready:
+            self._tried = None
         elif shared != self._probed or measured.inside.row_changes or shared.may_lock_rows:
-            self._blocks = prober.probe(self._conn.info.backend_pid)
+            self._tried = None
+            self.hold_open()
+            with suppress(*_CANNOT_SEE):
+                self._tried = prober.probe(self._conn.info.backend_pid, shared.met_on)
         self._probed = shared
-        measured.blocks = self._blocks
+        self._put(self._tried, measured)
+
+    @staticmethod
+    def _put(tried: Tried | None, measured: Measured) -> None:
+        measured.blocks = tried.blocks if tried is not None else None
+        measured.untried = tried.untried if tried is not None else ()
 
     def _probe_again(self, position: int, measured: Measured) -> None:
         """Find who waits for locks that a statement took and gave back, with a session in its place."""
@@ -232,19 +280,29 @@ class Inspection:
             return
         keys = [(hold.oid, hold.mode) for hold in self._frozen if hold.statement == position]
         self.ready_prober(in_transaction=False)
-        found: dict[Block, None] = {}
-        for pid in stand_in.holding(keys, self._catalog):
-            found.update(dict.fromkeys(prober.probe(pid)))
-        measured.blocks = tuple(found)
+        if not self._ready:
+            return
+        blocks: dict[Block, None] = {}
+        untried: dict[str, None] = {}
+        for pid, locked in stand_in.holding(keys, self._catalog):
+            tried = prober.probe(pid, locked)
+            blocks.update(dict.fromkeys(tried.blocks))
+            untried.update(dict.fromkeys(tried.untried))
+        self._put(Tried(tuple(blocks), tuple(untried)), measured)
 
-    def _snapshot(self, held: HeldLocks, position: int, measured: Measured) -> None:
+    def _snapshot(self, kind: str, held: HeldLocks, position: int, measured: Measured) -> None:
         """Note the locks."""
         self._tracker.snapshot(position, held.relations, measured.span)
         self._held = frozenset(held.relations)
         self._name_own(held)
-        strongest = held.only(self._catalog.existing_oids).strongest
-        if strongest >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength:
-            self._learned = False
+        if self._changed is not None:
+            self._changed |= {
+                self._catalog.owner(oid)
+                for oid, mode in held.only(self._catalog.existing_oids).relations
+                if LockMode(mode).strength >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength
+            }
+        if kind in _RUN_ROUTINES or kind.startswith(_RENAME_MORE):
+            self._changed = None
         measured.lock_count = held.shared_entries
         measured.advisory = tuple(lock for lock in held.advisory if lock not in self._advisory)
         self._advisory = frozenset(held.advisory)

@@ -38,7 +38,8 @@ class Measured:
     counters: Counters = field(default_factory=Counters)
     inside: Inside = field(default_factory=Inside)
     advisory: tuple[AdvisoryLock, ...] = ()
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[Block, ...] | None = None
+    untried: tuple[str, ...] = ()
     lock_count: int | None = None
     lock_timeout: tuple[float, str] | None = None
     """Seconds, 0.0 for none, and where the setting came from."""
@@ -72,6 +73,7 @@ class Measured:
             row_changes=self.inside.row_changes,
             advisory=self.advisory,
             blocks=self.blocks,
+            untried=self.untried,
             lock_timeout_s=self.lock_timeout[0] if self.lock_timeout else None,
             lock_timeout_source=self.lock_timeout[1] if self.lock_timeout else None,
             lock_count=self.lock_count,

@@ -97,7 +97,7 @@ def measure_scales(
     ``save`` gets every state of the largest size. Raises what :func:`bench.run.session.rehearse` raises.
     """
     scripts = read_scripts(server, suite)
-    with ending_in_words(), counters_database(server) as counters, ExitStack() as stack:
+    with ending_in_words(server), counters_database(server) as counters, ExitStack() as stack:
         measured: list[_Size] = []
         for scale in sizes(options, progress):
             draft = RunDraft(new_run(run_id, server, suite), save)

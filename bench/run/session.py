@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from bench.errors import Interrupted, ServerError
+from bench.errors import Interrupted, ServerError, Unreachable
 from bench.migrate.suite import Suite
 from bench.model.run import MigrationRun, Note, Repeat, Run
 from bench.observe.sampler import describe_sampling
+from bench.pg.loss import describe_loss
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.clones import clone, own_roles, without_data
@@ -40,7 +41,7 @@ from bench.run.progress import Progress, Step
 from bench.run.requests import compared_requests
 from bench.run.scripts import Scripts, read_scripts
 from bench.run.trace import trace_in
-from bench.run.waits import WAITS, put_blocks
+from bench.run.waits import WAITS, fell_short, missed, put_blocks
 from bench.run.watch import Watch, counters_database, watch
 
 
@@ -92,25 +93,22 @@ def rehearse(
     refuse_hazards(server, options.hazards)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
-    with ending_in_words():
+    with ending_in_words(server):
         Rehearsal(server, suite, scripts, options, draft, progress, then).run()
     return draft.finish()
 
 
 @contextmanager
-def ending_in_words() -> Iterator[None]:
-    """Ctrl-C as Interrupted, a server that went away as ServerError."""
+def ending_in_words(server: Server) -> Iterator[None]:
+    """Ctrl-C as Interrupted, a session that ended and a query of ours that was refused as ServerError."""
     try:
         yield
     except KeyboardInterrupt:
         raise Interrupted(
             "interrupted; what was measured until then is kept", hint="bench report, to see how far it came"
         ) from None
-    except psycopg.OperationalError as error:
-        raise ServerError(
-            f"the server went away: {str(error).strip().splitlines()[0]}",
-            hint="what was measured until then is kept; look at the server's log, then run again",
-        ) from error
+    except (psycopg.OperationalError, Unreachable) as error:
+        raise describe_loss(server.endpoint, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,20 +227,51 @@ class Rehearsal:
         if repeat is None:
             return
         self.progress(Step("who would wait"))
+        with self.server_that_stays() as lost:
+            tried = self._tried_on(without_data(self.server, self.suite, prepared))
+            if self.suite.data is None and fell_short(repeat, tried):  # it needs rows to be applied
+                tried = self._tried_on(clone(self.server, prepared.dbname, "schema"))
+            repeat = put_blocks(repeat, tried)
+            self.draft.put_repeat(repeat)
+            self.draft.note(WAITS, *missed(repeat, tried, None))
+        if lost:
+            self.draft.note(*missed(repeat, (), lost[0]))
+
+    def _tried_on(self, database: AbstractContextManager[str]) -> tuple[MigrationRun, ...]:
+        """The migrations with who would wait for them, in a database with the schema before."""
         scripts = [(migration.id, statements) for migration, statements in self.scripts]
-        with (
-            own_roles(self.server, allowed=self.options.allow_roles),
-            without_data(self.server, self.suite, prepared) as dbname,
-        ):
-            tried = trace_in(self.server, dbname, scripts, probe=True, step=False)
-        self.draft.put_repeat(put_blocks(repeat, tried))
-        self.draft.note(WAITS)
+        with own_roles(self.server, allowed=self.options.allow_roles), database as dbname:
+            return trace_in(self.server, dbname, scripts, probe=True, step=False)
+
+    @contextmanager
+    def server_that_stays(self) -> Iterator[list[str]]:
+        """A pass that cannot be had leaves the others standing, as long as the server answers.
+
+        Yields a list that has the reason afterwards, if it broke off.
+        """
+        lost: list[str] = []
+        try:
+            yield lost
+        except (psycopg.OperationalError, ServerError) as error:
+            if not self.server.endpoint.answers():
+                raise
+            words = (
+                describe_loss(self.server.endpoint, error)
+                if isinstance(error, psycopg.Error | Unreachable)
+                else error
+            )
+            lost.append(words.message)
 
     def _look_inside(self, prepared: Template, counters: str | None) -> None:
         """Find what ran inside the statements of the last repeat, and on less data, how that grows."""
-        repeat = self.draft.last_repeat
-        if repeat is None:
+        if self.draft.last_repeat is None:
             return
+        with self.server_that_stays() as lost:
+            self._look_twice(self.draft.last_repeat, prepared, counters)
+        if lost:
+            self.draft.note(Note("plans inside statements", f"Not known, or not all: {lost[0]}."))
+
+    def _look_twice(self, repeat: Repeat, prepared: Template, counters: str | None) -> None:
         seen = self._hidden(prepared.dbname, counters, "plans inside statements")
         repeat = put_inside(repeat, seen.found)
         self.draft.put_repeat(repeat)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.errors import ServerError
+from bench.errors import Unreachable
 from bench.migrate.script import read_statements
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun
@@ -19,6 +19,7 @@ from bench.observe.freeze import NO_STANDBY, Stepper
 from bench.observe.probe import Prober
 from bench.observe.standin import StandIn
 from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.loss import describe_loss
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.guard import refuse_server_wide
@@ -63,11 +64,8 @@ def trace(
         runs = trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
         server.connect(dbname).close()  # a server that went away is no failure of a script
         return runs
-    except psycopg.OperationalError as error:
-        raise ServerError(
-            f"the server went away: {str(error).strip().splitlines()[0]}",
-            hint="look at its log, then trace again",
-        ) from error
+    except (psycopg.OperationalError, Unreachable) as error:
+        raise describe_loss(server.endpoint, error, "look at the server's log, then trace again") from error
     finally:
         if not disposable:
             drop_database(server, dbname)

@@ -130,7 +130,7 @@ def _blocks_elsewhere(statement: StatementSummary, rehearsed: Rehearsed) -> dict
     subjects = {lock.relation: lock.subject for lock in statement.locks}
     found: dict[str, dict[tuple[str, str], Block]] = {}
     for execution in rehearsed.executions(statement):
-        for block in execution.blocks:
+        for block in execution.blocks or ():
             subject = subjects.get(block.waits_on, block.waits_on)
             if block.wait_kind == "relation" and subject != block.relation:
                 found.setdefault(subject, {}).setdefault((block.relation, block.op), block)

@@ -88,7 +88,7 @@ def explain_suite(
     scripts = read_scripts(server, suite)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
-    with ending_in_words(), _states(server, suite, scripts, options, draft, progress) as states:
+    with ending_in_words(server), _states(server, suite, scripts, options, draft, progress) as states:
         _Explaining(server, suite, options, draft, progress, states).run()
     return draft.finish()
 

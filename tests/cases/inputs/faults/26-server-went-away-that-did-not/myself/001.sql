@@ -1,0 +1,3 @@
+ALTER TABLE a ADD w text;
+SELECT pg_terminate_backend(pg_backend_pid());
+ALTER TABLE a ADD x text;
