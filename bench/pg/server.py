@@ -53,10 +53,11 @@ https://www.postgresql.org/docs/current/runtime-config-client.html"""
 _OFF: Mapping[SessionKind, tuple[str, ...]] = {
     "own": ("idle_session_timeout", "transaction_timeout"),
     "base": ("idle_session_timeout", "transaction_timeout"),
+    "application": ("idle_in_transaction_session_timeout", "idle_session_timeout"),
     "deploy": ("idle_in_transaction_session_timeout", "idle_session_timeout"),
 }
-"""Timeouts that end no session of a kind, beside those that every server has; psql, which deploys, does not
-idle between two statements of a file, where we stop to read locks."""
+"""Timeouts that end no session of a kind, beside those of its settings; psql, which deploys, does not idle
+between two statements of a file, where we stop to read locks."""
 
 
 @dataclass(frozen=True, slots=True)
