@@ -20,6 +20,7 @@ from bench.model.plan import GrowthOf, NestedPlan
 from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
 from bench.model.statement import (
     Notice,
+    Onward,
     Rewrite,
     Skip,
     StatementError,
@@ -113,6 +114,8 @@ class MigrationSummary:
     """Growth of the database on disk, summed in the same way."""
     statements: tuple[StatementSummary, ...]
     error: StatementError | None
+    onward: tuple[Onward, ...] = ()
+    """What psql without ON_ERROR_STOP would go on to do, after the first failure."""
 
     @property
     def interrupted(self) -> bool:
@@ -259,6 +262,7 @@ def summarise_migration(file: MigrationFile, all_runs: Iterable[MigrationRun]) -
         size_delta_bytes=Spread.of(_written(each, "size_delta_bytes") for each in runs),
         statements=tuple(_statement(file, by_index[index]) for index in sorted(by_index)),
         error=_first_error(each.error for each in runs),
+        onward=next((each.onward for each in runs if each.onward), ()),
     )
 
 

@@ -30,12 +30,13 @@ REFERENCE = re.compile(
 )
 
 
-def _uneventful(*watched: str) -> re.Pattern[str]:
+def _uneventful(*watched: str, standard: bool = True) -> re.Pattern[str]:
     """Text that neither opens nor closes anything, up to a character that may, or a watched word."""
     stop = rf"(?i:{'|'.join(watched)}){_WORD_END}|" if watched else ""
     tokens = (
         rf"""[^{_LETTER}0-9'"$\-/();\\:]++""",
-        "'[^']*+'",  # a doubled quote closes and opens again, which comes to the same
+        # A doubled quote closes and opens again, which comes to the same.
+        *(["'[^']*+'"] if standard else []),
         '"[^"]*+"',
         rf"(?!{stop}[eE]')[{_LETTER}][{_LETTER}0-9$]*+",
         rf"[0-9][0-9.]*+(?:[eE][-+]|[{_LETTER}][{_LETTER}0-9$]*+)?",
@@ -47,9 +48,12 @@ def _uneventful(*watched: str) -> re.Pattern[str]:
     return re.compile(f"(?:{'|'.join(tokens)}){{0,4096}}")
 
 
-_PLAIN = _uneventful()
-_ROUTINE = _uneventful("begin", "case", "end")
-_COPY = _uneventful("from")
+_PATTERNS = {
+    (name, standard): _uneventful(*watched, standard=standard)
+    for standard in (True, False)
+    for name, watched in (("plain", ()), ("routine", ("begin", "case", "end")), ("copy", ("from",)))
+}
+"""By what is watched for, and whether plain strings have no escapes."""
 
 
 ReferenceForm = Literal["plain", "literal", "identifier", "test"]
@@ -131,18 +135,24 @@ def _read_words(text: str, count: int, position: int) -> tuple[list[str], int]:
 
 
 def find_end(
-    text: str, start: int, nesting: Nesting | None = None, replaced: Container[str] | None = None
+    text: str,
+    start: int,
+    nesting: Nesting | None = None,
+    replaced: Container[str] | None = None,
+    *,
+    standard: bool = True,
 ) -> Ending:
     """Find the end of the statement whose first character of code is at ``start``.
 
     With a ``nesting``, the statement goes on at ``start``, and the nesting is brought up to date. With
     ``replaced``, the search stops at the first reference to one of these variables, and at ``:{?name}``.
+    ``standard``: a backslash in a plain string escapes nothing.
     """
     nesting = nesting or Nesting()
     head_end = _read_head(nesting, text, start)
     copy = nesting.words[:1] == ["copy"]
     routine = _defines_routine(nesting.words)
-    pattern = _COPY if copy else _ROUTINE if routine else _PLAIN
+    pattern = _PATTERNS["copy" if copy else "routine" if routine else "plain", standard]
     length = len(text)
     variables: list[tuple[int, str]] = []
     reference: Reference | None = None
@@ -165,7 +175,7 @@ def find_end(
         if reference and _is_replaced(reference, replaced):
             by = "reference"
             break
-        token_end = reference.end if reference else _token_end(text, position, char)
+        token_end = reference.end if reference else _token_end(text, position, char, standard=standard)
         if reference:
             variables.append((position, reference.name))
         elif char.isalpha() and text[token_end - 1] != "'" and nesting.parentheses == 0:
@@ -232,8 +242,10 @@ def _names_stdin(text: str, position: int) -> bool:
     return word is not None and word[0].lower() in ("stdin", "stdout")
 
 
-def _token_end(text: str, position: int, char: str) -> int:
+def _token_end(text: str, position: int, char: str, *, standard: bool) -> int:
     """Offset after the quoted text, comment, word or single character at ``position``."""
+    if char == "'" and not standard:
+        return _after_escape_string(text, position + 1)
     if char in "'\"":
         return len(text)  # nothing closes it, or it would have been passed over
     if char in "eE" and text.startswith("'", position + 1):

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from bench.errors import UsageError
 from bench.migrate.lexer import WHITE_SPACE, Nesting, Reference, ReferenceForm, find_end, skip_space
 from bench.migrate.metacommand import command_end
+from bench.migrate.strings import Strings
 from bench.model.statement import Stretch
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -100,13 +101,14 @@ class _Lines:
 class Cutter:
     """Cuts a script from its beginning on, a piece at a time, so that commands can act in between.
 
-    ``name`` is what errors call the script.
+    ``name`` is what errors call the script; ``strings`` is the setting of the session that it is part of.
     """
 
-    def __init__(self, text: str, name: str = "script") -> None:
+    def __init__(self, text: str, name: str = "script", strings: Strings | None = None) -> None:
         self.nesting: Nesting | None = None
         """Of the statement that a meta-command has interrupted; None between statements."""
         self._name = name
+        self._strings = strings or Strings()
         self._text = text
         self._lines = _Lines(text)
         self._file = _Source(text, 0, len(text))
@@ -142,6 +144,10 @@ class Cutter:
         if _is_command(text, code):
             return self._cut("space", code) if code > position else self._command()
         return self._statement(code, values)
+
+    def follow(self, text: str) -> None:
+        """Go on as the session is after a statement was sent."""
+        self._strings.follow(text)
 
     def rows(self) -> Sequence[Piece]:
         """Cut the rest of the line, the rows after it and the line that ends them.
@@ -194,7 +200,9 @@ class Cutter:
         unset: list[tuple[int, str]] = []
         while True:
             source = self._sources[-1]
-            ending = find_end(source.text, source.at, nesting, self._visible(values))
+            ending = find_end(
+                source.text, source.at, nesting, self._visible(values), standard=self._strings.standard
+            )
             stretches.append(self._take(source, ending.position))
             unset += [(self._offset_of(source, offset), name) for offset, name in ending.variables]
             if ending.reference is not None and values is not None:
@@ -282,6 +290,8 @@ def split_script(text: str, values: Values | None = None) -> list[Piece]:
     pieces: list[Piece] = []
     while (piece := cutter.next(values)) is not None:
         pieces.append(piece)
+        if piece.kind == "statement" and piece.closed:
+            cutter.follow(statement_text(piece))
         if piece.copies_stdin and piece.closed:
             pieces += cutter.rows()
     return pieces

@@ -24,6 +24,7 @@ from bench.migrate.metacommand import (
 )
 from bench.migrate.pieces import Cutter, Piece
 from bench.migrate.source import find_file, name_beside, read_text
+from bench.migrate.strings import Strings
 from bench.migrate.variables import Variables, parse_boolean
 from bench.model.statement import Statement, Stretch
 
@@ -61,6 +62,9 @@ class _Session:
     statements: list[Statement] = field(default_factory=list)
     including: list[tuple[Path, int]] = field(default_factory=list)
     """The files that wait for the end of one that they include, each with the line that names it."""
+    strings: Strings = field(default_factory=Strings)
+    stops: bool = False
+    """The file itself has psql stop at the first error."""
 
 
 class _Script:
@@ -70,7 +74,7 @@ class _Script:
         self._path = path
         self._session = session
         self._file = None if path == session.migration else name_beside(path, session.migration)
-        self._cutter = Cutter(read_text(path), str(path))
+        self._cutter = Cutter(read_text(path), str(path), session.strings)
         self._conditionals = Conditionals(self._mark)
         self._open: list[Piece] = []
         """Parts of a statement that meta-commands have interrupted."""
@@ -112,7 +116,8 @@ class _Script:
             last = pieces[-1]
             rows = self._rows(last.line + last.text.count("\n"))
             statement = replace(statement, copy_data=rows)
-        self._session.statements.append(statement)
+        self._cutter.follow(statement.text)
+        self._session.statements.append(replace(statement, stops=self._session.stops))
 
     def _rows(self, line: int) -> str:
         for piece in self._cutter.rows():
@@ -141,6 +146,8 @@ class _Script:
             self._include(piece, relative=name in RELATIVE_INCLUDES)
         elif name == "copy":
             self._copy(piece)
+        elif name in ("echo", "qecho"):
+            self._echo(piece)
         elif (hint := refusal(piece.text)) is not None:
             raise self._refused(piece, hint)
 
@@ -196,6 +203,18 @@ class _Script:
             self._values.set(name, "".join(values))
         except ValueError as error:
             raise self._refused(piece, str(error)) from None
+        self._session.stops = self._session.stops or name == "ON_ERROR_STOP"
+
+    def _echo(self, piece: Piece) -> None:
+        """Keep what psql prints, with the statement that it is printed after."""
+        if self._session.statements and "`" not in piece.text:
+            try:
+                words = read_arguments(command_arguments(piece.text), self._values)
+            except (BadArgument, LookupError):
+                return
+            last = self._session.statements[-1]
+            said = " ".join(word.text for word in words).removeprefix("-n ")
+            self._session.statements[-1] = replace(last, echoes=(*last.echoes, (piece.line, said)))
 
     def _unset(self, piece: Piece) -> None:
         name, *_ = [argument.text for argument in self._arguments(piece)] or [""]
@@ -235,6 +254,7 @@ class _Script:
                 file=self._file,
                 copy_file=file,
                 stretches=(Stretch(read.sql, piece.line, piece.column, verbatim=False),),
+                stops=self._session.stops,
             )
         )
 

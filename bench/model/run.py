@@ -27,7 +27,7 @@ from bench.model.proof import (
     SwallowedError,
     ValueTrial,
 )
-from bench.model.statement import StatementError, StatementRun
+from bench.model.statement import Onward, StatementError, StatementRun
 
 SCHEMA_VERSION = 1
 
@@ -163,6 +163,8 @@ class MigrationRun:
     statements: tuple[StatementRun, ...]
     wall_s: float | None = None
     """First statement's start to last statement's end, the harness's reads between statements included."""
+    onward: tuple[Onward, ...] = ()
+    """Where it failed and the file has not set ON_ERROR_STOP: what psql without it would go on to do."""
 
 
 @dataclass(frozen=True, slots=True)

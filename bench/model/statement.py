@@ -62,6 +62,10 @@ class Statement:
     """The file whose bytes are the rows of ``COPY … FROM stdin`` (``\\copy``)."""
     stretches: tuple[Stretch, ...] = ()
     """The parts of ``text``, where it is not the file's own text; the last one may be longer than that."""
+    stops: bool = False
+    """Whether the file has set ON_ERROR_STOP by then: psql then stops where the statement fails."""
+    echoes: tuple[tuple[int, str], ...] = ()
+    """What ``\\echo`` prints between this statement and the next, each with its line."""
 
     def locate(self, position: int) -> tuple[int, int]:
         """Line and column in the file of the character at ``position`` of the text, all from 1."""
@@ -193,6 +197,26 @@ class Block:
     """``pg_locks.locktype``: relation, transactionid or tuple (a row), advisory, …"""
     wanted: str
     """The mode that it asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A statement after the one that failed, as psql without ON_ERROR_STOP goes on and sends it.
+
+    https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-VARIABLES-ON-ERROR-STOP
+    """
+
+    index: int
+    line: int
+    kind: str
+    sqlstate: str | None
+    """Of its own failure; None: it succeeded."""
+    committed: bool
+    """Whether what it did was committed in the end."""
+    row_changes: tuple[RowChanges, ...] = ()
+    """Rows of tables that were there when the migration failed."""
+    prints: tuple[str, ...] = ()
+    """What psql prints for it: the first row of a result, messages of RAISE, ``\\echo`` after it; cut."""
 
 
 @dataclass(frozen=True, slots=True)

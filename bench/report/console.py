@@ -20,7 +20,7 @@ from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import LockSummary, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
-from bench.model.finding import Verdict, VerdictStatus
+from bench.model.finding import Finding, Verdict, VerdictStatus
 from bench.model.run import Run
 from bench.report.excerpt import excerpt
 from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
@@ -52,7 +52,7 @@ def print_summary(conclusion: Conclusion, report: Path | None, console: Console)
     console.print(Text(_headline(run, summary), style="bold"))
     console.print()
     console.print(_card(conclusion.card.lines))
-    for title, part in _parts(summary):
+    for title, part in _parts(summary, conclusion.findings):
         console.print()
         console.print(Text(title, style="bold"))
         console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
@@ -81,7 +81,7 @@ def _card(lines: Sequence[CardLine]) -> Table:
     return grid
 
 
-def _parts(summary: RunSummary) -> Iterator[tuple[str, RenderableType]]:
+def _parts(summary: RunSummary, findings: Sequence[Finding]) -> Iterator[tuple[str, RenderableType]]:
     if summary.migrations:
         yield "Migrations", _migrations(summary)
     numbers = {each.id: number for number, each in enumerate(summary.migrations, start=1)}
@@ -99,6 +99,13 @@ def _parts(summary: RunSummary) -> Iterator[tuple[str, RenderableType]]:
     for migration in summary.migrations:
         if migration.outcome == "failed" and not migration.interrupted:
             yield "Failure", _failure(migration)
+            goes_on = [
+                each.message
+                for each in findings
+                if each.migration == migration.id and each.code == "false-success" and each.accepted is None
+            ]
+            if goes_on:
+                yield "And without ON_ERROR_STOP", Text("\n".join(goes_on), overflow="fold", style="red")
 
 
 def _blocking(summary: RunSummary) -> list[LockSummary]:

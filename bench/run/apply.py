@@ -60,12 +60,12 @@ class MigrationApplier:
         self._clock = DeployClock()
 
     def run(self) -> None:
-        """Apply statement after statement; stop after the first that fails."""
+        """Apply statement after statement; stop after the first that fails, its transaction as it is then."""
         with self._watch.sampler(self._conn.info.backend_pid) as sampler:
             for statement in self._statements:
                 self._apply(statement, sampler)
                 if self._measured[-1].outcome == "failed":
-                    break
+                    return  # psql ends too, and its session with it
             self._end_session()
 
     def result(self) -> MigrationRun:

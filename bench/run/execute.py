@@ -30,14 +30,19 @@ def execute(conn: psycopg.Connection[TupleRow], statement: Statement) -> int | N
     Raises psycopg.Error; UsageError where the file of a ``\\copy`` can no longer be read.
     """
     with conn.cursor() as cursor:
-        if statement.copy_file is not None:
-            _copy_file(cursor, statement.text, Path(statement.copy_file))
-        elif statement.copy_data is not None:
-            with cursor.copy(statement.text.encode()) as copy:
-                copy.write(statement.copy_data)
-        else:
-            cursor.execute(statement.text.encode(), prepare=False)
-        return cursor.rowcount if cursor.rowcount >= 0 else None
+        return execute_with(cursor, statement)
+
+
+def execute_with(cursor: psycopg.Cursor[TupleRow], statement: Statement) -> int | None:
+    """As :func:`execute`, with a cursor that keeps what was returned."""
+    if statement.copy_file is not None:
+        _copy_file(cursor, statement.text, Path(statement.copy_file))
+    elif statement.copy_data is not None:
+        with cursor.copy(statement.text.encode()) as copy:
+            copy.write(statement.copy_data)
+    else:
+        cursor.execute(statement.text.encode(), prepare=False)
+    return cursor.rowcount if cursor.rowcount >= 0 else None
 
 
 def _copy_file(cursor: psycopg.Cursor[TupleRow], text: str, path: Path) -> None:

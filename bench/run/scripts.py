@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Migration, Suite
-from bench.migrate.syntax import PARSER_VERSION_NUM, check_syntax
 from bench.model.statement import Statement
 from bench.pg.server import Server
 from bench.run.execute import psql_variables
@@ -14,12 +13,12 @@ Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
 
 
 def read_scripts(server: Server, suite: Suite, *, allow_roles: bool = False) -> Scripts:
-    """Each migration with its statements. Raises UsageError for what cannot be read or may not run there."""
+    """Each migration with its statements. Raises UsageError for what cannot be read or may not run there.
+
+    What the grammar refuses is no reason: the server refuses it, as it would on the day.
+    """
     known = psql_variables(server.info)
     scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
-    if server.info.version_num < PARSER_VERSION_NUM + 10000:
-        for migration, statements in scripts:
-            check_syntax(migration.path, statements)
     with server.connect() as conn:
         role = conn.execute("SELECT current_user").fetchone()
     for migration, statements in scripts:

@@ -36,6 +36,7 @@ from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
 from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
 from bench.run.measured import not_reached
+from bench.run.onward import go_on
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.requests import compared_requests
@@ -179,6 +180,8 @@ class Rehearsal:
                         applier.run()
                     finally:
                         done.append(applier.result())
+                        if done[-1].outcome == "failed":
+                            done[-1] = go_on(conn, statements, done[-1], watching)
                         rest = [
                             not_reached(each.id, unreached)
                             for each, unreached in self.scripts[position + 1 :]

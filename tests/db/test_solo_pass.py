@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.model.lock import LockMode
 from bench.model.run import MigrationRun, Run
@@ -236,12 +235,12 @@ def test_the_servers_error_points_into_the_file(rehearsal: Rehearse) -> None:
     assert (run.error.sqlstate, run.error.line, run.error.column) == ("42703", 4, 7)
 
 
-def test_a_syntax_error_is_refused_before_anything_is_loaded(rehearsal: Rehearse) -> None:
-    saved: list[Run] = []
-    with pytest.raises(UsageError, match=r"002_step\.sql:2:7: syntax error") as refused:
-        rehearsal("SELECT 1;", "SELECT 1;\nALTER tabel orders ADD x int;", saved=saved)
-    assert refused.value.exit_code == 2
-    assert saved == []
+def test_a_syntax_error_fails_where_the_server_refuses_it(rehearsal: Rehearse) -> None:
+    run = rehearsal("SELECT 1;", "SELECT 1;\nALTER tabel orders ADD x int;")
+    measured, failed = run.passes[0].repeats[0].migrations
+    assert (measured.outcome, failed.outcome) == ("applied", "failed")
+    assert failed.error is not None
+    assert (failed.error.sqlstate, failed.error.line, failed.error.column) == ("42601", 2, 7)
 
 
 def test_a_deferred_constraint_fails_with_its_own_statement(rehearsal: Rehearse) -> None:

@@ -95,7 +95,7 @@ BAD_INPUT = {
     "empty directory": (["run", "empty"], 2, "empty holds no migration"),
     "unknown suite": (["run", "migratoins"], 2, "did you mean"),
     "not UTF-8": (["run", "latin"], 2, "001_a.sql: not UTF-8 at byte 8 (0xe9)"),
-    "syntax error": (["run", "syntax", "--server", "embedded"], 2, "001_a.sql:2:7: syntax error"),
+    "syntax error": (["run", "syntax", "--server", "embedded"], 4, "001_a.sql:2:7: syntax error"),
     "unknown key": (["run", "unknown_key"], 2, "desciption"),
     "unknown server": (["run", "good", "--server", "embeded"], 2, "did you mean embedded?"),
     "no such option": (["run", "--sclae", "1"], 2, "unrecognized arguments"),

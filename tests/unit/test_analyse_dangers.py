@@ -408,35 +408,6 @@ def test_a_file_that_never_commits_is_no_success() -> None:
     assert "psql exits 0" in finding.message
 
 
-def skipped(index: int, text: str, kind: str) -> StatementRun:
-    return a_statement(index, text, kind=kind, transaction="none", outcome="skipped", duration_s=None)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("DO $$ BEGIN RAISE NOTICE 'Migration completed successfully'; END $$", "DO"),
-        ("SELECT 'done' AS status", "SELECT"),
-    ],
-)
-def test_success_that_is_claimed_after_a_failure_is_false(text: str, kind: str) -> None:
-    finding = only(failed("42P01", "no"), skipped(1, text, kind), code="false-success")
-    assert (finding.statement, finding.sql) == (1, "\\set ON_ERROR_STOP on")
-
-
-@pytest.mark.parametrize(
-    "text", ["DO $$ BEGIN UPDATE t SET done = true; RAISE NOTICE 'done'; END $$", "DO $$ BEGIN NULL; END $$"]
-)
-def test_what_works_or_claims_nothing_is_no_false_success(text: str) -> None:
-    assert find(failed("42P01", "no"), skipped(1, text, "DO"), code="false-success") == []
-
-
-def test_a_claim_inside_the_failed_transaction_is_never_printed() -> None:
-    *inside, _ = transaction(failed("42P01", "no"))
-    claim = skipped(2, "SELECT 'done'", "SELECT")
-    assert find(*inside, claim, skipped(3, "COMMIT", "COMMIT"), code="false-success") == []
-
-
 def test_work_that_the_file_takes_back_is_told() -> None:
     finding = only(*transaction(updating(rows=5), end="ROLLBACK"), code="false-success")
     assert (finding.severity, finding.evidence) == ("warning", {"statements": 1, "changed_rows": 5})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.analyse.dangers.evidence import Rehearsed, finding, total
 from bench.analyse.names import identifier
@@ -13,6 +13,7 @@ from bench.analyse.remedies.offending import offending_rows
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import TRANSACTION_CONTROL, MigrationSummary, StatementSummary
 from bench.model.finding import Finding
+from bench.model.statement import Onward
 
 _DATA_ERRORS = ("22", "23")
 """SQLSTATE classes data exception and integrity constraint violation."""
@@ -29,7 +30,12 @@ _MISSING_NAME = re.compile(
     r'(?:function |type |operator class )"?(?:\w+\.)?(\w+)"?(?:\(.*\))? does not exist', re.DOTALL
 )
 _CLAIM = re.compile(r"\b(success(?:ful(?:ly)?)?|succeeded|completed?|finished|done)\b", re.IGNORECASE)
+_COMPLAINT = re.compile(r"\b(?:fail(?:ed|ure|s)?|errors?|rolled back|abort(?:ed)?|not)\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _ENDS_ALL = ("COMMIT", "END", "ROLLBACK")
+_SETTINGS = ("RESET", "SET TRANSACTION", "SET CONSTRAINTS", "RELEASE", "ROLLBACK TO", "ANALYZE", "DISCARD")
+_LINES = 8
+"""So many lines are named."""
 
 
 def fails_on_data(
@@ -160,7 +166,7 @@ def false_success(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     """Work that is rolled back while the file says, or its exit code would say, that all is well."""
     if migration.outcome == "failed":
         yield from _lost_at_end(migration)
-        yield from _claims_success(migration)
+        yield from _goes_on(migration)
     elif migration.outcome == "applied":
         yield from _rolled_back(migration, rehearsed)
 
@@ -182,44 +188,81 @@ def _lost_at_end(migration: MigrationSummary) -> Iterator[Finding]:
     )
 
 
-def _claims_success(migration: MigrationSummary) -> Iterator[Finding]:
-    """After the failure, outside its transaction, a statement that does nothing but report."""
+def _goes_on(migration: MigrationSummary) -> Iterator[Finding]:
+    """What psql without ON_ERROR_STOP prints and commits after the failure, before it exits with 0."""
     failed = migration.failed_statement
-    if failed is None:
+    if failed is None or not migration.onward:
         return
-    open_transaction = failed.transaction == "file"
-    for each in migration.statements[failed.index + 1 :]:
-        if open_transaction:
-            open_transaction = each.kind not in _ENDS_ALL
-            continue
-        claim = _CLAIM.search(each.text) if _only_reports(each) else None
-        if claim is None:
-            continue
-        yield finding(
-            "false-success",
-            "error",
-            each,
-            f'without ON_ERROR_STOP, psql goes on after line {failed.line} failed, prints "{claim[0]}" here '
-            "and exits 0",
-            evidence={"failed_line": failed.line, "claim": claim[0]},
-            remedy=Remedy(
-                "Have psql stop at the first error, and report success inside the transaction that did the "
-                "work.",
-                "\\set ON_ERROR_STOP on",
-            ),
-        )
+    kept = [each for each in migration.onward if each.committed and _works(each)]
+    claim = _claim(migration)
+    if claim is None and not kept:
         return
-
-
-def _only_reports(statement: StatementSummary) -> bool:
-    text = statement.text.upper()
-    if statement.kind == "SELECT":
-        return " FROM " not in " ".join(text.split())
-    return (
-        statement.kind == "DO"
-        and "RAISE NOTICE" in text
-        and not re.search(r"\b(INSERT|UPDATE|DELETE|ALTER|CREATE|DROP|PERFORM|EXECUTE)\b", text)
+    rows: dict[str, int] = {}
+    for change in (change for each in kept for change in each.row_changes):
+        rows[change.relation] = rows.get(change.relation, 0) + total(change)
+    errors = 1 + sum(each.sqlstate is not None for each in migration.onward)
+    at = claim[0] if claim else kept[0]
+    statement = next(each for each in migration.statements if each.index == at.index)
+    does = [f'prints "{claim[1]}" here'] if claim else []
+    does += [_commits(kept, rows)] if kept else []
+    yield finding(
+        "false-success",
+        "error" if claim or rows else "warning",
+        statement,
+        f"without ON_ERROR_STOP, psql goes on after line {migration.failure_line or failed.line} failed"
+        f"{f' ({errors} errors in all)' if errors > 1 else ''}, {_listed([*does, 'exits 0'])}",
+        evidence={
+            "failed_line": migration.failure_line or failed.line,
+            "errors": errors,
+            "claim": claim[1] if claim else None,
+            "committed_statements": len(kept) or None,
+            "committed_lines": [each.line for each in kept] or None,
+            "changed_rows": sum(rows.values()) or None,
+            "relations": sorted(rows) or None,
+        },
+        remedy=Remedy(
+            "Have psql stop at the first error, and report success inside the transaction that did the work.",
+            "\\set ON_ERROR_STOP on",
+        ),
     )
+
+
+def _works(statement: Onward) -> bool:
+    if statement.kind in TRANSACTION_CONTROL or statement.kind in _SETTINGS:
+        return False
+    return statement.kind not in ("SELECT", "DO", "CALL") or bool(statement.row_changes)
+
+
+def _commits(kept: Sequence[Onward], rows: Mapping[str, int]) -> str:
+    lines = [str(each.line) for each in kept if each.row_changes or not rows]
+    at = f"line {lines[0]}" if len(lines) == 1 else f"lines {', '.join(lines[:_LINES])}"
+    if not rows:
+        return f"commits {'1 statement' if len(kept) == 1 else f'{len(kept)} statements'} ({at})"
+    changed = [
+        f"{count(many)} changed {'row' if many == 1 else 'rows'} of {name}" for name, many in rows.items()
+    ]
+    return f"commits {_listed(changed)} ({at})"
+
+
+def _claim(migration: MigrationSummary) -> tuple[Onward, str] | None:
+    """The statement that reports, and what psql prints for it: words of success first, else any sentence."""
+    texts = {each.index: each.text for each in migration.statements}
+    said = [
+        (each, text)
+        for each in migration.onward
+        for text in each.prints
+        if not _COMPLAINT.search(text) and (_CLAIM.search(text) or _only_reports(each, texts[each.index]))
+    ]
+    claims = [(each, text) for each, text in said if _CLAIM.search(text)]
+    sentences = [(each, text) for each, text in said if len(text.split()) > 1]
+    return next(iter([*claims, *sentences]), None)
+
+
+def _only_reports(statement: Onward, text: str) -> bool:
+    """Whether it does nothing but print: what it prints is then meant as a report."""
+    if statement.kind == "SELECT":
+        return not re.search(r"\bFROM\b", _COMMENT.sub(" ", text), re.IGNORECASE)
+    return bool(statement.prints) and not statement.row_changes
 
 
 def _rolled_back(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:

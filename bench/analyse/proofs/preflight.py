@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from postgast import PgQueryError, parse_plpgsql
 
 from bench.analyse.dangers.failures import PROVIDED
 from bench.analyse.names import identifier
 from bench.analyse.proofs.rollback import describe_error
+from bench.analyse.remedies.tree import statement_of
 from bench.analyse.summary import TRANSACTION_CONTROL
+from bench.migrate.syntax import error_in
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Run
 
@@ -48,7 +51,16 @@ def preflight(migrations: Sequence[MigrationRun], extensions: Collection[str]) -
 
 
 def plpgsql_error(text: str) -> str | None:
-    """What PL/pgSQL's own parser says against a DO block or a function; None where it has no objection."""
+    """What PL/pgSQL's own parser says against a DO block or a function; None where it has no objection.
+
+    Where the grammar of SQL refuses the text, what that says; None for another language's body, too.
+    """
+    found = statement_of(text)
+    if found is None:
+        refused = error_in(text)
+        return str(refused) if refused is not None else None
+    if not _has_plpgsql_body(*found):
+        return None  # the parser ends the process where it finds no body
     try:
         parse_plpgsql(text)
     except PgQueryError as error:
@@ -56,6 +68,15 @@ def plpgsql_error(text: str) -> str | None:
     except (json.JSONDecodeError, RecursionError):  # it was parsed; its tree cannot be written down
         return None
     return None
+
+
+def _has_plpgsql_body(node: str, statement: Any) -> bool:
+    elements = statement.args if node == "do_stmt" else getattr(statement, "options", ())
+    if node not in ("do_stmt", "create_function_stmt"):
+        return False
+    options = {element.def_elem.defname: element.def_elem.arg for element in elements}
+    language = options["language"].string.sval if "language" in options else "plpgsql"
+    return "as" in options and language.lower() == "plpgsql"
 
 
 def _unparsable(migration: MigrationRun) -> Iterator[Finding]:
