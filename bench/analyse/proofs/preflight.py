@@ -7,14 +7,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from postgast import PgQueryError, parse_plpgsql
+from postgast import PgQueryError, parse_plpgsql, split
 
 from bench.analyse.dangers.failures import PROVIDED
 from bench.analyse.names import identifier
 from bench.analyse.proofs.rollback import describe_error
 from bench.analyse.remedies.tree import statement_of
 from bench.analyse.summary import TRANSACTION_CONTROL
-from bench.migrate.syntax import error_in
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Run
 
@@ -57,8 +56,7 @@ def plpgsql_error(text: str) -> str | None:
     """
     found = statement_of(text)
     if found is None:
-        refused = error_in(text)
-        return str(refused) if refused is not None else None
+        return _grammar_error(text)
     if not _has_plpgsql_body(*found):
         return None  # the parser ends the process where it finds no body
     try:
@@ -67,6 +65,14 @@ def plpgsql_error(text: str) -> str | None:
         return str(error)
     except (json.JSONDecodeError, RecursionError):  # it was parsed; its tree cannot be written down
         return None
+    return None
+
+
+def _grammar_error(text: str) -> str | None:
+    try:
+        split(text, method="parser")
+    except PgQueryError as error:
+        return str(error)
     return None
 
 
