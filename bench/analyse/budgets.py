@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from bench.analyse.locks import longest_first
 from bench.analyse.quantity import seconds
 from bench.analyse.summary import RunSummary
+from bench.analyse.traffic import unwatched_s
 from bench.model.budget import ANY_HAZARD, Budget, BudgetCheck
 from bench.model.deploy import HAZARDS
 from bench.model.load import Access, Workload
 from bench.model.run import Note, Pass, Run
+
+WAITS = ("longest_blocked_read_s", "longest_blocked_write_s", "blocked_s")
+"""The keys of budgets that are about requests that wait."""
 
 Figure = tuple[float | None, str | None]
 """What was measured, and what came to it."""
@@ -32,7 +36,7 @@ def check_budgets(run: Run, summary: RunSummary) -> tuple[BudgetCheck, ...]:
             found.append(_check(budget, None, _quiet(run, summary, budget)))
             continue
         passes = [each for each in _beside_hazards(run) if _is_about(budget, each, run.suite.budgets)]
-        found += [_check(budget, each, _of_pass(each, budget.key)) for each in passes]
+        found += [_check(budget, each, _of_pass(each, budget)) for each in passes]
         if not passes and not _overridden(budget, run.suite.budgets):
             found.append(_check(budget, None, (None, None)))
     return tuple(found)
@@ -69,7 +73,8 @@ def unmeasured_note(checks: Sequence[BudgetCheck]) -> Note | None:
     if not missing:
         return None
     names = [f"{each.key}{_beside(each)} ({each.place})" for each in missing]
-    how = "bench run --hazard all" if any(each.hazard for each in missing) else "bench run without --no-load"
+    beside = any(check.hazard for check in missing)
+    how = "bench run --hazard all" if beside else "bench run with traffic, watched to its end,"
     return Note("budgets", f"Not measured here: {', '.join(names)}. {how} tries them.")
 
 
@@ -128,7 +133,7 @@ def _quiet(run: Run, summary: RunSummary, budget: Budget) -> Figure:
         return (summary.duration_s.median if summary.duration_s else None), None
     for each in run.passes:
         if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None:
-            return _of_pass(each, budget.key)
+            return _of_pass(each, budget)
     return None, None
 
 
@@ -143,13 +148,18 @@ def _hold(summary: RunSummary, relation: str) -> Figure:
     return worst.longest_s, worst.where
 
 
-def _of_pass(measured_in: Pass, key: str) -> Figure:
-    """The worst over the repeats; None where a figure is missing in one."""
-    if key == "deploy_s":
+def _of_pass(measured_in: Pass, budget: Budget) -> Figure:
+    """The worst over the repeats; None where a figure is missing in one.
+
+    Where nobody watched for a time, waits that were seen can break a budget, and nothing shows it kept.
+    """
+    if budget.key == "deploy_s":
         return _deploy(measured_in), None
     workloads = [each.workload for each in measured_in.repeats if each.workload is not None]
-    figures = [_FIGURES[key](each) for each in workloads]
-    return max(figures, key=lambda figure: figure[0] or 0.0, default=(None, None))
+    figures = [_FIGURES[budget.key](each) for each in workloads]
+    worst = max(figures, key=lambda figure: figure[0] or 0.0, default=(None, None))
+    unseen = budget.key in WAITS and any(map(unwatched_s, workloads))
+    return (None, None) if unseen and (worst[0] or 0.0) <= budget.limit else worst
 
 
 def _deploy(measured_in: Pass) -> float | None:

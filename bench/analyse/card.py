@@ -170,11 +170,14 @@ def _aftermath(each: PassFigures) -> str:
 
 
 def _blocks(each: PassFigures) -> str:
+    if not each.waits and each.unwatched_s:
+        lost = f"who waited was not seen for {seconds(each.unwatched_s)}: the watching session was lost"
+        return lost + _cut_off(each)
     if not each.waits:
-        return "no request was seen to wait"
+        return "no request was seen to wait" + _cut_off(each)
     requests = _many(each.waits, "request waits", "requests wait")
     most = "none longer than" if each.retried and each.waits > 1 else "up to"
-    return f"{requests}, {most} {seconds(each.worst_s)}" + _queued(each) + _deadlocked(each)
+    return f"{requests}, {most} {seconds(each.worst_s)}" + _queued(each) + _deadlocked(each) + _cut_off(each)
 
 
 def _waits(each: PassFigures) -> str:
@@ -183,10 +186,14 @@ def _waits(each: PassFigures) -> str:
     waiting = sorted((pair for pair in known if pair[1].worst_s), key=lambda pair: -pair[1].worst_s)
     still = [verb for verb, found in known if not found.worst_s]
     parts = [_wait(verb, found) for verb, found in waiting]
-    if still:
+    if each.unwatched_s:
+        parts.append(
+            f"who waited was not seen for {seconds(each.unwatched_s)}: the watching session was lost"
+        )
+    elif still:
         parts.append(f"no {_listed([verb.rstrip('s') for verb in still], 'or')} was seen to wait")
     broken = f"; {_many(each.broken, 'request fails', 'requests fail')}" if each.broken else ""
-    return ", ".join(parts) + _queued(each) + _deadlocked(each) + broken
+    return ", ".join(parts) + _queued(each) + _deadlocked(each) + broken + _cut_off(each)
 
 
 def _wait(verb: str, found: Blocked) -> str:
@@ -202,6 +209,14 @@ def _queued(each: PassFigures) -> str:
         f", while up to {count(each.queued)} more queue for one of the {count(each.connections)} connections "
         f"(the slowest request takes {seconds(each.slowest_s)})"
     )
+
+
+def _cut_off(each: PassFigures) -> str:
+    """Requests whose connection broke: nothing but the server's end, or somebody's, does that."""
+    if not each.cut_off:
+        return ""
+    requests = _many(each.cut_off, "request loses its connection", "requests lose their connection")
+    return f"; {requests}, as the server went down for a time or cut them off"
 
 
 def _deadlocked(each: PassFigures) -> str:
@@ -228,12 +243,14 @@ def _capitalised(text: str) -> str:
 
 def _tone(group: Sequence[PassFigures], limits: Limits) -> Tone:
     """Of the kindest way through: a deploy that gets through by retries is no failure."""
-    return min((_tone_of(each, limits) for each in group), key=("good", "warn", "bad").index)
+    return min((_tone_of(each, limits) for each in group), key=("good", "warn", "unknown", "bad").index)
 
 
 def _tone_of(each: PassFigures, limits: Limits) -> Tone:
     if each.stop is not None or each.worst_s > limits.not_ready_s or each.broken:
         return "bad"
+    if each.unwatched_s or each.cut_off:
+        return "unknown"
     return "warn" if each.worst_s > limits.conditional_s else "good"
 
 

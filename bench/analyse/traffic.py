@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.analyse.limits import DEFAULT_LIMITS
 from bench.analyse.stats import Spread
 from bench.model.deploy import HazardRecord, Try
 from bench.model.load import Access, ClassLoad, Workload
@@ -138,7 +139,7 @@ def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
         longest_try_s=max((t.blocked_s for t in tries if t.blocked_s is not None), default=None),
         gave_up=next((each.gave_up for each in tries if each.gave_up), None),
         doubt=next((load.rate_note for load in loads if not load.rate_held and load.rate_note), None),
-        unwatched_s=max(load.unwatched_s for load in loads),
+        unwatched_s=max(map(unwatched_s, loads)),
         cut_off=max(map(_cut_off, loads)),
     )
 
@@ -227,6 +228,11 @@ def _blocked(loads: Sequence[Workload], access: Access) -> Blocked | None:
     if not worst.worst_blocked_s:
         return Blocked(0.0, "", "")
     return Blocked(worst.worst_blocked_s, worst.name, worst.table)
+
+
+def unwatched_s(load: Workload) -> float:
+    """For how long nobody watched who waits; 0.0 where no wait worth telling fits into it."""
+    return load.unwatched_s if load.unwatched_s > DEFAULT_LIMITS.noticeable_s else 0.0
 
 
 def _cut_off(load: Workload) -> int:

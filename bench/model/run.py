@@ -151,6 +151,8 @@ class SamplerInfo:
     """Each gap in periods: in the one that was in force at the time."""
     read_share: float | None = None
     """Part of the time in which a read was under way: more than its price in one processor's time."""
+    lost_s: float = 0.0
+    """For so long nobody looked, as the sampling session was lost and had to be opened again."""
 
 
 @dataclass(frozen=True, slots=True)

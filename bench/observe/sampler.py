@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import psycopg
 from psycopg.pq import ExecStatus
-from psycopg.rows import TupleRow
 
 from bench.model.run import SamplerInfo
 from bench.observe.intervals import IntervalBuilder, LockRow, Look, SeenInterval
 from bench.observe.pacing import Pace
 from bench.pg.catalog import load_query
+from bench.pg.reopening import AGAIN_S, Reopening
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,32 @@ class SamplerTrace:
     intervals: tuple[SeenInterval, ...]
     looks: tuple[Look, ...]
     error: str | None
-    """Why sampling ended early, else None."""
+    """Why the session was lost, the first time, else None."""
+    lost_s: float = 0.0
+    """For so long nobody looked, until it was open again."""
 
 
 class LockSampler:
     """Reads pg_locks for the backend ``pid`` until stopped.
 
-    Nobody else may use ``conn`` meanwhile. :class:`Pace` says how often it is read.
+    Nobody else may use the session meanwhile, which is opened again where it is lost. :class:`Pace` says how
+    often it is read.
     """
 
     def __init__(
         self,
-        conn: psycopg.Connection[TupleRow],
+        session: Reopening,
         pid: int,
         source: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._pgconn = conn.pgconn
-        self._sql = load_query("backend_locks", conn.info.server_version)
+        self._session = session
+        self._sql = load_query("backend_locks", session.conn.info.server_version)
         self._pid = str(pid).encode()
         self._source = source
         self._builder = IntervalBuilder(source())
         self._looks: list[Look] = []
         self._error: str | None = None
+        self._lost_s = 0.0
         self._epoch = (-1, False)
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -76,14 +80,26 @@ class LockSampler:
         self._stop.set()
         self._wake.set()
         self._thread.join()
-        return SamplerTrace(self._builder.finish(self._source()), tuple(self._looks), self._error)
+        return SamplerTrace(
+            self._builder.finish(self._source()), tuple(self._looks), self._error, self._lost_s
+        )
 
     def _run(self) -> None:
-        try:
-            self._prepare()
-            self._look_on()
-        except psycopg.Error as error:
-            self._error = str(error).strip()
+        since = self._source()
+        while not self._stop.is_set():
+            try:
+                self._prepare()
+                self._look_on()
+            except psycopg.Error as error:
+                self._error = self._error or str(error).strip()
+                last = self._looks[-1].sent if self._looks else since
+                if last <= since:  # no look since it was opened again
+                    self._stop.wait(AGAIN_S)
+                since = max(since, last)
+                while not self._session.reopen() and not self._stop.wait(AGAIN_S):
+                    pass
+                now = self._source()
+                self._lost_s, since = self._lost_s + now - since, now
 
     def _look_on(self) -> None:
         pace = Pace(self._source())
@@ -117,11 +133,11 @@ class LockSampler:
     def _prepare(self) -> None:
         """As the unnamed statement, which the next sampler on this connection replaces."""
         sql = self._sql.replace("%(pid)s", "$1").encode()
-        _check(self._pgconn.prepare(b"", sql), ExecStatus.COMMAND_OK)
+        _check(self._session.conn.pgconn.prepare(b"", sql), ExecStatus.COMMAND_OK)
 
     def _read(self) -> list[LockRow]:
         """Straight from libpq: a cursor would make a look a quarter dearer."""
-        result = self._pgconn.exec_prepared(b"", [self._pid])
+        result = self._session.conn.pgconn.exec_prepared(b"", [self._pid])
         _check(result, ExecStatus.TUPLES_OK)
         value = result.get_value
         return [
@@ -160,6 +176,7 @@ def describe_sampling(traces: Iterable[SamplerTrace]) -> SamplerInfo | None:
         read_p50_s=_quantile(reads, 0.50),
         gap_ratio_p99=_quantile(ratios, 0.99),
         read_share=sum(reads) / sampled_s if sampled_s else None,
+        lost_s=sum(trace.lost_s for trace in traces),
     )
 
 

@@ -140,7 +140,8 @@ def pass_words(figures: PassFigures | None) -> str:
     """A pass in a few words: longest wait, in brackets the time blocked, whether the deploy fails, tries."""
     if figures is None:
         return "not measured"
-    parts = [fmt.seconds(figures.worst_s) if figures.worst_s else "no wait seen"]
+    none_seen = "not seen" if figures.unwatched_s else "no wait seen"
+    parts = [fmt.seconds(figures.worst_s) if figures.worst_s else none_seen]
     if figures.blocked_s:
         parts[0] += f" ({fmt.seconds(figures.blocked_s)})"
     if figures.stop is not None:

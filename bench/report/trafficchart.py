@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.traffic import merged, shown_repeat, worst_first
+from bench.analyse.traffic import merged, shown_repeat, unwatched_s, worst_first
 from bench.model.load import SLOT_S, ClassLoad, LoadSlot, LockSpan, Workload
 from bench.model.lock import LockMode
 from bench.model.run import Pass, Repeat, Run
@@ -112,7 +112,7 @@ def traffic_chart(run: Run, found: Pass) -> TrafficChart | None:
         began=bool(load.statements),
         migrations=tuple(_migrations(run, load, zero)),
         statements=tuple(_statements(run, repeat, load, zero)),
-        watched=load.locks is not None,
+        watched=load.locks is not None and not unwatched_s(load),
         lanes=lanes[:MOST_LANES],
         folded=len(lanes[MOST_LANES:]),
         columns=tuple(load_columns(load.timeline, round(width / SLOT_S), zero)),

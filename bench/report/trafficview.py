@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.analyse.traffic import PassFigures, pass_figures, shown_repeat, worst_first
+from bench.analyse.traffic import PassFigures, pass_figures, shown_repeat, unwatched_s, worst_first
 from bench.model.deploy import HazardRecord
 from bench.model.load import ClassLoad, SchedulingDelay, Workload
 from bench.model.run import Pass, Repeat, Run
@@ -108,6 +108,8 @@ def _facts(figures: PassFigures, repeat: Repeat, load: Workload) -> Iterator[tup
     yield "load generator", _generator(load)
     waited = f"{fmt.count(load.wait_count)}, the longest {fmt.seconds(figures.worst_s)}"
     yield "requests that waited", waited if load.wait_count else "none was seen"
+    if load.unwatched_s:
+        yield "not watched", f"{fmt.seconds(load.unwatched_s)}: the session that watches who waits was lost"
     if figures.queued:
         slowest = f"the slowest request took {fmt.seconds(figures.slowest_s)}"
         yield "queued for a connection", f"at most {fmt.count(figures.queued)} at a time; {slowest}"
@@ -167,10 +169,12 @@ def _delay(delay: SchedulingDelay | None) -> str:
 
 
 def _classes(load: Workload) -> Table:
-    return Table("Requests by class", CLASS_HEAD, tuple(map(_class, worst_first(load.classes))), left=2)
+    none_seen = "not seen" if unwatched_s(load) else "no wait seen"
+    rows = tuple(_class(each, none_seen) for each in worst_first(load.classes))
+    return Table("Requests by class", CLASS_HEAD, rows, left=2)
 
 
-def _class(load: ClassLoad) -> tuple[str, ...]:
+def _class(load: ClassLoad, none_seen: str) -> tuple[str, ...]:
     times = load.latency_s
     quantiles = (times.p50, times.p99, times.max) if times else (None, None, None)
     return (
@@ -181,7 +185,7 @@ def _class(load: ClassLoad) -> tuple[str, ...]:
         fmt.count(load.ok),
         _failures(load),
         *map(fmt.seconds, quantiles),
-        fmt.seconds(load.blocked_s) if load.blocked_s else "no wait seen",
+        fmt.seconds(load.blocked_s) if load.blocked_s else none_seen,
         fmt.seconds(load.worst_blocked_s) if load.worst_blocked_s else fmt.UNKNOWN,
     )
 

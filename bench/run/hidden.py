@@ -256,5 +256,7 @@ def _ended(migration: Migration, statement: Statement, error: psycopg.Error) -> 
     file = statement.file or migration.path.name
     where = f"{file}:{said.line or statement.line}"
     return Note(
-        "statements inside", f"The pass that looks inside statements ended at {where}: {said.message}."
+        "statements inside",
+        f"The pass that looks inside statements ended at {where}: {said.message}.",
+        incomplete=True,
     )

@@ -27,6 +27,7 @@ from bench.model.load import Arrivals, ClassLoad, KeptError, Workload
 from bench.model.run import MigrationRun, Repeat
 from bench.model.statement import Statement
 from bench.observe.relations import RelationCatalog
+from bench.pg.reopening import reopening
 from bench.pg.server import Server
 from bench.run.deploy import Deploy, Deployer, Record, apply_once
 from bench.run.measured import not_reached
@@ -116,7 +117,7 @@ def loaded_pass(
     pool = {"connections": options.connections, "workers": options.workers, "seed": options.seed}
     done = _Pass()
     with (
-        server.connect(dbname, application_name="pgrehearse lookout") as looking,
+        reopening(server, dbname, "pgrehearse lookout") as looking,
         kept_statements(server, dbname, mix.classes, classes) as kept,
         open_traffic(conninfo, classes, **pool) as traffic,
     ):

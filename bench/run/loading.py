@@ -130,7 +130,7 @@ class LoadedPasses:
             try:
                 self._once(prepared, load, name, policy)
             except NotThereError as error:
-                self._left_out(name, f"it did not come about: {error}")
+                self._left_out(name, f"it did not come about: {error}", failed=True)
                 never.add(name)
 
     def _can_be_had(self, name: HazardName | None) -> bool:
@@ -140,10 +140,10 @@ class LoadedPasses:
             self._left_out(name, reason)
         return reason is None
 
-    def _left_out(self, name: HazardName | None, reason: str) -> None:
+    def _left_out(self, name: HazardName | None, reason: str, *, failed: bool = False) -> None:
         """Say of the pass beside a hazard, or of the one without, that it could not be had."""
         what = f"hazard {name}" if name is not None else "loaded pass"
-        missing = not self.hazards.every  # of all that there are, those that can be had are meant
+        missing = failed or not self.hazards.every  # of all that there are, those that can be had are meant
         self.draft.note(Note(what, f"Left out: {reason}.", incomplete=missing))
         self.progress(Said(f"{what} is left out: {reason}"))
 

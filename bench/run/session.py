@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +12,7 @@ import psycopg
 from bench.errors import Interrupted, ServerError, Unreachable
 from bench.migrate.suite import Suite
 from bench.model.run import MigrationRun, Note, Repeat, Run
-from bench.observe.sampler import describe_sampling
+from bench.observe.sampler import SamplerTrace, describe_sampling
 from bench.pg.loss import describe_loss
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
@@ -68,6 +68,8 @@ CACHED = Note(
     "time to load them is that of the first load.",
 )
 
+UNSAMPLED_S = 0.1
+"""A lock that was held for less is not worth a reader's time."""
 
 Then = Callable[[Template, RunDraft], None]
 """What else to do with the template while it stands, and where to put what comes of it."""
@@ -187,6 +189,7 @@ class Rehearsal:
                             for each, unreached in self.scripts[position + 1 :]
                         ]
                         self.draft.put_repeat(_repeat_of(index, [*done, *rest], watching))
+                        self.draft.note(*_lost_sight(watching.traces))
                 if done[-1].outcome == "failed":
                     return
 
@@ -320,6 +323,19 @@ class Rehearsal:
                         "The server's installation lacks it, so a small stand-in of ours took its place.",
                     )
                 )
+
+
+def _lost_sight(traces: Sequence[SamplerTrace]) -> Iterator[Note]:
+    """Say it where nobody sampled for so long that a lock worth telling may have come and gone."""
+    lost_s = sum(trace.lost_s for trace in traces)
+    if lost_s > UNSAMPLED_S:
+        error = next((trace.error for trace in traces if trace.error), "")
+        yield Note(
+            "locks",
+            f"Nobody sampled locks for {lost_s:.1f} s, as the session that does was lost: locks that "
+            f"statements take outside a transaction may be missing. {error}",
+            incomplete=True,
+        )
 
 
 def _repeat_of(index: int, migrations: list[MigrationRun], watching: Watch) -> Repeat:

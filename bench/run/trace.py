@@ -20,6 +20,7 @@ from bench.observe.probe import Prober
 from bench.observe.standin import StandIn
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.loss import describe_loss
+from bench.pg.reopening import reopening
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.guard import refuse_server_wide
@@ -136,7 +137,7 @@ def _watch(server: Server, dbname: str, *, probe: bool, step: bool) -> Iterator[
                 stack.enter_context(closing(sessions))
         yield Watch(
             observer=stack.enter_context(connect(application_name="pgrehearse observer")),
-            sampling=stack.enter_context(connect(application_name="pgrehearse sampler")),
+            sampling=stack.enter_context(reopening(server, dbname, "pgrehearse sampler")),
             prober=prober,
             stepper=stepper,
             stand_in=stand_in,

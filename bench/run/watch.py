@@ -25,6 +25,7 @@ from bench.pg.database import (
     look_in_schema_of,
     new_name,
 )
+from bench.pg.reopening import Reopening, reopening
 from bench.pg.server import Server
 
 
@@ -33,7 +34,7 @@ class Watch:
     """The observers of one clone, each on its own connection; ``traces`` grows by one with each migration."""
 
     observer: psycopg.Connection[TupleRow]
-    sampling: psycopg.Connection[TupleRow]
+    sampling: Reopening
     traces: list[SamplerTrace] = field(default_factory=list)
     counters: CounterReader | None = None
     """None where the cost of statements is not asked for."""
@@ -86,7 +87,7 @@ def watch(server: Server, dbname: str, counters_dbname: str | None) -> Iterator[
     """
     with (
         server.connect(dbname, application_name="pgrehearse observer") as observer,
-        server.connect(dbname, application_name="pgrehearse sampler") as sampling,
+        reopening(server, dbname, "pgrehearse sampler") as sampling,
         connect_counters(server, counters_dbname) as counting,
     ):
         counters = CounterReader(counting, dbname, statements=counters_dbname is not None)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.pg.catalog import load_query
+from bench.pg.reopening import AGAIN_S, Reopening
 
 FINE_S = 0.004
 """Between two looks while somebody waits, at first."""
@@ -70,20 +71,22 @@ class Sighting:
     """Of the migration, in modes stronger than ROW EXCLUSIVE."""
     looks: list[tuple[float, float]] = field(default_factory=list)
     """(sent, received) of each look."""
+    lost: list[tuple[float, float]] = field(default_factory=list)
+    """[last look, first look again] for each time that the session was lost."""
     error: str | None = None
+    """Why it was, the first time."""
 
 
 class Lookout:
-    """Looks until stopped. Nobody else may use ``conn`` meanwhile."""
+    """Looks until stopped. Nobody else may use the session meanwhile; it is opened again where it is lost."""
 
-    def __init__(
-        self, conn: psycopg.Connection[TupleRow], source: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._conn = conn
+    def __init__(self, session: Reopening, source: Callable[[], float] = time.perf_counter) -> None:
+        self._session = session
         self._source = source
-        self._locks = load_query("loaded_locks", conn.info.server_version).replace("$1", "%s")
-        self._blockers = load_query("blockers", conn.info.server_version).replace("$1", "%s")
-        self._offset = _clock_offset(conn, source)
+        version = session.conn.info.server_version
+        self._locks = load_query("loaded_locks", version).replace("$1", "%s")
+        self._blockers = load_query("blockers", version).replace("$1", "%s")
+        self._offset = _clock_offset(session.conn, source)
         self._open: dict[Key, SeenWait] = {}
         self._held: dict[tuple[int, int, str], SeenHold] = {}
         self._seen = Sighting()
@@ -104,22 +107,34 @@ class Lookout:
 
     def _run(self) -> None:
         changed = last_sent = self._source()
-        try:
-            while not self._stop.is_set():
-                sent = self._source()
+        while not self._stop.is_set():
+            sent = self._source()
+            try:
                 if self._look(sent, last_sent):
                     changed = self._source()
-                last_sent = sent
-                now = self._source()
-                period = min(COARSE_S, max(FINE_S, RELATIVE * (now - changed))) if self._open else IDLE_S
-                self._stop.wait(max(0.001, sent + period - now))
-        except psycopg.Error as error:
-            self._seen.error = str(error).strip()
+            except psycopg.Error as error:
+                self._again(error, last_sent)
+                continue
+            last_sent = sent
+            now = self._source()
+            period = min(COARSE_S, max(FINE_S, RELATIVE * (now - changed))) if self._open else IDLE_S
+            self._stop.wait(max(0.001, sent + period - now))
+
+    def _again(self, error: psycopg.Error, last_sent: float) -> None:
+        """Open the session again, however long that takes, and note for how long nobody looked."""
+        self._seen.error = self._seen.error or str(error).strip()
+        lost = self._seen.lost
+        if lost and lost[-1][0] == last_sent:  # no look since it was opened again
+            lost.pop()
+            self._stop.wait(AGAIN_S)
+        while not self._session.reopen() and not self._stop.wait(AGAIN_S):
+            pass
+        lost.append((last_sent, self._source()))
 
     def _look(self, sent: float, last_sent: float) -> bool:
         """Read once; whether somebody began or ended to wait."""
         followed = self._migration_pid
-        rows = self._conn.execute(self._locks.encode(), (followed,), prepare=True).fetchall()
+        rows = self._session.conn.execute(self._locks.encode(), (followed,), prepare=True).fetchall()
         received = self._source()
         self._seen.looks.append((sent, received))
         held = frozenset(
@@ -177,7 +192,7 @@ class Lookout:
     def _look_up(self, began: list[Key]) -> None:
         """Who blocks those that are new; it is asked once, as nobody gets ahead of one who waits."""
         pids = [key[0] for key in began]
-        rows = self._conn.execute(self._blockers.encode(), (pids,), prepare=True).fetchall()
+        rows = self._session.conn.execute(self._blockers.encode(), (pids,), prepare=True).fetchall()
         found: dict[int, list[int]] = dict(rows)
         for key in began:
             self._open[key].blockers = tuple(found.get(key[0], ()))

@@ -67,8 +67,12 @@ def measure(found: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: Ar
         duration_s=duration_s,
     )
     notes = list(mix.notes)
+    unwatched_s = _unwatched_s(found.sighting, found.spans)
     if found.sighting.error:
-        notes.append(f"Who waited for whom was watched only until the lookout failed: {found.sighting.error}")
+        notes.append(
+            "The session that watches who waits for whom was lost, and nobody watched for "
+            f"{unwatched_s:.3f} s of the deploy: {found.sighting.error}"
+        )
     workload = Workload(
         offered_per_s=rate_per_s,
         classes=classes,
@@ -82,8 +86,16 @@ def measure(found: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: Ar
         wait_count=len(waits),
         locks=deploy_locks(found.sighting, found.sessions, found.relations, found.tables, found.zero, last),
         notes=tuple(notes),
+        unwatched_s=unwatched_s,
     )
     return _with_rate(workload, rows)
+
+
+def _unwatched_s(seen: Sighting, spans: Sequence[StatementSpan]) -> float:
+    """How long nobody looked between the first statement's begin and the last one's end."""
+    begin = min((span.begin_s for span in spans), default=math.inf)
+    end = max((span.end_s for span in spans), default=-math.inf)
+    return sum((max(0.0, min(to, end) - max(since, begin)) for since, to in seen.lost), 0.0)
 
 
 def _shifted(span: StatementSpan, zero: float) -> StatementSpan:

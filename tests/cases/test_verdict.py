@@ -8,21 +8,25 @@ from pathlib import Path
 
 import pytest
 from command_line import bench
-from factories import a_migration, a_run, a_statement, an_error
+from factories import a_class, a_migration, a_run, a_statement, a_workload, an_error, loaded_run
 
 from bench.analyse.conclude import conclude
 from bench.cli import FAULT, Ending
 from bench.cli.run import exit_code
 from bench.errors import Interrupted, ServerError, UsageError
 from bench.migrate.suite import find_suite
+from bench.model.budget import Budget
+from bench.model.load import RequestErrors
 from bench.model.run import Run
 from bench.pg.server import Server
+from bench.report.figures import draw_figures
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.run.loaded import LoadOptions
-from bench.run.progress import Event, Step
+from bench.run.progress import Event, StatementBegan, Step
 from bench.run.session import RunOptions, rehearse
 
+INPUTS = Path(__file__).parent / "inputs"
 QUICK = LoadOptions(rate_per_s=30, connections=4, warm_s=0.3, after_s=0.3)
 
 
@@ -90,3 +94,79 @@ def test_newcomer_07_interrupted_run_is_ready(server: Server, tmp_path: Path) ->
         assert "the run was ended before its time" in text
     assert exit_code(concluded, "never") == 0
     assert exit_code(concluded, "error") == 6
+
+
+def ending(server: Server, name: str, statement: str, *, under_traffic: bool) -> Callable[[Event], None]:
+    """Ends the session of this name once, when the first statement of this kind begins."""
+    ended: list[str] = []
+    loaded: list[str] = []
+
+    def end(event: Event) -> None:
+        if isinstance(event, Step) and "requests/s" in event.text:
+            loaded.append(event.text)
+        begins = isinstance(event, StatementBegan) and event.statement.kind == statement
+        if begins and not ended and bool(loaded) is under_traffic:
+            with server.connect() as conn:
+                conn.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE application_name = %s",
+                    (f"pgrehearse {name}",),
+                )
+            ended.append(name)
+
+    return end
+
+
+def test_faults_28_watcher_gone_and_nobody_was_seen_to_wait(server: Server) -> None:
+    suite = find_suite(str(INPUTS / "faults/28-watcher-gone-and-nobody-was-seen-to-wait" / "m"))
+    load = LoadOptions(rate_per_s=60, connections=10, warm_s=0.3, after_s=0.3)
+    run = rehearse(
+        server, suite, RunOptions(repeats=1, explain=False, probe=False, load=load), run_id="lost",
+        save=lambda _: None, progress=ending(server, "lookout", "BEGIN", under_traffic=True),
+    )  # fmt: skip
+    (loaded,) = [found for found in run.passes if found.kind == "loaded"]
+    workload = loaded.repeats[0].workload
+    assert workload is not None
+    assert any("watches who waits for whom was lost" in note for note in workload.notes)
+    traffic = next(line.text for line in conclude(run).card.lines if line.topic == "traffic")
+    assert "wait up to" in traffic, "it is watched again"
+    assert "no write or read was seen to wait" not in traffic
+
+
+def test_faults_28_the_sampler_is_lost_in_the_solo_pass(server: Server) -> None:
+    suite = find_suite(str(INPUTS / "faults/tools" / "suite"))
+    run = rehearse(
+        server, suite, RunOptions(repeats=1, explain=False, probe=False), run_id="lost",
+        save=lambda _: None, progress=ending(server, "sampler", "DO", under_traffic=False),
+    )  # fmt: skip
+    repeat = run.passes[0].repeats[0]
+    assert repeat.sampler is not None
+    assert repeat.sampler.lost_s > 0
+    statements = [statement for migration in repeat.migrations for statement in migration.statements]
+    (block,) = [statement for statement in statements if statement.kind == "DO"]
+    assert block.locks
+
+
+def test_faults_28_what_nobody_watched_is_unknown_and_never_none() -> None:
+    quiet = a_class(worst_blocked_s=0.0, blocked_s=0.0, blocked_by=(), blocked=(), errors=())
+    blind = loaded_run(replace(a_workload(quiet), unwatched_s=2.9, wait_count=0))
+    budget = Budget("longest_blocked_write_s", 0.25, "bench.toml:2")
+    concluded = conclude(replace(blind, suite=replace(blind.suite, budgets=(budget,))))
+    (line,) = [line for line in concluded.card.lines if line.topic == "traffic"]
+    assert "who waited was not seen for 2.90 s: the watching session was lost" in line.text
+    assert line.tone == "unknown"
+    (check,) = concluded.checks
+    assert (check.measured, check.broken) == (None, False)
+    assert concluded.verdict.status == "incomplete"
+    pictures = tuple(draw_figures(blind, concluded.summary))
+    for text in (render_markdown(concluded), render_html(concluded, pictures)):
+        assert "no wait seen" not in text
+
+
+def test_a_server_that_went_down_under_traffic_is_told() -> None:
+    error = RequestErrors("08006", 40, 40, 0, 0, "server closed the connection unexpectedly", 0.5)
+    cut = a_class(worst_blocked_s=0.0, blocked_s=0.0, blocked_by=(), blocked=(), errors=(error,), failed=40)
+    concluded = conclude(loaded_run(a_workload(cut)))
+    (line,) = [line for line in concluded.card.lines if line.topic == "traffic"]
+    assert "40 requests lose their connection, as the server went down" in line.text
+    assert concluded.verdict.status == "incomplete"

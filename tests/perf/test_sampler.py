@@ -23,6 +23,7 @@ from bench.model.run import SamplerInfo
 from bench.observe.sampler import LockSampler, SamplerTrace, describe_sampling
 from bench.pg.binaries import find_installations
 from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.reopening import reopening
 from bench.pg.server import Server, ServerSpec, open_server
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", "60"))
@@ -42,7 +43,7 @@ class Migration:
     def __init__(self, server: Server, dbname: str, scenario: Scenario) -> None:
         self._stack = ExitStack()
         self.conn = self._stack.enter_context(server.connect(dbname))
-        self._sampling = self._stack.enter_context(server.connect(dbname))
+        self._sampling = self._stack.enter_context(reopening(server, dbname, "pgrehearse sampler"))
         self.conn.execute("CREATE TABLE IF NOT EXISTS kept ()")
         self.sampler: LockSampler | None = None
         self.traces: list[SamplerTrace] = []
@@ -62,7 +63,7 @@ class Migration:
 
     @property
     def sampling_pid(self) -> int:
-        return self._sampling.info.backend_pid
+        return self._sampling.conn.info.backend_pid
 
     def info(self) -> SamplerInfo:
         info = describe_sampling(self.traces)

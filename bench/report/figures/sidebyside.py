@@ -83,7 +83,8 @@ def _values(page: Sheet, side: Side, top: float) -> None:
     if quiet is None:
         page.text(right, top + PANEL_IN / 2, "not measured", fontsize=SMALL, ha="right", color=LIGHT["muted"])
         return
-    big = fmt.seconds(quiet.worst_s) if quiet.worst_s else "no wait seen"
+    none_seen = "not seen" if quiet.unwatched_s else "no wait seen"
+    big = fmt.seconds(quiet.worst_s) if quiet.worst_s else none_seen
     page.text(right, top + 0.2, big, fontsize=13, ha="right", fontweight="bold", color=LIGHT[tone(quiet)])
     lines = [
         "the longest wait for the deploy",

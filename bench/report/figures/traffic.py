@@ -94,11 +94,12 @@ def _fill(page: Sheet, chart: TrafficChart, axes: Sequence[Axes], tops: Sequence
     zero = -chart.low_s
     for ax, at, panel in zip(axes[COUNTS + 1 :], tops[COUNTS + 1 :], chart.panels, strict=True):
         draw_heat(ax, panel, zero, range_s)
-        _texts(page, at, HEAT_IN, (panel.name, panel.access), _panel_values(panel))
+        _texts(page, at, HEAT_IN, (panel.name, panel.access), _panel_values(panel, chart.watched))
 
 
-def _panel_values(panel: Panel) -> tuple[str, str]:
-    waited = f"waits ≤ {fmt.seconds(panel.worst_s)}" if panel.worst_s else "no wait seen"
+def _panel_values(panel: Panel, watched: bool) -> tuple[str, str]:
+    none_seen = "no wait seen" if watched else "waits not seen"
+    waited = f"waits ≤ {fmt.seconds(panel.worst_s)}" if panel.worst_s else none_seen
     states = ", ".join(state for _, state in panel.failures)
     if states:
         return waited, fit(f"✕ {states}", 24)
