@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -36,14 +38,45 @@ def suite_at(suite: Suite, revision: str) -> Iterator[Suite]:
 
     top = Path(_git(suite.path, "rev-parse", "--show-toplevel").decode().strip())
     commit = _git(suite.path, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    archive = _git(top, "archive", "--format=tar", commit.decode().strip())
+    below = suite.path.resolve().relative_to(top.resolve())
     with tempfile.TemporaryDirectory(prefix="bench-against-") as directory:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(directory, filter="data")
-        path = Path(directory) / suite.path.resolve().relative_to(top.resolve())
+        path = Path(directory).resolve() / below
+        _unpack(top, commit.decode().strip(), below, Path(directory).resolve())
         if not path.is_dir():
             raise UsageError(f"{suite.path} does not exist in {revision}", "there is nothing to compare with")
         yield replace(find_suite(str(path), base=suite.base), name=suite.name, data=suite.data)
+
+
+_INCLUDED = re.compile(
+    r"\\(?:i|ir|include|include_relative)[ \t]+'?([^\s']+)|\\copy\b.*?\bfrom[ \t]+'([^']+)'", re.IGNORECASE
+)
+
+
+def _unpack(top: Path, commit: str, below: Path, directory: Path) -> None:
+    """Bring one directory of a commit, and the files elsewhere in it that its scripts read.
+
+    Nothing else of the repository is asked for: a partial clone would have to fetch it.
+    """
+    wanted = {below}
+    brought: set[Path] = set()
+    while wanted:
+        for path in sorted(wanted):
+            if _git(top, "ls-tree", "-z", commit, "--", str(path)) or path == Path():
+                archive = _git(top, "archive", "--format=tar", commit, "--", str(path))
+                with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                    tar.extractall(directory, filter="data")
+        brought |= wanted
+        wanted = set(_read_elsewhere(directory)) - brought
+
+
+def _read_elsewhere(directory: Path) -> Iterator[Path]:
+    """Files, below the top, that scripts name and that are not there yet."""
+    for script in directory.rglob("*.sql"):
+        for names in _INCLUDED.findall(script.read_text(encoding="utf-8", errors="replace")):
+            for named in filter(None, names):
+                target = Path(os.path.normpath(script.parent / named))
+                if target.is_relative_to(directory) and not target.exists():
+                    yield target.relative_to(directory)
 
 
 def _git(directory: Path, *arguments: str) -> bytes:

@@ -43,8 +43,13 @@ class KeptDatabase:
 
 
 def kept_name(key: str, server: Server) -> str:
-    """The database of a template's key on a server; a newer server wants another one."""
-    digest = hashlib.sha256(f"{key} {server.info.version_num}".encode()).hexdigest()
+    """The database of a template's key on a server; a newer server or another role wants another one.
+
+    What a template holds belongs to the role that made it, and another may not touch it.
+    """
+    with server.connect() as conn:
+        (role,) = _row(conn, "SELECT current_user", [])
+    digest = hashlib.sha256(f"{key} {server.info.version_num} {role}".encode()).hexdigest()
     return CACHED + digest[:24]
 
 

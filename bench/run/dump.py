@@ -72,6 +72,12 @@ class Dump:
         return digest.hexdigest()
 
 
+def written_by_dump(path: Path) -> bool:
+    """Whether pg_dump wrote a file of SQL."""
+    with path.open("rb") as file:
+        return _BEGINS in file.read(_EDGE_BYTES)
+
+
 def require_dump(path: Path) -> Dump:
     """The dump at a path; UsageError where there is none, or where it does not go to its end."""
     if path.is_dir() and not (path / "toc.dat").is_file():

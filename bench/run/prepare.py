@@ -24,11 +24,11 @@ from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
-from bench.run.dump import Dump, described, outline, require_dump, restore
+from bench.run.dump import Dump, described, outline, require_dump, restore, written_by_dump
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
-from bench.run.progress import Loading, Progress, Step
+from bench.run.progress import Loading, Progress, Said, Step
 from bench.run.roles import Roles, take_role
 from bench.run.templates import template_key
 
@@ -64,13 +64,34 @@ def _rows(dataset: Dataset) -> int:
 @contextmanager
 def _built(server: Server, suite: Suite, options: DataOptions, progress: Progress) -> Iterator[Template]:
     """Build the template of a suite, and drop it at the end."""
-    dbname = new_name("template")
     before = roles_of(server)
-    state = StateBefore(server, dbname, suite, options, progress)
+    dbname = new_name("template")
     try:
-        yield state.build(before)
+        yield StateBefore(server, dbname, suite, options, progress).build(before)
+        return
+    except _HeldAlreadyError as error:
+        held = error
     finally:
         drop_database(server, dbname)
+    note = Note(
+        "deployed",
+        f"None of the {len(suite.deployed)} was applied: the base holds what they do already ({held}).",
+    )
+    progress(Said(note.text))
+    with _built(server, replace(suite, deployed=()), options, progress) as built:
+        yield replace(built, notes=(*built.notes, note))
+
+
+class _HeldAlreadyError(Exception):
+    """A migration that was deployed before finds its own work in the base, as in a dump of production."""
+
+
+_THERE_ALREADY = frozenset({"42701", "42P06", "42P07", "42710", "42723"})
+"""duplicate_column, duplicate_schema, duplicate_table, duplicate_object, duplicate_function.
+https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_NO_LONGER_THERE = frozenset({"42703", "42704", "42883", "42P01"})
+"""undefined_column, undefined_object, undefined_function, undefined_table: what a later one has renamed or
+dropped. In a file that pg_dump did not write it may be a base of something else."""
 
 
 @dataclass(slots=True)
@@ -148,7 +169,16 @@ class StateBefore:
         """The role that deploys is there from here on: it made what was deployed before."""
         if self.server.deploys_as is not None:
             self.notes += take_role(self.server, self.dbname, self.server.deploys_as)
-        self.notes += apply_deployed(self.server, self.dbname, self.suite, self.progress)
+        try:
+            self.notes += apply_deployed(self.server, self.dbname, self.suite, self.progress)
+        except UsageError as error:
+            cause, base = error.__cause__, self.suite.base
+            signs = _THERE_ALREADY | (
+                _NO_LONGER_THERE if base is not None and written_by_dump(base) else set()
+            )
+            if base is None or not isinstance(cause, psycopg.Error) or cause.sqlstate not in signs:
+                raise
+            raise _HeldAlreadyError(error.message) from error
 
     def _filled(self, dump: Dump | None, about: Sequence[str] | None) -> Dataset | None:
         dataset: Dataset | None = None

@@ -26,7 +26,7 @@ from bench.run.apply import MigrationApplier
 from bench.run.guard import refuse_server_wide
 from bench.run.measured import not_reached
 from bench.run.prepare import apply_file
-from bench.run.progress import Progress, Step, silent
+from bench.run.progress import Progress, Said, Step, silent
 from bench.run.watch import Watch
 
 Script = tuple[Path, Sequence[Statement]]
@@ -60,7 +60,8 @@ def trace(
             create_database(server, dbname)
         for path in before:
             progress(Step(f"schema and rows from {path}"))
-            apply_file(server, dbname, path)
+            for note in apply_file(server, dbname, path):
+                progress(Said(note.text))
         named = [(str(path), statements) for path, statements in scripts]
         runs = trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
         server.connect(dbname).close()  # a server that went away is no failure of a script
