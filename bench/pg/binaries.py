@@ -66,6 +66,21 @@ def find_installations() -> tuple[Installation, ...]:
     return tuple(found.values())
 
 
+def extensions_of(installation: Installation) -> frozenset[str]:
+    """Names of the extensions that an installation can create."""
+    home = installation.bindir.parent
+    places = [home / "share" / "postgresql" / "extension", home / "share" / "extension"]
+    pg_config = installation.bindir / "pg_config"
+    if pg_config.exists():
+        done = subprocess.run(
+            [pg_config, "--sharedir"], capture_output=True, text=True, timeout=30, check=False
+        )
+        places.append(Path(done.stdout.strip() or ".") / "extension")
+    else:  # Debian's server package comes without it
+        places.append(Path("/usr/share/postgresql") / str(installation.major) / "extension")
+    return frozenset(path.stem for place in places for path in place.glob("*.control"))
+
+
 def choose_installation(pg_bindir: Path | None) -> Installation:
     """Return the named installation, else the preferred one; UsageError or ServerError if there is none."""
     if pg_bindir is not None:

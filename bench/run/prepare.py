@@ -26,6 +26,7 @@ from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
 from bench.run.dump import Dump, described, outline, require_dump, restore, written_by_dump
 from bench.run.execute import describe_error, execute, psql_variables
+from bench.run.extensions import hint_for
 from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Said, Step
@@ -282,7 +283,10 @@ def apply_file(
                 error = describe_error(raised, statement)
                 raise UsageError(
                     f"{shown or statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
-                    hint=error.hint or error.detail or "the state before the suite must apply without errors",
+                    hint=hint_for(path, error.message)
+                    or error.hint
+                    or error.detail
+                    or "the state before the suite must apply without errors",
                 ) from raised
     return tuple(roles.notes())
 

@@ -7,6 +7,7 @@ from bench.migrate.suite import Migration, Suite
 from bench.model.statement import Statement
 from bench.pg.server import Server
 from bench.run.execute import psql_variables
+from bench.run.extensions import require_extensions
 from bench.run.guard import refuse_own_role, refuse_server_wide
 
 Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
@@ -23,6 +24,7 @@ def read_scripts(server: Server, suite: Suite, *, allow_roles: bool = False) -> 
         role = conn.execute("SELECT current_user").fetchone()
     for migration, statements in scripts:
         refuse_own_role(migration.path, statements, role[0] if role else "")
+    require_extensions(server, scripts)
     if not server.managed:
         for migration, statements in scripts:
             refuse_server_wide(migration.path, statements, allow_roles=allow_roles)

@@ -20,6 +20,8 @@ class Limits:
     shortest: int = 0
     longest: int | None = None
     required: bool = False
+    empty: bool = False
+    """NULL in every row, as the alternative of a check that was chosen wants it."""
     above: str | None = None
     """A column that this one must not be below."""
     opaque: list[str] = field(default_factory=list)
@@ -32,6 +34,15 @@ _LITERAL = rf"\(?(?:'((?:[^']|'')*)'|\(?(-?\d+(?:\.\d+)?)\)?){_CAST}*\)?{_CAST}*
 
 def split_and(expression: str) -> list[str]:
     """The parts of a conjunction, without outer brackets."""
+    return _split(expression, " AND ")
+
+
+def split_or(expression: str) -> list[str]:
+    """The parts of a disjunction, without outer brackets."""
+    return _split(expression, " OR ")
+
+
+def _split(expression: str, word: str) -> list[str]:
     text = _unwrap(expression)
     parts, depth, quoted, start = [], 0, False, 0
     position = 0
@@ -43,13 +54,13 @@ def split_and(expression: str) -> list[str]:
             depth += 1
         elif not quoted and character in ")]":
             depth -= 1
-        elif not quoted and depth == 0 and text.startswith(" AND ", position):
+        elif not quoted and depth == 0 and text.startswith(word, position):
             parts.append(text[start:position])
-            position += 4
+            position += len(word) - 1
             start = position + 1
         position += 1
     parts.append(text[start:])
-    return [text] if len(parts) == 1 else [piece for part in parts for piece in split_and(part)]
+    return [text] if len(parts) == 1 else [piece for part in parts for piece in _split(part, word)]
 
 
 def _unwrap(text: str) -> str:
@@ -76,12 +87,18 @@ def _closes_at_end(text: str) -> bool:
 def apply_check(expression: str, names: Sequence[str], limits: dict[str, Limits]) -> None:
     """Put what a check says into the limits of its columns, each by its name (VALUE for a domain)."""
     for part in split_and(expression):
-        if not _apply_part(part, names, limits):
+        if not apply_part(part, names, limits):
             for name in names:
                 limits[name].opaque.append(part)
 
 
-def _apply_part(part: str, names: Sequence[str], limits: dict[str, Limits]) -> bool:
+def mentioned(name: str, part: str) -> bool:
+    """Whether a part of a check names a column."""
+    return re.search(rf"(?<![\w$\"]){_spelled(name)}(?![\w$\"])", part) is not None
+
+
+def apply_part(part: str, names: Sequence[str], limits: dict[str, Limits]) -> bool:
+    """Put one part of a check into the limits of its columns; False where it is not understood."""
     if len(names) == 1:
         return _one_column(part, _spelled(names[0]), limits[names[0]])
     for first in names:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from datagen.anyschema.alternatives import choose_alternative
 from datagen.anyschema.catalog import Check, Column, Schema, Table, Unique
-from datagen.anyschema.checks import Limits, apply_check
+from datagen.anyschema.checks import Limits, apply_check, apply_part, split_and
 from datagen.anyschema.claims import Claims
 from datagen.anyschema.guess import Override, Unknown, values_of
 from datagen.anyschema.partitions import leaf_values
@@ -48,9 +49,16 @@ def limits_of(schema: Schema, table: int) -> dict[str, Limits]:
         if column.table == table:
             for expression in column.checks:
                 apply_check(expression, ["VALUE"], {"VALUE": limits[column.name]})
+    referring = {names[number] for each in schema.foreign if each.table == table for number in each.columns}
     for check in schema.checks:
         if check.table == table and check.kind == "c":
-            apply_check(check.expression, [names[number] for number in check.columns], limits)
+            concerned = [names[number] for number in check.columns]
+            for part in split_and(check.expression):
+                if not apply_part(part, concerned, limits) and not choose_alternative(
+                    part, concerned, limits, referring
+                ):
+                    for name in concerned:
+                        limits[name].opaque.append(part)
     return limits
 
 
@@ -128,6 +136,9 @@ class _Planner:
             override = self.wishes.columns.get(f"{table.label}.{column.name}")
             plan.columns[number] = ColumnPlan(column.name, sent=not column.generated)
             if column.generated or number not in owned or (table.oid, number) in self.claims.nulled:
+                continue
+            if limits[column.name].empty:
+                self._note(f"{table.label}.{column.name}: NULL, as its check wants that beside the others")
                 continue
             if (
                 override is not None
@@ -262,6 +273,9 @@ class _Planner:
         foreign = self.references[table.oid][position]
         nullable = all((table.oid, number) not in self.required for number in foreign.columns)
         parents = self.rows[foreign.parent]
+        limits = self.limits[table.oid]
+        if any(limits[self.columns[table.oid][number].name].empty for number in foreign.columns):
+            return None
         if parents == 0:
             names = ", ".join(self.columns[table.oid][n].name for n in foreign.columns)
             if nullable or any((table.oid, n) not in self.required for n in foreign.columns):

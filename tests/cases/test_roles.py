@@ -184,9 +184,11 @@ def test_a_copy_has_settings_grants_and_owner_of_its_source(server: Server) -> N
         with server.connect() as conn:
             rows = [
                 conn.execute(
-                    "SELECT d.datdba, (SELECT array_agg(a::text ORDER BY 1) FROM aclexplode(d.datacl) AS a),"
+                    "SELECT d.datdba, (SELECT array_agg(a::text ORDER BY a::text)"
+                    "  FROM aclexplode(d.datacl) AS a),"
                     " (SELECT array_agg((s.setrole, entry)::text ORDER BY s.setrole, entry)"
-                    "  FROM pg_db_role_setting AS s, unnest(s.setconfig) AS entry WHERE s.setdatabase = d.oid)"
+                    "  FROM pg_db_role_setting AS s, unnest(s.setconfig) AS entry"
+                    "  WHERE s.setdatabase = d.oid)"
                     " FROM pg_database AS d WHERE d.datname = %s",
                     [name],
                 ).fetchone()

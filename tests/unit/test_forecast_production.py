@@ -180,3 +180,9 @@ def test_settings_hold_from_set_to_reset_and_local_ones_to_the_end_of_the_transa
     after = [settings_after(server, statements[:count]) for count in range(5)]
     assert [each["work_mem"] for each in after] == ["4MB", "8MB", "8MB", "4MB", "4MB"]
     assert [each["maintenance_work_mem"] for each in after] == ["64MB", "64MB", "1GB", "1GB", "64MB"]
+
+
+@pytest.mark.parametrize("seconds", [-0.0427, 0.0])
+def test_real_suite_02_a_time_that_cannot_be_is_not_used(seconds: float) -> None:
+    text = f'{{"probe": 1, "tables": {{}}, "calibration_s": {seconds}}}'
+    assert read_production(text, "probe.json").calibration_s is None

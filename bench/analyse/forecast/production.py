@@ -69,6 +69,10 @@ def read_production(text: str, source: str) -> Production:
         raise UsageError(
             f"{source} comes from another version of the probe script", "run bench forecast --probe"
         )
+    if found.calibration_s is not None and not 0 < found.calibration_s < float("inf"):
+        return replace(
+            found, calibration_s=None
+        )  # earlier scripts were given negative times by a cache of 14
     return found
 
 

@@ -24,7 +24,8 @@ named AS (
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
 ),
 calibration AS MATERIALIZED (
-  -- Each step needs what the one before returns, so that none is worked out early.
+  -- Each step needs what the one before returns, so that none is worked out early, and the number of its try,
+  -- so that none is taken from the cache of another (Memoize, since 14).
   SELECT extract(epoch FROM done.at - begun.at)::float8 AS seconds
   FROM generate_series(1, 9) AS try (number)
   CROSS JOIN LATERAL (SELECT clock_timestamp() AS at WHERE try.number > 0 OFFSET 0) AS begun
@@ -33,7 +34,7 @@ calibration AS MATERIALIZED (
     FROM generate_series(1, CASE WHEN begun.at IS NULL THEN 0 ELSE 100000 END) AS g (i)
     OFFSET 0
   ) AS worked
-  CROSS JOIN LATERAL (SELECT clock_timestamp() AS at WHERE worked.total > 0 OFFSET 0) AS done
+  CROSS JOIN LATERAL (SELECT clock_timestamp() AS at WHERE worked.total + try.number > 0 OFFSET 0) AS done
 )
 SELECT json_build_object(
   'probe', 1,
