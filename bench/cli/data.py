@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.cli.options import names
+from bench.cli.options import names, several_rows
 from bench.errors import UsageError
 from bench.pg.locale import parse_locale
 
@@ -67,6 +68,14 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--columns", type=Path, default=None, metavar="FILE", help="TOML for --fill: rows and values"
     )
     parser.add_argument(
+        "--size",
+        type=several_rows,
+        action="extend",
+        default=[],
+        metavar="NAME=N[,…]",
+        help="psql variables that the base takes its size from (:NAME); a smaller size shows the growth",
+    )
+    parser.add_argument(
         "--role",
         default=None,
         metavar="NAME",
@@ -103,6 +112,7 @@ def data_options(
     dump: Path | None,
     role: str | None = None,
     locale: Locale | None = None,
+    size: Sequence[tuple[str, int]] = (),
 ) -> DataOptions:
     """The options as the run takes them; UsageError for ones that have no effect on the suite."""
     from bench.run.dataoptions import DataOptions
@@ -138,8 +148,24 @@ def data_options(
         dump=dump,
         role=role,
         locale=locale,
+        variables=require_variables(found, size),
         cache=not no_cache,
     )
+
+
+def require_variables(found: Suite, size: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """The variables of the base; UsageError for one that it does not use."""
+    if not size:
+        return {}
+    text = found.base.read_text(encoding="utf-8", errors="replace") if found.base is not None else ""
+    for name, _ in size:
+        if not re.search(rf":'?{re.escape(name)}\b", text):
+            raise UsageError(
+                f"--size {name}=… has no effect: {found.base or 'there is no base that'} "
+                f"{'does not use' if found.base else 'uses'} :{name}",
+                f"write for example generate_series(1, :{name}) in the base",
+            )
+    return dict(size)
 
 
 def _checked(

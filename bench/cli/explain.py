@@ -111,6 +111,7 @@ def explain_on(
     fill: bool,
     columns: Path | None,
     role: str | None,
+    size: Sequence[tuple[str, int]],
     locale: Locale | None,
     out: Path | None,
     scale: float,
@@ -145,6 +146,7 @@ def explain_on(
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
         workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
+        size=size,
     )  # fmt: skip
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)

@@ -53,11 +53,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--rows",
-        type=table_rows,
-        action="append",
+        type=several_rows,
+        action="extend",
         default=[],
-        metavar="TABLE=N",
-        help="rows of one table, over the scale's, for example deals=5M; may be repeated",
+        metavar="TABLE=N[,…]",
+        help="rows of tables, over the scale's, for example deals=5M; may be repeated",
     )
     group.add_argument("--seed", type=int, default=1, help="same seed, same rows (default: 1)")
     group.add_argument(
@@ -177,6 +177,11 @@ def table_rows(text: str) -> tuple[str, int]:
     if not equals or not table or value is None or not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f'"{text}" is not TABLE=N, for example deals=5M')
     return table, round(value * factor)
+
+
+def several_rows(text: str) -> list[tuple[str, int]]:
+    """``deals=5M,contacts=2M`` as (table, rows)."""
+    return [table_rows(part) for part in text.split(",")]
 
 
 def _number(text: str) -> float | None:

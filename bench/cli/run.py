@@ -158,6 +158,7 @@ def run_on(
     fill: bool,
     columns: Path | None,
     role: str | None,
+    size: Sequence[tuple[str, int]],
     locale: Locale | None,
     against: str | None,
     out: Path | None,
@@ -186,6 +187,7 @@ def run_on(
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
         workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
+        size=size,
     )  # fmt: skip
     require_writable(json)
     spec = _spec(server, image, pg_bindir, template_key(found, data) if data.cache else None)

@@ -28,6 +28,12 @@ class DataOptions:
     """Rows by table elsewhere, for ``fill``; those of tables that are not there do not count."""
     columns: Path | None = None
     """TOML file with rows by table and values by column, for ``fill``."""
+    variables: Mapping[str, int] = field(default_factory=dict)
+    """psql's variables that the base takes its size from."""
+    share: float = 1.0
+    """Of the rows that ``fill`` and ``variables`` ask for, in a smaller copy; one row at least."""
+    measures_scales: bool = False
+    """``scale`` says how large data of one's own are, beside those of other sizes."""
     dump: Path | None = None
     """File or directory of pg_dump that brings schema and data, after the base if there is one."""
     role: str | None = None
@@ -36,3 +42,17 @@ class DataOptions:
     """Of the databases; None: the dump's if it says, else the server's."""
     cache: bool = False
     """Take the template from the cache where it is, and keep it there."""
+
+    @property
+    def own_sizes(self) -> bool:
+        """Whether data of one's own can be made in another size."""
+        return self.fill or bool(self.variables)
+
+    def shared(self, rows: int) -> int:
+        """So many rows in this copy."""
+        return max(round(rows * self.share), 1) if rows else 0
+
+    @property
+    def psql_variables(self) -> dict[str, str]:
+        """The variables as the base gets them."""
+        return {name: str(self.shared(rows)) for name, rows in self.variables.items()}

@@ -13,14 +13,16 @@ def fill_tables(
 ) -> tuple[Dataset, tuple[Note, ...]]:
     """Fill the empty tables of a database, and say what could not be as asked, by column."""
     from datagen import GENERATOR_VERSION
-    from datagen.anyschema.load import fill, read_overrides
+    from datagen.anyschema.load import DEFAULT_ROWS, fill, read_overrides
 
-    rows, columns = read_overrides(options.columns) if options.columns is not None else ({}, {})
+    wanted, columns = read_overrides(options.columns) if options.columns is not None else ({}, {})
+    rows = {table: options.shared(count) for table, count in (wanted | dict(options.rows)).items()}
     progress(Step(f"rows for every empty table, seed {options.seed}"))
     filled = fill(
         server.conninfo(dbname, "application"),
-        rows=rows | dict(options.rows),
-        like=options.like,
+        rows=rows,
+        like={table: options.shared(count) for table, count in options.like.items()},
+        default_rows=options.shared(DEFAULT_ROWS),
         columns=columns,
         seed=options.seed,
         say=lambda text: progress(Said(text)),

@@ -226,6 +226,8 @@ def _whole_work(nested: Sequence[NestedPlan]) -> float | None:
 
 def smaller(options: DataOptions) -> DataOptions:
     """The data of the second size: scale and rows of single tables divided, one row at least left."""
+    if options.own_sizes:
+        return replace(options, share=options.share / SMALLER)
     rows = {table: max(rows // SMALLER, 1) for table, rows in options.rows.items()}
     return replace(options, scale=options.scale / SMALLER, rows=rows)
 
@@ -233,6 +235,13 @@ def smaller(options: DataOptions) -> DataOptions:
 def total_rows(dataset: Dataset) -> int:
     """Rows of all tables together."""
     return sum(table.rows for table in dataset.tables)
+
+
+ONE_SIZE = Note(
+    "growth",
+    "How statements grow with the data is not known, as there is one size of them. A second one is measured "
+    "with --fill, or with --size NAME=N where the base makes :NAME rows.",
+)
 
 
 def growth_note(rows: tuple[int, int]) -> Note:

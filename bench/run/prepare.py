@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Said, Step
 from bench.run.roles import Roles, take_role
-from bench.run.templates import template_key
+from bench.run.templates import NO_VARIABLES, template_key
 
 
 @contextmanager
@@ -114,7 +114,7 @@ class StateBefore:
         self._create(about)
         if suite.base is not None:
             self.progress(Step(f"base schema from {suite.base}"))
-            self.notes += apply_file(server, dbname, suite.base)
+            self.notes += apply_file(server, dbname, suite.base, variables=options.psql_variables)
         if about is not None:
             self._take_settings(about)
         if options.fill:  # whatever tables there are when the deploy begins
@@ -132,6 +132,8 @@ class StateBefore:
             elif not dataset.tables or suite.deployed:  # of a dump, or as those left them
                 dataset = replace(dataset, tables=found.tables)
             dataset = replace(dataset, keys=_keys(conn))
+            if options.measures_scales:
+                dataset = replace(dataset, scale=options.scale)
             unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
         stay = _stay(server, roles_of(server) - before)
@@ -263,7 +265,12 @@ def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress
 
 
 def apply_file(
-    server: Server, dbname: str, path: Path, shown: str | None = None, kind: SessionKind = "base"
+    server: Server,
+    dbname: str,
+    path: Path,
+    shown: str | None = None,
+    kind: SessionKind = "base",
+    variables: Mapping[str, str] = NO_VARIABLES,
 ) -> tuple[Note, ...]:
     """Run a file as psql would, unwatched; ``shown`` is what an error calls it. Returns what to know of it.
 
@@ -273,7 +280,7 @@ def apply_file(
     """
     roles = Roles(server)
     with server.connect(dbname, application_name="pgrehearse base", kind=kind) as conn:
-        for statement in read_statements(path, psql_variables(server.info)):
+        for statement in read_statements(path, psql_variables(server.info) | dict(variables)):
             if not roles.provide(statement.text):
                 continue
             try:

@@ -138,6 +138,8 @@ def _opened(rehearsal: Rehearsal, scale: float, counters: str | None) -> Iterato
 def data_at(target: DataOptions, scale: float) -> DataOptions:
     """The data of another size, in the proportions of the target's."""
     share = scale / target.scale
+    if target.own_sizes:
+        return replace(target, scale=scale, share=share, measures_scales=True)
     return replace(
         target,
         scale=scale,

@@ -22,6 +22,7 @@ from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, new_run
 from bench.run.filling import fill_added_columns
 from bench.run.hidden import (
+    ONE_SIZE,
     PLANS,
     HiddenPass,
     LookingInside,
@@ -282,7 +283,10 @@ class Rehearsal:
         repeat = put_inside(repeat, seen.found)
         self.draft.put_repeat(repeat)
         self.draft.note(*seen.notes, *((PLANS,) if seen.found else ()))
-        if self.suite.data is None or not seen.found:
+        if not seen.found:
+            return
+        if self.suite.data is None and not self.options.data.own_sizes:
+            self.draft.note(ONE_SIZE)
             return
         with template(self.server, self.suite, smaller(self.options.data), self.progress) as less:
             small = self._hidden(less.dbname, counters, "the same on a quarter of the data", seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from bench.run.dump import require_dump
 if TYPE_CHECKING:
     from bench.run.dataoptions import DataOptions
 
-FORMAT = 1
+FORMAT = 2
 """Raised when templates are made otherwise than before from the same parts."""
+NO_VARIABLES: Mapping[str, str] = {}
 _READS_FILES = re.compile(rb"\\(?:i|ir|include|include_relative|copy)\b")
 
 
@@ -32,7 +34,7 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     """
     parts: dict[str, Any] = {"format": FORMAT}
     try:
-        parts["base"] = _base_sha256(suite.base)
+        parts["base"] = _base_sha256(suite.base, options.psql_variables)
         if suite.deployed:
             parts["deployed"] = [_base_sha256(each.path) for each in suite.deployed]
     except UsageError:
@@ -46,7 +48,12 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     elif options.fill:
         columns = options.columns.read_bytes().hex() if options.columns is not None else None
         parts["fill"] = [_source_sha256(), metadata.version("faker"), columns]
-        parts["options"] = [sorted(options.rows.items()), options.seed, sorted(options.like.items())]
+        parts["options"] = [
+            sorted(options.rows.items()),
+            options.seed,
+            sorted(options.like.items()),
+            options.share,
+        ]
     elif suite.data is not None:
         parts |= {
             "data": suite.data,
@@ -62,13 +69,15 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _base_sha256(base: Path | None) -> str | None:
+def _base_sha256(base: Path | None, variables: Mapping[str, str] = NO_VARIABLES) -> str | None:
     if base is None:
         return None
     content = base.read_bytes()
     digest = hashlib.sha256(content)
+    if variables:
+        digest.update(json.dumps(dict(variables), sort_keys=True).encode())
     if _READS_FILES.search(content):
-        for statement in read_statements(base, {"SERVER_VERSION_NUM": "170000"}):
+        for statement in read_statements(base, {"SERVER_VERSION_NUM": "170000", **variables}):
             digest.update(f"{statement.text}\0{statement.copy_data}\0".encode())
             if statement.copy_file is not None:
                 with Path(statement.copy_file).open("rb") as rows:

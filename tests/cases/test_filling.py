@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from bench.analyse.conclude import conclude
+from bench.migrate.suite import Suite, find_suite
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
+from bench.run.hidden import ONE_SIZE
+from bench.run.progress import silent
+from bench.run.session import RunOptions, rehearse
 from datagen.anyschema.load import fill
 
 Rehearse = Callable[..., Run]
@@ -69,3 +77,47 @@ def test_fill_finds_its_names_whatever_the_search_path(server: Server, database:
         conn.execute(f'ALTER DATABASE "{database}" SET search_path = app'.encode())
     filled = fill(server.conninfo(database, "application"), rows={"t": 50}, seed=1)
     assert ("app.t", 50) in [(name, rows) for name, rows, _ in filled.tables]
+
+
+def growth_of(run: Run) -> list[float | None]:
+    statements = run.passes[0].repeats[0].migrations[0].statements
+    return [plan.growth for statement in statements for plan in statement.nested if "UPDATE" in plan.text]
+
+
+@pytest.fixture
+def sized(tmp_path: Path) -> Suite:
+    """The case, whose base makes as many rows as it is told."""
+    case = Path(__file__).parent / "inputs" / "real-suite" / "04-own-base-growth"
+    base = tmp_path / "base.sql"
+    base.write_text((case / "base.sql").read_text().replace("4000", ":names"))
+    return find_suite(str(case / "m"), base=base)
+
+
+def rehearsed(server: Server, suite: Suite, data: DataOptions) -> Run:
+    options = RunOptions(repeats=1, probe=False, data=data)
+    return conclude(rehearse(server, suite, options, run_id="t", save=lambda _: None, progress=silent)).run
+
+
+def test_real_suite_04_growth_of_a_base_of_two_sizes(server: Server, sized: Suite) -> None:
+    run = rehearsed(server, sized, DataOptions(variables={"names": 800}))
+    (growth,) = growth_of(run)
+    assert growth is not None
+    assert 1.7 < growth < 2.3
+    assert run.dataset is not None
+    assert [table.rows for table in run.dataset.tables] == [800]
+
+
+def test_real_suite_04_growth_of_rows_that_are_filled(server: Server, sized: Suite) -> None:
+    assert sized.base is not None
+    sized.base.write_text("CREATE TABLE public.names (id int PRIMARY KEY, name text, twin int);\n")
+    (growth,) = growth_of(rehearsed(server, sized, DataOptions(fill=True, rows={"names": 800})))
+    assert growth is not None
+    assert 1.7 < growth < 2.3
+
+
+def test_real_suite_04_why_there_is_no_growth(server: Server, sized: Suite) -> None:
+    assert sized.base is not None
+    sized.base.write_text(sized.base.read_text().replace(":names", "100"))
+    run = rehearsed(server, sized, DataOptions())
+    assert growth_of(run) == [None]
+    assert [note.text for note in run.notes if note.subject == "growth"] == [ONE_SIZE.text]
