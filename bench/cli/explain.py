@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.data import add_source_options, data_options, dumped
+from bench.cli.load import request_rate
 from bench.cli.options import (
     add_data_options,
     add_output_options,
     add_server_options,
     add_suite_options,
-    positive_number,
     require_writable,
     write_json,
 )
@@ -77,7 +77,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=positive_number,
+        type=request_rate,
         default=None,
         metavar="N",
         help="requests per second of the traffic (default: half of what the server can do)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--rate",
-        type=positive_number,
+        type=request_rate,
         default=None,
         metavar="N",
         help="requests per second (default: half of what the server can do)",
@@ -49,9 +50,9 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--connections",
         type=positive_count,
-        default=40,
+        default=None,
         metavar="N",
-        help="that the application's pool has (default: 40)",
+        help="that the application's pool has (default: 40, or as many as the server has room for)",
     )
     _add_hazard_options(parser)
 
@@ -90,6 +91,16 @@ def _add_hazard_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def request_rate(text: str) -> float:
+    """Requests per second: a number above 0 that one generator can make."""
+    from bench.workload.traffic import MOST_PER_S
+
+    rate = positive_number(text)
+    if rate > MOST_PER_S:
+        raise argparse.ArgumentTypeError(f"{text} is more than can be made: {MOST_PER_S:,.0f} a second")
+    return rate
+
+
 def hazards(text: str) -> list[HazardName]:
     """``long-reader,backup`` as names in the order of :data:`HAZARDS`; ``all`` is every one."""
     words = [word.strip() for word in text.split(",")]
@@ -110,7 +121,7 @@ def load_options(
     workload: Sequence[str],
     rate: float | None,
     arrivals: Arrivals,
-    connections: int,
+    connections: int | None,
 ) -> LoadOptions | None:
     """How to load the suite in this directory; None: not at all. UsageError for an unusable file."""
     from bench.run.loaded import LoadOptions
@@ -119,7 +130,8 @@ def load_options(
     mix = given_mix(suite, workload)
     if no_load:
         return None
-    return LoadOptions(mix=mix, rate_per_s=rate, arrivals=arrivals, connections=connections, seed=seed)
+    load = LoadOptions(mix=mix, rate_per_s=rate, arrivals=arrivals, seed=seed)
+    return load if connections is None else replace(load, connections=connections, connections_asked=True)
 
 
 def hazard_options(

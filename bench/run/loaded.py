@@ -64,6 +64,8 @@ class LoadOptions:
     """None: half of the measured capacity."""
     arrivals: Arrivals = "poisson"
     connections: int = 40
+    connections_asked: bool = False
+    """Whether somebody asked for so many; else it may be fewer, where the server has room for fewer."""
     workers: int = 1
     seed: int = 1
     warm_s: float = 3.0
@@ -213,8 +215,15 @@ def _completed(
             f"{traffic.lost} of {options.workers} generator processes ended before their time: what they had "
             "on their way then is not counted."
         )
+    if traffic.missed:
+        notes.append(
+            f"{traffic.missed:,} requests were due and were not made: more wait already than the generator "
+            "keeps, or it cannot make so many."
+        )
     return replace(
         workload,
+        rate_held=workload.rate_held and not traffic.missed,
+        rate_note=workload.rate_note or (notes[-1] if traffic.missed else None),
         capacity_per_s=done.capacity_per_s,
         connections=options.connections,
         workers=options.workers,

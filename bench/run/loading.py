@@ -25,6 +25,7 @@ from bench.run.progress import Progress, Said, Step
 from bench.run.retry import Retrier, RetryPolicy
 from bench.workload.choose import mix_for
 from bench.workload.orders import lock_orders
+from bench.workload.traffic import TooFewConnectionsError
 
 NO_TRAFFIC = "there is no workload.toml, and no table to derive traffic from"
 NO_ROWS = f"{NO_TRAFFIC} that has rows"
@@ -97,6 +98,9 @@ class LoadedPasses:
         if any(each.kind == "loaded" for each in self.draft.run.passes):
             self._lock_orders(prepared)
             self._beside_hazards(prepared)
+        elif self.hazards.names and not self._told_of_hazards():
+            for name in self.hazards.names:
+                self._left_out(name, "there was no pass under traffic to compare with")
 
     def _lock_orders(self, prepared: str) -> None:
         """Find in which order requests come to the tables that the deploy locks together."""
@@ -146,6 +150,9 @@ class LoadedPasses:
         missing = failed or not self.hazards.every  # of all that there are, those that can be had are meant
         self.draft.note(Note(what, f"Left out: {reason}.", incomplete=missing))
         self.progress(Said(f"{what} is left out: {reason}"))
+
+    def _told_of_hazards(self) -> bool:
+        return any(note.subject.startswith("hazard ") for note in self.draft.run.notes)
 
     def _no_traffic(self) -> None:
         """A run on tables without rows is whole without traffic, unless something was asked for beside it."""
@@ -197,18 +204,22 @@ class LoadedPasses:
             if mix is None:
                 self._no_traffic()
                 return False
-            loaded_pass(
-                self.server,
-                dbname,
-                self.scripts,
-                mix,
-                load,
-                index=index,
-                hazard=hazard,
-                deploy=retrier or apply_once,
-                keep=keep,
-                progress=self.progress,
-            )
+            try:
+                loaded_pass(
+                    self.server,
+                    dbname,
+                    self.scripts,
+                    mix,
+                    load,
+                    index=index,
+                    hazard=hazard,
+                    deploy=retrier or apply_once,
+                    keep=keep,
+                    progress=self.progress,
+                )
+            except TooFewConnectionsError as error:
+                self._left_out(name, error.message)
+                return False
             self.server.connect().close()  # raises where the server is gone
         return applied
 

@@ -41,6 +41,7 @@ from bench.run.onward import go_on
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.requests import compared_requests
+from bench.run.room import fitting
 from bench.run.scripts import Scripts, read_scripts
 from bench.run.trace import trace_in
 from bench.run.waits import WAITS, fell_short, missed, put_blocks
@@ -95,10 +96,12 @@ def rehearse(
     server = replace(server, deploys_as=options.data.role)
     scripts = read_scripts(server, suite, allow_roles=options.allow_roles)
     refuse_hazards(server, options.hazards)
+    load, notes = fitting(server, options.load)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
+    draft.note(*notes)
     with ending_in_words(server):
-        Rehearsal(server, suite, scripts, options, draft, progress, then).run()
+        Rehearsal(server, suite, scripts, replace(options, load=load), draft, progress, then).run()
     return draft.finish()
 
 

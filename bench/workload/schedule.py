@@ -37,6 +37,14 @@ class Schedule:
         self.due += self._random.expovariate(1.0) * self._gap_s
         return due, self.choose()
 
+    def skip(self, until: float) -> int:
+        """Move on to this time without the requests that are due before it; returns about how many."""
+        if self.due >= until:
+            return 0
+        missed = round((until - self.due) / self._gap_s)
+        self.due = until
+        return missed
+
     def choose(self) -> int:
         """A class by weight."""
         return bisect_right(self._cumulative, self._random.random() * self._cumulative[-1])

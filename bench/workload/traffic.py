@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -23,8 +24,14 @@ from bench.workload.records import DTYPE, OK, read_frame
 CONNECT_S = 60.0
 DRAIN_S = 10.0
 """After the end of the traffic, requests on their way are waited for so long, then counted as they are."""
+MOST_PER_S = 10_000.0
+"""Requests per second of one generator process: one loop makes and sends hardly more."""
 END_S = 5.0
 """What a worker may take on top of that."""
+
+
+class TooFewConnectionsError(ServerError):
+    """The traffic's connections could not be opened; the server itself goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class _Process:
     connected: threading.Event = field(default_factory=threading.Event)
     trouble: str | None = None
     done: bool = False
+    missed: int = 0
+    """Requests that were due and that it did not make."""
     thread: threading.Thread | None = None
 
     def listen(self) -> None:
@@ -64,7 +73,7 @@ class _Process:
             elif letter == b"X":
                 self.trouble = told["message"]
             elif letter == b"D":
-                self.done = True
+                self.done, self.missed = True, told["missed"]
         self.connected.set()
 
     def order(self, **what: Any) -> None:
@@ -111,6 +120,11 @@ class Traffic:
     def lost(self) -> int:
         """Workers that ended before their time."""
         return sum(not each.done and each.popen.poll() is not None for each in self._processes)
+
+    @property
+    def missed(self) -> int:
+        """Requests that were due and were not made, as too many waited already or the rate was too high."""
+        return sum(each.missed for each in self._processes)
 
     def measure_capacity(self, clients: int, warm_s: float, trial_s: float) -> float:
         """Requests per second that end well while every one of ``clients`` connections always has one."""
@@ -165,7 +179,8 @@ def open_traffic(
 ) -> Iterator[Traffic]:
     """Start the workers and wait for their connections; they end with the block, and with this process.
 
-    ServerError where they cannot connect. The connection string goes through a pipe and is in no argument.
+    TooFewConnectionsError where they cannot connect. The connection string goes through a pipe and is in no
+    argument.
     """
     processes: list[_Process] = []
     try:
@@ -175,7 +190,7 @@ def open_traffic(
         deadline = time.perf_counter() + CONNECT_S
         for process in processes:
             if not process.connected.wait(max(0.0, deadline - time.perf_counter())) or process.trouble:
-                raise ServerError(
+                raise TooFewConnectionsError(
                     f"the traffic's {connections} connections could not be opened: "
                     f"{process.trouble or f'not within {CONNECT_S:.0f} s'}",
                     hint="raise max_connections, or ask for fewer with --connections",
@@ -188,7 +203,9 @@ def open_traffic(
 
 def _start(conninfo: str, classes: Sequence[WireClass], connections: int, seed: int) -> _Process:
     popen = subprocess.Popen(
-        [sys.executable, "-m", "bench.workload.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "bench.workload.worker", str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     process = _Process(popen)
     process.thread = threading.Thread(target=process.listen, name="traffic", daemon=True)

@@ -1,11 +1,12 @@
 """A generator process: one loop that sends requests when they are due, whatever became of those before.
 
-It is started as ``python -m bench.workload.worker``, takes its orders on standard input and tells on standard
-output what became of each request. It ends when standard input ends, which is so when its parent is gone.
+It is started as ``python -m bench.workload.worker PARENT``, takes its orders on standard input and tells on
+standard output what became of each request. It ends when standard input ends, and with its parent.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
@@ -29,6 +30,12 @@ from bench.workload.session import Request, Session, open_session
 FLUSH_S = 0.05
 """Between two reports to the parent."""
 RECONNECT_S = 0.25
+MOST_DRAWS = 2_000
+"""In one turn of the loop: so that it hears its orders at any rate."""
+MOST_DUE = 100_000
+"""That wait for a connection, some tens of MB. What becomes due beyond that is not made, and is counted."""
+
+_PR_SET_PDEATHSIG = 1
 
 clock = time.perf_counter
 
@@ -44,6 +51,8 @@ class Worker:
         self._idle: deque[Session] = deque()
         self._busy: dict[int, Session] = {}
         self._due: deque[Request] = deque()
+        self._missed = 0
+        """That were due and not made."""
         self._schedule: Schedule | None = None
         self._closed_loop = 0
         self._drain_until: float | None = None
@@ -74,7 +83,7 @@ class Worker:
                 if session is not None and session.proceed():
                     self._ended(descriptor, session)
         self._give_up()
-        self._tell(b"D", {})
+        self._tell(b"D", {"missed": self._missed})
         self._report(now=True)
 
     # What is due
@@ -82,14 +91,23 @@ class Worker:
     def _schedule_due(self) -> None:
         now = clock()
         if self._schedule is not None:
-            while self._schedule.due <= now:
-                due, cls = self._schedule.take()
-                flags = 0 if len(self._due) < len(self._idle) else QUEUED
-                self._due.append(Request(cls, due, self._draws[cls](), flags))
+            self._make(self._schedule, now, MOST_DRAWS)
         if self._closed_loop:
             for _ in range(self._closed_loop - len(self._busy) - len(self._due)):
                 cls = self._random.choices(range(len(self._classes)), self._weights)[0]
                 self._due.append(Request(cls, now, self._draws[cls]()))
+
+    def _make(self, schedule: Schedule, until: float, most: int) -> None:
+        """Make the requests that are due before this time; what is beyond the bounds is missed."""
+        for _ in range(most):
+            if schedule.due > until:
+                return
+            if len(self._due) >= MOST_DUE:
+                break
+            due, cls = schedule.take()
+            flags = 0 if len(self._due) < len(self._idle) else QUEUED
+            self._due.append(Request(cls, due, self._draws[cls](), flags))
+        self._missed += schedule.skip(until)
 
     def _dispatch(self) -> None:
         while self._due and self._idle:
@@ -146,15 +164,9 @@ class Worker:
             case "end":
                 self._closed_loop = 0
                 if self._schedule is not None:
-                    self._schedule_until(order["at"])
+                    self._make(self._schedule, order["at"], MOST_DUE)
                 self._schedule = None
                 self._drain_until = clock() + order["drain_s"]
-
-    def _schedule_until(self, end: float) -> None:
-        assert self._schedule is not None
-        while self._schedule.due < end:
-            due, cls = self._schedule.take()
-            self._due.append(Request(cls, due, self._draws[cls](), QUEUED if not self._idle else 0))
 
     def _drained(self) -> bool:
         if self._drain_until is None:
@@ -244,9 +256,21 @@ class _Reconnects:
             os.write(self._bell, b".")
 
 
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, where it can (Linux).
+
+    https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(0)
+
+
 def main() -> None:
-    """Take the first line as the orders for the whole life of the process."""
+    """Take the first line as the orders for the whole life of the process; its argument is its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear
+    end_with_parent(int(sys.argv[1]))
     found = b""
     while b"\n" not in found:
         part = os.read(0, 1 << 20)

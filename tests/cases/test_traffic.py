@@ -7,15 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.pg.server import Server
+from bench.run.explain.indexes import read_indexes
+from bench.run.explain.session import ExplainOptions, explain_suite
+from bench.run.explain.trial import try_table
 from bench.run.loaded import LoadOptions
+from bench.run.loading import HazardOptions
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.workload.choose import given_mix
+from bench.workload.derived import derive
+from bench.workload.draw import draw_parameters
 from tests.cases.conftest import folder
+from tests.fix_db import Connect
 
 Case = Callable[..., Run]
 
@@ -141,6 +151,34 @@ def test_reports_83_index_of_a_hot_query_dropped(rehearse_case: Case) -> None:
     assert run.verdict.status != "ready"
 
 
+def test_reports_83_index_of_a_hot_query_dropped_explained(server: Server) -> None:
+    """A column named ``at`` ended ``bench explain``: no name of a table may meet one of the trial's own."""
+    case = folder("reports/83-index-of-a-hot-query-dropped")
+    options = ExplainOptions(mix=given_mix(case / "mig", ()), cold=False, load=False)
+    suite = find_suite(str(case / "mig"), base=case / "base.sql")
+    run = explain_suite(server, suite, options, run_id="case", save=lambda _: None, progress=silent)
+    audits = {audit.name: audit for audit in run.indexes}
+    assert audits["public.log_at_device"].insert is not None
+    (query,) = [query for query in run.queries if query.name == "log of device"]
+    assert query.before is not None
+    assert query.after is not None
+    assert query.after.blocks > 20 * query.before.blocks  # type: ignore[operator]
+
+
+def test_the_trial_of_an_index_takes_any_names_of_columns(connect: Connect) -> None:
+    conn = connect()
+    conn.execute(
+        'CREATE TABLE "t" (c int PRIMARY KEY, at int, bench_at int, bench_n int, t int, h int, "p%" int, '
+        "place int, number int, held int, chosen int, n int)"
+    )
+    conn.execute('INSERT INTO "t" SELECT i, i, i, i, i, i, i, i, i, i, i, i FROM generate_series(1, 300) i')
+    conn.execute('CREATE INDEX "any %" ON "t" (at, bench_at, bench_n, t, h, "p%", place, number, held)')
+    indexes = [index for index in read_indexes(conn).facts if index.table == "public.t"]
+    tried = try_table(conn, indexes)
+    assert len(tried) == len(indexes) == 2
+    assert all(each.update is not None and each.update.rows > 0 for each in tried.values())
+
+
 def test_real_suite_10_broken_query_flips(server: Server, tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     shutil.copytree(folder("real-suite/10-broken-query-flips"), suite)
@@ -153,11 +191,89 @@ def test_real_suite_10_broken_query_flips(server: Server, tmp_path: Path) -> Non
     assert_not_ready(run)
 
 
+def test_reports_06_detach_concurrently_cut_off(rehearse_case: Case) -> None:
+    """The tables have no key; the reader stands in the way all the same, and the deploy stops at it."""
+    case = "reports/06-detach-concurrently-cut-off"
+    hazards = HazardOptions(("long-reader",), 1.0)
+    run = rehearse_case(case, load=traffic(folder(case)), hazards=hazards)
+    assert [note.text for note in run.notes if note.incomplete] == []
+    beside = next(each for each in run.passes if each.hazard == "long-reader")
+    (repeat,) = beside.repeats
+    assert repeat.hazard is not None
+    assert "public.task_run" in repeat.hazard.evidence["tables"]
+    assert repeat.migrations[0].error is not None
+    assert repeat.migrations[0].error.sqlstate == "55P03"
+    assert run.verdict is not None
+    assert run.verdict.status != "ready"
+
+
+def test_reports_42_new_partition_behind_analytics(rehearse_case: Case) -> None:
+    """The key has two columns: requests find rows by both, and queue behind the deploy that waits."""
+    case = "reports/42-new-partition-behind-analytics"
+    hazards = HazardOptions(("long-reader",), 0.8)
+    run = rehearse_case(case, load=traffic(folder(case)), hazards=hazards)
+    assert [note.text for note in run.notes if note.incomplete] == []
+    beside = next(each for each in run.passes if each.hazard == "long-reader")
+    workload = beside.repeats[0].workload
+    assert workload is not None
+    assert {load.name for load in workload.classes} == {
+        "point read public.reading", "range read public.reading", "update public.reading",
+        "delete public.reading",
+    }  # fmt: skip
+    assert sum(load.failed for load in workload.classes) == 0
+    (queue,) = found(run, "lock-queue")
+    assert queue.evidence["waits"] > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "classes"),
+    [
+        ('(a int, "b%" text)', {"read", "insert"}),
+        ('(a int, "b%" text); CREATE INDEX ON plain (a)', {"point read", "range read", "insert"}),
+        ('(a int, "b%" text, c int, UNIQUE (a, "b%"))', {"point read", "range read", "update", "delete"}),
+        (
+            '(id int GENERATED ALWAYS AS IDENTITY, a int, "b%" text, c int, PRIMARY KEY (a, id))',
+            {"point read", "range read", "update", "insert", "delete"},
+        ),
+    ],
+    ids=["no index", "an index", "a unique key", "a key that is made in part"],
+)
+def test_traffic_is_derived_for_a_table_of_any_keys(connect: Connect, table: str, classes: set[str]) -> None:
+    conn = connect()
+    conn.execute(f"CREATE TABLE plain {table}".encode())
+    conn.execute('INSERT INTO plain (a, "b%") SELECT i, i FROM generate_series(1, 50) AS i')
+    mix = derive(conn)
+    assert mix is not None
+    assert {request.name.removesuffix(" public.plain") for request in mix.classes} == classes
+    assert len(draw_parameters(conn, mix, 1)) == len(classes)
+
+
+def test_a_hazard_meets_tables_without_rows_and_none_without_a_table(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "base.sql").write_text("CREATE TABLE empty (a int);")
+    (tmp_path / "001.sql").write_text("ALTER TABLE empty ADD COLUMN b int;")
+    run = beside_reader(server, tmp_path)
+    assert [each.hazard for each in run.passes if each.kind == "loaded"] == [None, "long-reader"]
+    (tmp_path / "base.sql").write_text("SELECT 1;")
+    (tmp_path / "001.sql").write_text("SELECT 1;")
+    run = beside_reader(server, tmp_path)
+    (note,) = [note for note in run.notes if note.incomplete]
+    assert note.subject == "hazard long-reader"
+    assert "no table" in note.text
+    assert conclude(run).verdict.status == "incomplete"
+
+
+def beside_reader(server: Server, suite: Path) -> Run:
+    wanted = RunOptions(
+        1, explain=False, probe=False, load=traffic(suite), hazards=HazardOptions(("long-reader",), 0.5)
+    )
+    return rehearse(
+        server, find_suite(str(suite)), wanted, run_id="case", save=lambda _: None, progress=silent
+    )
+
+
 def rehearsed(server: Server, suite: Path, directory: str = "mig", **changes: Any) -> Run:
     """Rehearse a copy of a case under its own workload, and conclude."""
-    from bench.analyse.conclude import conclude
-
     wanted = RunOptions(1, explain=False, probe=False, load=traffic(suite / directory, **changes))
     found_suite = find_suite(str(suite / directory), base=suite / "base.sql")
     run = rehearse(server, found_suite, wanted, run_id="case", save=lambda _: None, progress=silent)
-    return conclude(run)
+    return conclude(run).run

@@ -112,16 +112,17 @@ def _copy(conn: psycopg.Connection[TupleRow], index: IndexFacts) -> Iterator[int
         share = min(40.0, 100.0 * ROWS / max(total, 1))
         for text in (
             "CREATE TABLE {copy} (LIKE {table} INCLUDING DEFAULTS INCLUDING STORAGE) WITH (fillfactor = 60)",
-            "CREATE TABLE {schema}.chosen AS SELECT ctid AS at FROM {table} TABLESAMPLE BERNOULLI ({share}) "
-            "REPEATABLE (1)",
-            "CREATE TABLE {schema}.held AS SELECT t.* FROM {table} AS t JOIN {schema}.chosen ON at = t.ctid",
+            "CREATE TABLE {schema}.chosen AS SELECT ctid AS place FROM {table} "
+            "TABLESAMPLE BERNOULLI ({share}) REPEATABLE (1)",
+            "CREATE TABLE {schema}.held AS SELECT t.* FROM {table} AS t JOIN {schema}.chosen AS c "
+            "ON c.place = t.ctid",
             "INSERT INTO {copy} SELECT t.* FROM {table} AS t "
-            "WHERE NOT EXISTS (SELECT FROM {schema}.chosen WHERE at = t.ctid)",
-            "CREATE TABLE {schema}.pairs AS SELECT c.at AS bench_at, h.* FROM "
-            "(SELECT ctid AS at, row_number() OVER () AS bench_n FROM {copy} TABLESAMPLE BERNOULLI ({share}) "
-            "REPEATABLE (2)) AS c JOIN (SELECT *, row_number() OVER () AS bench_n FROM {schema}.held) AS h "
-            "USING (bench_n)",
-            "ANALYZE {copy}, {schema}.held, {schema}.pairs",
+            "WHERE NOT EXISTS (SELECT FROM {schema}.chosen AS c WHERE c.place = t.ctid)",
+            "CREATE TABLE {schema}.numbered AS SELECT ctid AS place, row_number() OVER () AS number "
+            "FROM {copy} TABLESAMPLE BERNOULLI ({share}) REPEATABLE (2)",
+            "CREATE TABLE {schema}.places AS SELECT ctid AS held, row_number() OVER () AS number "
+            "FROM {schema}.held",
+            "ANALYZE {copy}, {schema}.held, {schema}.numbered, {schema}.places",
         ):
             conn.execute(
                 sql.SQL(text).format(copy=COPY, table=table, schema=SCHEMA, share=sql.Literal(share))
@@ -151,11 +152,12 @@ _INSERT = sql.SQL("INSERT INTO {} SELECT * FROM {}.held").format(COPY, SCHEMA)
 def _update(index: IndexFacts) -> sql.Composed:
     """Give rows the values that others have in the index's columns."""
     changes = sql.SQL(", ").join(
-        sql.SQL("{} = p.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in index.columns
+        sql.SQL("{} = h.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in index.columns
     )
-    return sql.SQL("UPDATE {} AS c SET {} FROM {}.pairs AS p WHERE c.ctid = p.bench_at").format(
-        COPY, changes, SCHEMA
-    )
+    return sql.SQL(
+        "UPDATE {copy} AS c SET {changes} FROM {schema}.numbered AS n JOIN {schema}.places AS p "
+        "ON p.number = n.number JOIN {schema}.held AS h ON h.ctid = p.held WHERE c.ctid = n.place"
+    ).format(copy=COPY, changes=changes, schema=SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,14 +92,15 @@ class Scene:
 
 
 def tables_for(conn: psycopg.Connection[TupleRow], setting: Setting) -> list[Table]:
-    """The tables that the deploy locks, with their partitions, or all.
+    """The tables that the deploy locks, with what they are partitions of or partitioned into, or all.
 
     Partitioned ones come first, then the largest. NotThereError where there is none.
     """
     rows = conn.execute(load_query("hazard_tables", conn.info.server_version)).fetchall()
     every = [Table(*row) for row in rows]
     locked = frozenset(setting.tables)
-    wanted = [table for table in every if locked & {table.full_name, table.root}] or every
+    roots = {table.root for table in every if table.full_name in locked}
+    wanted = [table for table in every if table.full_name in locked | roots or table.root in locked] or every
     if not wanted:
         raise NotThereError("the database has no table")
     return wanted
