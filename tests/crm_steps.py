@@ -8,7 +8,7 @@ from factories import MIB, Held, Step, a_query
 
 from bench.model.lock import LockMode
 from bench.model.plan import NestedPlan, Query, QueryCost
-from bench.model.statement import Rewrite, StatementError, Validation
+from bench.model.statement import Hanging, Rewrite, StatementError, Validation
 
 AX, SHARE, SRX = LockMode.ACCESS_EXCLUSIVE, LockMode.SHARE, LockMode.SHARE_ROW_EXCLUSIVE
 SUX, RX, AS = LockMode.SHARE_UPDATE_EXCLUSIVE, LockMode.ROW_EXCLUSIVE, LockMode.ACCESS_SHARE
@@ -121,6 +121,7 @@ CRM_STEPS: dict[str, tuple[Step, ...]] = {
                 Rewrite("public.deals", "table", None, 31 * MIB),
                 Rewrite("public.deals_pkey", "index", "public.deals", 4 * MIB),
             ),
+            hanging=(Hanging("value", "default", None, "0"),),
             validations=(Validation("public.deals", 125_000, 1.0),),
         ),
     ),

@@ -38,7 +38,7 @@ from bench.model.run import (
     SuiteInfo,
     TableSize,
 )
-from bench.model.statement import Rewrite, StatementError, StatementRun, TransactionMode, Validation
+from bench.model.statement import Hanging, Rewrite, StatementError, StatementRun, TransactionMode, Validation
 
 MIB = 1024**2
 JITTER = (1.0, 1.032, 0.974, 1.011, 0.989)
@@ -72,6 +72,7 @@ class Step:
     temp_bytes: int = 0
     rewrites: tuple[Rewrite, ...] = ()
     validations: tuple[Validation, ...] = ()
+    hanging: tuple[Hanging, ...] | None = None
     nested: tuple[NestedPlan, ...] = ()
     error: StatementError | None = None
 
@@ -239,7 +240,8 @@ def _executed(index: int, step: Step, factor: float, start_s: float, *, skipped:
         outcome=outcome, duration_s=None if skipped else step.duration_s * factor,  # type: ignore[arg-type]
         calibration_s=None if skipped else 0.0021 * factor, rows=None if skipped else step.rows,
         counters=counters if outcome == "applied" else Counters(), rewrites=() if skipped else step.rewrites,
-        validations=() if skipped else step.validations, nested=() if skipped else step.nested,
+        validations=() if skipped else step.validations, hanging=step.hanging,
+        nested=() if skipped else step.nested,
         error=None if skipped else step.error, started_at_s=None if skipped else start_s,
         commit_s=0.0008 if step.transaction == "own" and outcome == "applied" else None,
         observed_s=None if skipped or step.transaction == "none" else 0.0004,

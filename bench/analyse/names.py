@@ -28,6 +28,12 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A string as SQL writes it, whatever standard_conforming_strings says."""
+    doubled = text.replace("'", "''")
+    return f"E'{doubled}'".replace("\\", "\\\\") if "\\" in text else f"'{doubled}'"
+
+
 def quoted(relation: str) -> str:
     """The name as SQL writes it: schema and relation, each in quotes where it needs them."""
     schema, dot, name = relation.partition(".")

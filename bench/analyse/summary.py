@@ -19,6 +19,7 @@ from bench.model.metric import Counters
 from bench.model.plan import GrowthOf, NestedPlan
 from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
 from bench.model.statement import (
+    Hanging,
     Notice,
     Onward,
     Rewrite,
@@ -79,6 +80,8 @@ class StatementSummary:
     growth: float | None = None
     """Exponent of the whole statement against data."""
     growth_of: GrowthOf | None = None
+    hanging: tuple[Hanging, ...] | None = None
+    """What hangs on the columns whose type it changed."""
 
     @property
     def where(self) -> str:
@@ -299,6 +302,7 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         skips=next((each.skips for each in runs if each.skips), ()),
         growth=opened.growth,
         growth_of=opened.growth_of,
+        hanging=next((each.hanging for each in runs if each.hanging is not None), None),
     )
 
 

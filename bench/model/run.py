@@ -115,6 +115,11 @@ class TableKey:
     """Of the primary key, in its order; none where it has none."""
     partitioned_by: str | None = None
     """``pg_get_partkeydef``, for example ``RANGE (created_at)``."""
+    partitions: tuple[str, ...] = ()
+    """With their schemas; those of partitions not counted in."""
+    default_partition: str | None = None
+    effects: tuple[str, ...] = ()
+    """What an UPDATE of all rows would set off beside its own work, in words."""
 
 
 @dataclass(frozen=True, slots=True)

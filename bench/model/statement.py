@@ -220,6 +220,25 @@ class Onward:
 
 
 @dataclass(frozen=True, slots=True)
+class Hanging:
+    """Something of a column whose type a statement changed, as the catalog has it after the statement."""
+
+    column: str
+    kind: str
+    """not null, default, identity, sequence, index, constraint, referring constraint, statistics, comment,
+    grant or setting; ``obstacle``: a reason for which no other column can take its place unseen."""
+    name: str | None
+    """As SQL writes it, indexes and sequences with their schema; a grant's role."""
+    definition: str
+    """As the server writes it, every name with its schema."""
+    table: str | None = None
+    """The constraint's, as SQL writes it."""
+    comment: str | None = None
+    identity: str | None = None
+    """As ``pg_identify_object`` has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatementRun:
     """One execution of one statement."""
 
@@ -281,6 +300,8 @@ class StatementRun:
     sizes: tuple[AtSize, ...] = ()
     """The sizes that ``growth`` compares, the smaller one first."""
     growth_of: GrowthOf | None = None
+    hanging: tuple[Hanging, ...] | None = None
+    """What hangs on the columns whose type it changed; None: it changed none, or it was not read."""
 
     def file_beside(self, migration: str) -> str:
         """The file that it stands in, given the migration's as the run file names it."""

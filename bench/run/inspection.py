@@ -19,6 +19,7 @@ from bench.observe.probe import Tried
 from bench.observe.relations import RelationCatalog
 from bench.observe.timeout import LockTimeoutReader
 from bench.run.execute import execute
+from bench.run.hanging import read_hanging
 from bench.run.measured import Measured
 from bench.run.watch import Watch
 
@@ -132,6 +133,7 @@ class Inspection:
             scanned = held.oids | self._catalog.existing_oids if hides else held.oids
             measured.inside = self._inside.read(statement.kind, scanned)
             measured.lock_timeout = self._lock_timeout.read()
+            measured.hanging = read_hanging(self._conn, statement.text)
         self._adopt(measured, position)
         self._rows_locked |= any(change.updated or change.deleted for change in measured.inside.row_changes)
         self._probe(shared, measured)

@@ -11,6 +11,7 @@ from bench.model.run import MigrationRun
 from bench.model.statement import (
     AdvisoryLock,
     Block,
+    Hanging,
     Notice,
     Statement,
     StatementError,
@@ -47,6 +48,7 @@ class Measured:
     observed_s: float | None = None
     notices: tuple[Notice, ...] = ()
     notices_left_out: int = 0
+    hanging: tuple[Hanging, ...] | None = None
 
     def as_run(self, statement: Statement, clock: DeployClock, locks: tuple[Lock, ...] = ()) -> StatementRun:
         """The record for the run file, with offsets on the deploy's clock."""
@@ -79,6 +81,7 @@ class Measured:
             lock_count=self.lock_count,
             notices=self.notices,
             notices_left_out=self.notices_left_out,
+            hanging=self.hanging,
         )
 
 

@@ -131,9 +131,9 @@ class StateBefore:
                 dataset = found
             elif not dataset.tables or suite.deployed:  # of a dump, or as those left them
                 dataset = replace(dataset, tables=found.tables)
-            dataset = replace(dataset, keys=_keys(conn))
             if options.measures_scales:
                 dataset = replace(dataset, scale=options.scale)
+            dataset = replace(dataset, keys=read_keys(conn))
             unkeepable = why_unkeepable(conn, server, dataset)
         seal_template(server, dbname)
         stay = _stay(server, roles_of(server) - before)
@@ -305,9 +305,13 @@ def _filled_by_base(conn: psycopg.Connection[TupleRow]) -> Dataset:
     return Dataset(None, None, None, None, from_template=False, tables=tuple(tables))
 
 
-def _keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
+def read_keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
+    """The users' tables, and by what their rows are found and parted."""
     rows = conn.execute(load_query("table_keys", conn.info.server_version)).fetchall()
-    return tuple(TableKey(name, tuple(columns), partitioned_by) for name, columns, partitioned_by in rows)
+    return tuple(
+        TableKey(name, tuple(columns), partitioned_by, tuple(partitions), default_partition, tuple(effects))
+        for name, columns, partitioned_by, partitions, default_partition, effects in rows
+    )
 
 
 def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:

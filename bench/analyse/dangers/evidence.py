@@ -23,7 +23,7 @@ from bench.analyse.summary import (
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
-from bench.model.run import Run
+from bench.model.run import Run, TableKey
 from bench.model.statement import RowChanges, StatementRun
 
 
@@ -69,11 +69,10 @@ class Rehearsed:
     @cached_property
     def around(self) -> Surroundings:
         """What the remedies need to know of the tables."""
-        keys = self.run.dataset.keys if self.run.dataset else ()
-        return Surroundings(
-            keys={key.name: key.columns for key in keys if key.columns},
-            partitioned_by={key.name: key.partitioned_by for key in keys if key.partitioned_by},
-            texts=tuple(statement.text for statement in self.summary.statements),
+        return surroundings(
+            self.run.dataset.keys if self.run.dataset else (),
+            self.run.environment.server.version_num,
+            tuple(statement.text for statement in self.summary.statements),
         )
 
     @cached_property
@@ -99,6 +98,19 @@ class Rehearsed:
         """How many rows a table had before the migrations; None where it is not known."""
         tables = self.run.dataset.tables if self.run.dataset else ()
         return next((each.rows for each in tables if each.name == table), None)
+
+
+def surroundings(keys: Sequence[TableKey], version_num: int, texts: Sequence[str] = ()) -> Surroundings:
+    """What remedies need, of tables as they were before the migrations."""
+    return Surroundings(
+        keys={key.name: key.columns for key in keys if key.columns},
+        partitioned_by={key.name: key.partitioned_by for key in keys if key.partitioned_by},
+        partitions={key.name: key.partitions for key in keys if key.partitioned_by},
+        default_partition={key.name: key.default_partition for key in keys if key.default_partition},
+        effects={key.name: key.effects for key in keys if key.effects},
+        version_num=version_num,
+        texts=texts,
+    )
 
 
 def total(change: RowChanges | None) -> int:

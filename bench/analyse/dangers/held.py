@@ -84,7 +84,7 @@ def long_blocks(
             f"{who_waits(lock.mode)} wait",
             relation=subject,
             evidence={"mode": lock.mode.value, "held_s": lock.longest_s},
-            remedy=for_lock(statement.kind, statement.text),
+            remedy=for_lock(statement.kind, statement.text, rehearsed.around),
         )
 
 
@@ -181,7 +181,7 @@ def no_lock_timeout(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterat
     lock = next(each for each in statement.locks if each.blocks_reads or each.blocks_writes)
     execution = next(each for each in rehearsed.executions(statement) if each.lock_timeout_s == 0.0)
     others = "" if many == 1 else f", as {'does' if many == 2 else 'do'} {many - 1} more of the file"
-    remedy = for_lock(statement.kind, statement.text)
+    remedy = for_lock(statement.kind, statement.text, rehearsed.around)
     yield finding(
         "no-lock-timeout",
         "warning",

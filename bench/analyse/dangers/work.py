@@ -46,7 +46,6 @@ def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
         total = _sum(amount for _, amount in written)
         whole = any(relation == table for relation, _ in written)
         named = [relation for relation, _ in written if not is_toast(relation)]
-        on_column = [] if whole else named  # a table that is written anew takes all of its indexes along
         what = table if whole else ", ".join(named) or f"the TOAST of {table}"
         rebuild = statement.kind.startswith("REINDEX")
         yield finding(
@@ -58,7 +57,7 @@ def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
             evidence=figures(statement, lock, bytes=total, relations=named or None),
             remedy=for_reindex(statement.text, table, named if len(named) == len(written) else ())
             if rebuild
-            else for_rewrite(statement.kind, statement.text, table, on_column, rehearsed.around),
+            else for_rewrite(statement.kind, statement.text, table, rehearsed.around, statement.hanging),
         )
 
 
@@ -70,7 +69,7 @@ def _index_builds(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator
             continue
         again = alters_type(statement.text)
         remedy = (
-            for_rewrite(statement.kind, statement.text, index.table, [index.relation], rehearsed.around)
+            for_rewrite(statement.kind, statement.text, index.table, rehearsed.around, statement.hanging)
             if again
             else for_index(
                 statement.kind,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from bench.analyse.remedies import columns
+from bench.analyse.names import identifier
+from bench.analyse.remedies import columns, swap
 from bench.analyse.remedies.constraints import (
     BUILT,
     CHECKED,
@@ -17,41 +19,97 @@ from bench.analyse.remedies.constraints import (
     not_valid,
     validate,
 )
-from bench.analyse.remedies.script import Script
-from bench.analyse.remedies.tree import alter_table_lines, copy_of, relation_name, statement_of, tree
+from bench.analyse.remedies.script import OWN, Script
+from bench.analyse.remedies.tree import (
+    alter_table_lines,
+    copy_of,
+    object_name,
+    relation_name,
+    sql_of,
+    statement_of,
+    tree,
+)
+from bench.model.statement import Hanging
+
+NOT_VALID_ON_PARTITIONED = 180000
+NO_ONLINE_EXCLUSION = (
+    "An exclusion constraint has no safe form: EXCLUDE USING INDEX does not exist, so it is always built "
+    "under ACCESS EXCLUSIVE. Do it while nobody uses the table, or fill a new table that has it."
+)
+NO_NOT_VALID_ON_PARTITIONED = (
+    "Before PostgreSQL 18 a partitioned table takes no NOT VALID foreign key: its rows are read while the "
+    "lock is held. Add the key to the partitions one by one, or do it while nobody writes."
+)
+NO_STORED_GENERATED = (
+    "A stored generated column has no safe form: it writes the table anew, and a plain column cannot become "
+    "one later. Use a plain column that a trigger keeps current and that is filled in batches, from 18 on a "
+    "VIRTUAL one, which writes nothing; or do it while nobody uses the table."
+)
+NO_CONSTRAINED_DOMAIN = (
+    "A column of a domain with a constraint has no safe form: adding it writes the table anew, and so does "
+    "changing a column to it. Use the domain's own type and a CHECK of the table, added as NOT VALID and "
+    "then validated; or do it while nobody uses the table."
+)
 
 
-def safer_alter(text: str, key: Sequence[str], *, rewrites: bool, indexes: Sequence[str] = ()) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Safer:
+    """Statements that come to the same as one that blocks; or why there are none."""
+
+    sql: str | None = None
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What must be known of the table that a statement alters."""
+
+    key: Sequence[str] = ()
+    """Columns of its primary key, for batches."""
+    effects: Sequence[str] = ()
+    """What an UPDATE of all its rows would set off beside the change."""
+    hanging: Sequence[Hanging] | None = None
+    """What hangs on the columns whose type the statement changes."""
+    partitions: Sequence[str] | None = None
+    """Of a partitioned table; None: it is none."""
+    version_num: int = 0
+
+
+def safer_alter(text: str, facts: TableFacts, *, rewrites: bool) -> Safer | None:
     """The statements that come to the same as this ALTER TABLE; None where nothing of it can be bettered.
 
-    ``key``: the table's primary key, for batches; ``rewrites``: the server wrote the table or its indexes
-    anew, so changed types and defaults are to blame; ``indexes``: those written anew.
+    ``rewrites``: the server wrote the table or its indexes anew, so changed types and defaults are to blame.
     """
     found = statement_of(text)
     if found is None or found[0] != "alter_table_stmt" or found[1].objtype != tree.OBJECT_TABLE:
         return None
-    alteration = _Alteration(found[1], key, rewrites, indexes)
+    alteration = _Alteration(found[1], facts, rewrites)
     for command in found[1].cmds:
         alteration.take(command.alter_table_cmd)
-    return alteration.script() if alteration.changed else None
+    if alteration.reasons:
+        return Safer(why_not=" ".join(dict.fromkeys(alteration.reasons)))
+    return Safer(alteration.script()) if alteration.changed else None
 
 
 class _Alteration:
     """One statement's commands, sorted by when they can run."""
 
-    def __init__(self, statement: Any, key: Sequence[str], rewrites: bool, indexes: Sequence[str]) -> None:
+    def __init__(self, statement: Any, facts: TableFacts, rewrites: bool) -> None:
         self._statement = statement
         self._relation = statement.relation
         self._table = relation_name(statement.relation)
         self._relname = statement.relation.relname
         self._chooser = NameChooser(self._relname)
-        self._key = key
+        self._facts = facts
+        self._key = facts.key
         self._rewrites = rewrites
-        self._indexes = indexes
+        self._swapped = _retyped(statement) if rewrites else frozenset()
         self._quick: list[Any] = []
         self._unchecked: list[str] = []
         self._later = Script()
         self.changed = False
+        self.reasons: list[str] = []
+        """Why something of it has no safe form; nothing of the script may then be used."""
 
     def take(self, command: Any) -> None:
         """Sort one command in."""
@@ -65,8 +123,9 @@ class _Alteration:
         elif kind == tree.AT_AddColumn:
             self._add_column(command, definition.column_def)
         elif kind == tree.AT_AlterColumnType and self._rewrites:
-            self.changed = True
-            columns.swap_type(self._later, self._table, self._relname, command, self._key, self._indexes)
+            self._swap(command)
+        elif kind == tree.AT_ColumnDefault and command.name in self._swapped:
+            pass  # the new column gets the default that the statement leaves
         else:
             self._quick.append(command)
 
@@ -84,11 +143,29 @@ class _Alteration:
         script.append(self._later.text)
         return script.text
 
+    def _swap(self, command: Any) -> None:
+        against = swap.why_not(command, self._key, self._facts.hanging)
+        if against is not None:
+            column = identifier(command.name)
+            self.reasons.append(
+                f"No statements are given for {column}, as they would lose something: {against}."
+            )
+            return
+        self.changed = True
+        hanging = self._facts.hanging or ()
+        swap.swap_type(self._later, self._table, self._relname, command, self._key, hanging)
+
     def _add_constraint(self, constraint: Any, command: Any, *, replaces: bool = False) -> None:
+        if constraint.contype == tree.CONSTR_EXCLUSION:
+            self.reasons.append(NO_ONLINE_EXCLUSION)
+            return
+        if constraint.contype == tree.CONSTR_FOREIGN and self._refuses_not_valid():
+            self.reasons.append(NO_NOT_VALID_ON_PARTITIONED)
+            return
         online = constraint.contype in BUILT and not constraint.indexname
         if online:
             self.changed = True
-            build_online(self._later, self._relation, constraint, self._chooser)
+            build_online(self._later, self._relation, constraint, self._chooser, self._facts.partitions)
         elif constraint.contype in CHECKED and not constraint.skip_validation and constraint.is_enforced:
             self.changed = True
             name = self._chooser.name(constraint)
@@ -103,6 +180,9 @@ class _Alteration:
         constraints = apply_attributes(list(map(_constraint_of, column.constraints)))
         default = next((c.raw_expr for c in constraints if c.contype == tree.CONSTR_DEFAULT), None)
         identity = next((c for c in constraints if c.contype == tree.CONSTR_IDENTITY), None)
+        if self._rewrites and (against := _cannot_be_added(column, constraints, default)):
+            self.reasons.append(against)
+            return
         filled = self._rewrites and (
             columns.serial_type(column) or identity or (default is not None and is_volatile(default))
         )
@@ -111,7 +191,11 @@ class _Alteration:
             self._quick.append(command)
             return
         self.changed = True
-        if filled:
+        if filled and (against := self._cannot_fill()):
+            self.reasons.append(
+                f"No statements are given, as rows would be left out or changed otherwise: {against}."
+            )
+        elif filled:
             self._fill_column(command, column, constraints, default, identity)
         else:
             kept = copy_of(command)
@@ -123,6 +207,14 @@ class _Alteration:
         for each in apart:
             alone = _of_table(each, column.colname)
             self._add_constraint(alone, _constraint_command(alone), replaces=bool(command.missing_ok))
+
+    def _cannot_fill(self) -> str:
+        missing = [] if self._key else ["the table has no primary key to fill it along in batches"]
+        return "; ".join([*missing, *self._facts.effects])
+
+    def _refuses_not_valid(self) -> bool:
+        """From 18 on partitioned tables take them: https://www.postgresql.org/docs/18/release-18.html"""
+        return self._facts.partitions is not None and self._facts.version_num < NOT_VALID_ON_PARTITIONED
 
     def _stands_alone(self, constraint: Any, *, has_default: bool) -> bool:
         """Whether a column's constraint reads or builds; a foreign key of a column of NULLs does not."""
@@ -146,6 +238,14 @@ class _Alteration:
         primary = any(c.contype == tree.CONSTR_PRIMARY for c in constraints)
         if (required or columns.serial_type(column)) and not primary:
             add_not_null(self._later, self._table, column.colname, self._chooser, checked=True)
+
+
+def _cannot_be_added(column: Any, constraints: Sequence[Any], default: Any) -> str | None:
+    """Why a column that had the table written anew has no safe form; None where it has one."""
+    if any(each.contype == tree.CONSTR_GENERATED for each in constraints):
+        return NO_STORED_GENERATED
+    filled = columns.serial_type(column) or any(each.contype == tree.CONSTR_IDENTITY for each in constraints)
+    return None if filled or columns.is_built_in(column) else NO_CONSTRAINED_DOMAIN
 
 
 def _constraint_of(node: Any) -> Any:
@@ -172,6 +272,47 @@ def _drop_constraint(name: str) -> Any:
     return tree.AlterTableCmd(
         subtype=tree.AT_DropConstraint, name=name, missing_ok=True, behavior=tree.DROP_RESTRICT
     )
+
+
+def safer_domain(text: str) -> Safer | None:
+    """The ALTER DOMAIN of this text with its check apart; None where it is none.
+
+    Its VALIDATE takes SHARE on each table that has the domain, on 15 as on 18.
+    """
+    found = statement_of(text)
+    if found is None or found[0] != "alter_domain_stmt":
+        return None
+    constraint = getattr(found[1], "def").constraint
+    if found[1].subtype != _ADDS_TO_DOMAIN or constraint.skip_validation:
+        return Safer(why_not=NO_SAFER_DOMAIN)
+    domain = ".".join(identifier(part.string.sval) for part in found[1].type_name)
+    constraint.conname = constraint.conname or object_name(found[1].type_name[-1].string.sval, None, "check")
+    constraint.skip_validation, constraint.initially_valid = True, False
+    script = Script()
+    script.add(sql_of("alter_domain_stmt", found[1]), OWN)
+    script.add(f"ALTER DOMAIN {domain} VALIDATE CONSTRAINT {identifier(constraint.conname)}", OWN)
+    return Safer(script.text)
+
+
+_ADDS_TO_DOMAIN = "C"
+NO_SAFER_DOMAIN = (
+    "There is no safe form: whatever checks a domain's values reads every table that has a column of it, and "
+    "writes to them wait. Do it while few write."
+)
+
+
+def retyped_columns(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """The table, as SQL writes it, and the columns whose type an ALTER TABLE changes; None for all else."""
+    found = statement_of(text) if "alter" in text.lower() else None
+    if found is None or found[0] != "alter_table_stmt" or found[1].objtype != tree.OBJECT_TABLE:
+        return None
+    names = tuple(_retyped(found[1]))
+    return (relation_name(found[1].relation), names) if names else None
+
+
+def _retyped(statement: Any) -> frozenset[str]:
+    commands = (each.alter_table_cmd for each in statement.cmds)
+    return frozenset(command.name for command in commands if command.subtype == tree.AT_AlterColumnType)
 
 
 def takes_index(text: str) -> bool:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.analyse.names import identifier
-from bench.analyse.remedies.tree import relation_name, sql_of, statement_of, tree
+from bench.analyse.remedies.script import OUTSIDE, Script
+from bench.analyse.remedies.tree import messages, object_name, relation_name, sql_of, statement_of, tree
 
 BATCH_ROWS = 5000
 Keys = Mapping[str, Sequence[str]]
 """Table, with its schema → columns of its primary key."""
 
 
-def batch_loop(table: str, key: Sequence[str], change: str) -> str:
+def batch_loop(
+    table: str, key: Sequence[str], change: str, at_end: str = "", progress: str | None = None
+) -> str:
     """A block that runs ``change`` for one batch after the other; the change holds :func:`in_batch`.
 
     Every query of the block follows the key's index, so that the work grows with the rows alone.
+    ``at_end``: a statement that runs once all batches are committed; ``progress``: a table of the key's
+    columns in which the last key is committed with its batch, so that a second run goes on after it.
     """
-    columns, low, high = _row(key), _variables("batch_low", key), _variables("batch_high", key)
+    low, high = _variables("batch_low", key), _variables("batch_high", key)
     declared = "\n".join(
         f"    {name} {table}.{identifier(column)}%TYPE;"
         for names in (low, high)
@@ -26,22 +32,37 @@ def batch_loop(table: str, key: Sequence[str], change: str) -> str:
     )
     bare = ", ".join(map(identifier, key))
     descending = ", ".join(f"{identifier(column)} DESC" for column in key)
+    last = f"\n    {at_end};" if at_end else ""
+    first = f"SELECT {bare} INTO {', '.join(low)} FROM {table} ORDER BY {bare} LIMIT 1;"
+    after = f"SELECT {bare} INTO {', '.join(low)} FROM {table} WHERE {_row(key)} > {_tuple(high)}"
+    noted = ""
+    if progress:
+        first = f"""\
+SELECT {bare} INTO {", ".join(high)} FROM {progress};
+    IF FOUND THEN
+        {after} ORDER BY {bare} LIMIT 1;
+    ELSE
+        {first}
+    END IF;"""
+        noted = f"""
+        DELETE FROM {progress};
+        INSERT INTO {progress} ({bare}) VALUES ({", ".join(high)});"""
     return f"""\
 DO $batches$
 DECLARE
 {declared}
 BEGIN
-    SELECT {bare} INTO {", ".join(low)} FROM {table} ORDER BY {bare} LIMIT 1;
+    {first}
     WHILE {low[0]} IS NOT NULL LOOP
         SELECT {bare} INTO {", ".join(high)}
-          FROM (SELECT {bare} FROM {table} WHERE {columns} >= {_tuple(low)}
+          FROM (SELECT {bare} FROM {table} WHERE {_row(key)} >= {_tuple(low)}
                  ORDER BY {bare} LIMIT {BATCH_ROWS}) AS batch
          ORDER BY {descending} LIMIT 1;
-        {change};
+        {change};{noted}
         COMMIT;
-        SELECT {bare} INTO {", ".join(low)} FROM {table} WHERE {columns} > {_tuple(high)}
+        {after}
          ORDER BY {bare} LIMIT 1;
-    END LOOP;
+    END LOOP;{last}
 END $batches$;"""
 
 
@@ -53,19 +74,51 @@ def in_batch(key: Sequence[str], of: str | None = None) -> str:
 
 
 def change_in_batches(text: str, table: str, keys: Keys) -> str | None:
-    """The UPDATE or DELETE of this text in batches; None where it is of another table, or no key is known."""
+    """The UPDATE or DELETE of this text in batches; None where they would not come to the same.
+
+    That is where no key is known or the key itself changes, and where the statement looks at other rows of
+    its table, which earlier batches have changed by then. No row is changed twice: a second run after a
+    failure goes on after the last batch.
+    """
     key = keys.get(table)
     found = statement_of(text)
     if not key or found is None or found[0] not in ("update_stmt", "delete_stmt"):
         return None
     node, statement = found
     relation = statement.relation
-    if relation.relname != table.partition(".")[2] or statement.HasField("returning_clause"):
+    if relation.relname != table.partition(".")[2] or not _by_row(statement, key):
         return None
     name = relation_name(relation)
     alias = identifier(relation.alias.aliasname) if relation.HasField("alias") else name
     statement.where_clause.CopyFrom(_both(statement, in_batch(key, alias)))
-    return batch_loop(name, key, sql_of(node, statement))
+    schema, dot, _ = name.rpartition(".")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    progress = f"{schema}{dot}{identifier(object_name(relation.relname, digest, 'batches'))}"
+    columns = ", ".join(map(identifier, key))
+    script = Script()
+    script.note(f"{OUTSIDE}, as it commits after each batch; a second run goes on where a failure ended it")
+    if _tells_time(statement):
+        script.note("now() is the time of each batch; triggers FOR EACH STATEMENT fire for each batch")
+    script.add(f"CREATE TABLE IF NOT EXISTS {progress} AS SELECT {columns} FROM {name} WITH NO DATA")
+    change = sql_of(node, statement)
+    script.append(batch_loop(name, key, change, at_end=f"DROP TABLE {progress}", progress=progress))
+    return script.text
+
+
+def _by_row(statement: Any, key: Sequence[str]) -> bool:
+    """Whether what becomes of a row depends on no other row of its table, and its key stays."""
+    if statement.HasField("returning_clause") or statement.HasField("with_clause"):
+        return False
+    if not statement.relation.inh or any(messages(statement, "CurrentOfExpr")):
+        return False
+    own = [each for each in messages(statement, "RangeVar") if each.relname == statement.relation.relname]
+    assigned = {target.res_target.name for target in getattr(statement, "target_list", ())}
+    return len(own) == 1 and not assigned & set(key)
+
+
+def _tells_time(statement: Any) -> bool:
+    calls = {call.funcname[-1].string.sval for call in messages(statement, "FuncCall")}
+    return bool(calls & {"now", "transaction_timestamp"}) or any(messages(statement, "SQLValueFunction"))
 
 
 def _both(statement: Any, condition: str) -> Any:

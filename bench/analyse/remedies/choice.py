@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analyse.names import quoted
-from bench.analyse.remedies.alter import alters_type, safer_alter
+from bench.analyse.remedies.alter import Safer, TableFacts, alters_type, safer_alter, safer_domain
 from bench.analyse.remedies.batches import change_in_batches
 from bench.analyse.remedies.indexes import (
     create_concurrently,
     drop_concurrently,
+    indexes_in_block,
     refresh_concurrently,
     reindex_concurrently,
 )
-from bench.analyse.remedies.partitions import attach_checked
-from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, Remedy, retry
+from bench.analyse.remedies.partitions import attach_checked, create_and_attach
+from bench.analyse.remedies.script import LOCK_TIMEOUT, Remedy, retry
 from bench.analyse.remedies.tree import statement_of, tree
+from bench.model.statement import Hanging
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +28,66 @@ class Surroundings:
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Table, with its schema → columns of its primary key."""
     partitioned_by: Mapping[str, str] = field(default_factory=dict)
+    partitions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Partitioned table → its partitions."""
+    default_partition: Mapping[str, str] = field(default_factory=dict)
+    effects: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Table → what an UPDATE of all its rows would set off."""
+    version_num: int = 0
     texts: Sequence[str] = ()
     """The run's statements."""
+
+    def facts(self, table: str, hanging: Sequence[Hanging] | None = None) -> TableFacts:
+        """What is known of the table that a statement alters."""
+        return TableFacts(
+            key=self.keys.get(table, ()),
+            effects=self.effects.get(table, ()),
+            hanging=hanging,
+            partitions=self.partitions.get(table, ()) if table in self.partitioned_by else None,
+            version_num=self.version_num,
+        )
 
 
 NOWHERE = Surroundings()
 
 
 def for_rewrite(
-    kind: str, text: str, table: str, indexes: Sequence[str] = (), around: Surroundings = NOWHERE
+    kind: str,
+    text: str,
+    table: str,
+    around: Surroundings = NOWHERE,
+    hanging: Sequence[Hanging] | None = None,
 ) -> Remedy:
     """How to do without writing a table, or its indexes, anew under a lock."""
-    if kind.startswith("ALTER TABLE"):
-        sql = safer_alter(text, around.keys.get(table, ()), rewrites=True, indexes=indexes)
-        say = (
-            f"Add a new column to {quoted(table)}, fill it in batches while a trigger keeps it current, then "
-            "swap the names in one short transaction."
-            if alters_type(text) or sql is None
-            else f"Add the column to {quoted(table)} empty, set its default, and fill it in batches."
+    if kind == "ALTER TABLE" or kind.startswith("ALTER TABLE "):
+        safer = safer_alter(text, around.facts(table, hanging), rewrites=True)
+        if alters_type(text):
+            say = (
+                f"Add a new column to {quoted(table)}, fill it in batches while a trigger keeps it current, "
+                "then swap the names in one short transaction."
+            )
+            return _said(say, safer)
+        if safer is None:
+            return Remedy(f"{_ONLINE_COPY} {quoted(table)} online: pg_repack or pg_squeeze.")
+        if safer.sql is None:
+            return Remedy(safer.why_not or "")
+        return Remedy(
+            f"Add the column to {quoted(table)} empty, set its default, and fill it in batches.", safer.sql
         )
-        return Remedy(say, sql)
     if kind.startswith("REFRESH"):
         say = f"Refresh {quoted(table)} CONCURRENTLY, which its readers do not wait for."
         return Remedy(say, refresh_concurrently(text))
-    return Remedy(
-        f"Do it outside the deploy, with a tool that copies {quoted(table)} online: pg_repack "
-        f"--table={quoted(table)}, or pg_squeeze."
-    )
+    return Remedy(f"{_ONLINE_COPY} {quoted(table)} online: pg_repack --table={quoted(table)}, or pg_squeeze.")
+
+
+_ONLINE_COPY = "Do it outside the deploy, with a tool that copies"
+
+
+def _said(say: str, safer: Safer | None) -> Remedy:
+    """A way out with its statements, or with the reason why there are none."""
+    if safer is None:
+        return Remedy(say)
+    return Remedy(say if safer.why_not is None else f"{say} {safer.why_not}", safer.sql)
 
 
 def for_reindex(text: str, table: str, indexes: Sequence[str]) -> Remedy:
@@ -65,59 +100,85 @@ def for_index(
     kind: str, text: str, table: str, around: Surroundings = NOWHERE, partitions: Sequence[str] = ()
 ) -> Remedy:
     """How to build a new index while the table is in use."""
-    if kind.startswith("CREATE"):
+    if kind.startswith("CREATE INDEX") or kind.startswith("CREATE UNIQUE INDEX"):
         say = "Build it with CONCURRENTLY, alone and outside a transaction: writes go on meanwhile."
         return Remedy(say, create_concurrently(text, partitions))
+    if not kind.startswith("ALTER TABLE"):
+        say = (
+            f"Take it out of the {kind} and build it with CONCURRENTLY, alone and outside a transaction: "
+            "writes go on meanwhile."
+        )
+        return Remedy(say, indexes_in_block(text, table))
     if _attaches(text):
         return Remedy(
             f"Build the parent's indexes on {quoted(table)} with CREATE INDEX CONCURRENTLY before it is "
             "attached: ATTACH PARTITION takes equal ones over."
         )
+    safer = safer_alter(text, around.facts(table), rewrites=False)
+    if safer is not None and safer.why_not is not None:
+        return Remedy(safer.why_not)
     say = "Build a unique index CONCURRENTLY first, then make the constraint of it, which takes an instant."
-    return Remedy(say, safer_alter(text, around.keys.get(table, ()), rewrites=False))
+    return _said(say, safer)
 
 
 def for_scan(text: str, table: str, around: Surroundings = NOWHERE) -> Remedy:
     """How to have a table read without a lock that blocks it."""
     if _attaches(text):
         say = (
-            f"Have a CHECK of the bounds on {quoted(table)} validated first: ATTACH PARTITION then needs no "
-            "scan, and the constraint can go."
+            "Have a CHECK of the bounds validated first, and on a default partition one of the opposite: "
+            "ATTACH PARTITION then needs no scan, and the constraints can go."
         )
-        return Remedy(say, attach_checked(text, around.partitioned_by, around.texts))
-    sql = safer_alter(text, around.keys.get(table, ()), rewrites=False)
-    if sql is not None and "SET NOT NULL" in sql:
+        return Remedy(
+            say, attach_checked(text, around.partitioned_by, around.texts, around.default_partition)
+        )
+    if created := create_and_attach(text, around.partitioned_by, around.default_partition):
+        return created
+    if domain := safer_domain(text):
+        say = (
+            "Add the constraint to the domain as NOT VALID and validate it in a transaction of its own: "
+            "reads then go on, though writes to the tables that have the domain wait while it is validated."
+        )
+        return Remedy(domain.why_not or say, domain.sql)
+    safer = safer_alter(text, around.facts(table), rewrites=False)
+    if safer is None:
+        return Remedy(
+            f"Read {quoted(table)} in a transaction that does not hold this lock, before or after the others."
+        )
+    if safer.why_not is not None:
+        return Remedy(safer.why_not)
+    if safer.sql is not None and "SET NOT NULL" in safer.sql:
         say = (
             "Add a CHECK as NOT VALID and validate it in a transaction of its own: SET NOT NULL then needs "
             "no scan, and the CHECK can go."
         )
-        return Remedy(say, sql)
-    return Remedy(
+        return _said(say, safer)
+    return _said(
         f"Add the constraint to {quoted(table)} as NOT VALID, which reads no row, and validate it in a "
         "transaction of its own, which lets reads and writes go on.",
-        sql,
+        safer,
     )
 
 
-def for_lock(kind: str, text: str) -> Remedy:
+def for_lock(kind: str, text: str, around: Surroundings = NOWHERE) -> Remedy:
     """How to take a lock that there is no way round: briefly, or not at all this time."""
     if drop := drop_concurrently(text):
         return Remedy("Drop it with CONCURRENTLY: nobody waits, and nobody is waited for.", drop)
+    if created := create_and_attach(text, around.partitioned_by, around.default_partition):
+        return created
     say = (
-        f"Wait for the lock no longer than {LOCK_TIMEOUT}, and try again: whoever queues behind the "
-        "statement waits no longer than that either."
+        f"Wait for the lock no longer than {LOCK_TIMEOUT}, and try again: nobody then queues behind the "
+        "waiting statement for longer. While it runs, others wait for all of its time."
     )
     return Remedy(say, retry(text) if _fits_function(text) and "CONCURRENTLY" not in kind else None)
 
 
 def for_rows(text: str, table: str, around: Surroundings = NOWHERE) -> Remedy:
     """How to change many rows without keeping all of them locked at once."""
-    sql = change_in_batches(text, table, around.keys)
-    say = (
+    return Remedy(
         f"Change the rows of {quoted(table)} in batches along its key, each committed by itself, so that "
-        "others wait for one batch at most."
+        "others wait for one batch at most.",
+        change_in_batches(text, table, around.keys),
     )
-    return Remedy(say, None if sql is None else f"-- {OUTSIDE}, as it commits after each batch\n{sql}")
 
 
 def _attaches(text: str) -> bool:

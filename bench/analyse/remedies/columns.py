@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analyse.names import identifier
+from bench.analyse.names import identifier, literal
 from bench.analyse.remedies.batches import batch_loop, in_batch
 from bench.analyse.remedies.constraints import NameChooser, add_not_null
 from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, Script
-from bench.analyse.remedies.tree import copy_of, expression, messages, object_name, type_name
+from bench.analyse.remedies.swap import collation
+from bench.analyse.remedies.tree import copy_of, expression, object_name, sql_of, tree, type_name
 
 SERIALS = {
     "serial": "integer", "serial4": "integer", "bigserial": "bigint", "serial8": "bigint",
@@ -22,13 +23,30 @@ def serial_type(column: Any) -> str | None:
     return SERIALS.get(column.type_name.names[-1].string.sval)
 
 
+def is_built_in(column: Any) -> bool:
+    """Whether the server itself brings the column's type, which is then no domain with a constraint."""
+    names = [part.string.sval for part in column.type_name.names]
+    return names[0] == "pg_catalog" or (len(names) == 1 and names[0] in BUILT_IN)
+
+
+BUILT_IN = frozenset({
+    "text", "uuid", "json", "jsonb", "date", "bytea", "inet", "cidr", "macaddr", "macaddr8", "money",
+    "name", "oid", "xml", "tsvector", "tsquery", "point", "line", "lseg", "box", "path", "polygon",
+    "circle", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange",
+    "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange", "regclass",
+    "regtype", "regproc", "pg_lsn", "timestamptz", "timetz", "int2", "int4", "int8", "float4", "float8",
+    "bool", "varchar", "bpchar", "numeric", "timestamp", "time", "interval", "bit", "varbit", "jsonpath",
+})  # fmt: skip
+"""Types that are written without pg_catalog before them."""
+
+
 def fill(script: Script, table: str, key: Sequence[str], assignment: str, condition: str) -> None:
-    """Set a column in all rows, batch by batch; without a known key, in words."""
-    if key:
-        change = f"UPDATE {table} SET {assignment} WHERE {in_batch(key)} AND {condition}"
-        script.append(f"-- {OUTSIDE}, as it commits after each batch\n{batch_loop(table, key, change)}")
-    else:
-        script.note(f"in batches along a unique key, each committed: UPDATE {table} SET {assignment} …")
+    """Set a column in all rows, batch by batch."""
+    change = f"UPDATE {table} SET {assignment} WHERE {in_batch(key)} AND {condition}"
+    script.append(
+        f"-- {OUTSIDE}, as it commits after each batch; after a failure go on from here\n"
+        + batch_loop(table, key, change)
+    )
 
 
 def add_filled(
@@ -38,7 +56,7 @@ def add_filled(
     name = identifier(column.colname)
     script.add(
         f"ALTER TABLE {table} ADD COLUMN {'IF NOT EXISTS ' if missing_ok else ''}{name} "
-        f"{type_name(column.type_name)}{_collation(column)}"
+        f"{type_name(column.type_name)}{_stored(column)}"
     )
     script.add(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT {expression(default)}")
     fill(script, table, key, f"{name} = DEFAULT", f"{name} IS NULL")
@@ -51,7 +69,7 @@ def add_serial(script: Script, table: str, relname: str, column: Any, key: Seque
     name, integer = identifier(column.colname), serial_type(column)
     script.add(f"CREATE SEQUENCE {sequence} AS {integer}")
     script.add(f"ALTER TABLE {table} ADD COLUMN {name} {integer}")
-    script.add(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT nextval('{sequence}')")
+    script.add(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT nextval({literal(sequence)})")
     script.add(f"ALTER SEQUENCE {sequence} OWNED BY {table}.{name}")
     fill(script, table, key, f"{name} = DEFAULT", f"{name} IS NULL")
 
@@ -70,71 +88,45 @@ def add_identity(
     sequence = f"{schema}{dot}{identifier(object_name(relname, column.colname, 'fill'))}"
     name = identifier(column.colname)
     when = "ALWAYS" if identity.generated_when == "a" else "BY DEFAULT"
-    script.add(f"CREATE SEQUENCE {sequence}")
+    script.add(_fill_sequence(sequence, identity, column))
     script.add(f"ALTER TABLE {table} ADD COLUMN {name} {type_name(column.type_name)}")
-    script.add(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT nextval('{sequence}')")
+    script.add(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT nextval({literal(sequence)})")
     fill(script, table, key, f"{name} = DEFAULT", f"{name} IS NULL")
     add_not_null(script, table, column.colname, chooser, checked=True)
     script.add("BEGIN")
     script.add(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     script.add(f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT")
-    script.add(f"ALTER TABLE {table} ALTER COLUMN {name} ADD GENERATED {when} AS IDENTITY")
-    column_text = column.colname.replace("'", "''")
     script.add(
-        f"SELECT setval(pg_get_serial_sequence('{table}', '{column_text}'), nextval('{sequence}'), false)"
+        f"ALTER TABLE {table} ALTER COLUMN {name} ADD GENERATED {when} AS IDENTITY{_options(identity)}"
+    )
+    script.add(
+        f"SELECT setval(pg_get_serial_sequence({literal(table)}, {literal(column.colname)}), "
+        f"nextval({literal(sequence)}), false)"
     )
     script.add(f"DROP SEQUENCE {sequence}")
     script.add("COMMIT")
 
 
-def swap_type(
-    script: Script, table: str, relname: str, command: Any, key: Sequence[str], indexes: Sequence[str]
-) -> None:
-    """ALTER COLUMN … TYPE: a second column beside the first, kept current by a trigger; then names swap."""
-    definition = getattr(command, "def").column_def
-    old, new = identifier(command.name), identifier(object_name(command.name, None, "new"))
-    trigger = identifier(object_name(relname, command.name, "new"))
-    schema, dot, _ = table.rpartition(".")
-    function = f"{schema}{dot}{trigger}"
-    kind = type_name(definition.type_name)
-    value = expression(definition.raw_default) if definition.HasField("raw_default") else f"{old}::{kind}"
-    script.add(f"ALTER TABLE {table} ADD COLUMN {new} {kind}{_collation(definition)}")
-    script.add(
-        f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$\n"
-        f"BEGIN\n    NEW.{new} := {_of_new_row(definition, old, kind)};\n    RETURN NEW;\nEND $$"
-    )
-    script.add(
-        f"CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {function}()"
-    )
-    fill(script, table, key, f"{new} = {value}", f"{new} IS DISTINCT FROM {value}")
-    named = f", such as {', '.join(indexes)}" if indexes else ""
-    script.note(
-        f"give {new} what {old} has, without a scan: indexes (CONCURRENTLY{named}), constraints, default"
-    )
-    script.add("BEGIN")
-    script.add(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-    script.add(f"DROP TRIGGER {trigger} ON {table}")
-    script.add(f"ALTER TABLE {table} DROP COLUMN {old}")
-    script.add(f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}")
-    script.add(f"DROP FUNCTION {function}()")
-    script.add("COMMIT")
+def _options(identity: Any) -> str:
+    """The options of an identity's sequence in parentheses, with a space before; empty where it has none."""
+    made = tree.CreateSeqStmt(options=identity.options)
+    made.sequence.relname = "s"
+    made.sequence.relpersistence, made.sequence.inh = "p", True
+    options = sql_of("create_seq_stmt", made).removeprefix("CREATE SEQUENCE s").strip()
+    return f" ({options})" if options else ""
 
 
-def _of_new_row(definition: Any, old: str, kind: str) -> str:
-    """The new value in terms of the trigger's row."""
-    if not definition.HasField("raw_default"):
-        return f"NEW.{old}::{kind}"
-    value = copy_of(definition.raw_default)
-    for reference in messages(value, "ColumnRef"):
-        column = copy_of(reference.fields[-1])
-        del reference.fields[:]
-        reference.fields.add().string.sval = "new"
-        reference.fields.add().CopyFrom(column)
-    return expression(value)
+def _fill_sequence(sequence: str, identity: Any, column: Any) -> str:
+    """The sequence that fills an identity column counts as the identity's own will."""
+    unnamed = copy_of(identity)
+    del unnamed.options[:]
+    unnamed.options.extend(each for each in identity.options if each.def_elem.defname != "sequence_name")
+    options = _options(unnamed).strip(" ()")
+    return f"CREATE SEQUENCE {sequence} AS {type_name(column.type_name)}" + (f" {options}" if options else "")
 
 
-def _collation(column: Any) -> str:
-    if not column.HasField("coll_clause"):
-        return ""
-    return " COLLATE " + ".".join(identifier(part.string.sval) for part in column.coll_clause.collname)
+def _stored(column: Any) -> str:
+    """How a column is stored and compared, as its definition has it."""
+    storage = f" STORAGE {column.storage_name}" if column.storage_name else ""
+    compression = f" COMPRESSION {column.compression}" if column.compression else ""
+    return f"{storage}{compression}{collation(column)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bench.analyse.names import identifier
@@ -82,28 +83,83 @@ def add_not_null(script: Script, table: str, column: str, chooser: NameChooser, 
     script.add(f"ALTER TABLE {table} DROP CONSTRAINT {identifier(name)}")
 
 
-def build_online(script: Script, relation: Any, constraint: Any, chooser: NameChooser) -> None:
-    """A unique index built CONCURRENTLY, and the constraint made of it."""
+def build_online(
+    script: Script,
+    relation: Any,
+    constraint: Any,
+    chooser: NameChooser,
+    partitions: Sequence[str] | None = None,
+) -> None:
+    """A unique index built CONCURRENTLY, and the constraint made of it; of a partitioned table by partition.
+
+    https://www.postgresql.org/docs/current/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE
+    """
     name = chooser.name(constraint)
     table = relation_name(relation)
     if constraint.contype == tree.CONSTR_PRIMARY:
         script.note("only for columns that are not NOT NULL yet:")
         for column in constraint.keys:
             add_not_null(script, table, column.string.sval, chooser, checked=False)
-    script.add(sql_of("index_stmt", _index(relation, constraint, name)), OUTSIDE)
+    if partitions is not None:
+        _build_on_partitions(script, relation, constraint, name, partitions)
+        return
+    _build(script, relation, constraint, name)
+    script.add(constraint_of_index(relation, constraint, name, name), OWN)
+
+
+def in_schema(relation: Any, name: str) -> str:
+    """An object of this name in the relation's schema, where the statement names that."""
+    return (
+        f"{identifier(relation.schemaname)}.{identifier(name)}" if relation.schemaname else identifier(name)
+    )
+
+
+def _build_on_partitions(
+    script: Script, relation: Any, constraint: Any, name: str, partitions: Sequence[str]
+) -> None:
+    """The parent's constraint as an empty shell, which each partition's own is then put into."""
+    only = copy_of(relation)
+    only.inh = False
+    named = copy_of(constraint)
+    named.conname = name
+    script.add(_add_constraint(only, named))
+    for partition in partitions:
+        part = copy_of(relation)
+        part.schemaname, _, part.relname = partition.rpartition(".")
+        own = NameChooser(part.relname).free(*_parts(constraint))
+        _build(script, part, constraint, own)
+        script.add(constraint_of_index(part, constraint, own, own), OWN)
+        script.add(f"ALTER INDEX {in_schema(relation, name)} ATTACH PARTITION {in_schema(part, own)}")
+
+
+def _build(script: Script, relation: Any, constraint: Any, name: str) -> None:
+    again = f"DROP INDEX CONCURRENTLY {in_schema(relation, name)}"
+    script.add(
+        sql_of("index_stmt", unique_index(relation, constraint, name)),
+        f"{OUTSIDE}; if it fails it leaves an INVALID index, to be dropped before it is tried again: {again}",
+    )
+
+
+def _add_constraint(relation: Any, constraint: Any) -> str:
     added = tree.AlterTableStmt(objtype=tree.OBJECT_TABLE)
     added.relation.CopyFrom(relation)
     command = added.cmds.add().alter_table_cmd
     command.subtype = tree.AT_AddConstraint
-    made = getattr(command, "def").constraint
-    made.CopyFrom(constraint)
+    getattr(command, "def").constraint.CopyFrom(constraint)
+    return sql_of("alter_table_stmt", added)
+
+
+def constraint_of_index(relation: Any, constraint: Any, name: str, index: str) -> str:
+    """ADD CONSTRAINT … USING INDEX, which gives the index the constraint's name."""
+    made = copy_of(constraint)
     for field in ("keys", "including", "options", "indexspace", "nulls_not_distinct"):
         made.ClearField(field)
-    made.conname = made.indexname = name
-    script.add(sql_of("alter_table_stmt", added), OWN)
+    made.conname, made.indexname = name, index
+    return _add_constraint(relation, made)
 
 
-def _index(relation: Any, constraint: Any, name: str) -> Any:
+def unique_index(relation: Any, constraint: Any, name: str) -> Any:
+    """The index of a primary key or unique constraint, built CONCURRENTLY under this name."""
     index = tree.IndexStmt(idxname=name, unique=True, concurrent=True, access_method="btree")
     index.relation.CopyFrom(relation)
     for columns, params in (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from postgast import PgQueryError, parse_plpgsql
 
 from bench.analyse.names import identifier, quoted
 from bench.analyse.remedies.script import OUTSIDE, Script
@@ -84,6 +87,48 @@ def name_of_index(text: str) -> str | None:
         return None
     schema = found[1].relation.schemaname
     return f"{identifier(schema)}.{identifier(found[1].idxname)}" if schema else identifier(found[1].idxname)
+
+
+def indexes_in_block(text: str, table: str) -> str | None:
+    """The CREATE INDEX statements on a table inside a DO block, each CONCURRENTLY; None without one."""
+    found = statement_of(text)
+    if found is None or found[0] != "do_stmt":
+        return None
+    try:
+        body = parse_plpgsql(text)
+    except (PgQueryError, json.JSONDecodeError, RecursionError):
+        return None
+    scripts = [create_concurrently(query) for query in _queries(body) if _builds_on(query, table)]
+    return "\n".join(script for script in scripts if script) or None
+
+
+def _queries(node: Any) -> Iterator[str]:
+    """The SQL of a PL/pgSQL tree, that of EXECUTE with a constant too."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            if name == "query" and isinstance(child, str):
+                yield _constant(child) or child
+            else:
+                yield from _queries(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _queries(child)
+
+
+def _constant(query: str) -> str | None:
+    """The string that an expression is, where it is nothing but a string."""
+    found = statement_of(f"SELECT {query}") if query.startswith(("'", "$", "E'")) else None
+    value = found[1].target_list[0].res_target.val if found is not None and found[1].target_list else None
+    return str(value.a_const.sval.sval) if value is not None and value.HasField("a_const") else None
+
+
+def _builds_on(query: str, table: str) -> bool:
+    found = statement_of(query)
+    if found is None or found[0] != "index_stmt":
+        return False
+    relation = found[1].relation
+    schema, _, name = table.partition(".")
+    return bool(relation.relname == name and relation.schemaname in ("", schema))
 
 
 def drop_concurrently(text: str) -> str | None:
