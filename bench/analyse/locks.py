@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.stats import Spread
-from bench.model.lock import Lock, LockMode, LockSource
+from bench.model.lock import Lock, LockMode, LockSource, OnRelation
+from bench.model.lock import is_toast as is_toast
 from bench.model.run import MigrationFile
 from bench.model.statement import StatementRun
 
 
 @dataclass(frozen=True, slots=True)
-class LockSummary:
+class LockSummary(OnRelation):
     """One mode on one relation, as one statement took it, merged over the repeats.
 
     Where a statement took the same lock several times in one repeat (a block that commits inside),
@@ -53,37 +54,11 @@ class LockSummary:
         return self.table or self.relation
 
     @property
-    def felt(self) -> bool:
-        """Whether other sessions can meet the lock: not on a relation that the migration created itself.
-
-        TOAST tables and their indexes are left out: they are locked only behind their table.
-        """
-        return not self.new and self.target != "toast" and not is_toast(self.relation)
-
-    @property
-    def blocks_reads(self) -> bool:
-        """Whether a plain SELECT of another session waits behind it."""
-        return self.felt and self.mode.blocks_reads
-
-    @property
-    def blocks_writes(self) -> bool:
-        """Whether INSERT, UPDATE and DELETE of another session wait behind it.
-
-        Nobody writes to a materialized view.
-        """
-        return self.felt and self.mode.blocks_writes and self.target != "materialized view"
-
-    @property
     def longest_s(self) -> float | None:
         """The longest hold that agrees with what was seen in any repeat; None where no hold is known."""
         if self.held_s_bounds is not None:
             return self.held_s_bounds[1]
         return self.held_s.high if self.held_s else None
-
-
-def is_toast(relation: str) -> bool:
-    """Whether a full name is that of a TOAST table or of its index: no name for a reader."""
-    return relation.startswith("pg_toast.")
 
 
 def merge_locks(file: MigrationFile, runs: Sequence[StatementRun]) -> tuple[LockSummary, ...]:

@@ -99,9 +99,67 @@ COMMAND_MODES: dict[str, LockMode] = {
 
 LockSource = Literal["exact", "sampled", "frozen"]
 
+TABLES = frozenset({"table", "partitioned table"})
+"""Targets that are tables to those who use them."""
+NAMED = TABLES | {"view", "materialized view", "foreign table"}
+"""Targets that a query names."""
+
+
+def is_toast(relation: str) -> bool:
+    """Whether a full name is that of a TOAST table or of its index: no name for a reader."""
+    return relation.startswith("pg_toast.")
+
+
+class OnRelation:
+    """What counts of a lock for other sessions, said once for whatever has these fields."""
+
+    __slots__ = ()
+
+    relation: str
+    mode: LockMode
+    target: str
+    new: bool
+
+    @property
+    def felt(self) -> bool:
+        """Whether other sessions can meet the lock: not on a relation that the migration created itself.
+
+        TOAST tables and their indexes are left out: they are locked only behind their table.
+        """
+        return not self.new and self.target != "toast" and not is_toast(self.relation)
+
+    @property
+    def on_table(self) -> bool:
+        """Whether it is on a table, partitioned ones among them."""
+        return self.target in TABLES
+
+    @property
+    def on_named(self) -> bool:
+        """Whether it is on something that a query names: a table or a view of any kind."""
+        return self.target in NAMED
+
+    @property
+    def blocks_reads(self) -> bool:
+        """Whether a plain SELECT of another session waits behind it."""
+        return self.felt and self.mode.blocks_reads
+
+    @property
+    def blocks_writes(self) -> bool:
+        """Whether INSERT, UPDATE and DELETE of another session wait behind it.
+
+        Nobody writes to a materialized view.
+        """
+        return self.felt and self.mode.blocks_writes and self.target != "materialized view"
+
+    @property
+    def stays(self) -> bool:
+        """Whether what was made is there for others after the commit: not the relations of temporary use."""
+        passing = self.target in ("transient", "toast") or self.relation.startswith("pg_temp")
+        return self.new and not passing and not is_toast(self.relation)
+
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(OnRelation):
     """One lock of the migration on one relation, listed with the statement that took it."""
 
     relation: str

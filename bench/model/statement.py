@@ -168,6 +168,13 @@ class RowChanges:
     inserted: int
     updated: int
     deleted: int
+    locked: int | None = None
+    """Rows that it keeps locked, each counted once; None: one that was changed twice counts twice."""
+
+    @property
+    def rows_locked(self) -> int:
+        """Rows that it keeps locked; an upper bound where they were not counted apart."""
+        return self.updated + self.deleted if self.locked is None else self.locked
 
 
 @dataclass(frozen=True, slots=True)

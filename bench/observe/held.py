@@ -84,7 +84,10 @@ def read_held(conn: psycopg.Connection[TupleRow], pid: int) -> HeldLocks:
         relations=tuple(
             (oid, mode) for kind, oid, mode, *_ in rows if kind == "relation" and oid >= FIRST_OID
         ),
-        advisory=tuple(AdvisoryLock(key, mode) for kind, _, mode, _, key in rows if kind == "advisory"),
+        advisory=tuple(
+            AdvisoryLock(key, mode)
+            for key, mode in sorted((key, mode) for kind, _, mode, _, key in rows if kind == "advisory")
+        ),
         has_xid=any(kind == "transactionid" for kind, *_ in rows),
         shared_entries=sum(not fastpath for _, _, _, fastpath, _ in rows),
         hides_catalogs=any(

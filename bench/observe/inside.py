@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow, class_row
 
 from bench.model.statement import Rewrite, RowChanges, Validation
@@ -100,6 +101,50 @@ class InsideReader:
         """
         return self._compare(kind, self._fetch("inside_transaction", oids=sorted(locked)), set(locked))
 
+    def count_locked(self, inside: Inside) -> Inside:
+        """The same with how many rows from before the open transaction it keeps locked, each counted once.
+
+        For a statement that may have changed the same row twice; reads the tables that it changed.
+        """
+        oids = {relation.full_name: relation.oid for relation in self._catalog.existing()}
+        counted = tuple(
+            replace(change, locked=self._locked_rows(oids[change.relation], change))
+            if change.updated + change.deleted > 1
+            else change
+            for change in inside.row_changes
+        )
+        if counted != inside.row_changes:
+            again = self._fetch("inside_transaction", oids=sorted(oids[each.relation] for each in counted))
+            self._counts |= {row.oid: row for row in again}  # without what this has read itself
+        return replace(inside, row_changes=counted)
+
+    def _locked_rows(self, oid: int, change: RowChanges) -> int | None:
+        """Rows that the transaction has written and that are there now, those that it has deleted, less those
+        that it has inserted: None where row-level security, a timeout or a subtransaction that was rolled
+        back makes this uncertain."""
+        known = self._counts.get(oid)
+        row = self._conn.execute(
+            "SELECT n.nspname, c.relname, row_security_active(c.oid) FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s",
+            (oid,),
+        ).fetchone()
+        if known is None or row is None or row[2]:
+            return None
+        written = sql.SQL("SELECT count(*) FROM ONLY {} WHERE age(xmin) <= 0").format(
+            sql.Identifier(row[0], row[1])
+        )
+        self._conn.execute("SAVEPOINT pgrehearse_rows")
+        try:
+            here: int = (self._conn.execute(written).fetchone() or (0,))[0]
+        except psycopg.Error:
+            return None
+        finally:  # with the locks that the query took
+            self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse_rows")
+            self._conn.execute("RELEASE SAVEPOINT pgrehearse_rows")
+        locked = here + known.deleted - known.inserted
+        in_all = known.updated + known.deleted
+        return min(locked, change.updated + change.deleted) if 0 <= locked <= in_all else None
+
     def read_marked(self, kind: str) -> Inside:
         """Outside a transaction: what happened since :meth:`mark`."""
         if self._conn.info.server_version >= 150000:
@@ -107,8 +152,8 @@ class InsideReader:
         return self._compare(kind, self._fetch("inside_flushed"), None)
 
     def _fetch(self, name: str, **parameters: object) -> list[InsideRow]:
-        sql = load_query(name, self._conn.info.server_version)
-        return self._cursor.execute(sql, parameters or None).fetchall()
+        query = load_query(name, self._conn.info.server_version)
+        return self._cursor.execute(query, parameters or None).fetchall()
 
     def _compare(self, kind: str, rows: list[InsideRow], locked: set[int] | None) -> Inside:
         changes = {row.oid: self._since_last(row) for row in rows}
@@ -116,7 +161,7 @@ class InsideReader:
         emptied = [
             relation
             for relation, row in written
-            if relation.relkind == "r" and self._is_emptied(kind, changes[row.oid], row.oid)
+            if relation.relkind in ("r", "m") and self._is_emptied(kind, changes[row.oid], row.oid)
         ]
         empty = {relation.oid for relation in emptied}
         self._counts |= {row.oid: row for row in rows}
@@ -126,8 +171,8 @@ class InsideReader:
                 for relation, row in written
                 if relation.oid not in empty and self._owner(relation) not in empty
             ),
-            validations=tuple(self._scans(changes)),
-            truncated=tuple(relation.full_name for relation in emptied),
+            validations=tuple(self._scans(changes, empty)),
+            truncated=tuple(relation.full_name for relation in emptied if relation.relkind == "r"),
             row_changes=tuple(self._row_changes(changes)),
             moved=tuple(self._moved),
         )
@@ -175,10 +220,10 @@ class InsideReader:
             self._files[oid] = known
 
     def _is_emptied(self, kind: str, change: InsideRow, oid: int) -> bool:
-        """Whether a table's new file came from TRUNCATE: what writes a table anew reads it first."""
+        """Whether a new file came from TRUNCATE or WITH NO DATA: what writes anew reads rows first."""
         if kind == "TRUNCATE":
             return True
-        return kind not in _WRITE_ANEW and (change.scans == 0 or not self._size_bytes(oid))
+        return kind not in _WRITE_ANEW and (change.tuples == 0 or not self._size_bytes(oid))
 
     def _owner(self, relation: Relation) -> int:
         """The table that an index, a TOAST table or its index belongs to in the end; 0 for a table."""
@@ -189,11 +234,16 @@ class InsideReader:
         table = self._catalog.table_of(relation.oid)
         return Rewrite(relation.full_name, relation.target, table, self._size_bytes(oid))
 
-    def _scans(self, changes: Mapping[int, InsideRow]) -> Iterable[Validation]:
-        """Tables and materialized views alone: an index has scans of another kind."""
+    def _scans(self, changes: Mapping[int, InsideRow], empty: Set[int]) -> Iterable[Validation]:
+        """Tables and materialized views alone: an index has scans of another kind.
+
+        The indexes of a relation that is emptied are built anew on nothing.
+        """
         for oid, change in changes.items():
             relation = self._catalog.before(oid)
-            if relation is not None and relation.relkind in ("r", "m") and change.scans > 0:
+            if relation is None or oid in empty:
+                continue
+            if relation.relkind in ("r", "m") and change.scans > 0:
                 yield Validation(relation.full_name, change.tuples, float(change.scans))
 
     def _row_changes(self, changes: Mapping[int, InsideRow]) -> Iterable[RowChanges]:
@@ -202,7 +252,8 @@ class InsideReader:
             counts = (change.inserted, change.updated, change.deleted)
             # TRUNCATE takes back what was counted before it.
             if relation is not None and relation.relkind == "r" and any(count > 0 for count in counts):
-                yield RowChanges(relation.full_name, *(max(0, count) for count in counts))
+                inserted, updated, deleted = (max(0, count) for count in counts)
+                yield RowChanges(relation.full_name, inserted, updated, deleted)
 
     def _size_bytes(self, oid: int) -> int | None:
         row = self._conn.execute("SELECT pg_relation_size(%s::oid)", (oid,)).fetchone()

@@ -12,7 +12,7 @@ from bench.analyse.summary import TRANSACTION_CONTROL
 from bench.model.finding import Finding
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun
-from bench.model.statement import Block, StatementRun
+from bench.model.statement import AdvisoryLock, Block, StatementRun
 from bench.report.excerpt import excerpt
 from bench.report.format import count
 from bench.report.noticeview import notice_lines
@@ -49,9 +49,14 @@ def _told(run: MigrationRun) -> Iterator[_Line]:
     """Statements with something to tell, each with its lines below; of the others, how many there were."""
     silent = 0
     waiting: Sequence[Block] = ()
+    advisory: Sequence[AdvisoryLock] = ()
     for statement in run.statements:
-        lines = [*_lines(statement), *_waits(statement.blocks or (), waiting), *_untried(statement.untried)]
-        waiting = statement.blocks or ()
+        lines = [
+            *_lines(statement, advisory),
+            *_waits(statement.blocks or (), waiting),
+            *_untried(statement.untried),
+        ]
+        waiting, advisory = statement.blocks or (), statement.advisory
         if not lines:
             silent += statement.kind not in TRANSACTION_CONTROL
             continue
@@ -63,7 +68,7 @@ def _told(run: MigrationRun) -> Iterator[_Line]:
         yield f"{what} nothing that was there before", "dim"
 
 
-def _lines(statement: StatementRun) -> Iterator[_Line]:
+def _lines(statement: StatementRun, known: Sequence[AdvisoryLock]) -> Iterator[_Line]:
     if statement.outcome == "skipped":
         yield "not reached", "dim"
         return
@@ -87,10 +92,11 @@ def _lines(statement: StatementRun) -> Iterator[_Line]:
         passes = "" if scan.passes in (None, 1.0) else f" in {scan.passes:g} passes"
         yield f"reads {scan.relation} in full: {_rows(scan.rows)}{passes}", "yellow"
     for change in statement.row_changes:
-        if locked := change.updated + change.deleted:
+        if locked := change.rows_locked:
             yield f"keeps {_rows(locked)} of {change.relation} locked until it commits", "yellow"
-    for advisory in statement.advisory:
-        yield f"holds the advisory lock {advisory.key} ({advisory.mode})", "yellow"
+    for taken in statement.advisory:
+        if taken not in known:
+            yield f"holds the advisory lock {taken.key} ({taken.mode})", "yellow"
 
 
 def _rows(number: int) -> str:
@@ -98,7 +104,10 @@ def _rows(number: int) -> str:
 
 
 def _lock(lock: Lock, locks: Sequence[Lock]) -> str:
-    beside = sum(other.table == lock.relation and other.mode == lock.mode for other in locks)
+    beside = sum(
+        other.table == lock.relation and other.mode == lock.mode and not is_toast(other.relation)
+        for other in locks
+    )
     indexes = f" and {beside} of its indexes" if beside else ""
     source = "" if lock.source == "exact" else f" ({lock.source})"
     return f"{lock.mode.sql_name:<24} {lock.relation}{indexes}{source}"

@@ -70,9 +70,11 @@ class MigrationApplier:
 
     def result(self) -> MigrationRun:
         """The migration as far as it ran; statements that were not reached are ``skipped``."""
-        intervals = [seen for trace in self._watch.traces[self._traces_before :] for seen in trace.intervals]
+        traces = self._watch.traces[self._traces_before :]
+        intervals = [seen for trace in traces for seen in trace.intervals]
+        looks = [look for trace in traces for look in trace.looks]
         spans = {position: measured.span for position, measured in enumerate(self._measured)}
-        holds = refine(self._inspection.holds, intervals, spans)
+        holds = refine(self._inspection.holds, intervals, spans, looks)
         locks = as_locks(holds, self._catalog, self._clock)
         reached = len(self._measured)
         runs = [

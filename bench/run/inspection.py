@@ -43,6 +43,9 @@ _MAKE_ROUTINES = frozenset({"CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TRIGG
 
 _RUN_ROUTINES = frozenset({"CALL", "DO"})
 
+_CHANGE_ROWS_ONCE = frozenset({"UPDATE", "DELETE", "MERGE", "INSERT", "COPY"})
+"""Kinds that come to no row twice."""
+
 _RENAME_MORE = ("ALTER SCHEMA", "ALTER TYPE", "ALTER DOMAIN")
 """Kinds that change what tables are called, or what their columns take, without a lock on them."""
 
@@ -73,7 +76,7 @@ class Inspection:
         self._lock_timeout = LockTimeoutReader(conn)
         self._frozen: list[Hold] = []
         self._held: frozenset[LockKey] = frozenset()
-        self._advisory: frozenset[AdvisoryLock] = frozenset()
+        self._advisory: tuple[AdvisoryLock, ...] = ()
         self._own: set[int] = set()
         """Relations that the open transaction has made: nobody else sees them."""
         self._rows_locked = False
@@ -132,6 +135,8 @@ class Inspection:
             hides = statement.kind in _RUN_ROUTINES
             scanned = held.oids | self._catalog.existing_oids if hides else held.oids
             measured.inside = self._inside.read(statement.kind, scanned)
+            if statement.kind not in _CHANGE_ROWS_ONCE and measured.inside.row_changes:
+                measured.inside = self._inside.count_locked(measured.inside)
             measured.lock_timeout = self._lock_timeout.read()
             measured.hanging = read_hanging(self._conn, statement.text)
         self._adopt(measured, position)
@@ -144,6 +149,7 @@ class Inspection:
         """Look at what a statement did that ran outside a transaction of the file's or ours."""
         if statement.kind not in TELL_NOTHING and not self._conn.closed:
             measured.inside = self._inside.read_marked(statement.kind)
+            self._see_advisory(measured)
             self._adopt(measured, position)
             self._changed = None
             if measured.outcome == "applied":
@@ -247,9 +253,16 @@ class Inspection:
         return self._watch.stepper is not None and statement.kind not in (*TELL_NOTHING, "ROLLBACK TO")
 
     def nobody_more(self, statement: Statement, measured: Measured) -> None:
-        """A statement that takes no lock itself, as BEGIN, COMMIT and SET, makes nobody wait."""
+        """A statement that takes no lock itself, as BEGIN, COMMIT and SET, makes nobody wait for a table."""
+        if self._advisory and statement.kind in TELL_NOTHING and not self._conn.closed:
+            self._see_advisory(measured)
         if statement.kind in TELL_NOTHING and measured.outcome == "applied" and self._watch.prober:
             measured.blocks = ()
+
+    def _see_advisory(self, measured: Measured) -> None:
+        """Those of the session outlast its transactions."""
+        self._advisory = self._watch.locks_of(self._conn.info.backend_pid).advisory
+        measured.advisory = self._advisory
 
     def _probe(self, shared: HeldLocks, measured: Measured) -> None:
         """Find who waits, if that can have changed since the last time; ``shared``: what others can see."""
@@ -306,8 +319,7 @@ class Inspection:
         if kind in _RUN_ROUTINES or kind.startswith(_RENAME_MORE):
             self._changed = None
         measured.lock_count = held.shared_entries
-        measured.advisory = tuple(lock for lock in held.advisory if lock not in self._advisory)
-        self._advisory = frozenset(held.advisory)
+        measured.advisory = self._advisory = held.advisory
 
     def _name_own(self, held: HeldLocks) -> None:
         """What the transaction has made is named while it is there, which only its own session can see."""

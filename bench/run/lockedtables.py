@@ -41,5 +41,5 @@ def _strong_locks(migration: MigrationRun) -> Iterator[tuple[StatementRun, Lock]
     """Statement and lock, of tables that were there before."""
     for statement in migration.statements:
         for lock in statement.locks:
-            if not lock.new and lock.target != "toast" and lock.mode.blocks_writes:
+            if lock.blocks_writes:
                 yield statement, lock

@@ -305,7 +305,7 @@ def test_advisory_locks_and_the_timeout_in_force(traced: Trace) -> None:
         ("1, 2", "ExclusiveLock"),
     }
     assert (run.statements[2].lock_timeout_s, run.statements[2].lock_timeout_source) == (2.0, "session")
-    assert run.statements[2].advisory == ()
+    assert run.statements[2].advisory == run.statements[1].advisory  # until the session ends
 
 
 def test_no_timeout_is_0(traced: Trace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
 from bench.analyse.names import quoted
@@ -19,9 +19,9 @@ def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
     """Rows of existing tables that stay locked until their transaction ends, where that takes a while."""
     for statement in migration.statements:
         for change in rehearsed.row_changes(statement):
-            rows = change.updated + change.deleted
-            locked_s = _locked_s(statement, migration, change)
             batched = statement.transaction == "none"
+            rows = change.updated + change.deleted if batched else change.rows_locked
+            locked_s = _locked_s(statement, migration, change)
             limits = rehearsed.limits
             least_s = limits.conditional_s if batched else limits.noticeable_s
             if rows == 0 or locked_s is None or locked_s < least_s:
@@ -161,8 +161,13 @@ def _enough(locks: int, sessions: int, share: float) -> int:
     return 64 * max(2, -int(-wanted // 64))
 
 
+_WAITS_FOR_SNAPSHOTS = ("CREATE INDEX CONCURRENTLY", "REINDEX")
+"""Kinds that, done CONCURRENTLY, wait for every older snapshot of whatever session.
+https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY"""
+
+
 def advisory_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Each advisory lock once, from the statement that took it to the last that ran under it."""
+    """Each advisory lock once, from the statement that took it to the one that gave it back."""
     holders: dict[tuple[str, str], list[StatementSummary]] = {}
     for statement in migration.statements:
         keys = {
@@ -173,19 +178,51 @@ def advisory_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterato
         for each in sorted(keys):
             holders.setdefault(each, []).append(statement)
     for (key, mode), statements in holders.items():
-        first, shared = statements[0], mode == "ShareLock"
-        held_s = sum(each.duration_s.median for each in statements[1:] if each.duration_s)
-        kept = statements[-1] is migration.statements[-1]
-        until = "the end of its session" if kept else f"line {statements[-1].line}"
-        yield finding(
+        yield _advisory(key, mode, statements, migration)
+
+
+def _advisory(
+    key: str, mode: str, statements: Sequence[StatementSummary], migration: MigrationSummary
+) -> Finding:
+    first, shared = statements[0], mode == "ShareLock"
+    held_s = sum(each.duration_s.median for each in statements[1:] if each.duration_s)
+    after = [each for each in migration.statements if each.index > statements[-1].index]
+    until = f"line {after[0].line}" if after else "the end of its session"
+    online = next((each for each in statements[1:] if _waits_for_snapshots(each)), None)
+    evidence: dict[str, object] = {
+        "key": key, "mode": mode, "held_s": held_s, "statements": len(statements),
+    }  # fmt: skip
+    what = (
+        f"the advisory lock {key} ({'shared' if shared else 'exclusive'}) is held from here to {until}, "
+        f"{seconds(held_s)}: who asks for the same key waits"
+    )
+    suffix = "_shared" if shared else ""
+    if online is not None and not shared:
+        return finding(
             "advisory-lock",
-            "info",
+            "warning",
             first,
-            f"the advisory lock {key} ({'shared' if shared else 'exclusive'}) is held from here to {until}, "
-            f"{seconds(held_s)}: who asks for the same key waits",
-            evidence={"key": key, "mode": mode, "held_s": held_s, "statements": len(statements)},
+            f"{what}. Line {online.line} ({online.kind}) waits for every session that has begun a statement "
+            "before, also for a second deploy that waits for the key: the two end in a deadlock (40P01)",
+            evidence=evidence | {"deadlock_line": online.line},
             remedy=Remedy(
-                f"Give the key {key} to nothing but migrations, and release it as soon as they are done.",
-                f"SELECT pg_advisory_unlock{'_shared' if shared else ''}({key});" if kept else None,
+                "Ask for the key without waiting, and again after a pause until it is had: between two tries "
+                "nothing stands in the way of the build.",
+                f"SELECT pg_try_advisory_lock({key});",
             ),
         )
+    return finding(
+        "advisory-lock",
+        "info",
+        first,
+        what,
+        evidence=evidence,
+        remedy=Remedy(
+            f"Give the key {key} to nothing but migrations, and release it as soon as they are done.",
+            None if after else f"SELECT pg_advisory_unlock{suffix}({key});",
+        ),
+    )
+
+
+def _waits_for_snapshots(statement: StatementSummary) -> bool:
+    return statement.kind.startswith(_WAITS_FOR_SNAPSHOTS) and "CONCURRENTLY" in statement.text.upper()

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from bench.analyse.budgets import check_budgets
 from bench.analyse.limits import DEFAULT_LIMITS, Limits
-from bench.analyse.locks import LockSummary, worst_block
+from bench.analyse.locks import LockSummary, longest_first, worst_block
 from bench.analyse.quantity import seconds
 from bench.analyse.remedies.choice import Surroundings
 from bench.analyse.remedies.script import Remedy
@@ -60,9 +60,13 @@ class Rehearsed:
             if each.outcome != "skipped"
         ]
 
+    def migration_of(self, statement: StatementSummary) -> MigrationSummary:
+        """The migration that a statement stands in."""
+        return next(each for each in self.summary.migrations if each.id == statement.migration)
+
     def seen_before(self, statement: StatementSummary) -> frozenset[str]:
         """The relations that earlier statements of its migration locked."""
-        migration = next(each for each in self.summary.migrations if each.id == statement.migration)
+        migration = self.migration_of(statement)
         earlier = (each for each in migration.statements if each.index < statement.index)
         return frozenset(lock.relation for each in earlier for lock in each.locks)
 
@@ -154,15 +158,40 @@ def severity_of_lock(lock: LockSummary | None, limits: Limits) -> Severity:
     return "info" if lock is None else severity_of(lock.longest_s, limits)
 
 
-def block_on(statement: StatementSummary, table: str) -> LockSummary | None:
-    """The statement's lock that kept users of a table waiting longest, else one on its indexes."""
+def lock_during(statement: StatementSummary, migration: MigrationSummary, subject: str) -> LockSummary | None:
+    """The strongest lock on a relation while the statement ran, from it or an earlier one."""
+    began = statement.started_at_s.median if statement.started_at_s else 0.0
+    held = [
+        lock
+        for lock in migration.locks
+        if lock.subject == subject
+        and (lock.felt or lock.new)  # what an earlier transaction of the suite has made can be waited for
+        and (
+            lock.statement == statement.index
+            or (lock.statement < statement.index and lock.released_at_s and lock.released_at_s.median > began)
+        )
+    ]
+    return min(held, key=lambda lock: (-lock.mode.strength, longest_first(lock)), default=None)
+
+
+def block_on(statement: StatementSummary, migration: MigrationSummary, table: str) -> LockSummary | None:
+    """The lock that kept users of a table waiting while the statement worked, else one on its indexes.
+
+    Of the statement's own locks the one that was held longest, unless an earlier statement of its
+    transaction has left a stronger one.
+    """
     strong = [
         lock
         for lock in statement.locks
         if lock.subject == table and (lock.blocks_reads or lock.blocks_writes)
     ]
     own = [lock for lock in strong if lock.relation == table] or strong
-    return worst_block(own) or next(iter(own), None)
+    worst = worst_block(own) or next(iter(own), None)
+    during = lock_during(statement, migration, table)
+    if during is None or during.statement == statement.index:
+        return worst
+    stronger = worst is None or during.mode.strength > worst.mode.strength
+    return during if stronger and (during.blocks_reads or during.blocks_writes) else worst
 
 
 def figures(statement: StatementSummary, lock: LockSummary | None, **measured: object) -> dict[str, object]:

@@ -110,12 +110,7 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
     worked = [each for each in kept if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT"]
     if not worked:
         return
-    made = {
-        lock.relation
-        for each in worked
-        for lock in each.locks
-        if lock.new and lock.target != "toast" and not lock.relation.startswith("pg_toast.")
-    }
+    made = {lock.relation for each in worked for lock in each.locks if lock.stays}
     rows = sum(total(change) for each in worked for change in rehearsed.row_changes(each))
     left = [f"{len(worked)} {'statement' if len(worked) == 1 else 'statements'}"]
     left += [f"{len(made)} new {'relation' if len(made) == 1 else 'relations'}"] if made else []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from bench.analyse.asked import asks_for
 from bench.analyse.dangers.evidence import (
     Rehearsed,
     finding,
+    lock_during,
     ran_under,
     severity_of,
     severity_of_lock,
@@ -35,7 +38,7 @@ def held_across(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[F
     for lock in migration.locks:
         if not (lock.blocks_reads or lock.blocks_writes):
             continue
-        later = list(ran_under(lock, migration))
+        later = [each for each in ran_under(lock, migration) if not _takes_it_too(each, lock)]
         kept_s = sum(each.duration_s.median for each in later if each.duration_s)
         noticeable = kept_s >= rehearsed.limits.noticeable_s
         if noticeable and kept_s > worst.get(lock.subject, (0.0,))[0]:
@@ -56,10 +59,26 @@ def held_across(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[F
                 "later_statements": len(later),
                 "slowest_line": slowest.line,
             },
-            remedy=Remedy(
-                f"Commit before line {slowest.line}, or lock {quoted(subject)} (line {lock.line}) after it."
-            ),
+            remedy=Remedy(_kept_shorter(lock, slowest)),
         )
+
+
+def _takes_it_too(statement: StatementSummary, lock: LockSummary) -> bool:
+    """Whether a later statement needs as strong a lock on the same relation itself, so that a commit before
+    it would spare nobody."""
+    asked = asks_for(statement.text, lock.subject)
+    own = max((each.mode.strength for each in statement.locks if each.subject == lock.subject), default=0)
+    written = any(each.relation == lock.subject for each in statement.rewrites)
+    return written or max(own, asked.strength if asked else 0) >= lock.mode.strength
+
+
+def _kept_shorter(lock: LockSummary, slowest: StatementSummary) -> str:
+    """What can be done: a statement that touches the relation itself may need what was done to it before."""
+    apart = all(each.subject != lock.subject for each in slowest.locks) and not re.search(
+        rf"\b{re.escape(lock.subject.rpartition('.')[2])}\b", slowest.text
+    )
+    order = f", or lock {quoted(lock.subject)} (line {lock.line}) after it" if apart else ""
+    return f"Commit before line {slowest.line}{order}."
 
 
 def long_blocks(
@@ -93,7 +112,7 @@ def fan_out(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Findi
     worst: dict[str, tuple[float, LockSummary | None, StatementSummary, list[Block]]] = {}
     for statement in migration.statements:
         for subject, blocks in _blocks_elsewhere(statement, rehearsed).items():
-            lock = _lock_on(statement, migration, subject)
+            lock = lock_during(statement, migration, subject)
             held_s = lock.longest_s if lock else None
             if held_s is not None and held_s < rehearsed.noticeable_s:
                 continue
@@ -135,22 +154,6 @@ def _blocks_elsewhere(statement: StatementSummary, rehearsed: Rehearsed) -> dict
             if block.wait_kind == "relation" and subject != block.relation:
                 found.setdefault(subject, {}).setdefault((block.relation, block.op), block)
     return {subject: list(blocks.values()) for subject, blocks in found.items()}
-
-
-def _lock_on(statement: StatementSummary, migration: MigrationSummary, subject: str) -> LockSummary | None:
-    """The strongest lock on a relation while the statement ran, from it or an earlier one."""
-    began = statement.started_at_s.median if statement.started_at_s else 0.0
-    held = [
-        lock
-        for lock in migration.locks
-        if lock.subject == subject
-        and (lock.felt or lock.new)  # what an earlier transaction of the suite has made can be waited for
-        and (
-            lock.statement == statement.index
-            or (lock.statement < statement.index and lock.released_at_s and lock.released_at_s.median > began)
-        )
-    ]
-    return min(held, key=lambda lock: (-lock.mode.strength, longest_first(lock)), default=None)
 
 
 def _in_words(blocks: Sequence[Block]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bench.analyse.asked import asks_for
 from bench.analyse.dangers.evidence import (
     Rehearsed,
     block_on,
@@ -42,7 +43,7 @@ def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
         if not is_toast(table) and table not in emptied:
             by_table.setdefault(table, []).append((rewrite.relation, rewrite.bytes))
     for table, written in by_table.items():
-        lock = block_on(statement, table)
+        lock = block_on(statement, rehearsed.migration_of(statement), table)
         total = _sum(amount for _, amount in written)
         whole = any(relation == table for relation, _ in written)
         named = [relation for relation, _ in written if not is_toast(relation)]
@@ -64,7 +65,7 @@ def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
 def _index_builds(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """New indexes on existing tables, built while writes to the table were blocked."""
     for index in _built(statement, rehearsed):
-        lock = block_on(statement, index.table or "")
+        lock = block_on(statement, rehearsed.migration_of(statement), index.table or "")
         if lock is None or index.table is None:
             continue
         again = alters_type(statement.text)
@@ -135,8 +136,12 @@ def _scans(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Findin
     explained |= {
         lock.table for lock in statement.locks if lock.new and lock.table and not is_toast(lock.relation)
     }
+    migration = rehearsed.migration_of(statement)
     blocked = {
-        scan.relation: lock for scan in statement.validations if (lock := block_on(statement, scan.relation))
+        scan.relation: lock
+        for scan in statement.validations
+        if _blocks_itself(statement, scan.relation)
+        and (lock := block_on(statement, migration, scan.relation))
     }
     scans = [scan for scan in statement.validations if scan.relation in blocked]
     for scan in _of_altered_table(statement, scans, blocked):
@@ -153,6 +158,16 @@ def _scans(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Findin
             evidence=figures(statement, lock, rows=scan.rows, passes=scan.passes),
             remedy=for_scan(statement.text, scan.relation, rehearsed.around),
         )
+
+
+def _blocks_itself(statement: StatementSummary, table: str) -> bool:
+    """Whether the statement needs a lock that users of the table wait for, held already or not.
+
+    Where it does not, the lock that it ran under is told with the statement that took it.
+    """
+    own = any(lock.subject == table and (lock.blocks_reads or lock.blocks_writes) for lock in statement.locks)
+    asked = asks_for(statement.text, table)
+    return own or (asked is not None and asked.blocks_writes)
 
 
 def _of_altered_table(

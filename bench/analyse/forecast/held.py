@@ -40,9 +40,8 @@ def _holds(migration: MigrationRun, relation: str | None = None) -> list[Hold]:
         (statement.index, lock)
         for statement in migration.statements
         for lock in statement.locks
-        if not lock.new
-        and lock.mode.blocks_writes
-        and lock.target == "table"
+        if lock.blocks_writes
+        and lock.on_table
         and lock.held_s is not None
         and relation in (None, lock.relation)
     ]

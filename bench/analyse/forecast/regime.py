@@ -87,7 +87,7 @@ def memory(run: StatementRun, of: Run, settings: Mapping[str, str]) -> dict[str,
     """What sorts, hashes, index builds and tables took of the memory there is for them."""
     version = of.environment.server.version_num
     found = dict(_limits(run, settings, version))
-    touched = {lock.relation for lock in run.locks if not lock.new and lock.target == "table"}
+    touched = {lock.relation for lock in run.locks if not lock.new and lock.on_table}
     tables = of.dataset.tables if of.dataset is not None else ()
     table_bytes = sum(table.bytes for table in tables if table.name in touched)
     buffers = setting_bytes(settings.get("shared_buffers"))

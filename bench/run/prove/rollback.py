@@ -99,7 +99,7 @@ def _strongest(run: MigrationRun) -> tuple[RollbackLock, ...]:
     for statement in run.statements:
         for lock in statement.locks:
             known = strongest.get(lock.relation)
-            if lock.new or lock.target not in ("table", "view"):
+            if not lock.felt or not lock.on_named:
                 continue
             if known is None or lock.mode.strength > known.mode.strength:
                 strongest[lock.relation] = RollbackLock(lock.relation, lock.mode, lock.held_s)
