@@ -23,6 +23,7 @@ from bench.analyse.dangers.failures import (
     side_effects,
 )
 from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
+from bench.analyse.dangers.losses import invalid_indexes, losses
 from bench.analyse.dangers.queues import deadlocks, lock_queues
 from bench.analyse.dangers.spoken import spoken
 from bench.analyse.dangers.stopped import stopped
@@ -45,9 +46,10 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     ``warning`` above ``Limits.conditional_s`` or where it is not known, else ``info``. Those that the
     suite's authors accept come last, with their reason.
     """
-    found = [
-        each for migration in rehearsed.summary.migrations for each in _of_migration(migration, rehearsed)
-    ]
+    found = list(losses(rehearsed))  # what is lost is told first
+    for migration in rehearsed.summary.migrations:
+        found += _of_migration(migration, rehearsed)
+    found += invalid_indexes(rehearsed)
     found += broken_findings(rehearsed)
     found += compared_findings(rehearsed)
     found += traffic_findings(rehearsed)

@@ -14,6 +14,7 @@ from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.index import IndexAudit
 from bench.model.load import ComparedRequest, Workload
+from bench.model.loss import Gone, InvalidIndex
 from bench.model.plan import Query, UserFunction
 from bench.model.proof import (
     AccessCell,
@@ -235,6 +236,10 @@ class Run:
     indexes: tuple[IndexAudit, ...] = ()
     """After the suite, where they were audited."""
     proofs: Proofs = field(default_factory=Proofs)
+    gone: tuple[Gone, ...] = ()
+    """What the first repeat of the solo pass took away of the state before."""
+    invalid_indexes: tuple[InvalidIndex, ...] = ()
+    """Before or after the first repeat of the solo pass."""
     forecast: dict[str, Any] | None = None
     findings: tuple[Finding, ...] = ()
     budgets: tuple[BudgetCheck, ...] = ()

@@ -27,14 +27,21 @@ STATUS = {
 }
 SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
 RISKS = (
-    ("Data loss", ("rollback-incomplete", "truncated")),
+    ("Data loss", ("rows-gone", "columns-gone", "copy-misses-writes", "truncated", "rollback-incomplete")),
     ("Downtime", ("blocks-reads", "blocks-writes", "rewrite", "scan-under-lock", "held-across")),
     ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success", "error-swallowed")),
     ("Performance", ("growth", "row-locks", "policy-cost")),
     ("Security", ("access-opened", "definer-search-path")),
     (
         "Data integrity",
-        ("not-idempotent", "fails-on-data", "constraint-contradiction", "constraint-unenforced"),
+        (
+            "cascade",
+            "did-nothing",
+            "not-idempotent",
+            "fails-on-data",
+            "constraint-contradiction",
+            "constraint-unenforced",
+        ),
     ),
 )
 

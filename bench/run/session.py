@@ -20,6 +20,7 @@ from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, new_run
+from bench.run.drift import compare_skips, put_skips, skipping
 from bench.run.filling import fill_added_columns
 from bench.run.hidden import (
     ONE_SIZE,
@@ -36,6 +37,15 @@ from bench.run.hidden import (
 from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
 from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
+from bench.run.losses import (
+    Objects,
+    count_after,
+    count_before,
+    gone_between,
+    invalid_between,
+    is_counted,
+    read_objects,
+)
 from bench.run.measured import not_reached
 from bench.run.onward import go_on
 from bench.run.prepare import template
@@ -153,6 +163,7 @@ class Rehearsal:
                     self.draft,
                     self.progress,
                 ).run(prepared.dbname)
+            self._compare_skips(prepared)
             if self.options.probe:
                 self._try_application(prepared)
             if self.options.explain:
@@ -167,6 +178,8 @@ class Rehearsal:
             clone(self.server, prepared, "solo") as dbname,
         ):
             self._repeat(index, dbname, counters)
+            if index == 0:
+                self._count_gone(prepared)
             if last and self.draft.failed is None:
                 self._note_stand_ins(dbname)
                 self._compare(prepared, dbname)
@@ -175,6 +188,7 @@ class Rehearsal:
         """Apply the migrations in order; after one that failed the others are not reached."""
         done: list[MigrationRun] = []
         with watch(self.server, dbname, counters) as watching:
+            before = read_objects(watching.observer) if index == 0 else {}
             for position, (migration, statements) in enumerate(self.scripts):
                 with self.server.connect(
                     dbname, application_name="pgrehearse migration", kind="deploy"
@@ -187,6 +201,7 @@ class Rehearsal:
                     finally:
                         done.append(applier.result())
                         if done[-1].outcome == "failed":
+                            self._take_stock(before, watching)
                             done[-1] = go_on(conn, statements, done[-1], watching)
                         rest = [
                             not_reached(each.id, unreached)
@@ -196,6 +211,25 @@ class Rehearsal:
                         self.draft.note(*_lost_sight(watching.traces))
                 if done[-1].outcome == "failed":
                     return
+            self._take_stock(before, watching)
+
+    def _take_stock(self, before: Objects, watching: Watch) -> None:
+        """Note what the migrations took away, and the indexes that are not valid."""
+        if not before or watching.observer.closed:
+            return
+        after = read_objects(watching.observer)
+        gone = tuple(count_after(watching.observer, gone_between(before, after)))
+        self.draft.update(gone=gone, invalid_indexes=invalid_between(before, after))
+
+    def _count_gone(self, prepared: str) -> None:
+        """Count the rows of what is gone, in the state before."""
+        gone = self.draft.run.gone
+        if any(is_counted(each) for each in gone):
+            with (
+                clone(self.server, prepared, "gone") as dbname,
+                self.server.connect(dbname, application_name="pgrehearse count") as conn,
+            ):
+                self.draft.update(gone=tuple(count_before(conn, gone)))
 
     def _compare(self, prepared: str, after: str) -> None:
         """Put the migrated clone beside the state before: the application's requests, then the queries."""
@@ -230,6 +264,21 @@ class Rehearsal:
     def _analyze(self, dbname: str) -> None:
         with self.server.connect(dbname, application_name="pgrehearse analyze") as conn:
             conn.execute("VACUUM (ANALYZE)")
+
+    def _compare_skips(self, prepared: Template) -> None:
+        """Find whether IF NOT EXISTS found what it would have made."""
+        repeat = self.draft.last_repeat
+        wanted = skipping(repeat) if repeat is not None else {}
+        if repeat is None or not wanted:
+            return
+        self.progress(Step("what IF NOT EXISTS found"))
+        with (
+            own_roles(self.server, allowed=self.options.allow_roles),
+            without_data(self.server, self.suite, prepared) as dbname,
+        ):
+            invalid = {index.name for index in self.draft.run.invalid_indexes}
+            found = compare_skips(self.server, dbname, self.scripts, wanted, invalid)
+        self.draft.put_repeat(put_skips(repeat, found))
 
     def _try_application(self, prepared: Template) -> None:
         """Find who would wait for the statements of the last repeat."""

@@ -1,0 +1,362 @@
+"""What the deploy takes away, by the statement that did it: rows, columns, and what CASCADE took along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from bench.analyse.dangers.evidence import Rehearsed, finding
+from bench.analyse.names import identifier, quoted
+from bench.analyse.remedies.script import Remedy
+from bench.analyse.remedies.tree import messages, statement_of, tree
+from bench.analyse.summary import StatementSummary
+from bench.model.finding import Finding, Severity
+from bench.model.lock import LockMode
+from bench.model.loss import Gone, InvalidIndex
+
+_DROPS = re.compile(r"\b(?:DROP|CASCADE)\b", re.IGNORECASE)
+_NAMED = 6
+"""So many objects are named in a message; the evidence has all."""
+_RUN_CODE = frozenset({"DO", "CALL", "SELECT"})
+
+
+def losses(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Tables and columns that are gone, rows that were deleted, and what CASCADE took, by statement."""
+    blamed: dict[tuple[str, int], list[Gone]] = {}
+    for gone in rehearsed.run.gone:
+        if (culprit := _culprit(gone, rehearsed)) is not None:
+            blamed.setdefault((culprit.migration, culprit.index), []).append(gone)
+    for statement in rehearsed.summary.statements:
+        lost = blamed.get((statement.migration, statement.index), [])
+        yield from _tables(statement, [each for each in lost if each.kind == "table"])
+        yield from _columns(statement, [each for each in lost if each.kind == "column"], rehearsed)
+        yield from _deleted(statement, rehearsed)
+        yield from _cascade(statement, [each for each in lost if _goes_along(each, statement)])
+
+
+def _culprit(gone: Gone, rehearsed: Rehearsed) -> StatementSummary | None:
+    """The statement that names it, or that the server said it of; else one that dropped a column of it.
+
+    Where neither is known, the last one that may drop and held the table to itself.
+    """
+    able = [each for each in rehearsed.summary.statements if _may_drop(each)]
+    naming = [each for each in able if names(each, gone)]
+    said = [each for each in able if _is_said(each, gone)]
+    parts = [each for each in able if _drops_column(each, gone)]
+    relation = gone.table or gone.name
+    holding = [each for each in able if any(_is_exclusive(lock, relation) for lock in each.locks)]
+    cascading = [each for each in holding or able if "CASCADE" in each.text.upper()]
+    applied = [each for each in rehearsed.summary.statements if each.outcome == "applied"]
+    for blamed in (naming, said, parts, cascading, holding, able or applied):
+        if blamed:
+            return blamed[-1]
+    return None
+
+
+def _is_said(statement: StatementSummary, gone: Gone) -> bool:
+    """Whether a message of the server names it: that of CASCADE lists what it takes along."""
+    bare = re.compile(rf"(?<!\w){re.escape(_bare(gone))}(?!\w)")
+    texts = (f"{each.message}\n{each.detail or ''}" for each in statement.notices if each.sqlstate == "00000")
+    return any(bare.search(text) for text in texts)
+
+
+def _drops_column(statement: StatementSummary, gone: Gone) -> bool:
+    """Whether it drops one of the columns that an index or a constraint was about."""
+    return any(
+        names(statement, Gone("column", f"{gone.table}.{column}", table=gone.table))
+        for column in gone.columns
+    )
+
+
+def _bare(gone: Gone) -> str:
+    return gone.name.partition("(")[0].rpartition(".")[2]
+
+
+def _is_exclusive(lock: object, relation: str) -> bool:
+    return (
+        getattr(lock, "relation", "") == relation and getattr(lock, "mode", None) is LockMode.ACCESS_EXCLUSIVE
+    )
+
+
+def _may_drop(statement: StatementSummary) -> bool:
+    if statement.outcome != "applied":
+        return False
+    return bool(_DROPS.search(statement.text)) or statement.kind in ("CALL", "SELECT")
+
+
+def names(statement: StatementSummary, gone: Gone) -> bool:
+    """Whether the statement's own words say that this object is to go."""
+    bare = _bare(gone)
+    if statement.kind in _RUN_CODE:
+        return bool(re.search(rf"(?<!\w){re.escape(bare)}(?!\w)", statement.text))
+    found = statement_of(statement.text)
+    if found is None:
+        return bare in statement.text
+    node, parsed = found
+    if node == "drop_stmt":
+        return _drop_names(parsed, bare) and _kind_matches(parsed, gone)
+    if node == "alter_table_stmt":
+        own = (gone.table or gone.name).rpartition(".")[2]
+        if parsed.relation.relname != own:
+            return False
+        return any(
+            command.alter_table_cmd.name == bare
+            and command.alter_table_cmd.subtype in _SUBTYPES.get(gone.kind, _ANY_DROP)
+            for command in parsed.cmds
+        )
+    return False
+
+
+_ANY_DROP = (tree.AT_DropConstraint,)
+_SUBTYPES: Mapping[str, Sequence[int]] = {
+    "column": (tree.AT_DropColumn,),
+    "default": (tree.AT_ColumnDefault, tree.AT_DropColumn),
+}
+_OBJECTS = {
+    tree.OBJECT_TABLE: "table", tree.OBJECT_VIEW: "view", tree.OBJECT_MATVIEW: "materialized view",
+    tree.OBJECT_SEQUENCE: "sequence", tree.OBJECT_INDEX: "index", tree.OBJECT_POLICY: "policy",
+    tree.OBJECT_TRIGGER: "trigger", tree.OBJECT_RULE: "rule", tree.OBJECT_FUNCTION: "function",
+    tree.OBJECT_PROCEDURE: "procedure", tree.OBJECT_AGGREGATE: "aggregate", tree.OBJECT_TYPE: "type",
+    tree.OBJECT_DOMAIN: "domain", tree.OBJECT_FOREIGN_TABLE: "foreign table",
+}  # fmt: skip
+
+
+def _kind_matches(parsed: object, gone: Gone) -> bool:
+    kind = _OBJECTS.get(getattr(parsed, "remove_type", -1), "")
+    return kind == gone.kind or (kind == "index" and gone.kind == "partitioned index")
+
+
+def _drop_names(parsed: object, bare: str) -> bool:
+    """Whether a DROP names it: the last part of one of its names."""
+    texts = [[part.sval for part in messages(each, "String")] for each in getattr(parsed, "objects", ())]
+    return any(bare in parts[-1:] for parts in texts) or (
+        any(bare in parts for parts in texts)
+        and getattr(parsed, "remove_type", None) in (tree.OBJECT_FUNCTION, tree.OBJECT_PROCEDURE)
+    )
+
+
+def _tables(statement: StatementSummary, tables: Sequence[Gone]) -> Iterator[Finding]:
+    """Tables that are gone with their rows."""
+    full = [each for each in tables if each.rows != 0]
+    if not full:
+        return
+    replaced = all(each.again and (each.rows_after or 0) >= (each.rows or 0) > 0 for each in full)
+    yield finding(
+        "rows-gone",
+        "info" if replaced else "warning",
+        statement,
+        f"{statement.kind} drops {_listed([_with_rows(each) for each in full])}"
+        + (
+            ": another of that name has as many rows after the deploy"
+            if replaced
+            else ": the rows are gone with the commit, and no rollback file can bring them back"
+        ),
+        relation=full[0].name if len(full) == 1 else None,
+        evidence={"tables": [each.name for each in full], "rows": _sum(full)},
+        remedy=Remedy("Rename the table first, and drop it in a later deploy, when nobody has missed it.")
+        if len(full) > 1
+        else Remedy(
+            "Rename the table first, and drop it in a later deploy, when nobody has missed it.",
+            f"ALTER TABLE {quoted(full[0].name)} RENAME TO {identifier(_kept_name(full[0].name))};",
+        ),
+    )
+
+
+def _kept_name(name: str) -> str:
+    return f"{name.rpartition('.')[2].encode()[:56].decode(errors='ignore')}_unused"
+
+
+def _with_rows(gone: Gone) -> str:
+    if gone.rows is None:
+        return f"{gone.name} with an unknown number of rows"
+    return f"{gone.name} with its {gone.rows:,} {'row' if gone.rows == 1 else 'rows'}"
+
+
+def _columns(statement: StatementSummary, columns: Sequence[Gone], rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Columns that are gone with their values."""
+    full = [each for each in columns if each.rows != 0]
+    if not full:
+        return
+    replaced = all(each.again and (each.rows_after or 0) >= (each.rows or 0) > 0 for each in full)
+    told = [
+        f"{each.name} with its values in "
+        + ("an unknown number of rows" if each.rows is None else f"{each.rows:,} rows")
+        for each in full
+    ]
+    yield finding(
+        "columns-gone",
+        "info" if replaced else "warning",
+        statement,
+        f"{statement.kind} drops {_listed(told)}"
+        + (
+            ": another of that name has as many values after the deploy"
+            if replaced
+            else ": they are gone with the commit, and no rollback file can bring them back"
+        ),
+        relation=full[0].table if len({each.table for each in full}) == 1 else None,
+        evidence={"columns": [each.name for each in full], "rows": [each.rows for each in full]},
+        remedy=Remedy(
+            "Drop it in a later deploy, when no release reads it any more; keep a copy of its values until "
+            "the deploy is certain.",
+            _copy(full, rehearsed),
+        ),
+    )
+
+
+def _copy(columns: Sequence[Gone], rehearsed: Rehearsed) -> str | None:
+    """Statements that keep the values with the key of their rows; None where a table has no key."""
+    tables: dict[str, list[str]] = {}
+    for each in columns:
+        table = each.table or ""
+        tables.setdefault(table, []).append(each.name[len(table) + 1 :])
+    parts = []
+    for table, own in tables.items():
+        key = rehearsed.around.keys.get(table)
+        if not key:
+            return None
+        listed = ", ".join(map(identifier, dict.fromkeys([*key, *own])))
+        schema = table.partition(".")[0]
+        name = f"{table.rpartition('.')[2]}_{own[0]}".encode()[:56].decode(errors="ignore") + "_before"
+        target = f"{identifier(schema)}.{identifier(name)}"
+        parts.append(f"CREATE TABLE {target} AS SELECT {listed} FROM {quoted(table)};")  # noqa: S608  # names in quotes, to be read
+    return "\n".join(parts)
+
+
+def _deleted(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Rows of tables that were there before, and that the statement deletes."""
+    for change in rehearsed.row_changes(statement):
+        if change.deleted == 0:
+            continue
+        before = rehearsed.rows_before(change.relation)
+        every = before is not None and change.deleted >= before
+        of = f" of {before:,}" if before is not None and not every else ""
+        which = "all " if every and change.deleted > 1 else ""
+        yield finding(
+            "rows-gone",
+            "warning",
+            statement,
+            f"{statement.kind} deletes {which}{change.deleted:,}{of} "
+            f"{'row' if change.deleted == 1 and not of else 'rows'} of {change.relation}: they are gone with "
+            "the commit, and no rollback file can bring them back",
+            relation=change.relation,
+            evidence={"rows": change.deleted, "rows_before": before},
+            remedy=Remedy(
+                f"Keep a copy of {quoted(change.relation)} until the deploy is certain.",
+                f"CREATE TABLE {_copy_name(change.relation)} AS TABLE {quoted(change.relation)};",
+            ),
+        )
+
+
+def _copy_name(relation: str) -> str:
+    schema, _, name = relation.rpartition(".")
+    kept = name.encode()[:56].decode(errors="ignore") + "_before"
+    return f"{identifier(schema)}.{identifier(kept)}" if schema else identifier(kept)
+
+
+def _goes_along(gone: Gone, statement: StatementSummary) -> bool:
+    """Whether nobody asked for it, and it is no mere part of what is gone."""
+    if gone.kind == "table" or names(statement, gone):
+        return False
+    parts = ("constraint", "foreign key", "index", "partitioned index", "default")
+    if gone.kind in parts and gone.columns and not gone.columns_left:
+        return gone.kind == "foreign key" and not _drops_column(statement, gone)
+    return gone.kind not in ("sequence", "default") or "CASCADE" in statement.text.upper()
+
+
+def _cascade(statement: StatementSummary, along: Sequence[Gone]) -> Iterator[Finding]:
+    """What a statement takes along that it does not name."""
+    lost = [each for each in along if not each.again]
+    if not lost:
+        if along:
+            yield _taken(statement, along, "info", ", all of which are there again after the deploy")
+        return
+    open_tables = sorted({each.table for each in lost if each.unguarded and each.table})
+    if open_tables:
+        tables = _listed(open_tables)
+        yield _taken(
+            statement,
+            lost,
+            "error",
+            f": row security of {tables} stays on without a policy, so that nobody but its owner and "
+            "superusers sees a row",
+        )
+    else:
+        yield _taken(statement, lost, "warning", "")
+
+
+def _taken(statement: StatementSummary, lost: Sequence[Gone], severity: Severity, why: str) -> Finding:
+    return finding(
+        "cascade",
+        severity,
+        statement,
+        f"{statement.kind} takes along what it does not name: {_listed([_described(each) for each in lost])}"
+        f"{why}",
+        relation=next((each.table for each in lost if each.table), None),
+        evidence={"objects": [_described(each) for each in lost]},
+        remedy=Remedy(
+            "Drop or change each of them by name before, without CASCADE, and make again in the same "
+            "transaction what is still needed."
+        ),
+    )
+
+
+def _described(gone: Gone) -> str:
+    on = f" on {gone.table}" if gone.table and gone.kind not in ("column", "sequence", "default") else ""
+    return f"{gone.kind} {gone.name}{on}"
+
+
+def invalid_indexes(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Indexes that are not valid after the deploy, whoever left them so."""
+    for index in rehearsed.run.invalid_indexes:
+        if index.after:
+            yield _invalid(index, rehearsed)
+
+
+def _invalid(index: InvalidIndex, rehearsed: Rehearsed) -> Finding:
+    bare = index.name.rpartition(".")[2]
+    naming = [
+        each for each in rehearsed.summary.statements if bare in each.text and each.outcome != "skipped"
+    ]
+    since = "was INVALID before the deploy and stays so" if index.before else "is INVALID after the deploy"
+    message = (
+        f"the index {index.name} on {index.table} {since}: no query uses it, every write keeps it up to date"
+    )
+    if index.partitioned:
+        message = (
+            f"the index {index.name} of the partitioned table {index.table} "
+            f"{'was and stays' if index.before else 'is left'} INVALID: a partition has none attached to it"
+        )
+        remedy = Remedy("Build the index of each partition, then ALTER INDEX … ATTACH PARTITION.")
+    else:
+        remedy = Remedy(
+            "Build it again; or drop it where it is left of a build that failed.",
+            f"REINDEX INDEX CONCURRENTLY {quoted(index.name)}; -- outside a transaction",
+        )
+    severity: Severity = "warning" if index.before or index.partitioned else "error"
+    evidence = {"index": index.name, "before": index.before}
+    if naming:
+        return finding(
+            "invalid-index",
+            severity,
+            naming[-1],
+            message,
+            relation=index.table,
+            evidence=evidence,
+            remedy=remedy,
+        )
+    return Finding(
+        "invalid-index", severity, None, None, index.table, message, evidence, fix=remedy.say, sql=remedy.sql
+    )
+
+
+def _sum(gone: Sequence[Gone]) -> int | None:
+    known = [each.rows for each in gone if each.rows is not None]
+    return sum(known) if len(known) == len(gone) else None
+
+
+def _listed(words: Sequence[str]) -> str:
+    shown = list(words[:_NAMED])
+    if len(words) > _NAMED:
+        return f"{', '.join(shown)} and {len(words) - _NAMED} more"
+    *first, last = shown
+    return f"{', '.join(first)} and {last}" if first else last
