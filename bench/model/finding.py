@@ -29,6 +29,7 @@ FINDING_CODES = frozenset(
         "false-success",
         "fan-out",
         "fewer-rows",
+        "function-fails",
         "growth",
         "held-across",
         "index-built-under-lock",

@@ -26,7 +26,7 @@ class Difference:
     """Definition lines that it has there and here not, or a sequence's position; None of rows."""
     after: str | None = None
     rows: int | None = None
-    """How many rows differ in this way."""
+    """How many rows differ in this way; of a table or column that is gone, how many it held or filled."""
     keys: tuple[str, ...] = ()
     """Primary keys of the first of them; contents where there is no key."""
     columns: tuple[str, ...] = ()
@@ -221,6 +221,9 @@ class ValueTrial:
     """The constraint that refused it, where the server names one."""
     message: str | None = None
     """Why it was refused."""
+    refused_before: bool | None = None
+    """Of a deletion that is refused: whether the state before the suite refused it for the same reason; None
+    where that was not tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,27 @@ class DirtProof:
     """Copies on which fewer rows were tried."""
     smallest: bool = False
     """Whether no single row can be taken away from what is left; False where time ran out before."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedObjects:
+    """What a migration left in the catalog that was not there before, whoever created it: DO blocks, too."""
+
+    migration: str
+    counts: dict[str, int]
+    """By kind: ``table``, ``index``, ``view``, ``function`` …"""
+    key_indexes: int = 0
+    """Indexes of primary keys, unique and exclusion constraints, which are none of the indexes above."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailingFunction:
+    """A function that the suite brought, and that failed at every call that was tried."""
+
+    function: str
+    calls: int
+    sqlstate: str | None
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

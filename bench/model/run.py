@@ -19,8 +19,10 @@ from bench.model.plan import Query, UserFunction
 from bench.model.proof import (
     AccessCell,
     CrashPoint,
+    CreatedObjects,
     DirtProof,
     ExtensionNeed,
+    FailingFunction,
     IdempotenceProof,
     OwnerRights,
     PolicyCost,
@@ -213,6 +215,8 @@ class Proofs:
     owner_rights: tuple[OwnerRights, ...] = ()
     swallowed: tuple[SwallowedError, ...] = ()
     extensions: tuple[ExtensionNeed, ...] = ()
+    created: tuple[CreatedObjects, ...] = ()
+    failing_functions: tuple[FailingFunction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,11 +114,18 @@ def read_values(
     """The values, as texts, of the rows with these keys; the table has a primary key."""
     values = [sql.SQL("{}::text").format(sql.Identifier(each)) for each in columns]
     key = _row(table.key)
-    query = sql.SQL("SELECT {}::text, ARRAY[{}]::text[] FROM {} WHERE {}::text = ANY(%s)").format(
-        key, sql.SQL(", ").join(values), table.source, key
+    query = sql.SQL("SELECT {}::text, ARRAY[{}]::text[] FROM {} WHERE {}::text = ANY({})").format(
+        key, sql.SQL(", ").join(values), table.source, key, sql.Literal(list(keys))
     )
-    with plain_texts(conn):
-        return {found: tuple(row) for found, row in conn.execute(query, [list(keys)]).fetchall()}
+    with plain_texts(conn):  # no parameters: a name with a per cent sign would be taken for one
+        return {found: tuple(row) for found, row in conn.execute(query).fetchall()}
+
+
+def filled_rows(conn: psycopg.Connection[Any], table: ContentTable, column: str) -> int:
+    """How many rows have a value in a column."""
+    query = sql.SQL("SELECT count({}) FROM {}").format(sql.Identifier(column), table.source)
+    row = conn.execute(query).fetchone()
+    return int(row[0]) if row else 0
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analyse.conclude import Conclusion
-from bench.analyse.dangers.claims import read_estimate
+from bench.analyse.dangers.claims import comments_before, read_estimate
 from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, RollbackProof
@@ -177,7 +177,6 @@ def _dirty(proofs: Proofs) -> Iterator[str]:
 
 def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding]) -> Iterator[str]:
     own = [each for each in findings if each.migration == summary.id]
-    kinds = [each.kind for each in summary.statements if each.kind.startswith("CREATE")]
     points = [each for each in run.proofs.crash_points if each.migration == summary.id]
     back = [each for each in run.proofs.rollback if summary.id in each.migrations and each.scope != "all"]
     reads, writes = summary.worst_read_block, summary.worst_write_block
@@ -187,7 +186,7 @@ def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding])
         [
             ("Runs", f"{summary.outcome or NOT_MEASURED}, {spread_seconds(summary.duration_s)}"),
             ("Its own estimate", _estimate(summary)),
-            ("Creates", _counted(kinds).replace("CREATE ", "") or "nothing by a statement of its own"),
+            ("Creates", _created(summary.id, run.proofs)),
             ("Blocks reads for at most", seconds(reads.longest_s) if reads else "no wait"),
             ("Blocks writes for at most", seconds(writes.longest_s) if writes else "no wait"),
             ("Rollback, alone", _rollback(back)),
@@ -201,10 +200,26 @@ def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding])
     yield found or "None found."
 
 
+def _created(migration: str, proofs: Proofs) -> str:
+    """What is in the catalog afterwards that was not there before."""
+    created = next((found for found in proofs.created if found.migration == migration), None)
+    if created is None:
+        return NOT_MEASURED
+    parts = [
+        f"{n} {kind if n == 1 else _PLURALS.get(kind, f'{kind}s')}" for kind, n in created.counts.items()
+    ]
+    if created.key_indexes:
+        parts.append(f"{created.key_indexes} {'index' if created.key_indexes == 1 else 'indexes'} of keys")
+    return ", ".join(parts) or "nothing"
+
+
+_PLURALS = {"index": "indexes", "policy": "policies"}
+
+
 def _estimate(summary: MigrationSummary) -> str:
     """What the file's first comment says of its time, beside what was measured."""
     first = summary.statements[0].text if summary.statements else ""
-    found = read_estimate("\n".join(line for line in first.splitlines() if line.startswith("--")))
+    found = read_estimate(comments_before(first))
     return f'"{plain(found.words)}"' if found else "none in the file"
 
 

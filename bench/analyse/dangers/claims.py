@@ -67,7 +67,7 @@ def estimates(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
     if migration.outcome != "applied":
         return
     for position, statement in enumerate(migration.statements):
-        estimate = read_estimate(_comments(statement.text))
+        estimate = read_estimate(comments_before(statement.text))
         measured = migration.duration_s if position == 0 else statement.duration_s
         if estimate is None or measured is None:
             continue
@@ -95,7 +95,7 @@ def estimates(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
         )
 
 
-def _comments(text: str) -> str:
+def comments_before(text: str) -> str:
     """The comments before a statement's first word, without their marks."""
     lines: list[str] = []
     inside = False
@@ -213,5 +213,5 @@ def _reading_before(words: list[str], at: int, readings: frozenset[str]) -> int 
 
 def _code_lines_before(text: str, offset: int) -> int:
     """Lines between the statement's first word and an offset of its text."""
-    comments = len(_comments(text).splitlines()) if _comments(text) else 0
+    comments = len(comments_before(text).splitlines()) if comments_before(text) else 0
     return text.count("\n", 0, offset) - comments

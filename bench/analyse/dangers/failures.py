@@ -15,8 +15,9 @@ from bench.analyse.summary import TRANSACTION_CONTROL, MigrationSummary, Stateme
 from bench.model.finding import Finding
 from bench.model.statement import Onward
 
-_DATA_ERRORS = ("22", "23")
-"""SQLSTATE classes data exception and integrity constraint violation."""
+_DATA_ERRORS = ("21", "22", "23", "27", "44")
+"""SQLSTATE classes that rows cause: cardinality violation, data exception, integrity constraint violation,
+triggered data change violation, WITH CHECK OPTION violation."""
 _CONSTRAINT = re.compile(r'constraint "([^"]+)"')
 _EXTENSION = re.compile(r'extension "([^"]+)" is not available|extension control file ".*?([^/"]+)\.control"')
 PROVIDED = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.analyse.quantity import count, seconds
 from bench.model.finding import Finding
+from bench.model.proof import AccessCell
 from bench.model.run import Run
 
 COSTLY_S = 0.1
@@ -18,16 +19,15 @@ def access_findings(run: Run) -> Iterator[Finding]:
     for relation in dict.fromkeys(cell.relation for cell in opened):
         cells = [cell for cell in opened if cell.relation == relation]
         first = max(cells, key=lambda cell: (cell.after.rows or 0) if cell.after else 0)
-        rows = (first.after.rows or 0) if first.after else 0
         others = sorted({f"{cell.actor} {cell.op}" for cell in cells})
+        fix, script = _way_out(first)
         yield Finding(
             "access-opened",
             "error",
             None,
             None,
             relation,
-            f"{first.actor} reaches {count(rows)} of {count(first.of)} rows of {relation} by {first.op}: "
-            f"{first.opened} (opened: {', '.join(others)})",
+            f"{_reached(first)}: {first.opened} (opened: {', '.join(others)})",
             {
                 "cells": [
                     {"actor": cell.actor, "op": cell.op, "whose": cell.whose, "rows": cell.after.rows}
@@ -35,10 +35,11 @@ def access_findings(run: Run) -> Iterator[Finding]:
                     if cell.after
                 ]
             },
-            "Let the view run with the rights of who reads it (security_invoker, 15 and newer), enable row "
-            "security with policies before the first grant, and grant no more than is used.",
+            fix,
+            sql=script,
         )
     yield from _owner_rights(run)
+    yield from _failing(run)
     yield from _swallowed(run)
     for cost in run.proofs.policy_costs:
         if cost.with_s > COSTLY_S and cost.with_s > COSTLY_RATIO * cost.without_s:
@@ -54,6 +55,46 @@ def access_findings(run: Run) -> Iterator[Finding]:
                 "Write auth.uid() as (SELECT auth.uid()), so that it is computed once, and index what the "
                 "policy compares.",
             )
+
+
+def _reached(cell: AccessCell) -> str:
+    if cell.op == "EXECUTE":
+        return f"{cell.actor} may call {cell.relation}"
+    if cell.of == 0:
+        return f"{cell.actor} may {cell.op} {cell.relation}, which has no row yet"
+    rows = (cell.after.rows or 0) if cell.after else 0
+    return f"{cell.actor} reaches {count(rows)} of {count(cell.of)} rows of {cell.relation} by {cell.op}"
+
+
+def _way_out(cell: AccessCell) -> tuple[str, str | None]:
+    if cell.op == "EXECUTE":
+        revoke = f"REVOKE EXECUTE ON FUNCTION {cell.relation} FROM PUBLIC, {cell.actor};"
+        return "Take the right to call it from everybody, and grant it to the roles that need it.", revoke
+    if cell.of == 0:
+        enable = f"ALTER TABLE {cell.relation} ENABLE ROW LEVEL SECURITY;"
+        return (
+            "Enable row security in the transaction that creates the table, with policies for who may.",
+            enable,
+        )
+    return (
+        "Let the view run with the rights of who reads it (security_invoker, 15 and newer), enable row "
+        "security with policies before the first grant, and grant no more than is used.",
+        None,
+    )
+
+
+def _failing(run: Run) -> Iterator[Finding]:
+    for failing in run.proofs.failing_functions:
+        yield Finding(
+            "function-fails",
+            "warning",
+            None,
+            None,
+            failing.function,
+            f"{failing.function} fails at every call: {failing.message} ({failing.sqlstate})",
+            {"calls": failing.calls, "sqlstate": failing.sqlstate},
+            "Repair its body before anybody calls it, and call it once in a test.",
+        )
 
 
 def _owner_rights(run: Run) -> Iterator[Finding]:

@@ -20,7 +20,9 @@ from bench.model.run import MigrationRun, Run
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CLAIM = re.compile(
     r"(?<!not )(?:\b(?:in|within|inside) (?:a|one|a single) transaction\b|\bwrapped in (?:a )?transaction\b"
-    r"|\bsingle transaction\b|\ball[ -]or[ -]nothing\b|\batomic(?:ally)?\b)",
+    r"|\bsingle transaction\b|\ball[ -]or[ -]nothing\b|\batomic(?:ally)?\b"
+    r"|\btransaction (?:management|control|safety)\b|\btransaction[- ]safe\b|\bfully transactional\b"
+    r"|\broll(?:s|ed)? back (?:on|upon|after) (?:any|every|an?) (?:failure|error)\b|\bautomatic rollback\b)",
     re.IGNORECASE,
 )
 _DENIAL = re.compile(r"\b(?:not|no|never|cannot|without|outside|refuses?|instead of)\b", re.IGNORECASE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 
 from bench.analyse.quantity import count
 from bench.model.finding import Finding
@@ -46,7 +47,11 @@ def describe(difference: Difference) -> str:
     if difference.thing == "sequence":
         return f"sets {difference.object} back from {difference.before} to {difference.after}"
     verb = {"removed": "loses", "added": "leaves", "changed": "leaves changed"}[difference.change]
-    return f"{verb} {difference.object}"
+    if not difference.rows:
+        return f"{verb} {difference.object}"
+    rows = f"{count(difference.rows)} {'row' if difference.rows == 1 else 'rows'}"
+    values = "its values in" if difference.object.startswith("column ") else "its"
+    return f"{verb} {difference.object}, with {values} {rows}"
 
 
 def describe_error(error: StatementError | None) -> str:
@@ -57,10 +62,54 @@ def describe_error(error: StatementError | None) -> str:
     return f"at line {error.line}: {error.message}{state}" if error.line else f"{error.message}{state}"
 
 
+def gravest_first(differences: Sequence[Difference]) -> list[Difference]:
+    """What is lost before what is left over, rows and values first; parts of a whole table are no items."""
+    schema = [difference for difference in differences if difference.thing == "schema"]
+    tables = [difference for difference in schema if difference.object.startswith("table ")]
+    whole = {_table(difference) for difference in tables if difference.change != "changed"}
+    # A column more or less changes its table, too.
+    told = {f"table {_table(difference)}" for difference in schema if difference.object.startswith("column ")}
+    return sorted(
+        (
+            difference
+            for difference in differences
+            if not _is_part(difference, whole)
+            and not (difference.change == "changed" and difference.object in told)
+        ),
+        key=_gravity,
+    )
+
+
+def _table(difference: Difference) -> str:
+    """The table that it is, or is a column of."""
+    kind, _, name = difference.object.partition(" ")
+    return name if kind == "table" else name.rpartition(".")[0]
+
+
+def _is_part(difference: Difference, tables: Collection[str]) -> bool:
+    kind, _, name = difference.object.partition(" ")
+    if difference.thing == "rows":
+        return difference.object in tables
+    if difference.thing != "schema" or kind not in ("column", "constraint", "index", "trigger", "policy"):
+        return False
+    owner = name.rpartition(".")[0]
+    definition = difference.before or difference.after or ""
+    return owner in tables or any(re.search(rf" ON (?:ONLY )?{re.escape(t)} ", definition) for t in tables)
+
+
+def _gravity(difference: Difference) -> int:
+    if difference.thing == "rows":
+        return 1 if difference.change in ("removed", "changed") else 3
+    if difference.change == "removed":
+        return 0 if difference.rows else 2
+    return 4 if difference.object.startswith("table ") else 5
+
+
 def listed(differences: Sequence[Difference]) -> str:
-    """The first differences in words, and how many more there are."""
-    first = "; ".join(describe(each) for each in differences[:SHOWN])
-    more = len(differences) - SHOWN
+    """The gravest differences in words, and how many more there are."""
+    ordered = gravest_first(differences)
+    first = "; ".join(describe(each) for each in ordered[:SHOWN])
+    more = len(ordered) - SHOWN
     return f"{first}; and {more} more" if more > 0 else first
 
 
@@ -96,7 +145,7 @@ def _broken(proof: RollbackProof, prefix: str) -> Iterator[Finding]:
         {
             "scope": proof.scope,
             "outcome": proof.outcome,
-            "differences": [describe(each) for each in proof.differences],
+            "differences": [describe(each) for each in gravest_first(proof.differences)],
             "sqlstate": proof.error.sqlstate if proof.error else None,
         },
         "Make the rollback undo what the migration did and nothing else, and prove it again.",

@@ -39,6 +39,7 @@ def _contradicts(trial: ValueTrial) -> bool:
     return (
         trial.expected is True
         and trial.accepted is False
+        and not trial.refused_before
         and state.startswith(REFUSALS)
         and state not in NOT_ITS_OWN
     )

@@ -11,7 +11,7 @@ SELECT format('%%I.%%I', n.nspname, c.relname) AS relation,
          WHERE f.conrelid = c.oid AND f.contype = 'f' AND cardinality(f.conkey) = 1
            AND f.confrelid IN (SELECT u.oid FROM pg_class u WHERE u.oid = to_regclass(%(users)s) OR u.oid = ANY (
                SELECT p.conrelid FROM pg_constraint p JOIN pg_index i ON i.indrelid = p.conrelid AND i.indisprimary
-                WHERE p.contype = 'f' AND p.confrelid = to_regclass(%(users)s) AND p.conkey = i.indkey::smallint[]))
+                WHERE p.contype = 'f' AND p.confrelid = to_regclass(%(users)s) AND p.conkey = string_to_array(i.indkey::text, ' ')::smallint[]))
          ORDER BY a.attnum LIMIT 1) AS owner_column,
        ARRAY(SELECT format('%%I = (SELECT t.%%I)', k.attname, a.attname) || E'\t' || f.confrelid::regclass::text
                FROM pg_constraint f

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -52,21 +52,35 @@ def access_matrix(
     ):
         actors = find_actors(old)
         known, found = _try_all(old, actors), _try_all(new, actors)
+        unprotected = {
+            target.relation: target.owner_column is not None
+            for target in _targets(new)
+            if target.is_table and not target.row_security
+        }
         cells = []
         for key, cell in found.items():
             was = known.get(key)
             joined = replace(cell, before=was.after if was else None)
             if was is not None and was.opened is not None:
                 joined = replace(joined, opened=None)  # the suite has not opened what was open
-            cells.append(_judge(joined, existed=any(each[1] == cell.relation for each in known)))
+            concerned = {name for name, owned in unprotected.items() if owned or cell.actor == "anon"}
+            existed = any(each[1] == cell.relation for each in known)
+            cells.append(_judge(joined, concerned, existed=existed))
         costs = tuple(_policy_costs(new, actors))
     return tuple(cells), costs
 
 
-def _judge(cell: AccessCell, *, existed: bool) -> AccessCell:
-    """Opened: rows of somebody else are reached now that were not, or that policies hide elsewhere."""
-    reached = cell.after is not None and bool(cell.after.rows)
-    if cell.opened is not None or not reached or cell.actor in INTENDED:
+def _judge(cell: AccessCell, open_tables: Collection[str], *, existed: bool) -> AccessCell:
+    """Opened: rows of somebody else are reached now that were not, or that policies hide elsewhere.
+
+    ``open_tables``: those without row security whose rows will have owners. A new one of them is opened to
+    users while it is empty, too, and any new one to anonymous users.
+    """
+    if cell.opened is not None or cell.after is None or cell.actor in INTENDED:
+        return cell
+    if not existed and cell.of == 0 and cell.after.rows is not None and cell.relation in open_tables:
+        return replace(cell, opened="row security is off, and privileges let it")
+    if not cell.after.rows:
         return cell
     theirs = cell.actor != "owner" or cell.whose != "owner's"
     if existed and cell.before is not None and not cell.before.rows and theirs:
@@ -78,14 +92,16 @@ def _judge(cell: AccessCell, *, existed: bool) -> AccessCell:
 
 def _try_all(conn: psycopg.Connection[Any], actors: Sequence[Actor]) -> Tried:
     tried: Tried = {}
-    with conn.cursor(row_factory=class_row(Target)) as cursor:
-        targets = cursor.execute(
-            load_query("access_targets", conn.info.server_version), {"users": USERS}
-        ).fetchall()
-    for target in targets:
+    for target in _targets(conn):
         for cell in _try_target(conn, target, actors):
             tried[cell.actor, cell.relation, cell.op, cell.whose] = cell
     return tried
+
+
+def _targets(conn: psycopg.Connection[Any]) -> list[Target]:
+    with conn.cursor(row_factory=class_row(Target)) as cursor:
+        query = load_query("access_targets", conn.info.server_version)
+        return cursor.execute(query, {"users": USERS}).fetchall()
 
 
 def _try_target(
@@ -100,10 +116,11 @@ def _try_target(
             if actor.name not in INTENDED and seen.rows:
                 cell = replace(cell, opened=_hidden_elsewhere(conn, target, actor, seen.rows))
             yield cell
-            if target.is_table and of:
-                for op in ("INSERT", "UPDATE", "DELETE"):
-                    reach = _change(conn, target, actor, op, condition)
-                    yield AccessCell(actor.name, target.relation, op, whose, of, None, reach)
+            if not target.is_table:
+                continue
+            for op in ("INSERT", "UPDATE", "DELETE"):
+                change = _change(conn, target, actor, op, condition) if of else _may(conn, target, actor, op)
+                yield AccessCell(actor.name, target.relation, op, whose, of, None, change)
 
 
 def _parts(target: Target, actors: Sequence[Actor]) -> list[tuple[Whose, sql.Composable]]:
@@ -141,7 +158,7 @@ def _hidden_elsewhere(conn: psycopg.Connection[Any], target: Target, actor: Acto
             return "its query is refused to the actor itself"
         if own.rows is not None and (whole.rows or 0) > own.rows:
             return f"its query gives the actor itself {own.rows} rows"
-        return None
+        return _other_values(conn, target, actor, seen)
     if not target.protected_parents:
         return None
     hidden = sql.SQL(" AND ").join(
@@ -154,6 +171,53 @@ def _hidden_elsewhere(conn: psycopg.Connection[Any], target: Target, actor: Acto
     if target.row_security or not orphans.rows:
         return None
     return f"{orphans.rows} of its rows belong to rows that policies hide from the actor"
+
+
+def _other_values(conn: psycopg.Connection[Any], target: Target, actor: Actor, seen: int) -> str | None:
+    """Whether the view shows other values than its query gives the actor: sums of rows that policies hide.
+
+    A query that gives the same actor other rows each time, such as one with random(), tells nothing.
+    """
+    assert target.definition is not None
+    own, whole = sql.SQL(f"({target.definition})"), sql.SQL("(SELECT * FROM {})").format(target.identifier)
+    count = sql.SQL(
+        "SELECT count(*) FROM (SELECT a::text FROM {} AS a EXCEPT ALL SELECT b::text FROM {} AS b) AS d"
+    )
+    with acting(conn, actor):
+        unsteady = _reach(conn, count.format(own, own))
+        others = _reach(conn, count.format(whole, own))
+    if unsteady.rows != 0 or not others.rows:
+        return None
+    return f"its query gives the actor itself other values in {others.rows} of {seen} rows"
+
+
+def _may(conn: psycopg.Connection[Any], target: Target, actor: Actor, op: str) -> Reach:
+    """Whether the actor may change a table that is empty: 0 rows where it may."""
+    nothing = {
+        "INSERT": sql.SQL("INSERT INTO {} DEFAULT VALUES"),
+        "UPDATE": sql.SQL("UPDATE {} SET {} = NULL WHERE false"),
+        "DELETE": sql.SQL("DELETE FROM {} WHERE false"),
+    }
+    columns = _writable(conn, target)
+    if op == "UPDATE" and not columns:
+        return Reach(None)
+    query = nothing[op].format(target.identifier, sql.Identifier(columns[-1] if columns else ""))
+    try:
+        with acting(conn, actor):
+            conn.execute(query)
+    except psycopg.Error as error:
+        if error.sqlstate == "42501":
+            return Reach(None, error.sqlstate)
+    return Reach(0)
+
+
+def _writable(conn: psycopg.Connection[Any], target: Target) -> list[str]:
+    rows = conn.execute(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+        "AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a' ORDER BY attnum",
+        [target.relation],
+    )
+    return [name for (name,) in rows.fetchall()]
 
 
 def _all(target: Target) -> sql.Composed:
@@ -199,11 +263,7 @@ def _policy_costs(conn: psycopg.Connection[Any], actors: Sequence[Actor]) -> Ite
     user = next((each for each in actors if each.name == "other user"), None)
     if user is None:
         return
-    with conn.cursor(row_factory=class_row(Target)) as cursor:
-        targets = cursor.execute(
-            load_query("access_targets", conn.info.server_version), {"users": USERS}
-        ).fetchall()
-    for target in targets:
+    for target in _targets(conn):
         if not target.row_security:
             continue
         try:

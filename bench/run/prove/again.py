@@ -6,6 +6,7 @@ from typing import Literal
 
 from bench.model.proof import IdempotenceProof
 from bench.model.statement import StatementError
+from bench.pg.contents import Volatile
 from bench.pg.server import Server
 from bench.run.prove.chain import Link, copy_of
 from bench.run.prove.play import play
@@ -31,7 +32,13 @@ def prove_swapped(server: Server, first: Link, second: Link) -> IdempotenceProof
         if played.error is not None:  # the first was not even tried: the state should be the one before
             return _proof(server, "out-of-order", order, first, first.before, dbname, played.error)
         played = play(server, dbname, first.script.forward)
-        return _proof(server, "out-of-order", order, second, second.after, dbname, played.error)
+        volatile = _together(first.volatile, second.volatile)
+        return _proof(server, "out-of-order", order, second, second.after, dbname, played.error, volatile)
+
+
+def _together(*parts: Volatile) -> dict[str, frozenset[str]]:
+    tables = {table for part in parts for table in part}
+    return {table: frozenset().union(*(part.get(table, ()) for part in parts)) for table in tables}
 
 
 def _proof(
@@ -42,8 +49,10 @@ def _proof(
     expected: State,
     dbname: str,
     error: StatementError | None,
+    volatile: Volatile | None = None,
 ) -> IdempotenceProof:
-    volatile = link.volatile if expected is link.after else {}
+    if volatile is None:
+        volatile = link.volatile if expected is link.after else {}
     differences = compare(server, expected, read_state(server, dbname, volatile), volatile)
     if error is not None:
         return IdempotenceProof(scope, order, "breaks" if differences else "refuses", error, differences)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from bench.model.proof import AccessCell, OwnerRights, Reach, SwallowedError
+from bench.model.proof import AccessCell, FailingFunction, OwnerRights, Reach, SwallowedError
 from bench.pg.catalog import load_query
 from bench.pg.contents import read_tables
 from bench.pg.server import Server
@@ -54,9 +54,17 @@ def without_handler(body: str) -> str | None:
     return changed if count else None
 
 
-def try_functions(
-    server: Server, before: State, after: State
-) -> tuple[tuple[AccessCell, ...], tuple[OwnerRights, ...], tuple[SwallowedError, ...]]:
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of calling the functions that a suite brought."""
+
+    cells: tuple[AccessCell, ...]
+    rights: tuple[OwnerRights, ...]
+    hidden: tuple[SwallowedError, ...]
+    failing: tuple[FailingFunction, ...]
+
+
+def try_functions(server: Server, before: State, after: State) -> Tried:
     """Call what ``after`` has and ``before`` has not, as every actor; everything is rolled back."""
     with server.connect(after.dbname, application_name="pgrehearse functions", kind="application") as conn:
         query = load_query("function_targets", conn.info.server_version)
@@ -67,7 +75,8 @@ def try_functions(
         cells = [_cell(conn, each, actor, keys) for each in found for actor in actors]
         rights = [*_functions(found, cells), *_views(conn, before)]
         hidden = [each for function in found for each in _swallowed(conn, function, keys)]
-    return tuple(cells), tuple(rights), tuple(hidden)
+        failing = [each for function in found for each in _failing(conn, function, keys)]
+    return Tried(tuple(cells), tuple(rights), tuple(hidden), tuple(failing))
 
 
 def _brought(function: Function, before: State, after: State) -> bool:
@@ -75,29 +84,50 @@ def _brought(function: Function, before: State, after: State) -> bool:
     return name in after.schema and before.schema.get(name) != after.schema[name]
 
 
-def _keys(conn: psycopg.Connection[Any]) -> dict[str, list[str]]:
-    """By type, keys of rows: one of each table that has a key of one column."""
-    found: dict[str, list[str]] = {}
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The key of a row, which a call may be about."""
+
+    table: str
+    """Without its schema."""
+    value: str
+
+
+Seeds = dict[str, list[Seed]]
+"""By type, keys of rows: the first ones of each table that has a key of one column."""
+OF_A_TABLE = 3
+
+
+def _keys(conn: psycopg.Connection[Any]) -> Seeds:
+    seeds: Seeds = {}
     for table in read_tables(conn).values():
         if len(table.key) == 1:
-            query = sql.SQL("SELECT pg_typeof({0})::text, {0}::text FROM {1} LIMIT 1").format(
-                sql.Identifier(table.key[0]), table.source
+            query = sql.SQL("SELECT pg_typeof({0})::text, {0}::text FROM {1} LIMIT {2}").format(
+                sql.Identifier(table.key[0]), table.source, sql.Literal(OF_A_TABLE)
             )
             for kind, value in conn.execute(query).fetchall():
-                found.setdefault(kind, []).append(value)
-    return found
+                seeds.setdefault(kind, []).append(Seed(table.relation, value))
+    return seeds
 
 
-def _calls(function: Function, keys: dict[str, list[str]]) -> list[sql.Composed]:
+def _fitting_first(function: Function, seeds: Sequence[Seed]) -> list[Seed]:
+    """Keys of the tables that the body names come first, then one of each other table."""
+    words = set(re.findall(r"\w+", function.definition.lower()))
+    named = [seed for seed in seeds if seed.table.lower() in words]
+    others = {seed.table: seed for seed in seeds if seed not in named}
+    return [*named, *others.values()]
+
+
+def _calls(function: Function, keys: Seeds) -> list[sql.Composed]:
     """Calls with the keys that there are; arguments that nobody has a value for are NULL."""
     kinds = [kind for kind in function.arguments if kind in keys]
-    seeds = keys[kinds[0]][:CALLS_AT_MOST] if kinds else [""]
+    seeds = _fitting_first(function, keys[kinds[0]])[:CALLS_AT_MOST] if kinds else []
     return [
         sql.SQL("SELECT * FROM {}({})").format(
             sql.Identifier(function.schema, function.name),
-            sql.SQL(", ").join(_argument(kind, seed, kinds) for kind in function.arguments),
+            sql.SQL(", ").join(_argument(kind, value, kinds) for kind in function.arguments),
         )
-        for seed in seeds
+        for value in [seed.value for seed in seeds] or [""]
     ]
 
 
@@ -107,9 +137,7 @@ def _argument(kind: str, seed: str, kinds: Sequence[str]) -> sql.Composable:
     return sql.SQL(_PLAIN.get(kind, "NULL") + "::" + kind)
 
 
-def _cell(
-    conn: psycopg.Connection[Any], function: Function, actor: Actor, keys: dict[str, list[str]]
-) -> AccessCell:
+def _cell(conn: psycopg.Connection[Any], function: Function, actor: Actor, keys: Seeds) -> AccessCell:
     call = _calls(function, keys)[0]
     reach, opened = Reach(1), None
     try:
@@ -137,9 +165,7 @@ def _views(conn: psycopg.Connection[Any], before: State) -> Iterator[OwnerRights
             yield OwnerRights("view", name, None, tuple(roles))
 
 
-def _swallowed(
-    conn: psycopg.Connection[Any], function: Function, keys: dict[str, list[str]]
-) -> Iterator[SwallowedError]:
+def _swallowed(conn: psycopg.Connection[Any], function: Function, keys: Seeds) -> Iterator[SwallowedError]:
     """Call it as it is, and with a handler that raises again: an error that only comes then was hidden."""
     changed = without_handler(function.definition) if function.language == "plpgsql" else None
     if changed is None:
@@ -157,6 +183,27 @@ def _swallowed(
         yield SwallowedError(
             function.identity, None, None, len(calls), len(errors), error.sqlstate, message, returned
         )
+
+
+def _failing(conn: psycopg.Connection[Any], function: Function, keys: Seeds) -> Iterator[FailingFunction]:
+    """A function that no call can please: its body names what is not there, or breaks a rule of a table.
+
+    What it raises itself, and what an argument that nobody has a value for may cause, says nothing of it.
+    """
+    guessed = any(kind not in keys and kind not in _PLAIN for kind in function.arguments)
+    errors: list[psycopg.Error] = []
+    calls = _calls(function, keys)
+    for call in calls:
+        _, error = _called(conn, call, None)
+        if error is None:
+            return
+        errors.append(error)
+    never = [error for error in errors if (error.sqlstate or "").startswith("42")]
+    broken = [error for error in errors if error.sqlstate == "23502" and not guessed]
+    if never or broken:
+        worst = (never or broken)[0]
+        message = worst.diag.message_primary or str(worst)
+        yield FailingFunction(function.identity, len(calls), worst.sqlstate, message)
 
 
 def _called(

@@ -14,6 +14,8 @@ from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
 
 SAID_AT_MOST = 50
+_RAISE = "exec_stmt_raise"
+"""The server's function that reports what RAISE says: src/pl/plpgsql/src/pl_exec.c."""
 
 
 @dataclass(slots=True)
@@ -26,6 +28,9 @@ class Played:
     failed: Statement | None = None
     said: list[str] = field(default_factory=list)
     """Notices and warnings, the first ones."""
+    raised: list[str] = field(default_factory=list)
+    """Those that the file itself raises, by PL/pgSQL: what the server says of its own accord, such as that an
+    index does not exist, is no word about data."""
 
 
 def play(server: Server, dbname: str, statements: Sequence[Statement]) -> Played:
@@ -48,6 +53,8 @@ def play_on(
     def listen(notice: psycopg.errors.Diagnostic) -> None:
         if len(played.said) < SAID_AT_MOST and notice.message_primary:
             played.said.append(f"{notice.severity}: {notice.message_primary}")
+            if notice.source_function == _RAISE:
+                played.raised.append(notice.message_primary)
 
     conn.add_notice_handler(listen)
     try:

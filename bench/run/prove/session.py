@@ -29,6 +29,7 @@ from bench.run.prove.drafting import draft_rollback
 from bench.run.prove.extensions import extension_needs
 from bench.run.prove.functions import try_functions
 from bench.run.prove.rollback import prove_all, prove_alone
+from bench.run.prove.states import created_objects
 from bench.run.prove.values import try_values
 from bench.run.prove.writes import prove_after_writes, schemas_of
 from bench.run.session import RunOptions, rehearse
@@ -103,6 +104,8 @@ class _Proving:
                 links.append(link)
                 self.progress(Step(f"rollback of {link.id}"))
                 self._put(rollback=(prove_alone(self.server, link, self.progress),))
+                if link.after is not None:
+                    self._put(created=(created_objects(link.id, link.before, link.after),))
                 self._draft_if_missing(link)
                 self._put(swallowed=tuple(swallowed_in(self.server, link)))
                 schemas = schemas_of(links[0].before)
@@ -124,8 +127,13 @@ class _Proving:
                 self.progress(Step("who may read and write what"))
                 cells, costs = access_matrix(self.server, links[0].before.dbname, last.dbname)
                 self._put(access=cells, policy_costs=costs)
-                calls, rights, hidden = try_functions(self.server, links[0].before, last)
-                self._put(access=calls, owner_rights=rights, swallowed=hidden)
+                tried = try_functions(self.server, links[0].before, last)
+                self._put(
+                    access=tried.cells,
+                    owner_rights=tried.rights,
+                    swallowed=tried.hidden,
+                    failing_functions=tried.failing,
+                )
                 self.progress(Step("what constraints accept"))
                 self._put(values=try_values(self.server, links[0].before, last, self.progress))
 

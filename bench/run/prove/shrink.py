@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,7 @@ from bench.run.prove.play import Played, play
 from bench.run.prove.smallest import smallest
 
 VALUES_SHOWN = 300
+VALUE_SHOWN = 60
 ROWS_SHOWN = 5
 _REFERENCES = """
 SELECT f.confrelid::regclass::text, f.conrelid::regclass::text, p.attname::text, c.attname::text
@@ -136,9 +139,11 @@ class Shrinking:
         self, conn: psycopg.Connection[Any], table: ContentTable, keys: Sequence[str], kept: Sequence[str]
     ) -> bool:
         gone = sorted(set(keys) - set(kept))
-        query = sql.SQL("DELETE FROM {} AS t WHERE {}::text = ANY(%s)").format(table.source, _key(table))
+        query = sql.SQL("DELETE FROM {} AS t WHERE {}::text = ANY({})").format(
+            table.source, _key(table), sql.Literal(gone)
+        )
         try:
-            conn.execute(query, [gone])
+            conn.execute(query)
         except psycopg.Error:  # something else needs one of them
             return False
         return True
@@ -146,12 +151,36 @@ class Shrinking:
     def _rows(
         self, conn: psycopg.Connection[Any], table: ContentTable, keys: Sequence[str]
     ) -> list[OffendingRow]:
-        query = sql.SQL("SELECT {0}::text, to_json(t)::text FROM {1} AS t WHERE {0}::text = ANY(%s)").format(
-            _key(table), table.source
+        query = sql.SQL("SELECT {0}::text, to_json(t) FROM {1} AS t WHERE {0}::text = ANY({2})").format(
+            _key(table), table.source, sql.Literal(list(keys))
         )
+        error = self.failure.error
+        told = f"{error.message} {error.detail or ''}" if error else ""
         with plain_texts(conn):
-            rows = conn.execute(query, [list(keys)]).fetchall()
-        return [OffendingRow(table.name, key, values[:VALUES_SHOWN]) for key, values in rows]
+            rows = conn.execute(query).fetchall()
+        return [OffendingRow(table.name, key, shown_values(values, table.key, told)) for key, values in rows]
+
+
+def shown_values(row: Mapping[str, Any], key: Sequence[str], told: str) -> str:
+    """A row as JSON of at most VALUES_SHOWN characters, each value of at most VALUE_SHOWN.
+
+    The key comes first, then the columns that the server's words name, then the others as they stand.
+    """
+    words = set(re.findall(r"\w+", told))
+
+    def place(column: str) -> int:
+        return 0 if column in key else 1 if column in words else 2
+
+    shown: dict[str, Any] = {}
+    for column in sorted(row, key=place):
+        value = row[column]
+        if isinstance(value, str) and len(value) > VALUE_SHOWN:
+            value = value[: VALUE_SHOWN - 1] + "…"
+        text = json.dumps({**shown, column: value}, ensure_ascii=False, default=str)
+        if len(text) > VALUES_SHOWN and place(column) == 2:
+            break
+        shown[column] = value
+    return json.dumps(shown, ensure_ascii=False, default=str)
 
 
 def _key(table: ContentTable) -> sql.Composed:

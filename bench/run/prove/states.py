@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
-from bench.model.proof import Change, Difference
+from bench.model.proof import Change, CreatedObjects, Difference
 from bench.pg.contents import (
     Contents,
     ContentTable,
     Volatile,
     column_sums,
+    filled_rows,
     read_contents,
     read_rows,
     read_tables,
@@ -62,10 +63,67 @@ def compare(
     if expected == found:
         return tuple(_sequences(expected, found))
     return (
-        *schema_differences(expected.schema, found.schema),
+        *_with_values(server, expected, schema_differences(expected.schema, found.schema)),
         *_contents(server, expected, found, volatile or {}),
         *_sequences(expected, found),
     )
+
+
+def _with_values(server: Server, expected: State, differences: Iterable[Difference]) -> Iterator[Difference]:
+    """The same, with the rows of tables, and the values of columns, that are gone."""
+    gone = list(differences)
+    if not any(_holds_rows(difference) for difference in gone):
+        yield from gone
+        return
+    with server.connect(expected.dbname) as conn:
+        tables = read_tables(conn)
+        columns = {
+            f"column {t.name}.{quoted}": (t, c) for t in tables.values() for c, quoted in _quoted(conn, t)
+        }
+        for difference in gone:
+            if not _holds_rows(difference):
+                yield difference
+            elif difference.object in columns:
+                yield replace(difference, rows=filled_rows(conn, *columns[difference.object]))
+            else:
+                found = expected.tables.get(difference.object.removeprefix("table "))
+                yield replace(difference, rows=found.rows if found is not None else None)
+
+
+def _holds_rows(difference: Difference) -> bool:
+    return difference.change == "removed" and difference.object.startswith(("column ", "table "))
+
+
+def _quoted(conn: psycopg.Connection[Any], table: ContentTable) -> list[tuple[str, str]]:
+    names = list(table.columns)
+    return conn.execute("SELECT n, quote_ident(n) FROM unnest(%s::text[]) n", [names]).fetchall()
+
+
+KINDS = (
+    "table", "foreign table", "view", "materialized view", "index", "function", "procedure", "aggregate",
+    "trigger", "policy", "type", "schema", "extension",
+)  # fmt: skip
+
+
+def created_objects(migration: str, before: State, after: State) -> CreatedObjects:
+    """What the state after has by name, and the one before has not."""
+    names = after.schema.keys() - before.schema.keys()
+    keys = {_index_of_key(name) for name in names if name.startswith("constraint ")}
+    counts = dict.fromkeys(KINDS, 0)
+    key_indexes = 0
+    for name in names:
+        kind = max((kind for kind in KINDS if name.startswith(f"{kind} ")), key=len, default=None)
+        if name in keys:
+            key_indexes += 1
+        elif kind is not None:
+            counts[kind] += 1
+    return CreatedObjects(migration, {kind: n for kind, n in counts.items() if n}, key_indexes)
+
+
+def _index_of_key(constraint: str) -> str:
+    """The name of the index that a key of this name has: ``constraint s.t.k`` → ``index s.k``."""
+    relation, _, name = constraint.removeprefix("constraint ").rpartition(".")
+    return f"index {relation.rpartition('.')[0]}.{name}"
 
 
 def schema_differences(expected: dict[str, str], found: dict[str, str]) -> Iterator[Difference]:
@@ -110,10 +168,11 @@ def _contents(server: Server, expected: State, found: State, volatile: Volatile)
     with server.connect(expected.dbname) as left, server.connect(found.dbname) as right:
         ours, theirs = read_tables(left), read_tables(right)
         for name in names:
+            told_apart = volatile.get(name, ())
             shared = tuple(
                 column
                 for column in ours[name].columns
-                if column in theirs[name].columns and column not in volatile.get(name, ())
+                if column in theirs[name].columns and column not in told_apart
             )
             yield from _rows(left, right, ours[name], theirs[name], shared)
 
@@ -127,12 +186,14 @@ def _rows(
 ) -> Iterator[Difference]:
     before = list(read_rows(left, ours, columns))
     after = list(read_rows(right, theirs, columns))
-    if not ours.key or ours.key != theirs.key or not set(ours.key) <= set(columns):
+    if not ours.key or ours.key != theirs.key:
         yield from _unkeyed(ours.name, Counter(row for _, row in before), Counter(row for _, row in after))
         return
     old, new = dict(before), dict(after)
     removed = [key for key in old if key not in new]
     added = [key for key in new if key not in old]
+    if not set(ours.key) <= set(columns):  # the same row may have come with another generated key
+        removed, added = _unpaired(removed, old, new, added), _unpaired(added, new, old, removed)
     changed = [key for key, row in old.items() if key in new and new[key] != row]
     parted: tuple[tuple[Change, list[str]], ...] = (("removed", removed), ("added", added))
     for change, keys in parted:
@@ -153,6 +214,20 @@ def _rows(
                 if any(were[key][position] != are[key][position] for key in some)
             ),
         )
+
+
+def _unpaired(
+    keys: list[str], own: Mapping[str, int], others: Mapping[str, int], other_keys: list[str]
+) -> list[str]:
+    """The keys of rows that no row of the other side equals in all but the key."""
+    left = Counter(others[key] for key in other_keys)
+    alone = []
+    for key in keys:
+        if left[own[key]]:
+            left[own[key]] -= 1
+        else:
+            alone.append(key)
+    return alone
 
 
 def _first(keys: list[str]) -> tuple[str, ...]:

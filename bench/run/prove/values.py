@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -43,7 +43,42 @@ def try_values(server: Server, before: State, after: State, progress: Progress) 
                 progress(Said(f"tables without rows: their values are not tried: {error}"))
         with server.connect(dbname, application_name="pgrehearse values", kind="application") as conn:
             schema = read_schema(conn)
-            return tuple(_Trying(conn, schema, brought, _quoted_names(conn, schema)).run())
+            trials = tuple(_Trying(conn, schema, brought, _quoted_names(conn, schema)).run())
+    if not any(_is_refused_deletion(trial) for trial in trials):
+        return trials
+    known = _refused_before(server, before)
+    return tuple(
+        replace(trial, refused_before=(_parent(trial), trial.constraint) in known)
+        if _is_refused_deletion(trial)
+        else trial
+        for trial in trials
+    )
+
+
+def _is_refused_deletion(trial: ValueTrial) -> bool:
+    return trial.kind == "delete" and trial.accepted is False
+
+
+def _parent(trial: ValueTrial) -> str:
+    """What is deleted from, as the trial's words begin."""
+    return trial.tried.partition(" that ")[0]
+
+
+def _refused_before(server: Server, before: State) -> frozenset[tuple[str, str | None]]:
+    """Deletions that the state before refused already, with the rule that they break."""
+    with (
+        copy_of(server, before.dbname, "values_before") as dbname,
+        server.connect(dbname, application_name="pgrehearse values", kind="application") as conn,
+    ):
+        schema = read_schema(conn)
+        known = places(schema)
+        trials = [
+            trial
+            for foreign in schema.foreign
+            if foreign.table in known
+            for trial in foreign_trials(conn, schema, known, foreign)
+        ]
+    return frozenset((_parent(trial), trial.constraint) for trial in trials if _is_refused_deletion(trial))
 
 
 def _quoted_names(conn: psycopg.Connection[Any], schema: Schema) -> dict[str, str]:

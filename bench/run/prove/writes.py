@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def prove_after_writes(server: Server, link: Link, schemas: Collection[str]) -> 
             written = write(conn, touched, schemas)
         played = play(server, dbname, link.script.backward)
         with server.connect(dbname) as conn:
-            writes = tuple(_follow(conn, written, played.said))
+            writes = tuple(_follow(conn, written, played.raised))
     lost = any(each.outcome == "lost" for each in writes)
     return RollbackProof(
         "after-writes",
@@ -119,14 +120,15 @@ def _update(
         column = sql.Identifier(each.column)
         mark = f"{MARK} {key}" if each.distinct_values else MARK
         value = sql.SQL("CASE WHEN {0} = 1 THEN 0 ELSE 1 END").format(column)
-        statement = sql.SQL("UPDATE {} SET {} = {} WHERE {}::text = %s RETURNING {}::text").format(
+        statement = sql.SQL("UPDATE {} SET {} = {} WHERE {}::text = {} RETURNING {}::text").format(
             sql.Identifier(table.schema, table.relation),
             column,
             sql.Literal(mark) if each.type in TEXTS else value,
             _key(table),
+            sql.Literal(key),
             column,
         )
-        row = _try(conn, statement, [key])
+        row = _try(conn, statement)
         if row is not None:
             return UserWrite(table.name, "UPDATE", each.column, key, "survived"), row[0]
     return None
@@ -150,10 +152,16 @@ def _insert(
     names = sql.SQL(", ").join(sql.Identifier(each.column) for each in columns)
     column = next(iter(fresh))
     statement = sql.SQL(
-        "INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_record(NULL::{0}, %s) "
+        "INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_record(NULL::{0}, {4}) "
         "RETURNING {2}::text, {3}::text"
-    ).format(sql.Identifier(table.schema, table.relation), names, _key(table), sql.Identifier(column))
-    row = _try(conn, statement, [json.dumps(document)])
+    ).format(
+        sql.Identifier(table.schema, table.relation),
+        names,
+        _key(table),
+        sql.Identifier(column),
+        sql.Literal(json.dumps(document)),
+    )
+    row = _try(conn, statement)
     return (UserWrite(table.name, "INSERT", column, row[0], "survived"), row[1]) if row else None
 
 
@@ -163,29 +171,29 @@ def _fresh(column: WritableColumn) -> Any:
     return 2_000_000_000 if column.type in NUMBERS else f"{MARK} {column.column}"
 
 
-def _try(conn: psycopg.Connection[Any], statement: sql.Composed, values: Sequence[Any]) -> Any | None:
+def _try(conn: psycopg.Connection[Any], statement: sql.Composed) -> Any | None:
     try:
         with conn.transaction():
-            return conn.execute(statement, values).fetchone()
+            return conn.execute(statement).fetchone()
     except psycopg.Error:
         return None
 
 
 def _follow(
-    conn: psycopg.Connection[Any], written: Sequence[tuple[UserWrite, str]], said: Sequence[str]
+    conn: psycopg.Connection[Any], written: Sequence[tuple[UserWrite, str]], raised: Sequence[str]
 ) -> Iterator[UserWrite]:
     tables: Mapping[str, ContentTable] = read_tables(conn)
     for each, value in written:
         table = tables.get(each.relation)
         found = None
         if table is not None and table.key and each.column in table.columns:
-            query = sql.SQL("SELECT {}::text FROM {} WHERE {}::text = %s").format(
-                sql.Identifier(each.column), table.source, _key(table)
+            query = sql.SQL("SELECT {}::text FROM {} WHERE {}::text = {}").format(
+                sql.Identifier(each.column), table.source, _key(table), sql.Literal(each.key)
             )
             with plain_texts(conn):
-                found = conn.execute(query, [each.key]).fetchone()
-        bare = each.relation.rpartition(".")[2]
-        named = any(bare in line or each.column in line for line in said)
+                found = conn.execute(query).fetchone()
+        names = {each.relation.rpartition(".")[2].strip('"'), each.column}
+        named = any(names & set(re.findall(r"\w+", line)) for line in raised)
         kept = found is not None and found[0] == value
         yield each if kept else replace(each, outcome="lost", named=named)
 
