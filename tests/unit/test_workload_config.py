@@ -73,6 +73,10 @@ def test_the_crm_suites_meet_the_same_traffic(suite: str) -> None:
             ('draw = "SELECT owner_id AS person, id AS deal FROM deals"', ""),
             r"uses %\(deal\)s, which nothing",
         ),
+        (("weight = 3", "prepared = 1"), r'class "deal page": prepared must be true or false'),
+        (("weight = 3", "rows = true"), r"rows must be an integer"),
+        (("weight = 3", "rows = -1"), r"has rows = -1"),
+        (("weight = 3", "rows = 1\nmin_rows = 1"), r"has both rows and min_rows"),
         (("[[class]]", "[class]"), r"class must be an array"),
         (("[[class]]", 'same_as = "x.toml"\n[[class]]'), r"has both same_as and classes"),
     ],
@@ -81,6 +85,38 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path, change: tuple[str, str],
     assert change[0] in GOOD
     with pytest.raises(UsageError, match=message):
         read_workload(written(tmp_path, GOOD.replace(*change)))
+
+
+PLAIN = """
+[[class]]
+name = "move"
+tables = ["public.deals"]
+sql = {sql}
+"""
+
+
+def test_an_array_of_statements_is_one_transaction(tmp_path: Path) -> None:
+    text = PLAIN.format(sql='["UPDATE deals SET stage = 1;", "INSERT INTO log DEFAULT VALUES"]')
+    (found,) = read_workload(written(tmp_path, f"{text}prepared = true\nmin_rows = 2\n")).classes
+    assert found.statements == (
+        "BEGIN", "UPDATE deals SET stage = 1", "INSERT INTO log DEFAULT VALUES", "COMMIT"
+    )  # fmt: skip
+    assert (found.prepared, found.rows, found.min_rows, found.expected) == (True, None, 2, "at least 2")
+    assert [found.expects(rows) for rows in (1, 2, 3)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ('["BEGIN", "SELECT 1"]', "sql has BEGIN among its statements"),
+        ("[1]", "sql must be an array of strings"),
+        ("[]", "has no sql"),
+        ("1", "sql must be a string"),
+    ],
+)
+def test_statements_that_cannot_be_used_are_refused(tmp_path: Path, sql: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_workload(written(tmp_path, PLAIN.format(sql=sql)))
 
 
 def test_two_classes_of_one_name_are_refused(tmp_path: Path) -> None:
