@@ -101,8 +101,8 @@ def test_statements_of_one_transaction_are_done_together_or_not_at_all(
         "BEGIN", "INSERT INTO log DEFAULT VALUES", "INSERT INTO tally (n) VALUES (1)", "COMMIT", prepared=True
     )
     mix = TrafficMix((request,), "workload.toml")
-    script = "ALTER TABLE tally ADD COLUMN other int NOT NULL;"
-    scripts = scripts_of(tmp_path, f"TRUNCATE tally; TRUNCATE log; {script}")
+    script = "BEGIN; TRUNCATE log, tally; ALTER TABLE tally ADD COLUMN other int NOT NULL; COMMIT;"
+    scripts = scripts_of(tmp_path, script)
     workload = rehearse_load(server, database, scripts, SHORT, mix).workload
     assert workload is not None
     load = load_of(workload, "write")

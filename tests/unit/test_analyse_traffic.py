@@ -141,7 +141,7 @@ def test_a_chance_failure_that_the_same_parameters_show_is_broken() -> None:
         (side(), side(latency_s=(0.0009,) * 60), []),
         (side(latency_s=(0.004,) * 60), side(latency_s=(0.009,) * 60), []),
         (side(), side(latency_s=(0.0003,) * 40 + (0.5,) * 20), []),
-        (side(), side(latency_s=(0.0003,) * 8 + (0.5,) * 52), []),
+        (side(), side(latency_s=(0.0003,) * 16 + (0.5,) * 44), []),
         (side(2), side(2, latency_s=(0.5,) * 2), []),
     ],
 )

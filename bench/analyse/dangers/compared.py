@@ -14,8 +14,8 @@ from bench.model.run import Run
 
 FEWEST = 3
 """Pairs of latencies, at least: fewer show nothing."""
-NEARLY_ALL = 0.9
-"""Of the pairs must be slower by two thirds of the factor, so that no few slow ones make the median."""
+MOST_PAIRS = 0.75
+"""So many of the pairs must be slower by two thirds of the factor, so that no few slow ones make the median."""
 MANY_MORE = 2.0
 """So many times the rows are worth a condition; a table that grows by a few has more, too."""
 
@@ -74,7 +74,7 @@ def _slower(request: ComparedRequest, run: Run, limits: Limits) -> Iterator[Find
     if (
         after_s < limits.slower_factor * before_s
         or after_s - before_s < limits.slower_s
-        or slower < NEARLY_ALL * len(pairs)
+        or slower < MOST_PAIRS * len(pairs)
     ):
         return
     factor = after_s / before_s
