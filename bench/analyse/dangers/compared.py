@@ -15,7 +15,7 @@ from bench.model.run import Run
 FEWEST = 3
 """Pairs of latencies, at least: fewer show nothing."""
 MOST_PAIRS = 0.75
-"""So many of the pairs must be slower by two thirds of the factor, so that no few slow ones make the median."""
+"""So many of the pairs must be slower by two thirds of the factor: no few slow ones make the median."""
 MANY_MORE = 2.0
 """So many times the rows are worth a condition; a table that grows by a few has more, too."""
 
