@@ -14,6 +14,7 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Neither what the tests keep for later runs nor what runs have kept before is any business of the other.
+os.environ["BENCH_NO_PICTURES"] = "1"  # those who look at pictures ask for them
 os.environ["BENCH_CACHE_DIR"] = tempfile.mkdtemp(prefix="pgrehearse-cache-")
 
 

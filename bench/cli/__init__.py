@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -132,6 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _tell(error)
     command = arguments.pop("command")
     debug = arguments.pop("debug", False)
+    if arguments.pop("no_pictures", False):
+        os.environ["BENCH_NO_PICTURES"] = "1"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or trap "" INT, asks to be let alone
             signal.signal(number, _end)

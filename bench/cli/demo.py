@@ -41,6 +41,6 @@ def demo(*, server: str, image: str | None, pg_bindir: Any) -> int:
     run.add_parser(parser.add_subparsers())
     options = ["--server", server, "--repeats", "1", "--rate", str(TRAFFIC_PER_S), "--no-cache"]
     chosen = vars(parser.parse_args(["run", str(shipped_suites() / "demo"), *options]))
-    chosen.pop("command")
-    chosen.pop("debug")
+    for name in ("command", "debug", "no_pictures"):
+        chosen.pop(name)
     return run.run(**{**chosen, "image": image, "pg_bindir": pg_bindir})

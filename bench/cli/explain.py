@@ -12,6 +12,7 @@ from bench.cli.load import request_rate
 from bench.cli.options import (
     add_data_options,
     add_output_options,
+    add_picture_option,
     add_server_options,
     add_suite_options,
     require_writable,
@@ -87,6 +88,7 @@ def add_parser(commands: Any) -> None:
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
+    add_picture_option(parser)
     parser.set_defaults(command=explain)
 
 

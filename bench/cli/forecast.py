@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import (
     add_output_options,
+    add_picture_option,
     add_server_options,
     duration,
     positive_count,
@@ -85,6 +86,7 @@ def add_parser(commands: Any) -> None:
     )
     add_server_options(parser)
     add_output_options(parser)
+    add_picture_option(parser)
     parser.set_defaults(command=run)
 
 

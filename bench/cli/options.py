@@ -89,6 +89,15 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
 
 
+def add_picture_option(parser: argparse.ArgumentParser) -> None:
+    """``--no-pictures``."""
+    parser.add_argument(
+        "--no-pictures",
+        action="store_true",
+        help="write the pages without figures, which is faster (default: where BENCH_NO_PICTURES is set)",
+    )
+
+
 def add_fail_option(parser: argparse.ArgumentParser) -> None:
     """``--fail-on``."""
     parser.add_argument(

@@ -11,6 +11,7 @@ from bench.cli.options import (
     add_data_options,
     add_fail_option,
     add_output_options,
+    add_picture_option,
     add_server_options,
     add_suite_options,
     positive_number,
@@ -80,6 +81,7 @@ def add_parser(commands: Any) -> None:
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
+    add_picture_option(parser)
     add_fail_option(parser)
     parser.set_defaults(command=prove)
 

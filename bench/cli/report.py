@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_fail_option, add_output_options, require_writable, write_json
+from bench.cli.options import (
+    add_fail_option,
+    add_output_options,
+    add_picture_option,
+    require_writable,
+    write_json,
+)
 from bench.cli.terminal import terminal, write_document
 from bench.errors import UsageError
 
@@ -74,6 +80,7 @@ def add_parser(commands: Any) -> None:
     )
     add_fail_option(parser)
     add_output_options(parser)
+    add_picture_option(parser)
     parser.set_defaults(command=report)
 
 

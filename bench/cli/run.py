@@ -19,6 +19,7 @@ from bench.cli.options import (
     add_data_options,
     add_fail_option,
     add_output_options,
+    add_picture_option,
     add_server_options,
     add_suite_options,
     positive_count,
@@ -114,6 +115,7 @@ def add_parser(commands: Any) -> None:
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
+    add_picture_option(parser)
     add_fail_option(parser)
     parser.set_defaults(command=run)
 

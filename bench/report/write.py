@@ -33,13 +33,19 @@ class ReportPaths:
     figures: tuple[Path, ...]
 
 
+NO_PICTURES = "BENCH_NO_PICTURES"
+"""Environment variable; set, the pages are written without figures: they take most of the time."""
+
+
 def write_report(conclusion: Conclusion, directory: Path, *, figures: bool = True) -> ReportPaths:
-    """Draw and write the whole report of a run; without ``figures``, the pages alone.
+    """Draw and write the whole report of a run; the pages alone without ``figures``, or where
+    BENCH_NO_PICTURES is set.
 
     Timelines of an earlier report on other migrations or passes are removed. Raises UsageError naming the
     path that cannot be written.
     """
     run, summary = conclusion.run, conclusion.summary
+    figures = figures and not os.environ.get(NO_PICTURES)
     pictures = tuple(draw_figures(run, summary)) if figures else ()
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures") if figures else ()
@@ -57,7 +63,7 @@ def write_explained(run: Run, summary: RunSummary, directory: Path) -> ReportPat
 
     Raises UsageError naming the path that cannot be written.
     """
-    pictures = [draw_costs(summary)] if summary.queries else []
+    pictures = [draw_costs(summary)] if summary.queries and not os.environ.get(NO_PICTURES) else []
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures")
     _replace(markdown, render_explained(run, summary).encode())

@@ -9,7 +9,12 @@ from factories import a_migration, a_run, a_statement, empty_run, rich_run
 
 from bench.analyse.conclude import conclude
 from bench.errors import UsageError
-from bench.report.write import write_report
+from bench.report.write import NO_PICTURES, write_report
+
+
+@pytest.fixture(autouse=True)
+def _with_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NO_PICTURES)
 
 
 def test_the_report_is_written_whole_and_stale_timelines_go(tmp_path: Path) -> None:
@@ -28,8 +33,13 @@ def test_the_report_is_written_whole_and_stale_timelines_go(tmp_path: Path) -> N
     assert write_report(conclude(run), tmp_path, figures=True).html.read_bytes() == before
 
 
-def test_without_figures_only_pages_are_written(tmp_path: Path) -> None:
-    paths = write_report(conclude(rich_run()), tmp_path / "new" / "place", figures=False)
+@pytest.mark.parametrize("by_option", [True, False])
+def test_without_figures_only_pages_are_written(
+    by_option: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not by_option:
+        monkeypatch.setenv(NO_PICTURES, "1")
+    paths = write_report(conclude(rich_run()), tmp_path / "new" / "place", figures=not by_option)
     assert paths.figures == ()
     assert sorted(path.name for path in (tmp_path / "new" / "place").iterdir()) == [
         "plans",
