@@ -202,11 +202,10 @@ def run_on(
         hazards=hazards,
         data=data,
     )
+    path = out or RUNS / run_id
     if against is not None:
-        return _against(
-            spec, found, against, options, out or RUNS / run_id, json, quiet=quiet, fail_on=fail_on
-        )
-    rehearsed, directory = _rehearse(spec, found, options, run_id, out or RUNS / run_id, quiet=quiet)
+        return _against(spec, found, against, options, path, json, quiet=quiet, fail_on=fail_on)
+    rehearsed, directory = _rehearse(spec, found, options, run_id, path, quiet=quiet)
     concluded = conclude(rehearsed)
     directory.save(concluded.run)
     remember(concluded.run, directory.path)

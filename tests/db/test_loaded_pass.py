@@ -188,7 +188,7 @@ def test_a_server_that_goes_away_ends_the_pass_with_what_was_measured(
     assert kept[0].migrations[0].outcome == "failed"
     workload = workload_of(kept[0])
     assert sum(each.ok for each in workload.classes) > 50
-    assert any("lookout" in note for note in workload.notes)
+    assert any("watches who waits" in note for note in workload.notes)
     assert not [
         each for each in psutil.Process().children() if "bench.workload.worker" in " ".join(each.cmdline())
     ]
