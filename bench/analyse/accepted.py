@@ -80,7 +80,7 @@ def _complaint(acceptance: Acceptance, summary: RunSummary) -> Iterator[Finding]
             fix = "Remove it, if it did not show on more data either: it would hide the next one."
     yield Finding(
         code="suppression",
-        severity="warning",
+        severity="info",
         migration=_migration_id(acceptance, summary),
         statement=None,
         relation=acceptance.relation,

@@ -11,7 +11,9 @@ from bench.analyse.names import bare
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import Blocked, PassFigures, Stop, loaded_passes
+from bench.analyse.waits import say_waits
 from bench.model.deploy import HAZARDS
+from bench.model.longest import LongestWait
 from bench.model.run import Run
 
 Tone = Literal["good", "warn", "bad", "unknown"]
@@ -24,7 +26,7 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``deploy``, ``traffic``, the name of a hazard, ``not measured`` or ``marked``."""
+    """``deploy``, ``longest``, ``traffic``, the name of a hazard, ``not measured`` or ``marked``."""
     text: str
     tone: Tone
 
@@ -37,11 +39,11 @@ class DeployCard:
     passes: tuple[PassFigures, ...]
 
 
-def deploy_card(run: Run, summary: RunSummary, limits: Limits) -> DeployCard:
+def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], limits: Limits) -> DeployCard:
     """The card of a run. What was not measured has a sentence that says so."""
     passes = loaded_passes(run)
     quiet = next((each for each in passes if each.hazard is None and not each.retried), None)
-    lines = [_deploy(run, summary), _traffic(run, summary, quiet, limits)]
+    lines = [_deploy(run, summary), *_longest(waits, limits), _traffic(run, summary, quiet, limits)]
     lines += (
         _beside(group, quiet, run, limits)
         for name in dict.fromkeys(each.hazard for each in passes)
@@ -87,6 +89,15 @@ def _deploy(run: Run, summary: RunSummary) -> CardLine:
         return CardLine("deploy", f"Not measured: how long the deploy takes ({why}).", "unknown")
     text = f"On this data{rows} the deploy takes {spread_seconds(summary.duration_s)}."
     return CardLine("deploy", text, "good")
+
+
+def _longest(waits: Sequence[LongestWait], limits: Limits) -> Iterator[CardLine]:
+    """Who waits at most, over all that was measured: the one number that everything else shows, too."""
+    said = say_waits(waits)
+    if said is not None:
+        worst_s = max(wait.seconds for wait in waits)
+        slow: Tone = "warn" if worst_s > limits.conditional_s else "good"
+        yield CardLine("longest", f"At most, {said}.", "bad" if worst_s > limits.not_ready_s else slow)
 
 
 def _traffic(run: Run, summary: RunSummary, quiet: PassFigures | None, limits: Limits) -> CardLine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.analyse.budgets import unmeasured_note
@@ -11,8 +12,11 @@ from bench.analyse.findings import find_dangers
 from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.summary import RunSummary
 from bench.analyse.verdict import judge
+from bench.analyse.waits import ACCESSES, find_waits, longest_wait
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Verdict
+from bench.model.load import Access
+from bench.model.longest import LongestWait
 from bench.model.run import Run
 
 
@@ -28,6 +32,12 @@ class Conclusion:
     """The severest first, those that are accepted last."""
     checks: tuple[BudgetCheck, ...]
     verdict: Verdict
+    waits: tuple[LongestWait, ...]
+    """The longest wait of each migration, access and way of measuring it, the longest first."""
+
+    def longest(self, access: Access, migration: str | None = None) -> LongestWait | None:
+        """For how long reads or writes wait at most, for one migration or all; None where nobody waits."""
+        return longest_wait(self.waits, access, migration)
 
 
 def conclude(run: Run, limits: Limits = DEFAULT_LIMITS, *, anew: bool = False) -> Conclusion:
@@ -38,20 +48,22 @@ def conclude(run: Run, limits: Limits = DEFAULT_LIMITS, *, anew: bool = False) -
     """
     rehearsed = Rehearsed(run, limits)
     if run.verdict is None or anew:
-        rehearsed = Rehearsed(_judged(rehearsed), limits)
+        rehearsed = Rehearsed(_judged(rehearsed, find_waits(rehearsed)), limits)
         run = rehearsed.run
     assert run.verdict is not None
+    waits = find_waits(rehearsed)
     return Conclusion(
         run=run,
         summary=rehearsed.summary,
-        card=deploy_card(run, rehearsed.summary, limits),
+        card=deploy_card(run, rehearsed.summary, waits, limits),
         findings=run.findings,
         checks=run.budgets,
         verdict=run.verdict,
+        waits=waits,
     )
 
 
-def _judged(rehearsed: Rehearsed) -> Run:
+def _judged(rehearsed: Rehearsed, waits: Sequence[LongestWait]) -> Run:
     run, checks = rehearsed.run, rehearsed.checks
     note = unmeasured_note(checks)
     others = tuple(other for other in run.notes if other.subject != "budgets")
@@ -60,6 +72,7 @@ def _judged(rehearsed: Rehearsed) -> Run:
         run,
         findings=findings,
         budgets=checks,
-        verdict=judge(rehearsed, findings),
+        verdict=judge(rehearsed, findings, waits),
+        longest_waits=tuple(wait for access in ACCESSES if (wait := longest_wait(waits, access)) is not None),
         notes=(*others, *((note,) if note else ())),
     )

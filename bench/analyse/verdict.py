@@ -17,17 +17,18 @@ from bench.analyse.limits import Limits
 from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import MigrationSummary, RunSummary
+from bench.analyse.waits import describe_wait, longest_wait
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Verdict
+from bench.model.longest import LongestWait
 
 EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
 NO_STATEMENT = "there is no statement to run"
-NO_CONDITION = frozenset({"estimate-wrong", "growth", "suppression", "timer-frozen"})
-"""Findings that ask for no consent to this deploy: about the file's words, and about other sizes of data."""
 CAVEAT = "on an idle server; waits for changed rows and behind long transactions come on top"
+BEHIND = "; behind long transactions they may wait longer"
 
 
-def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
+def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[LongestWait]) -> Verdict:
     """The verdict over the run's solo pass, and the findings that nobody has accepted.
 
     ``not_ready``: a migration failed in any repeat, nothing was measured, an existing relation is
@@ -52,7 +53,7 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
         sentence = f"{summary.suite} is ready on conditions: {NO_STATEMENT}."
         return Verdict("conditional", sentence, (NO_STATEMENT, *unmeasured))
     blocks = [block for block in _long_blocks(summary, limits) if not _is_accepted(block, findings)]
-    others = [each for each in findings if _counts(each)]
+    others = [each for each in findings if _counts(each, summary, limits)]
     empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
     checks = rehearsed.checks
     broken = [describe_check(each) for each in checks if each.broken]
@@ -83,7 +84,7 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding]) -> Verdict:
     if conditions:
         sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
         return Verdict("conditional", sentence, conditions)
-    return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(summary)} {CAVEAT}{_kept(checks)}.")
+    return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(waits)}{_kept(checks)}.")
 
 
 def _kept(checks: Sequence[BudgetCheck]) -> str:
@@ -97,12 +98,17 @@ def _many(budgets: int) -> str:
     return "budget" if budgets == 1 else f"{count(budgets)} budgets"
 
 
-def _counts(finding: Finding) -> bool:
-    """Whether a finding is a condition of its own: the locks speak for those that are about one."""
-    return (
-        finding.accepted is None
-        and finding.severity != "info"
-        and finding.code not in BLOCKING_CODES | NO_CONDITION
+def _counts(finding: Finding, summary: RunSummary, limits: Limits) -> bool:
+    """Whether a finding is a condition of its own: long locks speak for those that are about one of them.
+
+    A request may have waited for longer than the lock was held when nobody else was there.
+    """
+    if finding.accepted is not None or finding.severity == "info":
+        return False
+    return finding.code not in BLOCKING_CODES or not any(
+        (lock.migration, lock.subject) == (finding.migration, finding.relation)
+        and (lock.longest_s is None or lock.longest_s > limits.conditional_s)
+        for lock in _blocking(summary)
     )
 
 
@@ -189,19 +195,29 @@ def _blocked(summary: RunSummary, worst: LockSummary, state: str, limit_s: float
     )
 
 
-def _waits(summary: RunSummary) -> str:
-    read, write = summary.worst_read_block, summary.worst_write_block
-    if write is None:
-        return "it takes no lock that reads or writes on existing tables would wait for"
-    if read is None:
-        return f"nobody's writes would wait longer than {_hold(write)}, reads would not wait"
-    if read == write:
-        return f"nobody's reads or writes would wait longer than {_hold(write)}"
-    return f"nobody's writes would wait longer than {_hold(write)}, nobody's reads than {_hold(read)}"
+def _waits(waits: Sequence[LongestWait]) -> str:
+    """Who would wait, in the words of a suite that is ready."""
+    read, write = longest_wait(waits, "read"), longest_wait(waits, "write")
+    idle = "" if any(wait.hazard for wait in waits) else BEHIND
+    if write is None and read is None:
+        return f"it takes no lock that reads or writes on existing tables would wait for{idle}"
+    if write is None or read is None:
+        some, other = ("writes", "reads") if read is None else ("reads", "writes")
+        longest = write or read
+        assert longest is not None
+        return f"nobody's {some} would wait longer than {_wait(longest)}, {other} would not wait{idle}"
+    if _wait(read) == _wait(write):
+        return f"nobody's reads or writes would wait longer than {_wait(write)}{idle}"
+    return f"nobody's writes would wait longer than {_wait(write)}, nobody's reads than {_wait(read)}{idle}"
 
 
-def _hold(lock: LockSummary) -> str:
-    return f"{seconds(lock.longest_s)} for a table ({_name(lock)}, {lock.mode.sql_name})"
+def _wait(wait: LongestWait) -> str:
+    name = wait.relation.removeprefix("public.")
+    if wait.source == "table lock":
+        return f"{seconds(wait.seconds)} for a table ({name}, {wait.mode})"
+    if wait.source == "locked rows":
+        return f"{seconds(wait.seconds)} for rows that the deploy changes ({name}, {count(wait.rows)})"
+    return f"{seconds(wait.seconds)} ({describe_wait(wait)})"
 
 
 def _name(lock: LockSummary) -> str:

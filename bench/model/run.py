@@ -14,6 +14,7 @@ from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.index import IndexAudit
 from bench.model.load import ComparedRequest, Workload
+from bench.model.longest import LongestWait
 from bench.model.loss import Gone, InvalidIndex
 from bench.model.plan import Query, UserFunction
 from bench.model.proof import (
@@ -250,6 +251,8 @@ class Run:
     """What became of the suite's budgets."""
     verdict: Verdict | None = None
     notes: tuple[Note, ...] = ()
+    longest_waits: tuple[LongestWait, ...] = ()
+    """The longest wait of reads and that of writes, over all that was measured; none where nobody waits."""
     command: str | None = None
     """The command that made it, as it can be typed again; addresses of servers are left out."""
     requests: tuple[ComparedRequest, ...] = ()

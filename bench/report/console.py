@@ -20,11 +20,13 @@ from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import LockSummary, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
-from bench.model.finding import Finding, Verdict, VerdictStatus
+from bench.analyse.waits import describe_wait, is_same
+from bench.model.finding import VerdictStatus
 from bench.model.run import Run
 from bench.report.excerpt import excerpt
 from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
 from bench.report.nestedview import HotLine, hot_lines
+from bench.report.waittext import migration_text
 
 _STATUS_STYLE: dict[VerdictStatus, str] = {
     "ready": "bold green",
@@ -52,12 +54,12 @@ def print_summary(conclusion: Conclusion, report: Path | None, console: Console)
     console.print(Text(_headline(run, summary), style="bold"))
     console.print()
     console.print(_card(conclusion.card.lines))
-    for title, part in _parts(summary, conclusion.findings):
+    for title, part in _parts(conclusion):
         console.print()
         console.print(Text(title, style="bold"))
         console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
     console.print()
-    _print_conclusion(conclusion.verdict, summary, report, console)
+    _print_conclusion(conclusion, report, console)
     _print_line("Next", _next(conclusion), console)
 
 
@@ -81,9 +83,10 @@ def _card(lines: Sequence[CardLine]) -> Table:
     return grid
 
 
-def _parts(summary: RunSummary, findings: Sequence[Finding]) -> Iterator[tuple[str, RenderableType]]:
+def _parts(conclusion: Conclusion) -> Iterator[tuple[str, RenderableType]]:
+    summary, findings = conclusion.summary, conclusion.findings
     if summary.migrations:
-        yield "Migrations", _migrations(summary)
+        yield "Migrations", _migrations(conclusion)
     numbers = {each.id: number for number, each in enumerate(summary.migrations, start=1)}
     blocking = _blocking(summary)
     worst = blocking[:_TOP]
@@ -121,29 +124,20 @@ def _title(title: str, shown: int, all_of_them: int) -> str:
     return title if shown == all_of_them else f"{title}, {shown} of {all_of_them}"
 
 
-def _migrations(summary: RunSummary) -> Table:
+def _migrations(conclusion: Conclusion) -> Table:
     table = _table(">#", "…Migration", "Outcome", ">Median", ">Reads wait ≤", ">Writes wait ≤", ">WAL")
-    for number, each in enumerate(summary.migrations, start=1):
+    for number, each in enumerate(conclusion.summary.migrations, start=1):
         outcome = each.outcome or "not run"
         table.add_row(
             str(number),
             _cut(each.id),
             Text(outcome, style=_OUTCOME_STYLE.get(outcome, "dim")),
             seconds(each.duration_s.median if each.duration_s else None),
-            _blocked(each, reads=True),
-            _blocked(each, reads=False),
+            migration_text(conclusion, each, "read"),
+            migration_text(conclusion, each, "write"),
             size(each.wal_bytes.median if each.wal_bytes else None),
         )
     return table
-
-
-def _blocked(migration: MigrationSummary, *, reads: bool) -> str:
-    lock = migration.worst_read_block if reads else migration.worst_write_block
-    if lock is not None:
-        return seconds(lock.longest_s)
-    if any(each.blocks_reads if reads else each.blocks_writes for each in migration.locks):
-        return UNKNOWN
-    return without_block(migration.locks, reads=reads) if migration.outcome == "applied" else UNKNOWN
 
 
 def _locks(locks: Sequence[LockSummary], numbers: Mapping[str, int]) -> Table:
@@ -195,8 +189,9 @@ def _failure(migration: MigrationSummary) -> Text:
     return text
 
 
-def _print_conclusion(verdict: Verdict, summary: RunSummary, report: Path | None, console: Console) -> None:
-    """Verdict with its conditions, worst block, duration, report."""
+def _print_conclusion(conclusion: Conclusion, report: Path | None, console: Console) -> None:
+    """Verdict with its conditions, longest wait, duration, report."""
+    verdict = conclusion.verdict
     grid = Table.grid(padding=0)
     grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")
@@ -206,8 +201,8 @@ def _print_conclusion(verdict: Verdict, summary: RunSummary, report: Path | None
         grid.add_row("", Text(f"- {condition}"))
     if len(conditions) > _MOST_CONDITIONS:
         grid.add_row("", Text(f"- and {len(conditions) - _MOST_CONDITIONS} more, all in the report"))
-    grid.add_row("Blocked", Text(_worst(summary)))
-    grid.add_row("Duration", Text(spread_seconds(summary.duration_s)))
+    grid.add_row("Blocked", Text(_worst(conclusion)))
+    grid.add_row("Duration", Text(spread_seconds(conclusion.summary.duration_s)))
     console.print(grid)
     if report is not None:
         _print_line("Report", str(report), console)
@@ -218,15 +213,18 @@ def _print_line(label: str, value: str, console: Console) -> None:
     console.print(Text(f"{label:<{_LABEL_WIDTH}}{value}"), soft_wrap=True)
 
 
-def _worst(summary: RunSummary) -> str:
-    blocks = [lock for lock in (summary.worst_read_block, summary.worst_write_block) if lock is not None]
-    worst = min(blocks, key=longest_first, default=None)
+def _worst(conclusion: Conclusion) -> str:
+    """Who waits longest, and for what."""
+    summary, read, write = conclusion.summary, conclusion.longest("read"), conclusion.longest("write")
+    worst = max((wait for wait in (write, read) if wait), key=lambda wait: wait.seconds, default=None)
     if worst is None:
         rows = without_block(summary.locks, reads=False) == "rows only"
         return ("nobody but writers of the same rows" if rows else "nobody") if summary.n else UNKNOWN
-    who = "reads and writes" if worst.blocks_reads else "writes"
-    lock = f"{worst.mode.sql_name}, {worst.where}"
-    return f"{who} on {worst.subject}, {seconds(worst.longest_s)} at most ({lock})"
+    both = read is not None and write is not None and is_same(read, write)
+    at = f", {worst.place}" if worst.source in ("table lock", "locked rows") else ""
+    what = worst.mode if worst.source == "table lock" else describe_wait(worst)
+    who = "reads and writes" if both else f"{worst.access}s"
+    return f"{who} on {worst.relation}, {seconds(worst.seconds)} at most ({what}{at})"
 
 
 def _next(conclusion: Conclusion) -> str:

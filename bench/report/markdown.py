@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.analyse.conclude import Conclusion
-from bench.analyse.locks import without_block
 from bench.analyse.queries import QuerySummary
-from bench.analyse.summary import RunSummary
 from bench.model.run import Run
 from bench.report.conditionsview import data_origin
 from bench.report.findingsection import findings_section
@@ -16,7 +14,6 @@ from bench.report.format import (
     UNKNOWN,
     count,
     ratio,
-    seconds,
     size,
     spread_seconds,
     spread_size,
@@ -24,6 +21,7 @@ from bench.report.format import (
 from bench.report.markdown_migration import migration_section
 from bench.report.markdown_traffic import traffic_section
 from bench.report.markup import bullets, code, plain, table
+from bench.report.waittext import longest_text
 
 STATUS = {
     "ready": "✅ **Ready**",
@@ -76,8 +74,8 @@ def _executive_summary(conclusion: Conclusion) -> Iterator[str]:
             ("Scope", f"{applied} of {_many(len(summary.migrations), 'migration')} applied, "
              f"{_many(len(summary.statements), 'statement')}, {_many(summary.n, 'repeat')}"),
             ("Duration of all migrations", spread_seconds(summary.duration_s)),
-            ("Longest block of reads", _block(summary, reads=True)),
-            ("Longest block of writes", _block(summary, reads=False)),
+            ("Longest block of reads", longest_text(conclusion, "read")),
+            ("Longest block of writes", longest_text(conclusion, "write")),
             ("WAL written", spread_size(summary.wal_bytes)),
             ("Growth on disk", spread_size(summary.size_delta_bytes)),
         ),
@@ -156,14 +154,6 @@ def notes_section(run: Run) -> Iterator[str]:
     if run.notes:
         yield "## What to know when reading the figures"
         yield bullets(f"**{plain(note.subject)}**: {plain(note.text)}" for note in run.notes)
-
-
-def _block(summary: RunSummary, *, reads: bool) -> str:
-    lock = summary.worst_read_block if reads else summary.worst_write_block
-    if lock is None:
-        return without_block(summary.locks, reads=reads) if summary.n else UNKNOWN
-    taken = f"{lock.mode.sql_name} on {code(lock.subject)}, taken in {code(lock.where)}"
-    return f"{seconds(lock.longest_s)}: {taken}"
 
 
 def _many(n: int, thing: str) -> str:

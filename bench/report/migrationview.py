@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import without_block
 from bench.analyse.stats import Spread
-from bench.analyse.summary import MigrationSummary, RunSummary
+from bench.analyse.summary import MigrationSummary
+from bench.analyse.waits import ACCESSES
 from bench.model.finding import Finding
+from bench.model.load import Access
 from bench.report import format as fmt
 from bench.report.figures import timeline_name
 from bench.report.findingview import FindingView, finding_view
 from bench.report.statementview import StatementView, statement_views
+from bench.report.waittext import blocks
 
 UNKNOWN_HOLD = 1e300
 """Sorts a hold that nobody knows above all that are known."""
+
+SHORT = {"locked rows": "rows", "traffic": "under traffic", "hazard": "beside a hazard"}
+"""Where a wait comes from that is no table lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +84,31 @@ class _Texts:
 
 
 def migration_views(
-    findings: Sequence[Finding], summary: RunSummary
+    findings: Sequence[Finding], conclusion: Conclusion
 ) -> tuple[TableUnits, tuple[MigrationView, ...]]:
     """The migrations in the suite's order, and the units of their table."""
-    texts = _texts(summary.migrations)
+    summary, texts = conclusion.summary, _texts(conclusion)
     views = (
         _migration(
-            at, migration, texts, [finding_view(f, summary) for f in findings if f.migration == migration.id]
+            at,
+            migration,
+            conclusion,
+            texts,
+            [finding_view(f, summary) for f in findings if f.migration == migration.id],
         )
         for at, migration in enumerate(summary.migrations)
     )
     return texts.units, tuple(views)
 
 
-def _texts(migrations: Sequence[MigrationSummary]) -> _Texts:
+def _texts(conclusion: Conclusion) -> _Texts:
+    migrations = conclusion.summary.migrations
     n = len(migrations)
     spreads = [migration.duration_s for migration in migrations]
     times = [[getattr(s, part) if s else None for s in spreads] for part in ("median", "low", "high")]
     duration_unit, durations = fmt.seconds_column([time for column in times for time in column])
-    worst = [m.worst_read_block for m in migrations] + [m.worst_write_block for m in migrations]
-    hold_unit, holds = fmt.seconds_column([lock.longest_s if lock else None for lock in worst])
+    worst = [conclusion.longest(access, each.id) for access in ACCESSES for each in migrations]
+    hold_unit, holds = fmt.seconds_column([wait.seconds if wait else None for wait in worst])
     volumes = [_median(m.wal_bytes) for m in migrations] + [_median(m.size_delta_bytes) for m in migrations]
     volume_unit, sizes = fmt.size_column(volumes)
     return _Texts(
@@ -112,7 +124,11 @@ def _texts(migrations: Sequence[MigrationSummary]) -> _Texts:
 
 
 def _migration(
-    at: int, migration: MigrationSummary, texts: _Texts, findings: Sequence[FindingView]
+    at: int,
+    migration: MigrationSummary,
+    conclusion: Conclusion,
+    texts: _Texts,
+    findings: Sequence[FindingView],
 ) -> MigrationView:
     anchor = f"m{at + 1}"
     spread = migration.duration_s
@@ -126,8 +142,8 @@ def _migration(
         outcome=migration.outcome or "not reached",
         duration=Cell(texts.durations[at], _key(_median(spread)), ends),
         spread=fmt.spread_seconds(spread),
-        reads=_hold_cell(texts.reads[at], migration, anchor, reads=True),
-        writes=_hold_cell(texts.writes[at], migration, anchor, reads=False),
+        reads=_wait_cell(texts.reads[at], migration, anchor, conclusion, "read"),
+        writes=_wait_cell(texts.writes[at], migration, anchor, conclusion, "write"),
         wal=Cell(texts.wal[at], _key(_median(migration.wal_bytes))),
         growth=Cell(texts.growth[at], _key(_median(migration.size_delta_bytes))),
         statements=statement_views(anchor, migration.statements),
@@ -137,18 +153,23 @@ def _migration(
     )
 
 
-def _hold_cell(text: str, migration: MigrationSummary, anchor: str, *, reads: bool) -> Cell:
-    lock = migration.worst_read_block if reads else migration.worst_write_block
-    if lock is not None:
-        detail = f"{lock.subject} :{lock.line}"
-        return Cell(text, _key(lock.longest_s), detail, f"#{anchor}-s{lock.statement}")
-    if any(each.blocks_reads if reads else each.blocks_writes for each in migration.locks):
+def _wait_cell(
+    text: str, migration: MigrationSummary, anchor: str, conclusion: Conclusion, access: Access
+) -> Cell:
+    wait = conclusion.longest(access, migration.id)
+    if wait is not None:
+        line = next((each.line for each in migration.statements if each.index == wait.statement), None)
+        at = "" if line is None else f" :{line}"
+        beside = "" if wait.source == "table lock" else f", {SHORT[wait.source]}"
+        href = "" if wait.statement is None else f"#{anchor}-s{wait.statement}"
+        return Cell(text, wait.seconds, f"{wait.relation}{at}{beside}", href)
+    if any(blocks(lock, access) for lock in migration.locks):
         return Cell(fmt.UNKNOWN, UNKNOWN_HOLD, "hold not known")
     if migration.outcome == "failed":
         return Cell("none", 0.0, "until it failed")
     if migration.outcome != "applied":
         return Cell(fmt.UNKNOWN)
-    return Cell(without_block(migration.locks, reads=reads), 0.0)
+    return Cell(without_block(migration.locks, reads=access == "read"), 0.0)
 
 
 def _slug(migration_id: str) -> str:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from bench.analyse.compare.result import Comparison
 from bench.analyse.conclude import Conclusion
-from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.model.finding import Finding
 from bench.report import runformats
 from bench.report.comparison import formats as compared
 from bench.report.comparison.words import headline
-from bench.report.format import UNKNOWN, seconds, spread_seconds
+from bench.report.format import spread_seconds
 from bench.report.markdown import STATUS
 from bench.report.markup import block, bullets, code, plain, table
 from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
+from bench.report.waittext import wait_from_text
 
 LONGEST_COMMENT = 20_000
 """Characters: a comment is read on a telephone, too; GitHub refuses those above 65,536."""
@@ -75,7 +75,7 @@ def _sections(change: Change) -> Iterator[str]:
     if pending is not None:
         yield f"{STATUS[pending.verdict.status]}: {plain(pending.verdict.sentence)}"
         yield bullets(plain(line.text) for line in pending.card.lines)
-        yield _migrations(pending.summary)
+        yield _migrations(pending)
         open_ones = [finding for finding in pending.findings if finding.accepted is None]
         yield from (_finding(finding) for finding in open_ones if finding.severity != "info")
     if beside and comparison is not None:
@@ -87,7 +87,7 @@ def _sections(change: Change) -> Iterator[str]:
         yield from (_finding(finding) for finding in notes if finding.accepted is None)
 
 
-def _migrations(summary: RunSummary) -> str:
+def _migrations(conclusion: Conclusion) -> str:
     return table(
         ("Migration", "Outcome", ">Duration", "Reads wait at most", "Writes wait at most"),
         (
@@ -95,19 +95,12 @@ def _migrations(summary: RunSummary) -> str:
                 code(migration.file),
                 str(migration.outcome or "did not run"),
                 spread_seconds(migration.duration_s),
-                _wait(migration, reads=True),
-                _wait(migration, reads=False),
+                wait_from_text(conclusion, migration, "read"),
+                wait_from_text(conclusion, migration, "write"),
             )
-            for migration in summary.migrations
+            for migration in conclusion.summary.migrations
         ),
     )
-
-
-def _wait(migration: MigrationSummary, *, reads: bool) -> str:
-    lock = migration.worst_read_block if reads else migration.worst_write_block
-    if lock is None:
-        return "no wait" if migration.outcome == "applied" else UNKNOWN
-    return f"{seconds(lock.longest_s)}: {lock.mode.sql_name} on {code(lock.subject)}, line {lock.line}"
 
 
 def _finding(finding: Finding) -> str:

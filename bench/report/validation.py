@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.claims import comments_before, read_estimate
-from bench.analyse.summary import MigrationSummary, RunSummary
+from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, RollbackProof
 from bench.model.run import Proofs, Run
 from bench.report.format import count, seconds, spread_seconds
 from bench.report.markup import bullets, code, plain, table
 from bench.report.validationvalues import values_section
+from bench.report.waittext import longest_text, wait_from_text
 
 NOT_MEASURED = "not measured"
 STATUS = {
@@ -56,11 +57,11 @@ def render_validation(conclusion: Conclusion, *, fold: bool = True) -> str:
         f"Measured in run {code(run.run_id)} on PostgreSQL {plain(run.environment.server.version)}, "
         f"{_rows(run)}.",
         "## Executive summary",
-        _overview(run, summary),
+        _overview(conclusion),
         "### Conditions",
         bullets(map(plain, verdict.conditions)) if verdict.conditions else "None.",
         "## Migration by migration",
-        *(part for each in summary.migrations for part in _migration(each, run, findings)),
+        *(part for each in summary.migrations for part in _migration(each, conclusion, findings)),
         "## Security",
         *_security(run, findings),
         "## Constraints and values",
@@ -89,13 +90,15 @@ def _rows(run: Run) -> str:
     return f"{count(sum(each.rows for each in run.dataset.tables))} rows"
 
 
-def _overview(run: Run, summary: RunSummary) -> str:
-    proofs = run.proofs
+def _overview(conclusion: Conclusion) -> str:
+    summary, proofs = conclusion.summary, conclusion.run.proofs
     alone = [each for each in proofs.rollback if each.scope == "alone" and not each.draft]
     exact = sum(each.outcome == "exact" for each in alone)
     rows = [
         ("Migrations applied", f"{sum(e.outcome == 'applied' for e in summary.migrations)} of "
          f"{len(summary.migrations)}, {spread_seconds(summary.duration_s)}"),
+        ("Longest block of reads", longest_text(conclusion, "read")),
+        ("Longest block of writes", longest_text(conclusion, "write")),
         ("Rollbacks that bring the state back exactly, alone",
          f"{exact} of {len(alone)}" if alone else NOT_MEASURED),
         ("All rollbacks in reverse order", _outcome(proofs.rollback, "all")),
@@ -175,11 +178,13 @@ def _dirty(proofs: Proofs) -> Iterator[str]:
     yield table(("Kind of dirt", ">Dirty rows", "Outcome", "Error", "Fewest rows that show it"), rows)
 
 
-def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding]) -> Iterator[str]:
+def _migration(
+    summary: MigrationSummary, conclusion: Conclusion, findings: Sequence[Finding]
+) -> Iterator[str]:
+    run = conclusion.run
     own = [each for each in findings if each.migration == summary.id]
     points = [each for each in run.proofs.crash_points if each.migration == summary.id]
     back = [each for each in run.proofs.rollback if summary.id in each.migrations and each.scope != "all"]
-    reads, writes = summary.worst_read_block, summary.worst_write_block
     yield f"### {code(summary.file)}"
     yield table(
         ("Claim", "Measured"),
@@ -187,8 +192,8 @@ def _migration(summary: MigrationSummary, run: Run, findings: Sequence[Finding])
             ("Runs", f"{summary.outcome or NOT_MEASURED}, {spread_seconds(summary.duration_s)}"),
             ("Its own estimate", _estimate(summary)),
             ("Creates", _created(summary.id, run.proofs)),
-            ("Blocks reads for at most", seconds(reads.longest_s) if reads else "no wait"),
-            ("Blocks writes for at most", seconds(writes.longest_s) if writes else "no wait"),
+            ("Blocks reads for at most", wait_from_text(conclusion, summary, "read")),
+            ("Blocks writes for at most", wait_from_text(conclusion, summary, "write")),
             ("Rollback, alone", _rollback(back)),
             ("Rollback after users wrote", _writes(back)),
             ("Crash points", _crashes(points)),

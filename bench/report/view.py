@@ -9,7 +9,9 @@ from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
 from bench.analyse.locks import without_block
 from bench.analyse.summary import RunSummary, solo_repeats
+from bench.analyse.waits import describe_wait
 from bench.model.finding import Verdict
+from bench.model.load import Access
 from bench.model.run import Run
 from bench.report import format as fmt
 from bench.report.conditionsview import ConditionsView, conditions_view
@@ -18,6 +20,7 @@ from bench.report.forecastview import ForecastView, forecast_view
 from bench.report.migrationview import MigrationView, TableUnits, migration_views
 from bench.report.queryview import QueryView, query_views
 from bench.report.trafficview import TrafficView, traffic_views
+from bench.report.waittext import blocks
 
 VERDICTS = {
     "ready": ("✓", "Ready"),
@@ -81,7 +84,7 @@ def page_view(conclusion: Conclusion) -> PageView:
     """The page of a run."""
     run, summary, findings = conclusion.run, conclusion.summary, conclusion.findings
     open_ones = [each for each in findings if each.accepted is None]
-    units, migrations = migration_views(open_ones, summary)
+    units, migrations = migration_views(open_ones, conclusion)
     return PageView(
         suite=summary.suite,
         run_id=run.run_id,
@@ -91,7 +94,7 @@ def page_view(conclusion: Conclusion) -> PageView:
         finished=summary.finished,
         card=conclusion.card.lines,
         verdict=_verdict(conclusion.verdict),
-        tiles=_tiles(summary),
+        tiles=_tiles(conclusion),
         prediction=_prediction(run),
         units=units,
         migrations=migrations,
@@ -128,15 +131,16 @@ def moment(iso: str) -> str:
     return f"{moment.day} {moment.strftime('%B %Y, %H:%M')} {zone}".rstrip()
 
 
-def _tiles(summary: RunSummary) -> tuple[Tile, ...]:
+def _tiles(conclusion: Conclusion) -> tuple[Tile, ...]:
+    summary = conclusion.summary
     duration, wal, growth = summary.duration_s, summary.wal_bytes, summary.size_delta_bytes
     spread = ""
     if duration is not None:
         between = "" if duration.equal else f", {fmt.seconds(duration.low)} to {fmt.seconds(duration.high)}"
         spread = f"n = {duration.n}{between}"
     return (
-        _block_tile("Reads blocked, at most", "reads", summary),
-        _block_tile("Writes blocked, at most", "writes", summary),
+        _block_tile("Reads blocked, at most", "read", conclusion),
+        _block_tile("Writes blocked, at most", "write", conclusion),
         Tile(
             "Duration of all migrations",
             fmt.seconds(duration.median if duration else None),
@@ -156,22 +160,22 @@ def _tiles(summary: RunSummary) -> tuple[Tile, ...]:
     )
 
 
-def _block_tile(label: str, what: str, summary: RunSummary) -> Tile:
-    reads = what == "reads"
-    lock = summary.worst_read_block if reads else summary.worst_write_block
-    blocking = [each for each in summary.locks if (each.blocks_reads if reads else each.blocks_writes)]
-    if lock is not None:
-        position = [migration.id for migration in summary.migrations].index(lock.migration) + 1
-        detail = f"{lock.mode.sql_name} on {lock.subject}"
-        href = f"#m{position}-s{lock.statement}"
-        return Tile(label, fmt.seconds(lock.longest_s), detail, what, lock.where, href)
-    if blocking:
+def _block_tile(label: str, access: Access, conclusion: Conclusion) -> Tile:
+    """The longest wait, with what it comes from and the place that it links to."""
+    summary, wait, what = conclusion.summary, conclusion.longest(access), f"{access}s"
+    if wait is not None:
+        ids = [migration.id for migration in summary.migrations]
+        known = wait.migration in ids and wait.statement is not None
+        href = f"#m{ids.index(wait.migration or '') + 1}-s{wait.statement}" if known else ""
+        place = wait.place if wait.source in ("table lock", "locked rows") else ""
+        return Tile(label, fmt.seconds(wait.seconds), describe_wait(wait), what, place, href)
+    if any(blocks(lock, access) for lock in summary.locks):
         return Tile(label, fmt.UNKNOWN, "blocking locks were taken, but their holds are not known", what)
     outcomes = {migration.outcome for migration in summary.migrations}
     if not outcomes & {"applied", "failed"}:
         return Tile(label, fmt.UNKNOWN, "nothing ran", "")
     scope = "" if outcomes == {"applied"} else "in what ran, "
-    rows = without_block(summary.locks, reads=reads) == "rows only"
+    rows = without_block(summary.locks, reads=access == "read") == "rows only"
     waiting = "; writers of the same rows wait" if rows else ""
     return Tile(label, "not at all", f"{scope}no lock on an existing table blocks {what}{waiting}", "")
 

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import bench
-from factories import a_class, a_migration, a_run, a_statement, a_workload, an_error, loaded_run
+from factories import (
+    a_class,
+    a_migration,
+    a_run,
+    a_statement,
+    a_workload,
+    an_error,
+    hazard_run,
+    loaded_run,
+    rich_run,
+)
+from rich.console import Console
 
-from bench.analyse.conclude import conclude
+from bench.analyse.conclude import Conclusion, conclude
+from bench.analyse.quantity import seconds
+from bench.analyse.waits import ACCESSES
 from bench.cli import FAULT, Ending
 from bench.cli.run import exit_code
 from bench.errors import Interrupted, ServerError, UsageError
 from bench.migrate.suite import find_suite
 from bench.model.budget import Budget
-from bench.model.load import RequestErrors
+from bench.model.load import BlockedBy, Cause, RequestErrors
 from bench.model.run import Run
 from bench.pg.server import Server
+from bench.report.console import print_summary
 from bench.report.figures import draw_figures
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
+from bench.report.validation import render_validation
+from bench.report.view import page_view
 from bench.run.loaded import LoadOptions
 from bench.run.progress import Event, StatementBegan, Step
 from bench.run.session import RunOptions, rehearse
+from bench.store.codec import decode, encode
 
 INPUTS = Path(__file__).parent / "inputs"
 QUICK = LoadOptions(rate_per_s=30, connections=4, warm_s=0.3, after_s=0.3)
@@ -170,3 +188,92 @@ def test_a_server_that_went_down_under_traffic_is_told() -> None:
     (line,) = [line for line in concluded.card.lines if line.topic == "traffic"]
     assert "40 requests lose their connection, as the server went down" in line.text
     assert concluded.verdict.status == "incomplete"
+
+
+def shown(conclusion: Conclusion) -> dict[str, str]:
+    """Everything that a user reads of a run, by the name of its form."""
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    print_summary(conclusion, None, console)
+    assert isinstance(console.file, io.StringIO)
+    return {
+        "card": "\n".join(line.text for line in conclusion.card.lines),
+        "console": console.file.getvalue(),
+        "markdown": render_markdown(conclusion),
+        "validation": render_validation(conclusion),
+        "tiles": " ".join(f"{tile.label} {tile.value}" for tile in page_view(conclusion).tiles),
+    }
+
+
+def same_everywhere(conclusion: Conclusion) -> None:
+    """Assert that reads and writes wait equally long wherever that is told, and no longer anywhere."""
+    texts = shown(conclusion)
+    stored = decode(encode(conclusion.run)).longest_waits
+    for access in ACCESSES:
+        longest = conclusion.longest(access)
+        assert [wait for wait in stored if wait.access == access] == ([longest] if longest else [])
+        if longest is not None:
+            assert [name for name, text in texts.items() if seconds(longest.seconds) not in text] == []
+    worst = max((wait for wait in stored), key=lambda wait: wait.seconds)
+    (blocked,) = [line for line in texts["console"].splitlines() if line.startswith("Blocked")]
+    assert seconds(worst.seconds) in blocked
+
+
+def test_real_suite_29_longest_block_of_writes(rehearse_case: Callable[..., Run]) -> None:
+    concluded = conclude(rehearse_case("real-suite/29-longest-block-of-writes"))
+    longest = concluded.longest("write")
+    assert longest is not None
+    assert (longest.source, longest.relation, longest.migration) == (
+        "locked rows",
+        "public.deals",
+        "001_stages",
+    )
+    assert longest.seconds >= 0.4
+    assert longest.rows is not None
+    assert longest.rows >= 1700
+    same_everywhere(concluded)
+    claims = [line for line in shown(concluded)["validation"].splitlines() if "Blocks writes" in line]
+    assert not [claim for claim in claims if "no wait" in claim]
+
+
+def test_newcomer_02_tile_and_card_are_one_number() -> None:
+    """A request waits for longer than the table lock is held when nobody else is there."""
+    slow = a_class(
+        "update public.order_items", access="write", worst_blocked_s=1.69, blocked_by=(), errors=()
+    )
+    concluded = conclude(loaded_run(a_workload(slow)))
+    tile = next(tile for tile in page_view(concluded).tiles if tile.label.startswith("Writes"))
+    assert tile.value == "1.69 s"
+    assert tile.detail == '"update public.order_items" under traffic'
+    same_everywhere(concluded)
+
+
+def test_newcomer_09_a_hazard_that_fails_is_not_ready() -> None:
+    run = hazard_run()
+    failed = replace(an_error("55P03", line=143), message="canceling statement due to lock timeout")
+    repeat = run.passes[2].repeats[0]
+    stopped = replace(
+        run.passes[2],
+        repeats=(replace(repeat, migrations=(a_migration([a_statement(outcome="failed", error=failed)]),)),),
+    )
+    concluded = conclude(replace(run, passes=(*run.passes[:2], stopped, run.passes[3])))
+    assert concluded.verdict.status == "conditional", "with retries it gets through"
+    assert any("the deploy stops here" in condition for condition in concluded.verdict.conditions)
+    longest = concluded.longest("read")
+    assert longest is not None
+    assert (longest.seconds, longest.source, longest.hazard) == (30.0, "hazard", "long-reader")
+    same_everywhere(concluded)
+
+
+@pytest.mark.parametrize("run", [rich_run(), loaded_run(), hazard_run()])
+def test_every_number_of_the_longest_wait_is_one(run: Run) -> None:
+    same_everywhere(conclude(run))
+
+
+def test_a_request_that_waits_for_long_counts_where_the_lock_alone_is_short() -> None:
+    cause = Cause("001_first", 0, "public.deals", "AccessExclusiveLock", True, "RowExclusiveLock")
+    slow = a_class(
+        access="write", worst_blocked_s=1.69, errors=(), blocked_by=(BlockedBy(cause, 40, 1.69, 1.69),)
+    )
+    concluded = conclude(loaded_run(a_workload(slow)))
+    assert concluded.verdict.status == "conditional"
+    assert "waits up to 1.69 s" in concluded.verdict.sentence

@@ -169,7 +169,7 @@ def test_a_pass_without_traffic_says_nothing() -> None:
     empty = Pass("loaded", None, (replace(run.passes[0].repeats[0], workload=None),))
     card = conclude(replace(run, passes=(*run.passes, empty))).card
     assert card.passes == ()
-    assert [line.topic for line in card.lines] == ["deploy", "traffic"]
+    assert [line.topic for line in card.lines] == ["deploy", "longest", "traffic"]
 
 
 def test_retries_with_nothing_in_the_way_have_a_sentence_of_their_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
 from bench.analyse.names import quoted
@@ -15,48 +16,80 @@ from bench.model.lock import LockMode
 from bench.model.statement import RowChanges
 
 
-def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Rows of existing tables that stay locked until their transaction ends, where that takes a while."""
+@dataclass(frozen=True, slots=True)
+class LockedRows:
+    """Rows of an existing table that a statement updates or deletes, and for how long they stay locked."""
+
+    statement: StatementSummary
+    change: RowChanges
+    locked_s: float
+    share: int | None
+    """Rows of the table before the migrations; None where they were not counted."""
+
+    @property
+    def relation(self) -> str:
+        return self.change.relation
+
+    @property
+    def rows(self) -> int:
+        """Outside one transaction all that are changed: a row that is updated twice counts twice."""
+        batched = self.statement.transaction == "none"
+        return self.change.updated + self.change.deleted if batched else self.change.rows_locked
+
+    @property
+    def distinct(self) -> int:
+        """There are no more to lock than there are."""
+        return min(self.rows, self.share) if self.share else self.rows
+
+
+def locked_rows(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[LockedRows]:
+    """The rows that a migration locks, of each statement and table, where it is known for how long."""
     for statement in migration.statements:
         for change in rehearsed.row_changes(statement):
-            batched = statement.transaction == "none"
-            rows = change.updated + change.deleted if batched else change.rows_locked
             locked_s = _locked_s(statement, migration, change)
-            limits = rehearsed.limits
-            least_s = limits.conditional_s if batched else limits.noticeable_s
-            if rows == 0 or locked_s is None or locked_s < least_s:
+            if locked_s is None:
                 continue
-            severity: Severity = "info" if rows < limits.many_rows else severity_of(locked_s, limits)
-            share = rehearsed.rows_before(change.relation)
-            # A row that is updated twice counts twice; there are no more to lock than there are.
-            distinct = min(rows, share) if share else rows
-            of = f" of {count(share)}" if share and share > distinct else ""
-            remedy = (
-                Remedy("Make the batches smaller, so that others wait for less.")
-                if batched
-                else for_rows(statement.text, change.relation, rehearsed.around)
-            )
-            many = f"{count(distinct)}{of} rows of {change.relation}"
-            kept = (
-                f"changes {many} in transactions of up to {seconds(locked_s)}"
-                if batched
-                else f"keeps {many} locked for up to {seconds(locked_s)}, until its transaction ends"
-            )
-            yield finding(
-                "row-locks",
-                severity,
-                statement,
-                f"{statement.kind} {kept}: who updates or deletes one of them waits",
-                relation=change.relation,
-                evidence={
-                    "rows": rows,
-                    "rows_before": share,
-                    "updated": change.updated or None,
-                    "deleted": change.deleted or None,
-                    "locked_s": locked_s,
-                },
-                remedy=remedy,
-            )
+            locked = LockedRows(statement, change, locked_s, rehearsed.rows_before(change.relation))
+            if locked.rows:
+                yield locked
+
+
+def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Rows of existing tables that stay locked until their transaction ends, where that takes a while."""
+    limits = rehearsed.limits
+    for locked in locked_rows(migration, rehearsed):
+        statement, change, locked_s, share = locked.statement, locked.change, locked.locked_s, locked.share
+        batched = statement.transaction == "none"
+        if locked_s < (limits.conditional_s if batched else limits.noticeable_s):
+            continue
+        severity: Severity = "info" if locked.rows < limits.many_rows else severity_of(locked_s, limits)
+        of = f" of {count(share)}" if share and share > locked.distinct else ""
+        remedy = (
+            Remedy("Make the batches smaller, so that others wait for less.")
+            if batched
+            else for_rows(statement.text, change.relation, rehearsed.around)
+        )
+        many = f"{count(locked.distinct)}{of} rows of {change.relation}"
+        kept = (
+            f"changes {many} in transactions of up to {seconds(locked_s)}"
+            if batched
+            else f"keeps {many} locked for up to {seconds(locked_s)}, until its transaction ends"
+        )
+        yield finding(
+            "row-locks",
+            severity,
+            statement,
+            f"{statement.kind} {kept}: who updates or deletes one of them waits",
+            relation=change.relation,
+            evidence={
+                "rows": locked.rows,
+                "rows_before": share,
+                "updated": change.updated or None,
+                "deleted": change.deleted or None,
+                "locked_s": locked_s,
+            },
+            remedy=remedy,
+        )
 
 
 def _locked_s(statement: StatementSummary, migration: MigrationSummary, change: RowChanges) -> float | None:

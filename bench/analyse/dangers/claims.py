@@ -79,7 +79,7 @@ def estimates(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
         rows = rehearsed.summary.table_rows
         yield finding(
             "estimate-wrong",
-            "warning" if too_long and measured.high > rehearsed.limits.conditional_s else "info",
+            "info",
             statement,
             f'the comment says "{estimate.words}", {what} took {seconds(measured.median)} '
             f"{'on this data' if not rows else f'on {rows:,} rows'.replace(',', ' ')}",

@@ -12,20 +12,39 @@ from bench.model.run import MigrationRun, Pass, Repeat
 
 
 def stopped(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """The migration that failed in a loaded pass, once for each of its passes; deadlocks are told apart."""
+    """The migration that failed in a loaded pass, once for each of its passes; deadlocks are told apart.
+
+    Where the deploy gets through by trying again, it still stops as the files have it: that is a condition.
+    """
     if rehearsed.summary.failed is not None:
         return
-    for each in judged_passes(rehearsed.run):
-        for repeat in each.repeats:
-            failed = next((run for run in repeat.migrations if run.outcome == "failed"), None)
-            if failed is None or failed.error is None or failed.error.interrupted:
-                continue
-            if failed.error.sqlstate != DEADLOCK:
-                yield _finding(rehearsed, each, repeat, failed)
-                break
+    judged = tuple(judged_passes(rehearsed.run))
+    stops = {id(each): stop for each in rehearsed.run.passes if (stop := _stop(each)) is not None}
+    for each in rehearsed.run.passes:
+        if id(each) not in stops:
+            continue
+        by_retries = None
+        if each not in judged:
+            by_retries = next((tried for tried in judged if tried.hazard == each.hazard), None)
+            if by_retries is None or id(by_retries) in stops:
+                continue  # told of the pass that tried again
+        yield _finding(rehearsed, each, *stops[id(each)], by_retries)
 
 
-def _finding(rehearsed: Rehearsed, measured_in: Pass, repeat: Repeat, failed: MigrationRun) -> Finding:
+def _stop(measured_in: Pass) -> tuple[Repeat, MigrationRun] | None:
+    """The first repeat of a loaded pass in which a migration failed, and that migration."""
+    for repeat in measured_in.repeats if measured_in.kind == "loaded" else ():
+        failed = next((run for run in repeat.migrations if run.outcome == "failed"), None)
+        if failed is None or failed.error is None or failed.error.interrupted:
+            continue
+        if failed.error.sqlstate != DEADLOCK:
+            return repeat, failed
+    return None
+
+
+def _finding(
+    rehearsed: Rehearsed, measured_in: Pass, repeat: Repeat, failed: MigrationRun, by_retries: Pass | None
+) -> Finding:
     error = failed.error
     assert error is not None
     statement = next((each for each in failed.statements if each.outcome == "failed"), None)
@@ -36,13 +55,17 @@ def _finding(rehearsed: Rehearsed, measured_in: Pass, repeat: Repeat, failed: Mi
     tries = [each for each in repeat.tries if each.migration == failed.id]
     after = f" after {count(len(tries))} tries in {seconds(failed.wall_s)}" if len(tries) > 1 else ""
     state = f" ({error.sqlstate})" if error.sqlstate else ""
+    through = ""
+    if by_retries is not None:
+        retries = f" and {count(by_retries.retries)} retries" if by_retries.retries else " and retries"
+        through = f"; with lock_timeout {by_retries.lock_timeout_s:g} s{retries} it gets through"
     return Finding(
         code="fails-under-traffic",
         severity="warning" if measured_in.hazard else "error",
         migration=failed.id,
         statement=statement.index if statement else None,
         relation=None,
-        message=f"{where}: {beside} the deploy stops here{after}: {error.message}{state}",
+        message=f"{where}: {beside} the deploy stops here{after}: {error.message}{state}{through}",
         evidence={
             "hazard": measured_in.hazard,
             "lock_timeout_s": measured_in.lock_timeout_s,
