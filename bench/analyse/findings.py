@@ -14,6 +14,7 @@ from bench.analyse.dangers.amounts import advisory_locks, lock_table_full, row_l
 from bench.analyse.dangers.broken import broken_findings
 from bench.analyse.dangers.claims import estimates, frozen_timers
 from bench.analyse.dangers.compared import compared_findings
+from bench.analyse.dangers.copies import copies_miss_writes
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.failures import (
     extension_missing,
@@ -46,7 +47,7 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     ``warning`` above ``Limits.conditional_s`` or where it is not known, else ``info``. Those that the
     suite's authors accept come last, with their reason.
     """
-    found = list(losses(rehearsed))  # what is lost is told first
+    found = [*losses(rehearsed), *copies_miss_writes(rehearsed)]  # what is lost is told first
     for migration in rehearsed.summary.migrations:
         found += _of_migration(migration, rehearsed)
     found += invalid_indexes(rehearsed)

@@ -253,6 +253,8 @@ class Run:
     notes: tuple[Note, ...] = ()
     longest_waits: tuple[LongestWait, ...] = ()
     """The longest wait of reads and that of writes, over all that was measured; none where nobody waits."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """In a run file, the full texts of long statements by their SHA-256, which stand cut in their places."""
     command: str | None = None
     """The command that made it, as it can be typed again; addresses of servers are left out."""
     requests: tuple[ComparedRequest, ...] = ()

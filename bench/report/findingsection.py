@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.model.finding import Finding
+from bench.model.texts import LONGEST, cut
 from bench.report.markup import block, bullets, code, plain, table
 
 _SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}
@@ -74,7 +75,7 @@ def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
         if scripts:
             many = len(scripts) > 1
             parts = (f"-- instead of line {line}:\n{sql}" if many else str(sql) for line, sql in scripts)
-            yield block("\n\n".join(parts))
+            yield block(cut("\n\n".join(parts), LONGEST))
 
 
 def _places(together: Sequence[Finding]) -> str:

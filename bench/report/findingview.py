@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.analyse.summary import RunSummary
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
+from bench.model.texts import cut
 from bench.report import format as fmt
 from bench.report.statementview import Fact
 
@@ -54,7 +55,7 @@ def finding_view(finding: Finding, summary: RunSummary) -> FindingView:
             Fact(_label(key), evidence_text(key, value)) for key, value in finding.evidence.items()
         ),
         fix=finding.fix or "",
-        sql=finding.sql or "",
+        sql=cut(finding.sql or ""),
         accepted=finding.accepted or "",
     )
 

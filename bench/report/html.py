@@ -6,13 +6,14 @@ import gzip
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from markupsafe import Markup
 
 from bench.analyse.conclude import Conclusion
 from bench.model.run import Run
+from bench.model.texts import kept_once
 from bench.report.figures import Picture
 from bench.report.palette import css_variables
 from bench.report.svg import inline_svg
@@ -68,8 +69,12 @@ def breakable(text: str) -> Markup:
 
 
 def packed(run: Run) -> str:
-    """The run file in base64 of gzip, a tenth of its size; no character of it has a meaning in HTML."""
-    return b64encode(gzip.compress(msgspec.json.encode(run), mtime=0)).decode()
+    """The run file in base64 of gzip, a tenth of its size; no character of it has a meaning in HTML.
+
+    Long statements are cut in it.
+    """
+    document = msgspec.json.encode(replace(kept_once(run), texts={}))
+    return b64encode(gzip.compress(document, mtime=0)).decode()
 
 
 def theme_css() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.analyse.locks import LockSummary, is_toast, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, StatementSummary
+from bench.model.texts import cut
 from bench.report.excerpt import excerpt
 from bench.report.format import (
     UNKNOWN,
@@ -87,7 +88,7 @@ def _failure(migration: MigrationSummary) -> Iterator[str]:
     ]
     yield bullets(f"**{name}**: {text}" for name, text in facts if text)
     if statement:
-        yield block(statement.text)
+        yield block(cut(statement.text))
 
 
 def _statements(statements: Sequence[StatementSummary]) -> str:

@@ -10,6 +10,7 @@ from bench.analyse.summary import LockSummary, StatementSummary
 from bench.model.lock import LockMode
 from bench.model.metric import Counters
 from bench.model.statement import Rewrite
+from bench.model.texts import cut
 from bench.report import format as fmt
 from bench.report.excerpt import excerpt
 from bench.report.nestedview import InsideView, inside_view
@@ -116,7 +117,7 @@ def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> St
         place=statement.where,
         kind=statement.kind,
         excerpt=excerpt(statement.text, EXCERPT),
-        sql=statement.text.strip("\n"),
+        sql=cut(statement.text.strip("\n")),
         outcome=statement.outcome,
         duration=fmt.seconds(spread.median if spread else None),
         spread=fmt.spread_seconds(spread),

@@ -21,6 +21,7 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.model.run import SCHEMA_VERSION, Run
+from bench.model.texts import kept_once, restored
 
 Document = dict[str, Any]
 
@@ -36,6 +37,7 @@ def encode(run: Run) -> bytes:
 
     Raises ValueError naming the place of a number that is not finite: it is a defect of the program.
     """
+    run = kept_once(run)
     document = msgspec.to_builtins(run)
     try:
         # msgspec would write null; this encoder, which refuses, is far faster than the search below.
@@ -57,8 +59,8 @@ def decode(data: bytes, source: str = "run file") -> Run:
         version = msgspec.json.decode(data, type=_Head).schema_version
         _refuse_beyond_measure(data, source)
         if version == SCHEMA_VERSION:
-            return _dated(msgspec.json.decode(data, type=Run), source)
-        return msgspec.convert(upgrade(msgspec.json.decode(data), version, source), Run)
+            return restored(_dated(msgspec.json.decode(data, type=Run), source))
+        return restored(msgspec.convert(upgrade(msgspec.json.decode(data), version, source), Run))
     except msgspec.ValidationError as error:
         raise UsageError(
             f"{source}: not a run file that can be read: {error}",

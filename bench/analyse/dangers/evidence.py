@@ -25,6 +25,7 @@ from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
 from bench.model.run import Run, TableKey
 from bench.model.statement import RowChanges, StatementRun
+from bench.model.texts import LONGEST
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,10 @@ def finding(
     evidence: Mapping[str, object],
     remedy: Remedy,
 ) -> Finding:
-    """A danger of one statement; its message begins with the place, its evidence has what is known."""
+    """A danger of one statement; its message begins with the place, its evidence has what is known.
+
+    Statements of many thousand characters are not repeated to be run instead.
+    """
     return Finding(
         code=code,
         severity=severity,
@@ -142,7 +146,7 @@ def finding(
         message=f"{statement.where}: {message}",
         evidence={key: value for key, value in evidence.items() if value is not None},
         fix=remedy.say,
-        sql=remedy.sql,
+        sql=remedy.sql if len(remedy.sql or "") <= LONGEST else None,
     )
 
 
