@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
+from bench.migrate.migration import Migration, Part
 from bench.migrate.script import read_statements
-from bench.migrate.suite import Migration
 from bench.model.load import ClassLoad, StatementSpan, Workload
 from bench.model.lock import LockMode
 from bench.model.run import Repeat
@@ -86,7 +86,7 @@ def scripts_of(directory: Path, sql: str) -> Scripts:
     """One migration of this text."""
     path = directory / "001_locks.sql"
     path.write_text(sql, encoding="utf-8")
-    return [(Migration("001_locks", path, path.name, "", None), read_statements(path))]
+    return [(Migration("001_locks", path, path.name, "", None, Part(path)), read_statements(path))]
 
 
 def rehearse_load(

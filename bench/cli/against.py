@@ -44,7 +44,15 @@ def suite_at(suite: Suite, revision: str) -> Iterator[Suite]:
         _unpack(top, commit.decode().strip(), below, Path(directory).resolve())
         if not path.is_dir():
             raise UsageError(f"{suite.path} does not exist in {revision}", "there is nothing to compare with")
-        yield replace(find_suite(str(path), base=suite.base), name=suite.name, data=suite.data)
+        runner = suite.runner
+        before = find_suite(
+            str(path),
+            base=suite.base,
+            tool=runner.tool,
+            transaction=runner.transaction,
+            on_data=runner.on_data,
+        )
+        yield replace(before, name=suite.name, data=suite.data)
 
 
 _INCLUDED = re.compile(

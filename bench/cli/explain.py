@@ -15,12 +15,14 @@ from bench.cli.options import (
     add_picture_option,
     add_server_options,
     add_suite_options,
+    add_tool_options,
     require_writable,
     write_json,
 )
 from bench.cli.terminal import terminal
 
 if TYPE_CHECKING:
+    from bench.migrate.migration import Transaction
     from bench.model.run import Run
     from bench.pg.locale import Locale
     from bench.run.dataoptions import DataOptions
@@ -56,6 +58,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_suite_options(parser)
+    add_tool_options(parser)
     parser.add_argument(
         "--query",
         action="append",
@@ -109,6 +112,8 @@ def explain_on(
     dump: Path | None,
     suite: str,
     base: Path | None,
+    tool: str | None,
+    transaction: Transaction | None,
     no_cache: bool,
     fill: bool,
     columns: Path | None,
@@ -142,7 +147,7 @@ def explain_on(
     from bench.run.templates import template_key
     from bench.store.results import RUNS, create_directory, new_run_id
 
-    found = find_suite(suite, base=base)
+    found = find_suite(suite, base=base, tool=tool, transaction=transaction, on_data=dump is not None)
     if dump is not None:  # in place of the suite's own state before
         found = replace(found, base=base, data=None)
     data = data_options(

@@ -12,6 +12,7 @@ from bench.cli.options import (
     add_output_options,
     add_picture_option,
     add_server_options,
+    add_tool_options,
     duration,
     positive_count,
     positive_number,
@@ -25,6 +26,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.analyse.forecast.production import Production
+    from bench.migrate.migration import Transaction
     from bench.migrate.suite import Suite
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
@@ -84,6 +86,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )
+    add_tool_options(parser)
     add_server_options(parser)
     add_output_options(parser)
     add_picture_option(parser)
@@ -104,6 +107,8 @@ def run(
     dirt: float | None,
     workers: int | None,
     out: Path | None,
+    tool: str | None,
+    transaction: Transaction | None,
     server: str,
     image: str | None,
     pg_bindir: Path | None,
@@ -117,7 +122,7 @@ def run(
 
     if probe:
         return print_probe()
-    found = find_suite(suite, base=base)
+    found = find_suite(suite, base=base, tool=tool, transaction=transaction)
     if found.data is None:
         raise UsageError(
             f"{suite} has no generated data, so that it cannot be rehearsed at several sizes",

@@ -27,6 +27,24 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_tool_options(parser: argparse.ArgumentParser) -> None:
+    """``--tool``, ``--transaction``: who sends the files in production."""
+    group = parser.add_argument_group("migration tool")
+    group.add_argument(
+        "--tool",
+        default=None,
+        metavar="NAME",
+        help="whose migrations these are, if not what the files tell: plain, flyway, goose, …",
+    )
+    group.add_argument(
+        "--transaction",
+        choices=("file", "query", "all", "none"),
+        default=None,
+        help="what the runner sends in one transaction: a file, a file as one query, all pending files, "
+        "or none; a file's own mark still counts (default: as its tool does, for plain SQL none)",
+    )
+
+
 def add_server_options(parser: argparse.ArgumentParser, default: str = "auto") -> None:
     """``--server``, ``--image``, ``--pg-bindir``."""
     group = parser.add_argument_group("server")

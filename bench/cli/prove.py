@@ -14,11 +14,13 @@ from bench.cli.options import (
     add_picture_option,
     add_server_options,
     add_suite_options,
+    add_tool_options,
     positive_number,
     require_writable,
 )
 
 if TYPE_CHECKING:
+    from bench.migrate.migration import Transaction
     from bench.migrate.suite import Suite
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
@@ -53,6 +55,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_suite_options(parser)
+    add_tool_options(parser)
     parser.add_argument(
         "--draft-rollback",
         action="store_true",
@@ -90,6 +93,8 @@ def prove(
     *,
     suite: str,
     base: Path | None,
+    tool: str | None,
+    transaction: Transaction | None,
     out: Path | None,
     draft_rollback: bool,
     allow_roles: bool,
@@ -119,7 +124,7 @@ def prove(
     from bench.run.prove.session import ProofOptions
     from bench.store.results import RUNS, new_run_id
 
-    found = find_suite(suite, base=base)
+    found = find_suite(suite, base=base, tool=tool, transaction=transaction)
     require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)

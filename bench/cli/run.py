@@ -22,6 +22,7 @@ from bench.cli.options import (
     add_picture_option,
     add_server_options,
     add_suite_options,
+    add_tool_options,
     positive_count,
     require_writable,
     write_json,
@@ -33,6 +34,7 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from bench.analyse.conclude import Conclusion
     from bench.analyse.traffic import PassFigures
+    from bench.migrate.migration import Transaction
     from bench.migrate.suite import Suite
     from bench.model.deploy import HazardName
     from bench.model.run import Run
@@ -79,6 +81,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_suite_options(parser)
+    add_tool_options(parser)
     parser.add_argument(
         "--repeats",
         type=positive_count,
@@ -124,6 +127,8 @@ def run(
     *,
     suite: str,
     base: Path | None = None,
+    tool: str | None = None,
+    transaction: Transaction | None = None,
     since: str | None = None,
     from_dump: Path | None = None,
     from_dsn: str | None = None,
@@ -143,7 +148,7 @@ def run(
         raise UsageError("--since and --against exclude each other", "compare the two runs: bench compare")
     with (
         dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump,
-        chosen_suite(suite, base, dump, since) as found,
+        chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found,
     ):
         return run_on(found=found, dump=dump, base=base, hazards=hazards, **options)
 

@@ -9,23 +9,37 @@ from pathlib import Path
 
 from bench.cli.against import suite_at
 from bench.errors import UsageError
+from bench.migrate.migration import Transaction
 from bench.migrate.suite import Suite, find_suite
 
 
 @contextmanager
-def chosen_suite(name: str, base: Path | None, dump: Path | None, since: str | None) -> Iterator[Suite]:
+def chosen_suite(
+    name: str,
+    base: Path | None,
+    dump: Path | None,
+    since: str | None,
+    *,
+    tool: str | None = None,
+    transaction: Transaction | None = None,
+) -> Iterator[Suite]:
     """The suite that the options name; with ``since`` what of it is pending.
 
     A dump stands in place of the suite's own state before; it holds what has been deployed, so that nothing
     is applied to it. Raises UsageError for a revision that cannot be read, or where nothing is pending.
     """
-    found = find_suite(name, base=base)
+    on_data = dump is not None or since is not None
+    found = find_suite(name, base=base, tool=tool, transaction=transaction, on_data=on_data)
     if since is None:
         yield found if dump is None else replace(found, base=base, data=None)
         return
     with suite_at(found, since) as before:
         suite = pending(found, before, since)
-        yield suite if dump is None else replace(suite, base=base, data=None, deployed=(), remarks=())
+        yield (
+            suite
+            if dump is None
+            else replace(suite, base=base, data=None, deployed=(), remarks=found.remarks)
+        )
 
 
 def pending(today: Suite, before: Suite, since: str) -> Suite:
@@ -41,7 +55,10 @@ def pending(today: Suite, before: Suite, since: str) -> Suite:
             "name an older revision, the one that is deployed; git diff shows what changed since",
         )
     return replace(
-        today, migrations=left, deployed=before.migrations, remarks=tuple(remarks_on(today, before))
+        today,
+        migrations=left,
+        deployed=before.migrations,
+        remarks=(*today.remarks, *remarks_on(today, before)),
     )
 
 

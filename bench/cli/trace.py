@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_output_options, add_server_options
+from bench.cli.options import add_output_options, add_server_options, add_tool_options
 from bench.cli.terminal import terminal
+
+if TYPE_CHECKING:
+    from bench.migrate.migration import Transaction
 
 EPILOG = """\
 Durations mean nothing here: the tables are empty, or small. `bench run` measures those.
@@ -34,7 +37,13 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="scripts, applied in this order")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="scripts, applied in this order; those of a migration tool in its own, ways back left out",
+    )
     parser.add_argument(
         "--schema",
         type=Path,
@@ -51,6 +60,7 @@ def add_parser(commands: Any) -> None:
         default=True,
         help="try an application's commands while each statement's transaction is open (default)",
     )
+    add_tool_options(parser)
     add_server_options(parser, default="embedded")  # the one that starts fastest
     add_output_options(parser)
     parser.set_defaults(command=trace)
@@ -62,6 +72,8 @@ def trace(
     schema: Path | None,
     data: Path | None,
     probe: bool,
+    tool: str | None,
+    transaction: Transaction | None,
     server: str,
     image: str | None,
     pg_bindir: Path | None,
@@ -76,15 +88,19 @@ def trace(
     from bench.analyse.findings import trace_findings
     from bench.cli.live import live
     from bench.cli.options import require_writable, write_json
+    from bench.migrate.given import read_given
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
     from bench.report.tracejson import trace_document
     from bench.report.tracetext import print_trace
     from bench.run.progress import Said
-    from bench.run.trace import read_scripts, trace_settings
     from bench.run.trace import trace as run_trace
+    from bench.run.trace import trace_settings
 
     require_writable(json)
-    scripts = read_scripts(files)
+    given = read_given(files, tool=tool, transaction=transaction)
+    _say(given.remarks)
+    if not given.scripts:
+        return 0
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
     before = [path for path in (schema, data) if path is not None]
     with (
@@ -94,7 +110,13 @@ def trace(
         ) as opened,
     ):
         runs = run_trace(
-            opened, scripts, before=before, probe=probe, disposable=opened.managed, progress=progress
+            opened,
+            given.scripts,
+            before=before,
+            probe=probe,
+            kept=given.keeps_session,
+            disposable=opened.managed,
+            progress=progress,
         )
         info = opened.info
     findings = trace_findings(runs, info.extensions)
@@ -104,3 +126,10 @@ def trace(
     if json != "-":
         print_trace(runs, terminal(highlight=False), findings)
     return 4 if any(run.outcome == "failed" for run in runs) else 0
+
+
+def _say(remarks: Sequence[str]) -> None:
+    """Whose migrations these are, and what was left out: not among the results, which may be JSON."""
+    console = terminal(stderr=True, highlight=False)
+    for remark in remarks:
+        console.print(remark, markup=False, soft_wrap=True)

@@ -13,10 +13,12 @@ from bench.migrate.syntax import error_in
 from bench.model.statement import Statement, Stretch
 
 
-def assemble(path: Path, pieces: Sequence[Piece], index: int, file: str | None) -> tuple[Statement, bool]:
+def assemble(
+    path: Path, pieces: Sequence[Piece], index: int, file: str | None, *, of_psql: bool = True
+) -> tuple[Statement, bool]:
     """The statement that the pieces make, and whether the rows of its COPY follow.
 
-    UsageError: a variable is not set, and the text is no SQL as it stands.
+    UsageError: a variable is not set, and the text is no SQL as it stands; ``of_psql``: it is psql's.
     """
     first, last = pieces[0], pieces[-1]
     stretches: tuple[Stretch, ...] = ()
@@ -36,7 +38,7 @@ def assemble(path: Path, pieces: Sequence[Piece], index: int, file: str | None) 
         file=file,
         stretches=stretches,
     )
-    _refuse_unset(path, pieces, statement)
+    _refuse_unset(path, pieces, statement, of_psql=of_psql)
     return statement, copies
 
 
@@ -52,7 +54,7 @@ def _stretches(piece: Piece) -> tuple[Stretch, ...]:
     return piece.stretches or (Stretch(piece.text, piece.line, piece.column, verbatim=True),)
 
 
-def _refuse_unset(path: Path, pieces: Sequence[Piece], statement: Statement) -> None:
+def _refuse_unset(path: Path, pieces: Sequence[Piece], statement: Statement, *, of_psql: bool) -> None:
     """Where the grammar stumbles over a reference; ``a[1:n]`` is SQL, which psql leaves alone."""
     passed_over = [(piece, offset, name) for piece in pieces for offset, name in piece.variables]
     error = error_in(statement.text) if passed_over else None
@@ -61,6 +63,11 @@ def _refuse_unset(path: Path, pieces: Sequence[Piece], statement: Statement) -> 
     place = statement.locate(max(error.cursorpos, 1))
     for piece, offset, name in passed_over:
         if Stretch(piece.text, piece.line, piece.column, verbatim=True).locate(offset) == place:
+            if not of_psql:
+                raise UsageError(
+                    f"{path}:{place[0]}: placeholder :{name} has no value",
+                    hint=f'say it in suite.toml beside the migrations: [placeholders] "{name}" = "…"',
+                )
             raise UsageError(
                 f"{path}:{place[0]}: psql's variable :{name} is not set",
                 hint=f"\\set {name} to a value before it, or write the value into the statement",

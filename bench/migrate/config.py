@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
+from bench.migrate.migration import TRANSACTIONS, Transaction
 from bench.model.finding import Acceptance
 
 _TYPE_NAMES: dict[type, str] = {
@@ -51,6 +52,12 @@ class SuiteConfig:
     """``[[accept]]``: findings that the authors accept."""
     rerunnable: bool = False
     """Each file may be run again from its start, after it stopped anywhere."""
+    tool: str | None = None
+    """The migration tool whose files these are; None: told from the files."""
+    transaction: Transaction | None = None
+    """What the runner puts a transaction round; None: as the tool does."""
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    """``[placeholders]``: values of those that the tool replaces."""
 
 
 def read_suite_config(path: Path) -> SuiteConfig:
@@ -59,9 +66,17 @@ def read_suite_config(path: Path) -> SuiteConfig:
         return SuiteConfig()
     table = read_toml(path)
     known = {"description": str, "base": str, "data": str, "rerunnable": bool, "accept": list}
+    known |= {"tool": str, "transaction": str, "placeholders": dict}
     check_keys(path, "", table, known)
     accepted = _read_acceptances(path, table.pop("accept", []))
     config = SuiteConfig(**table, accepted=accepted)
+    if config.transaction is not None and config.transaction not in TRANSACTIONS:
+        raise UsageError(
+            f'{path}: transaction = "{config.transaction}" is not known',
+            hint=f"{suggest(config.transaction, TRANSACTIONS)}known: {', '.join(TRANSACTIONS)}",
+        )
+    placeholders = config.placeholders
+    check_keys(path, "placeholders", placeholders, dict.fromkeys(placeholders, str))
     if config.data is not None and config.data != "crm":
         raise UsageError(
             f'{path}: data = "{config.data}" is not a known data set',

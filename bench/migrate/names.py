@@ -15,15 +15,20 @@ _FLYWAY = re.compile(r"[VU](\d+(?:[._]\d+)*)__")
 _DATE = re.compile(r"(\d{4})([-_])(\d\d)\2(\d\d)(?:[-_T](\d{4,6}))?(?![0-9])")
 _PLAIN = re.compile(r"[vV]?(\d+(?:\.\d+)*)")
 _ROLLBACK_PREFIX = re.compile(r"(?:rollback|undo|down)[-_. ]+", re.IGNORECASE)
-_ROLLBACK_WORD = re.compile(r"(?:^|[-_. 0-9])(?i:rollback)|ROLLBACK|[.](?i:down)$")
+_ROLLBACK_WORD = re.compile(r"(?:^|[-_. 0-9])(?i:rollback)|ROLLBACK|[-_.](?i:down|undo)$")
 _FLYWAY_UNDO = re.compile(r"U\d+(?:[._]\d+)*__")
 _FLYWAY_REPEATABLE = re.compile(r"R__")
+_WAY_BACK = re.compile(r".*[.](?:down|undo)$", re.IGNORECASE)
+# A day, with hours, minutes and seconds after it or not; of years that are no beginning of a Unix time.
+_DAY = re.compile(r"(?:19[89]\d|20\d\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_TIMESTAMP_DIGITS = 14
 
 
-def version_of(file_name: str) -> Version | None:
+def version_of(file_name: str, *, days: bool = True) -> Version | None:
     """Version in a file's name, its numbers compared one by one; None where the name starts with none.
 
-    Final zeros do not count: ``1`` and ``1.0`` are one version, as in Flyway.
+    Final zeros do not count: ``1`` and ``1.0`` are one version, as in Flyway. A date counts as the beginning
+    of its day, so that days and times of 14 digits stand in one order, unless ``days`` is False.
     """
     stem = _ROLLBACK_PREFIX.sub("", stem_of(file_name), count=1)
     if match := _FLYWAY.match(stem):
@@ -36,7 +41,15 @@ def version_of(file_name: str) -> Version | None:
         return None
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
+    if days and _DAY.match(text := str(numbers[0])):
+        numbers[0] = int(text.ljust(_TIMESTAMP_DIGITS, "0"))
     return tuple(numbers)
+
+
+def is_day(file_name: str) -> bool:
+    """Whether the version in a file's name is a date without a time of day."""
+    version = version_of(file_name, days=False)
+    return version is not None and bool(_DAY.fullmatch(str(version[0])))
 
 
 def stem_of(file_name: str) -> str:
@@ -55,6 +68,13 @@ def is_rollback(path: PurePath) -> bool:
         return True
     stem = stem_of(path.name)
     return bool(_ROLLBACK_WORD.search(stem) or _FLYWAY_UNDO.match(stem))
+
+
+def names_way_back(path: PurePath) -> bool:
+    """Whether its directory or the end of its name leaves no doubt: ``rollback/x``, ``x.down``."""
+    stem = stem_of(path.name)
+    in_directory = any(part.lower() in ROLLBACK_DIRECTORIES for part in path.parts[:-1])
+    return in_directory or bool(_WAY_BACK.match(stem))
 
 
 def is_repeatable(file_name: str) -> bool:

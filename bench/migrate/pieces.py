@@ -83,10 +83,10 @@ class _Except:
 class _Lines:
     """Lines and columns of ever higher offsets."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, first_line: int) -> None:
         self._text = text
         self._offset = 0
-        self._line = 1
+        self._line = first_line
         self._begin = 0
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -101,16 +101,19 @@ class _Lines:
 class Cutter:
     """Cuts a script from its beginning on, a piece at a time, so that commands can act in between.
 
-    ``name`` is what errors call the script; ``strings`` is the setting of the session that it is part of.
+    ``name`` is what errors call the script; ``strings`` is the setting of the session that it is part of;
+    ``first_line`` is the line at which its text begins.
     """
 
-    def __init__(self, text: str, name: str = "script", strings: Strings | None = None) -> None:
+    def __init__(
+        self, text: str, name: str = "script", strings: Strings | None = None, first_line: int = 1
+    ) -> None:
         self.nesting: Nesting | None = None
         """Of the statement that a meta-command has interrupted; None between statements."""
         self._name = name
         self._strings = strings or Strings()
         self._text = text
-        self._lines = _Lines(text)
+        self._lines = _Lines(text, first_line)
         self._file = _Source(text, 0, len(text))
         self._sources = [self._file]
         self._reference_place = (1, 1)

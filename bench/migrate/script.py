@@ -12,6 +12,7 @@ from bench.migrate.arguments import Argument, BadArgument, read_arguments
 from bench.migrate.assembly import assemble, is_empty
 from bench.migrate.clientcopy import read_copy
 from bench.migrate.conditionals import Conditionals, Undo
+from bench.migrate.division import read_pieces
 from bench.migrate.kinds import classify
 from bench.migrate.metacommand import (
     CONDITIONALS,
@@ -22,6 +23,7 @@ from bench.migrate.metacommand import (
     command_name,
     refusal,
 )
+from bench.migrate.migration import Part
 from bench.migrate.pieces import Cutter, Piece
 from bench.migrate.source import find_file, name_beside, read_text
 from bench.migrate.strings import Strings
@@ -39,9 +41,20 @@ def read_statements(path: Path, variables: Mapping[str, str] | None = None) -> t
     UsageError, with file and line: a file that cannot be read, is not UTF-8 or holds a NUL; a meta-command
     that cannot be rehearsed, or is used wrongly; a variable that is not set, or not known beforehand.
     """
-    session = _Session(path, Variables(variables))
-    _Script(path, session).read()
-    return tuple(session.statements)
+    return read_part(Part(path), variables)
+
+
+def read_part(part: Part, variables: Mapping[str, str] | None = None) -> tuple[Statement, ...]:
+    """Read the statements of what goes one way, as its runner divides it; see :func:`read_statements`.
+
+    Commands and variables are psql's alone. UsageError as there, and where the runner would refuse the part.
+    """
+    if part.cutting == "psql":
+        session = _Session(part.path, Variables(variables))
+        _Script(part.path, session, part.text).read()
+        return tuple(session.statements)
+    text = read_text(part.path) if part.text is None else part.text
+    return read_pieces(part.path, text, part.cutting)
 
 
 def statements_of(text: str) -> tuple[str, ...]:
@@ -70,11 +83,11 @@ class _Session:
 class _Script:
     """One file, read from its beginning to its end."""
 
-    def __init__(self, path: Path, session: _Session) -> None:
+    def __init__(self, path: Path, session: _Session, text: str | None = None) -> None:
         self._path = path
         self._session = session
         self._file = None if path == session.migration else name_beside(path, session.migration)
-        self._cutter = Cutter(read_text(path), str(path), session.strings)
+        self._cutter = Cutter(read_text(path) if text is None else text, str(path), session.strings)
         self._conditionals = Conditionals(self._mark)
         self._open: list[Piece] = []
         """Parts of a statement that meta-commands have interrupted."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,49 +17,16 @@ from bench.migrate.config import (
     read_suite_config,
     suggest,
 )
-from bench.migrate.names import (
-    ROLLBACK_DIRECTORIES,
-    Version,
-    is_repeatable,
-    is_rollback,
-    stem_of,
-    version_of,
-)
+from bench.migrate.migration import PSQL, Migration, Runner, Transaction, digest
 from bench.migrate.shipped import shipped_suites
 from bench.migrate.source import read_text
+from bench.migrate.tools.choose import choose
+from bench.migrate.tools.folder import Folder
 from bench.model.budget import Budget
 from bench.model.finding import Acceptance
 from bench.model.run import MigrationFile, SuiteInfo
 
 __all__ = ["Migration", "QuerySpec", "Suite", "find_suite", "list_suites"]
-
-# Files that hold both directions; plain SQL would run the way back right after the way forward.
-_TWO_WAY_MARKERS = (
-    (re.compile(rb"^[ \t]*--[ \t]*migrate:(?:up|down)\b", re.MULTILINE), "-- migrate:up", "dbmate"),
-    (re.compile(rb"^[ \t]*--[ \t]*\+goose[ \t]+\w+", re.MULTILINE | re.IGNORECASE), "-- +goose", "goose"),
-    (re.compile(rb"^[ \t]*--[ \t]*\+migrate[ \t]+\w+", re.MULTILINE), "-- +migrate", "sql-migrate"),
-    (re.compile(rb"^[ \t]*--[ \t]*rambler[ \t]+(?:up|down)\b", re.MULTILINE), "-- rambler up", "rambler"),
-    (
-        re.compile(rb"^[ \t]*--[ \t]*liquibase formatted sql", re.MULTILINE),
-        "--liquibase formatted sql",
-        "Liquibase",
-    ),
-    (re.compile(rb"^[ \t]*--[ \t]*//[ \t]*@UNDO", re.MULTILINE), "-- //@UNDO", "MyBatis Migrations"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One migration file of a suite."""
-
-    id: str
-    """The file's name without ``.sql``."""
-    path: Path
-    file: str
-    """Path below the suite's directory."""
-    sha256: str
-    rollback: Path | None
-    """The file that takes this migration back; never applied as a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +53,8 @@ class Suite:
     """Migrations that production has had: part of the state before, as their files were then."""
     remarks: tuple[str, ...] = ()
     """What a reader must know of how its migrations were chosen."""
+    runner: Runner = PSQL
+    """Who sends them."""
 
     @property
     def unpaired_rollbacks(self) -> tuple[Path, ...]:
@@ -104,13 +71,14 @@ class Suite:
         return SuiteInfo(
             name=self.name,
             path=str(self.path),
-            base_sha256=_sha256(self.base.read_bytes()) if self.base else None,
+            base_sha256=digest(self.base.read_bytes()) if self.base else None,
             migrations=tuple(
                 MigrationFile(
                     migration.id,
                     migration.file,
                     migration.sha256,
                     self._below(migration.rollback) if migration.rollback else None,
+                    migration.forward.transaction,
                 )
                 for migration in self.migrations
             ),
@@ -118,41 +86,59 @@ class Suite:
             accepted=(*self.accepted, *self._accepted_in_files()),
             budgets=self.budgets,
             deployed=tuple(MigrationFile(each.id, each.file, each.sha256, None) for each in self.deployed),
+            tool=self.runner.tool,
         )
 
     def _accepted_in_files(self) -> Iterator[Acceptance]:
         for migration in self.migrations:
-            yield from read_acceptances(read_text(migration.path), migration.id, migration.file)
+            text = migration.forward.text
+            text = read_text(migration.path) if text is None else text
+            yield from read_acceptances(text, migration.id, migration.file)
 
     def _below(self, path: Path) -> str:
-        return path.relative_to(self.path).as_posix()
+        return Path(os.path.relpath(path, self.path)).as_posix()
 
 
-def find_suite(name_or_dir: str, root: Path = Path("migrations"), base: Path | None = None) -> Suite:
+def find_suite(
+    name_or_dir: str,
+    root: Path = Path("migrations"),
+    base: Path | None = None,
+    *,
+    tool: str | None = None,
+    transaction: Transaction | None = None,
+    on_data: bool = False,
+) -> Suite:
     """Find a suite by its name under ``root``, or by its directory, and read everything but the SQL.
 
-    ``base`` replaces the suite's own base file. UsageError: no such suite or directory, nothing to apply,
-    two files of one version, files without a version among files with one, a file of a two-way format,
-    or a ``suite.toml``, ``queries.toml`` or ``bench.toml`` that cannot be used.
+    ``base`` replaces the suite's own base file, ``tool`` and ``transaction`` what is told from the files and
+    what ``suite.toml`` says; ``on_data``: the state before is not empty, whatever the base says.
+
+    UsageError: no such suite or directory, nothing to apply, files that their tool
+    would refuse, two tools that fit, or a ``suite.toml``, ``queries.toml`` or ``bench.toml`` that cannot be
+    used.
     """
     directory = _find_directory(name_or_dir, root)
     config = read_suite_config(directory / "suite.toml")
     base_file = _find_base(directory, config, base)
-    files = [path for path in _list_sql(directory) if not (base_file and path.samefile(base_file))]
-    rollbacks = [path for path in files if is_rollback(path.relative_to(directory))]
-    forward = [path for path in files if path not in rollbacks]
+    folder = Folder(directory, base_file, config.placeholders, on_data)
+    transaction = transaction or config.transaction
+    chosen = choose(folder, tool or config.tool, transaction)
+    together = any(each.forward.transaction == "all" for each in chosen.plan.migrations)
+    runner = Runner(chosen.tool.name, chosen.tool.keeps_session or together, transaction, on_data)
     return Suite(
         name=directory.resolve().name,
         path=directory,
         base=base_file,
         data=config.data,
-        migrations=_pair(directory, _in_version_order(directory, forward), rollbacks),
-        rollbacks=tuple(sorted(rollbacks, key=_version_then_name)),
+        migrations=chosen.plan.migrations,
+        rollbacks=tuple(file.path for file in chosen.plan.rollbacks),
         queries=read_queries(directory / "queries.toml"),
         description=config.description,
         accepted=config.accepted,
         rerunnable=config.rerunnable,
         budgets=find_budgets(directory),
+        remarks=chosen.remarks,
+        runner=runner,
     )
 
 
@@ -205,105 +191,3 @@ def _find_base(directory: Path, config: SuiteConfig, override: Path | None) -> P
     if not base.is_file():
         raise UsageError(f'{directory / "suite.toml"}: base = "{config.base}": there is no file {base}')
     return base
-
-
-def _list_sql(directory: Path) -> list[Path]:
-    """SQL files of the directory and of its rollback directories."""
-    folders = sorted(
-        path for path in directory.iterdir() if path.is_dir() and path.name.lower() in ROLLBACK_DIRECTORIES
-    )
-    return [
-        path
-        for folder in [directory, *folders]
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() == ".sql"
-        and path.is_file()
-        and not path.name.startswith(".")
-        and path.name != "base.sql"
-    ]
-
-
-def _in_version_order(directory: Path, files: Sequence[Path]) -> list[Path]:
-    if not files:
-        nested = sorted({path.parent.name for path in directory.glob("*/*.sql")} - ROLLBACK_DIRECTORIES)
-        raise UsageError(
-            f"{directory} holds no migration: no .sql file that is neither base nor rollback",
-            hint=f"SQL files are in its sub-directories: {', '.join(nested[:5])}; give one of them"
-            if nested
-            else "give a directory of .sql files named by version, for example 001_create.sql",
-        )
-    numbered = [path for path in files if version_of(path.name) is not None]
-    unnumbered = [path for path in files if path not in numbered and not is_repeatable(path.name)]
-    if numbered and unnumbered:
-        raise UsageError(
-            f"{directory}: no version in the name of {', '.join(path.name for path in unnumbered)}, "
-            f"while {numbered[0].name} has one",
-            hint="name it by its version, move it elsewhere, or give it as --base if it is the state before",
-        )
-    _refuse_duplicates(directory, numbered)
-    repeatable = [path for path in files if is_repeatable(path.name)]
-    return sorted(numbered + unnumbered, key=_version_then_name) + sorted(repeatable)
-
-
-def _version_then_name(path: Path) -> tuple[Version, str]:
-    return version_of(path.name) or (), path.name
-
-
-def _refuse_duplicates(directory: Path, files: Sequence[Path]) -> None:
-    seen: dict[Version, Path] = {}
-    for path in files:
-        version = version_of(path.name) or ()
-        if version in seen:
-            raise UsageError(
-                f"{directory}: {seen[version].name} and {path.name} have one version, {_spell(version)}",
-                hint="give each migration its own version, so that their order is certain",
-            )
-        seen[version] = path
-
-
-def _pair(directory: Path, files: Sequence[Path], rollbacks: Sequence[Path]) -> tuple[Migration, ...]:
-    by_key: dict[Version | str, Path] = {}
-    for path in rollbacks:
-        key = _pairing_key(path)
-        if key in by_key:
-            raise UsageError(
-                f"{directory}: {by_key[key].relative_to(directory)} and {path.relative_to(directory)} "
-                f"both take back {key if isinstance(key, str) else f'version {_spell(key)}'}",
-                hint="keep one rollback for each migration",
-            )
-        by_key[key] = path
-    return tuple(_read_migration(directory, path, by_key.get(_pairing_key(path))) for path in files)
-
-
-def _pairing_key(path: Path) -> Version | str:
-    """The version; without one the name, less what makes it a rollback."""
-    return version_of(path.name) or re.sub(
-        r"(?:^rollback[-_. ])|(?:[-_. ]rollback$)|(?:[.](?:up|down)$)",
-        "",
-        stem_of(path.name),
-        flags=re.IGNORECASE,
-    )
-
-
-def _read_migration(directory: Path, path: Path, rollback: Path | None) -> Migration:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    for pattern, marker, tool in _TWO_WAY_MARKERS:
-        if match := pattern.search(data):
-            line = data.count(b"\n", 0, match.end()) + 1
-            raise UsageError(
-                f'{path}:{line}: "{marker}" makes this a file of {tool}, which holds both directions',
-                hint="split it into plain SQL: one file for the way forward, one under rollback/",
-            )
-    file = path.relative_to(directory).as_posix()
-    return Migration(stem_of(path.name), path, file, _sha256(data), rollback)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _spell(version: Version) -> str:
-    return ".".join(str(number) for number in version)

@@ -38,6 +38,10 @@ SCHEMA_VERSION = 1
 MigrationOutcome = Literal["applied", "failed", "skipped"]
 
 
+MIGRATIONS = "migrations"
+"""Subject of notes on which files are the migrations, in which order and by which tool."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something that a reader must know to read the figures: a missing privilege, a substitution."""
@@ -84,6 +88,9 @@ class MigrationFile:
     """Path below the suite's directory."""
     sha256: str
     rollback_file: str | None
+    transaction: str = "none"
+    """What its runner puts in one transaction: ``none`` (each statement commits), ``file``, ``query`` (the
+    whole file in an implicit one), ``all`` pending files, or ``where it can`` (Flyway)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class SuiteInfo:
     """What its team allows the deploy."""
     deployed: tuple[MigrationFile, ...] = ()
     """Migrations that are part of the state before, and were applied unwatched."""
+    tool: str = "plain"
+    """The migration tool whose files these are, as ``--tool`` calls it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ StatementOutcome = Literal["applied", "failed", "skipped"]
 TransactionMode = Literal["file", "own", "none"]
 
 
+CURRENT_DATABASE = '"pgrehearse:current database"'
+"""Stands in a statement for the quoted name of the database that it is sent to: each pass has its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A part of a statement's text, and where it stands in the file."""
@@ -66,6 +70,8 @@ class Statement:
     """Whether the file has set ON_ERROR_STOP by then: psql then stops where the statement fails."""
     echoes: tuple[tuple[int, str], ...] = ()
     """What ``\\echo`` prints between this statement and the next, each with its line."""
+    by_tool: bool = False
+    """Sent by the migration tool around the file, and not written in it: its BEGIN and COMMIT."""
 
     def locate(self, position: int) -> tuple[int, int]:
         """Line and column in the file of the character at ``position`` of the text, all from 1."""
@@ -309,6 +315,8 @@ class StatementRun:
     growth_of: GrowthOf | None = None
     hanging: tuple[Hanging, ...] | None = None
     """What hangs on the columns whose type it changed; None: it changed none, or it was not read."""
+    by_tool: bool = False
+    """Sent by the migration tool around the file, and not written in it: its BEGIN and COMMIT."""
 
     def file_beside(self, migration: str) -> str:
         """The file that it stands in, given the migration's as the run file names it."""

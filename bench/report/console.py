@@ -22,7 +22,7 @@ from bench.analyse.locks import LockSummary, longest_first, without_block
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
 from bench.analyse.waits import describe_wait, is_same
 from bench.model.finding import VerdictStatus
-from bench.model.run import Run
+from bench.model.run import MIGRATIONS, Run
 from bench.report.excerpt import excerpt
 from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
 from bench.report.nestedview import HotLine, hot_lines
@@ -52,6 +52,9 @@ def print_summary(conclusion: Conclusion, report: Path | None, console: Console)
     run, summary = conclusion.run, conclusion.summary
     console.print()
     console.print(Text(_headline(run, summary), style="bold"))
+    for note in run.notes:
+        if note.subject == MIGRATIONS:
+            console.print(Padding(Text(note.text), (0, 0, 0, _INDENT)))
     console.print()
     console.print(_card(conclusion.card.lines))
     for title, part in _parts(conclusion):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import psycopg
@@ -43,6 +43,24 @@ class Record:
     """Told the backend that applies a migration, 0 when there is none."""
 
 
+@dataclass(slots=True)
+class SharedSession:
+    """The one session of a migration tool that keeps it; opened by the first who asks."""
+
+    conn: psycopg.Connection[TupleRow] | None = None
+
+    def get(self, connect: Callable[[], psycopg.Connection[TupleRow]]) -> psycopg.Connection[TupleRow]:
+        """The session, opened if it is not."""
+        if self.conn is None:
+            self.conn = connect()
+        return self.conn
+
+    def close(self) -> None:
+        """End it, if it was opened."""
+        if self.conn is not None:
+            self.conn.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Deploy:
     """One migration that is to be applied."""
@@ -54,11 +72,16 @@ class Deploy:
     record: Record
     repeat: int
     progress: Progress
+    shared: SharedSession | None = None
+    """Where all files have one session."""
+    goes_on: bool = False
+    """The transaction is to stay open at the end of the file, for the next one."""
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
-        """A fresh session, as psql opens one for each file; the waits for it are the migration's."""
-        with self.server.connect(self.dbname, application_name="pgrehearse migration", kind="deploy") as conn:
+        """A fresh session, as psql opens one for each file, or the shared one; the waits for it are the
+        migration's."""
+        with self._session() as conn:
             begin, pid = clock(), conn.info.backend_pid
             self.record.follow(pid)
             try:
@@ -66,6 +89,12 @@ class Deploy:
             finally:
                 self.record.follow(0)
                 self.record.sessions.append(MigrationSession(self.migration, pid, begin, clock()))
+
+    def _session(self) -> AbstractContextManager[psycopg.Connection[TupleRow]]:
+        def connect() -> psycopg.Connection[TupleRow]:
+            return self.server.connect(self.dbname, application_name="pgrehearse migration", kind="deploy")
+
+        return connect() if self.shared is None else nullcontext(self.shared.get(connect))
 
 
 Deployer = Callable[[Deploy], MigrationRun]
@@ -123,6 +152,7 @@ def _as_run(
         line=statement.line,
         file=statement.file,
         text=statement.text,
+        by_tool=statement.by_tool,
         kind=statement.kind,
         transaction=transaction,
         outcome="failed" if error else "applied",
@@ -139,7 +169,8 @@ def _as_migration(
     conn: psycopg.Connection[TupleRow], deploy: Deploy, runs: Sequence[StatementRun]
 ) -> MigrationRun:
     error = next((run.error for run in runs if run.error), None)
-    if error is None and conn.info.transaction_status != TransactionStatus.IDLE:
+    idle = conn.info.transaction_status == TransactionStatus.IDLE
+    if error is None and not idle and not deploy.goes_on:
         error = StatementError(
             None,
             "the file ends inside a transaction, so the server rolled its work back",

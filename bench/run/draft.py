@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import __version__
 from bench.migrate.suite import Suite
-from bench.model.run import SCHEMA_VERSION, Environment, MigrationRun, Note, Pass, Repeat, Run
+from bench.model.run import MIGRATIONS, SCHEMA_VERSION, Environment, MigrationRun, Note, Pass, Repeat, Run
 from bench.model.typed import TYPED
 from bench.pg.server import Server
 from bench.run.host import read_host
@@ -123,7 +123,7 @@ def new_run(run_id: str, server: Server, suite: Suite) -> Run:
             _CLONES,
             *server.notes,
             *_unpaired(suite),
-            *(Note("deployed", each) for each in suite.remarks),
+            *(Note(MIGRATIONS, each) for each in suite.remarks),
         ),
     )
 

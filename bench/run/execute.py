@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from bench.errors import UsageError
 from bench.model.run import ServerInfo
-from bench.model.statement import Statement, StatementError
+from bench.model.statement import CURRENT_DATABASE, Statement, StatementError
 from bench.observe.inner import inner_line
 
 COPY_BYTES = 1 << 17
@@ -41,7 +42,11 @@ def execute_with(cursor: psycopg.Cursor[TupleRow], statement: Statement) -> int 
         with cursor.copy(statement.text.encode()) as copy:
             copy.write(statement.copy_data)
     else:
-        cursor.execute(statement.text.encode(), prepare=False)
+        text = statement.text
+        if CURRENT_DATABASE in text:
+            name = cursor.connection.info.dbname
+            text = text.replace(CURRENT_DATABASE, sql.Identifier(name).as_string(cursor))
+        cursor.execute(text.encode(), prepare=False)
     return cursor.rowcount if cursor.rowcount >= 0 else None
 
 

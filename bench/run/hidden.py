@@ -10,9 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 
 from bench.migrate.suite import Migration
 from bench.model.plan import AtSize, NestedPlan
@@ -25,6 +27,7 @@ from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
 from bench.run.execute import describe_error, execute
+from bench.run.filesessions import sessions
 from bench.run.progress import Progress, Step
 from bench.run.watch import connect_counters
 
@@ -70,6 +73,8 @@ class LookingInside:
     title: str
     fuller: Mapping[Place, Inside] | None = None
     """What the same pass found on SMALLER times the data; None: this is all that the solo pass had."""
+    kept: bool = False
+    """All files in one session."""
 
     def run(self) -> HiddenPass:
         """Apply file after file, up to the first statement that fails.
@@ -82,9 +87,20 @@ class LookingInside:
             if self.counters is not None:
                 conn = stack.enter_context(connect_counters(self.server, self.counters))
                 counts = CountReader(conn, self.clone)
+            connect = partial(
+                self.server.as_itself().connect,
+                self.clone,
+                application_name="pgrehearse plans",
+                kind="deploy",
+            )
+            session = stack.enter_context(sessions(connect, kept=self.kept))
+            readers: dict[int, NestedReader] = {}
             for migration, statements in self.scripts:
                 try:
-                    note = self._migration(migration, statements, counts, found)
+                    with session() as conn:
+                        reader = readers.get(id(conn)) or self._reader(conn)
+                        readers = {id(conn): reader}
+                        note = self._migration(migration, statements, reader, counts, found)
                 except CannotLookInsideError as error:
                     return HiddenPass({}, (_cannot(error),))
                 if note is not None:
@@ -95,27 +111,28 @@ class LookingInside:
         self,
         migration: Migration,
         statements: Sequence[Statement],
+        reader: NestedReader,
         counts: CountReader | None,
         found: dict[Place, Inside],
     ) -> tuple[Note, ...] | None:
         """Apply one file; a tuple says that the pass ends here."""
         self.progress(Step(f"{self.title}, {migration.id}"))
-        with self.server.as_itself().connect(
-            self.clone, application_name="pgrehearse plans", kind="deploy"
-        ) as conn:
-            reader = NestedReader(conn)
-            self.server.become_deployer(conn)  # who may not load auto_explain itself
-            for statement in statements:
-                place = (migration.id, statement.index)
-                solo = self.reached.get(place)
-                if solo is None:
-                    return ()
-                found[place], error = self._look(place, statement, reader, counts)
-                if error is not None:
-                    return () if solo.outcome == "failed" else (_ended(migration, statement, error),)
-            if conn.info.transaction_status != TransactionStatus.IDLE:
+        for statement in statements:
+            place = (migration.id, statement.index)
+            solo = self.reached.get(place)
+            if solo is None:
                 return ()
-        return None
+            found[place], error = self._look(place, statement, reader, counts)
+            if error is not None:
+                return () if solo.outcome == "failed" else (_ended(migration, statement, error),)
+        ends = reader.conn.info.transaction_status == TransactionStatus.IDLE or self.kept
+        return None if ends else ()
+
+    def _reader(self, conn: psycopg.Connection[TupleRow]) -> NestedReader:
+        """What looks into a session, which becomes the deployer's: he may not load auto_explain himself."""
+        reader = NestedReader(conn)
+        self.server.become_deployer(conn)
+        return reader
 
     def _look(
         self, place: Place, statement: Statement, reader: NestedReader, counts: CountReader | None

@@ -29,7 +29,8 @@ from bench.model.statement import Statement
 from bench.observe.relations import RelationCatalog
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
-from bench.run.deploy import Deploy, Deployer, Record, apply_once
+from bench.run.deploy import Deploy, Deployer, Record, SharedSession, apply_once
+from bench.run.filesessions import together, undone
 from bench.run.measured import not_reached
 from bench.run.progress import Progress, Step
 from bench.workload.draw import draw_parameters
@@ -103,6 +104,7 @@ def loaded_pass(
     index: int = 0,
     hazard: Hazard | None = None,
     deploy: Deployer = apply_once,
+    one_session: bool = False,  # the same for all files
     keep: Callable[[Repeat], object],
     progress: Progress,
 ) -> Repeat:
@@ -131,7 +133,7 @@ def loaded_pass(
             progress(Step(_title(done, hazard)))
             time.sleep(options.warm_s)
             with hazard.around(server, dbname) if hazard is not None else nullcontext():
-                _deploy_all(server, dbname, scripts, deploy, done, index, progress)
+                _deploy_all(server, dbname, scripts, deploy, done, index, progress, one_session)
             time.sleep(options.after_s)
         finally:
             traffic.end(options.drain_s)
@@ -182,14 +184,24 @@ def _deploy_all(
     done: _Pass,
     index: int,
     progress: Progress,
+    one_session: bool,
 ) -> None:
     """One file after the other; after one that failed the others are not reached."""
-    for migration, statements in scripts:
-        if done.migrations and done.migrations[-1].outcome != "applied":
-            done.migrations.append(not_reached(migration.id, statements))
-            continue
-        context = Deploy(server, dbname, migration.id, statements, done.record, index, progress)
-        done.migrations.append(deploy(context))
+    shared = SharedSession() if one_session else None
+    groups = list(together([(migration.id, statements) for migration, statements in scripts]))
+    unfinished = {name for group in groups for name, _ in group[:-1]}
+    try:
+        for name, statements in (script for group in groups for script in group):
+            if done.migrations and done.migrations[-1].outcome != "applied":
+                done.migrations.append(not_reached(name, statements))
+                continue
+            goes_on = name in unfinished
+            context = Deploy(server, dbname, name, statements, done.record, index, progress, shared, goes_on)
+            done.migrations.append(deploy(context))
+    finally:
+        if shared is not None:
+            shared.close()
+    done.migrations[:] = undone(done.migrations, groups)
 
 
 def _relations(server: Server, dbname: str, before: RelationCatalog) -> dict[int, str]:

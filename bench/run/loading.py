@@ -214,6 +214,7 @@ class LoadedPasses:
                     index=index,
                     hazard=hazard,
                     deploy=retrier or apply_once,
+                    one_session=self.suite.runner.keeps_session,
                     keep=keep,
                     progress=self.progress,
                 )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,11 @@ from bench.errors import ServerError, UsageError
 from bench.migrate.roles import for_database
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
+from bench.migrate.transactions import read_migrations
 from bench.model.run import Dataset, Note, TableKey, TableSize
+from bench.model.statement import Statement
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, drop_database, new_name, roles_of, seal_template
-from bench.pg.endpoint import SessionKind
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
@@ -27,6 +29,7 @@ from bench.run.dataoptions import DataOptions
 from bench.run.dump import Dump, described, outline, require_dump, restore, written_by_dump
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.extensions import hint_for
+from bench.run.filesessions import sessions
 from bench.run.filling import fill_tables
 from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Said, Step
@@ -257,45 +260,55 @@ def _stay(server: Server, made: Set[str]) -> Iterator[Note]:
 
 def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress) -> tuple[Note, ...]:
     """Run the migrations that production has had, unwatched. Raises UsageError where one fails."""
-    notes: list[Note] = []
-    for position, each in enumerate(suite.deployed, start=1):
-        progress(Step(f"deployed before, {position} of {len(suite.deployed)}: {each.file}"))
-        notes += apply_file(server, dbname, each.path, f"deployed before: {each.file}", "deploy")
-    return tuple(notes)
+    roles = Roles(server)
+    deployed = read_migrations(suite.deployed, psql_variables(server.info))
+    connect = partial(server.connect, dbname, application_name="pgrehearse base", kind="deploy")
+    with sessions(connect, kept=suite.runner.keeps_session) as session:
+        for position, (each, statements) in enumerate(deployed, start=1):
+            progress(Step(f"deployed before, {position} of {len(deployed)}: {each.file}"))
+            with session() as conn:
+                _send(conn, roles, each.path, statements, f"deployed before: {each.file}")
+    return tuple(roles.notes())
 
 
 def apply_file(
-    server: Server,
-    dbname: str,
-    path: Path,
-    shown: str | None = None,
-    kind: SessionKind = "base",
-    variables: Mapping[str, str] = NO_VARIABLES,
+    server: Server, dbname: str, path: Path, variables: Mapping[str, str] = NO_VARIABLES
 ) -> tuple[Note, ...]:
-    """Run a file as psql would, unwatched; ``shown`` is what an error calls it. Returns what to know of it.
+    """Run a file as psql would, unwatched. Returns what to know of it.
 
     The roles that it names are provided for, as :class:`bench.run.roles.Roles` has it.
 
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
     roles = Roles(server)
-    with server.connect(dbname, application_name="pgrehearse base", kind=kind) as conn:
-        for statement in read_statements(path, psql_variables(server.info) | dict(variables)):
-            if not roles.provide(statement.text):
-                continue
-            try:
-                with roles.allowing(conn, statement):
-                    execute(conn, statement)
-            except psycopg.Error as raised:
-                error = describe_error(raised, statement)
-                raise UsageError(
-                    f"{shown or statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
-                    hint=hint_for(path, error.message)
-                    or error.hint
-                    or error.detail
-                    or "the state before the suite must apply without errors",
-                ) from raised
+    with server.connect(dbname, application_name="pgrehearse base", kind="base") as conn:
+        _send(conn, roles, path, read_statements(path, psql_variables(server.info) | dict(variables)))
     return tuple(roles.notes())
+
+
+def _send(
+    conn: psycopg.Connection[TupleRow],
+    roles: Roles,
+    path: Path,
+    statements: Sequence[Statement],
+    shown: str | None = None,
+) -> None:
+    """Send a file's statements up to the first that fails; ``shown`` is what an error calls the file."""
+    for statement in statements:
+        if not roles.provide(statement.text):
+            continue
+        try:
+            with roles.allowing(conn, statement):
+                execute(conn, statement)
+        except psycopg.Error as raised:
+            error = describe_error(raised, statement)
+            raise UsageError(
+                f"{shown or statement.path(path)}:{error.line}: {error.message} ({error.sqlstate})",
+                hint=hint_for(path, error.message)
+                or error.hint
+                or error.detail
+                or "the state before the suite must apply without errors",
+            ) from raised
 
 
 def _filled_by_base(conn: psycopg.Connection[TupleRow]) -> Dataset:

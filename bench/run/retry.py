@@ -124,7 +124,7 @@ class Retrier:
                 part = replace(deploy, statements=deploy.statements[first:])
                 run = apply_in(conn, part)
                 tried.add(run, began - start)
-                place = self._following(conn, tried, run, number)
+                place = self._following(conn, tried, run, number, shared=deploy.shared is not None)
                 made = _as_try(run, number, first, began - start, clock() - began)
                 if place is None or place.statement is None:
                     self.tries.append(replace(made, gave_up=place.reason if place else None))
@@ -148,7 +148,13 @@ class Retrier:
         return self.policy.pause_s(number, chance)
 
     def _following(
-        self, conn: psycopg.Connection[TupleRow], tried: _Tried, run: MigrationRun, number: int
+        self,
+        conn: psycopg.Connection[TupleRow],
+        tried: _Tried,
+        run: MigrationRun,
+        number: int,
+        *,
+        shared: bool,
     ) -> Place | None:
         """Where to go on, outside a transaction; None where no lock timeout ended the try."""
         failed = _failed(run)
@@ -164,7 +170,7 @@ class Retrier:
             place = Place(0)
         if place.statement is not None and number > self.policy.retries:
             return Place(None, f"the {self.policy.retries} retries are used up")
-        if place.statement == 0:
+        if place.statement == 0 and not shared:
             conn.execute("DISCARD ALL")  # as a session that psql opens anew
         return place
 

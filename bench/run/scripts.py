@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.migrate.script import read_statements
 from bench.migrate.suite import Migration, Suite
+from bench.migrate.transactions import read_migrations
 from bench.model.statement import Statement
 from bench.pg.server import Server
 from bench.run.execute import psql_variables
@@ -19,7 +19,7 @@ def read_scripts(server: Server, suite: Suite, *, allow_roles: bool = False) -> 
     What the grammar refuses is no reason: the server refuses it, as it would on the day.
     """
     known = psql_variables(server.info)
-    scripts = tuple((migration, read_statements(migration.path, known)) for migration in suite.migrations)
+    scripts = read_migrations(suite.migrations, known)
     with server.connect() as conn:
         role = conn.execute("SELECT current_user").fetchone()
     for migration, statements in scripts:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import psycopg
 
@@ -21,6 +22,7 @@ from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, new_run
 from bench.run.drift import compare_skips, put_skips, skipping
+from bench.run.filesessions import divide, name_of, sessions, together
 from bench.run.filling import fill_added_columns
 from bench.run.hidden import (
     ONE_SIZE,
@@ -187,29 +189,31 @@ class Rehearsal:
     def _repeat(self, index: int, dbname: str, counters: str | None) -> None:
         """Apply the migrations in order; after one that failed the others are not reached."""
         done: list[MigrationRun] = []
-        with watch(self.server, dbname, counters) as watching:
+        named = [(migration.id, statements) for migration, statements in self.scripts]
+        connect = partial(self.server.connect, dbname, application_name="pgrehearse migration", kind="deploy")
+        with (
+            watch(self.server, dbname, counters) as watching,
+            sessions(connect, kept=self.suite.runner.keeps_session) as session,
+        ):
             before = read_objects(watching.observer) if index == 0 else {}
-            for position, (migration, statements) in enumerate(self.scripts):
-                with self.server.connect(
-                    dbname, application_name="pgrehearse migration", kind="deploy"
-                ) as conn:
+            for group in together(named):
+                statements = [statement for _, each in group for statement in each]
+                with session() as conn:
                     applier = MigrationApplier(
-                        migration.id, statements, conn, watching, repeat=index, progress=self.progress
+                        name_of(group), statements, conn, watching, repeat=index, progress=self.progress
                     )
                     try:
                         applier.run()
                     finally:
-                        done.append(applier.result())
-                        if done[-1].outcome == "failed":
+                        result = applier.result()
+                        if result.outcome == "failed":
                             self._take_stock(before, watching)
-                            done[-1] = go_on(conn, statements, done[-1], watching)
-                        rest = [
-                            not_reached(each.id, unreached)
-                            for each, unreached in self.scripts[position + 1 :]
-                        ]
+                            result = go_on(conn, statements, result, watching)
+                        done += divide(result, group)
+                        rest = [not_reached(*unreached) for unreached in named[len(done) :]]
                         self.draft.put_repeat(_repeat_of(index, [*done, *rest], watching))
                         self.draft.note(*_lost_sight(watching.traces))
-                if done[-1].outcome == "failed":
+                if done[-1].outcome != "applied":
                     return
             self._take_stock(before, watching)
 
@@ -300,7 +304,8 @@ class Rehearsal:
         """The migrations with who would wait for them, in a database with the schema before."""
         scripts = [(migration.id, statements) for migration, statements in self.scripts]
         with own_roles(self.server, allowed=self.options.allow_roles), database as dbname:
-            return trace_in(self.server, dbname, scripts, probe=True, step=False)
+            kept = self.suite.runner.keeps_session
+            return trace_in(self.server, dbname, scripts, probe=True, step=False, kept=kept)
 
     @contextmanager
     def server_that_stays(self) -> Iterator[list[str]]:
@@ -364,6 +369,7 @@ class Rehearsal:
                 self.progress,
                 title,
                 fuller.found if fuller is not None else None,
+                kept=self.suite.runner.keeps_session,
             ).run()
 
     def _note_stand_ins(self, dbname: str) -> None:

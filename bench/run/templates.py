@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import datagen
 from bench.errors import UsageError
+from bench.migrate.migration import Migration, digest
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.run.dump import require_dump
@@ -36,7 +37,8 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     try:
         parts["base"] = _base_sha256(suite.base, options.psql_variables)
         if suite.deployed:
-            parts["deployed"] = [_base_sha256(each.path) for each in suite.deployed]
+            parts["deployed"] = [_deployed_sha256(each) for each in suite.deployed]
+            parts["runner"] = repr(suite.runner)
     except UsageError:
         return None
     if options.locale is not None:
@@ -67,6 +69,12 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
             ],
         }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _deployed_sha256(migration: Migration) -> list[str | None]:
+    part = migration.forward
+    sent = None if part.text is None else digest(part.text.encode())
+    return [_base_sha256(migration.path), part.transaction, part.cutting, sent]
 
 
 def _base_sha256(base: Path | None, variables: Mapping[str, str] = NO_VARIABLES) -> str | None:

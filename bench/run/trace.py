@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from bench.errors import Unreachable
-from bench.migrate.script import read_statements
+from bench.migrate.given import read_given
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement
@@ -23,6 +23,7 @@ from bench.pg.loss import describe_loss
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
+from bench.run.filesessions import divide, name_of, sessions, together
 from bench.run.guard import refuse_server_wide
 from bench.run.measured import not_reached
 from bench.run.prepare import apply_file
@@ -38,10 +39,13 @@ def trace(
     *,
     before: Sequence[Path] = (),
     probe: bool = True,
+    kept: bool = False,
     disposable: bool = False,
     progress: Progress = silent,
 ) -> tuple[MigrationRun, ...]:
     """Apply scripts one after the other, each in a session of its own, in a new database that is dropped.
+
+    ``kept``: all in one session, as some migration tools do.
 
     ``disposable``: the server was started for this trace alone, so its empty database ``postgres`` will do.
 
@@ -63,7 +67,7 @@ def trace(
             for note in apply_file(server, dbname, path):
                 progress(Said(note.text))
         named = [(str(path), statements) for path, statements in scripts]
-        runs = trace_in(server, dbname, named, probe=probe, step=True, progress=progress)
+        runs = trace_in(server, dbname, named, probe=probe, step=True, kept=kept, progress=progress)
         server.connect(dbname).close()  # a server that went away is no failure of a script
         return runs
     except (psycopg.OperationalError, Unreachable) as error:
@@ -80,14 +84,16 @@ def trace_in(
     *,
     probe: bool,
     step: bool,
+    kept: bool = False,
     progress: Progress = silent,
 ) -> tuple[MigrationRun, ...]:
     """Apply scripts by their names in a database that has the schema before.
 
+    ``kept``: all in one session, as some migration tools do.
     ``step``: make statements wait half-way whose locks are gone at their end.
     """
     with _watch(server, dbname, probe=probe, step=step) as watching:
-        return tuple(_apply_all(server, dbname, scripts, watching, progress))
+        return tuple(_apply_all(server, dbname, scripts, watching, progress, kept=kept))
 
 
 def trace_settings() -> dict[str, str]:
@@ -100,8 +106,8 @@ def trace_settings() -> dict[str, str]:
 
 
 def read_scripts(paths: Sequence[Path]) -> list[Script]:
-    """Read the scripts; UsageError for one that cannot be used."""
-    return [(path, read_statements(path)) for path in paths]
+    """Read the scripts as they stand; UsageError for one that cannot be used."""
+    return list(read_given(paths, tool="plain").scripts)
 
 
 def _apply_all(
@@ -110,18 +116,23 @@ def _apply_all(
     scripts: Sequence[tuple[str, Sequence[Statement]]],
     watching: Watch,
     progress: Progress,
+    *,
+    kept: bool,
 ) -> Iterator[MigrationRun]:
     failed = False
-    for name, statements in scripts:
-        if failed:
-            yield not_reached(name, statements)
-            continue
-        with server.connect(dbname, application_name="pgrehearse migration", kind="deploy") as conn:
-            applier = MigrationApplier(name, statements, conn, watching, repeat=0, progress=progress)
-            applier.run()
-            result = _without_chance(applier.result())
-        failed = result.outcome == "failed"
-        yield result
+    connect = partial(server.connect, dbname, application_name="pgrehearse migration", kind="deploy")
+    with sessions(connect, kept=kept) as session:
+        for group in together(scripts):
+            if failed:
+                yield from (not_reached(name, statements) for name, statements in group)
+                continue
+            every = [statement for _, statements in group for statement in statements]
+            with session() as conn:
+                applier = MigrationApplier(name_of(group), every, conn, watching, repeat=0, progress=progress)
+                applier.run()
+                result = _without_chance(applier.result())
+            failed = result.outcome == "failed"
+            yield from divide(result, group)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def test_only_what_is_pending_is_rehearsed_on_what_is_deployed(repository: Path)
     assert [(each["name"], each["rows"]) for each in run["dataset"]["tables"]] == [("public.orders", 3000)]
     update = run["passes"][0]["repeats"][0]["migrations"][0]["statements"][1]
     assert update["rows"] == 3000
-    notes = [each["text"] for each in run["notes"] if each["subject"] == "deployed"]
+    notes = [each["text"] for each in run["notes"] if each["subject"] == "migrations"]
     assert [note.split(":")[0] for note in notes] == [
         "1 migrations are part of the state before, applied unwatched",
         "Edited after they were deployed, and applied as they were then",

@@ -116,7 +116,9 @@ def test_the_hook_is_for_migrations_and_not_for_their_way_back() -> None:
     def meant(path: str) -> bool:
         return bool(re.search(hook["files"], path)) and not re.search(hook["exclude"], path)
 
-    assert meant("db/migrations/001_a.sql")
-    for path in ("rollback/001_a.sql", "001_a.down.sql", "base.sql"):
+    for path in ("001_a.sql", "0042-rollback-window.sql", "001_shut-down.sql", "2024_a/up.sql"):
+        assert meant(f"db/migrations/{path}")
+    ways_back = ("rollback/001_a.sql", "001_a.down.sql", "001.undo.a.undo.sql", "2024_a/down.sql")
+    for path in (*ways_back, "base.sql"):
         assert not meant(f"db/migrations/{path}")
     assert not meant("a.sql")

@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.migrate.names import is_rollback, version_of
-from bench.migrate.script import read_statements
+from bench.migrate.script import read_part, read_statements
 from bench.migrate.suite import find_suite, list_suites
 from bench.migrate.syntax import error_in
 
@@ -99,9 +99,16 @@ def test_rollback_belongs_to_its_migration_and_is_never_applied(
 
 
 def test_rollback_without_migration_is_listed(make_suite: MakeSuite) -> None:
-    suite = find_suite(make_suite("001_a.sql", "rollback/002_b.sql", "003_c_rollback.sql"))
-    assert suite.info.unpaired_rollbacks == ("rollback/002_b.sql", "003_c_rollback.sql")
+    suite = find_suite(make_suite("001_a.sql", "rollback/002_b.sql", "down/003.sql"))
+    assert suite.info.unpaired_rollbacks == ("rollback/002_b.sql", "down/003.sql")
     assert [migration.rollback for migration in suite.migrations] == [None]
+
+
+@pytest.mark.parametrize("name", ["003_c_rollback.sql", "003_rollback-window.sql", "rollback_003.sql"])
+def test_forward_migration_may_be_named_like_a_rollback(make_suite: MakeSuite, name: str) -> None:
+    suite = find_suite(make_suite("001_a.sql", name))
+    assert [migration.file for migration in suite.migrations] == ["001_a.sql", name]
+    assert name in suite.remarks[0]
 
 
 def test_two_rollbacks_of_one_migration_are_refused(make_suite: MakeSuite) -> None:
@@ -139,7 +146,7 @@ def test_other_files_are_left_alone(make_suite: MakeSuite) -> None:
         ((), "there is no directory", "give a directory"),
         (("readme.txt",), "holds no migration", "001_create.sql"),
         (("base.sql", "rollback/001_a.sql"), "holds no migration", "001_create.sql"),
-        (("2024_init/migration.sql",), "holds no migration", "2024_init"),
+        (("2024_init/x.sql",), "holds no migration", "2024_init"),
         (("001_a.sql", "1_b.sql"), "001_a.sql and 1_b.sql have one version, 1", "own version"),
         (("V1.0__a.sql", "V1__b.sql"), "V1.0__a.sql and V1__b.sql have one version, 1", "own version"),
         (("001_a.sql", "schema.sql", "seed.sql"), "no version in the name of schema.sql, seed.sql", "--base"),
@@ -158,22 +165,23 @@ def test_file_in_place_of_a_directory(make_suite: MakeSuite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marker", "tool"),
+    ("up", "down", "tool"),
     [
-        ("-- migrate:up", "dbmate"),
-        ("-- +goose Up", "goose"),
-        ("-- +migrate Up", "sql-migrate"),
-        ("-- rambler up", "rambler"),
-        ("-- //@UNDO", "MyBatis"),
-        ("--liquibase formatted sql", "Liquibase"),
+        ("-- migrate:up", "-- migrate:down", "dbmate"),
+        ("-- +goose Up", "-- +goose Down", "goose"),
+        ("-- +migrate Up", "-- +migrate Down", "sql-migrate"),
+        ("-- rambler up", "-- rambler down", "rambler"),
+        ("-- a comment", "-- //@UNDO", "mybatis"),
     ],
 )
-def test_file_of_both_directions_is_refused(make_suite: MakeSuite, marker: str, tool: str) -> None:
-    directory = make_suite(**{"001_a.sql": f"-- header\n{marker}\nCREATE TABLE t ();\n"})
-    with pytest.raises(UsageError) as refused:
-        find_suite(directory)
-    assert "001_a.sql:2: " in refused.value.message
-    assert tool in refused.value.message
+def test_file_of_both_directions_is_divided(make_suite: MakeSuite, up: str, down: str, tool: str) -> None:
+    directory = make_suite(**{"001_a.sql": f"{up}\nCREATE TABLE t ();\n{down}\nDROP TABLE t;\n"})
+    suite = find_suite(directory)
+    (migration,) = suite.migrations
+    assert suite.runner.tool == tool
+    assert migration.backward is not None
+    assert [(each.kind, each.line) for each in read_part(migration.forward)] == [("CREATE TABLE", 2)]
+    assert [(each.kind, each.line) for each in read_part(migration.backward)] == [("DROP TABLE", 4)]
 
 
 def test_name_under_the_root(make_suite: MakeSuite) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from bench.migrate.script import read_statements
 from bench.migrate.suite import Migration, Suite
+from bench.migrate.transactions import read_alone
 from bench.model.statement import Statement
 from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.server import Server
@@ -49,8 +49,8 @@ def read_scripts(server: Server, suite: Suite) -> tuple[Script, ...]:
     return tuple(
         Script(
             migration,
-            read_statements(migration.path, known),
-            read_statements(migration.rollback, known) if migration.rollback else None,
+            read_alone(migration.forward, known),
+            read_alone(migration.backward, known) if migration.backward else None,
         )
         for migration in suite.migrations
     )

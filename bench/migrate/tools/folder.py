@@ -1,0 +1,154 @@
+"""A directory of migrations as the tools look at it: its files, their texts, and the project around it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.migrate.names import stem_of
+from bench.migrate.source import read_text
+
+LEVELS = 4
+"""How many directories up a project's own files are looked for, at most to the top of the repository."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the directory or near it. Not read before it is asked for."""
+
+    path: Path
+    name: str
+    """Path from the directory."""
+
+    @property
+    def stem(self) -> str:
+        """The last part of its name, without ``.sql``."""
+        return stem_of(self.path.name)
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """Its bytes. UsageError: it cannot be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be read: {error.strerror}") from error
+
+    @functools.cached_property
+    def text(self) -> str:
+        """Its text, line ends as they are. UsageError: it cannot be read, or is not UTF-8."""
+        return read_text(self.path).removeprefix("\ufeff")
+
+    @functools.cached_property
+    def skimmed(self) -> str:
+        """Its text to look for marks in, whatever its encoding."""
+        return self.data.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A directory that holds migrations."""
+
+    path: Path
+    base: Path | None = None
+    """The state before, which is no migration."""
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    """What ``suite.toml`` gives for those of its tool."""
+    on_data: bool = False
+    """The state before is not empty, whatever the base says."""
+    only: frozenset[Path] | None = None
+    """The files to see, by their resolved paths; None: all."""
+
+    @functools.cached_property
+    def files(self) -> tuple[File, ...]:
+        """The SQL files right in it, by name; neither hidden ones nor the base."""
+        return tuple(self.files_in(self.path))
+
+    @functools.cached_property
+    def every_file(self) -> tuple[File, ...]:
+        """The SQL files in it and below it, by name."""
+        found = sorted(path for path in self.path.rglob("*") if self._is_sql(path))
+        hidden = (path for path in found if any(part.startswith(".") for part in self._parts(path)))
+        left_out = set(hidden)
+        return tuple(self.file(path) for path in found if path not in left_out)
+
+    @functools.cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """The directories in it, by name, without hidden ones."""
+        return tuple(
+            sorted(path for path in self.path.iterdir() if path.is_dir() and not path.name.startswith("."))
+        )
+
+    def files_in(self, directory: Path) -> Iterator[File]:
+        """The SQL files right in a directory, by name."""
+        if directory.is_dir():
+            yield from (self.file(path) for path in sorted(directory.iterdir()) if self._is_sql(path))
+
+    def file(self, path: Path) -> File:
+        """One file, named by its path from this directory."""
+        return File(path, Path(os.path.relpath(path, self.path)).as_posix())
+
+    def others(self, *endings: str) -> tuple[str, ...]:
+        """Names of the files right in it that end so."""
+        return tuple(sorted(path.name for path in self.path.iterdir() if path.name.endswith(endings)))
+
+    def marked(self, pattern: re.Pattern[str]) -> tuple[File, ...]:
+        """The files right in it in which the pattern is found."""
+        return tuple(file for file in self.files if pattern.search(file.skimmed))
+
+    def named(self, pattern: re.Pattern[str]) -> tuple[File, ...]:
+        """The files right in it whose names begin with the pattern."""
+        return tuple(file for file in self.files if pattern.match(file.path.name))
+
+    def around(self, *names: str) -> Path | None:
+        """The nearest file of one of these names, here or above, up to the repository's top."""
+        for directory in self._above:
+            for name in names:
+                if (directory / name).is_file():
+                    return directory / name
+        return None
+
+    def project_says(self, name: str, word: str) -> bool:
+        """Whether a file of the project around, for example ``package.json``, has a word in it."""
+        for directory in self._above:
+            path = directory / name
+            if path.is_file() and re.search(
+                rf"(?<![\w-]){re.escape(word)}(?![\w-])", File(path, name).skimmed
+            ):
+                return True
+        return False
+
+    @functools.cached_property
+    def starts_empty(self) -> bool:
+        """Whether the state before has no table."""
+        if self.on_data or self.base is None:
+            return not self.on_data
+        made = re.search(r"\bcreate\b[^;]*\btable\b", self.file(self.base).skimmed, re.IGNORECASE)
+        return made is None
+
+    @functools.cached_property
+    def _above(self) -> tuple[Path, ...]:
+        here = self.path.resolve()
+        found: list[Path] = []
+        for directory in (here, *here.parents[:LEVELS]):
+            found.append(directory)
+            if (directory / ".git").exists():
+                break
+        return tuple(found)
+
+    def _is_sql(self, path: Path) -> bool:
+        return (
+            path.suffix.lower() == ".sql"
+            and path.is_file()
+            and not path.name.startswith(".")
+            and path.name != "base.sql"
+            and not (self.base is not None and path.samefile(self.base))
+            and (self.only is None or path.resolve() in self.only)
+        )
+
+    def _parts(self, path: Path) -> tuple[str, ...]:
+        return path.relative_to(self.path).parts

@@ -1,0 +1,46 @@
+"""golang-migrate: ``N_x.up.sql`` and ``N_x.down.sql``; each file is sent as one query.
+
+Source: https://github.com/golang-migrate/migrate, ``source/parse.go``, ``database/postgres/postgres.go``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bench.migrate.tools.folder import Folder
+from bench.migrate.tools.numbers import by_number, others, refuse_same_number
+from bench.migrate.tools.sections import left_out
+from bench.migrate.tools.shape import Evidence, Plan, Tool
+from bench.migrate.tools.updown import UP, pair_files
+
+_DOWN = re.compile(r"(\d+)_.*\.down\.sql$")
+
+
+def _recognise(folder: Folder) -> Evidence | None:
+    named = folder.named(UP)
+    if not named:
+        return None
+    if folder.project_says("go.mod", "github.com/golang-migrate/migrate/v4"):
+        return Evidence("golang-migrate in go.mod", 3)
+    return Evidence(f"names such as {named[0].name}", 1)
+
+
+def _read(folder: Folder) -> Plan:
+    files, downs = by_number(folder.files, UP), folder.named(_DOWN)
+    refuse_same_number(GOLANG_MIGRATE.title, files, UP)
+    return Plan(
+        pair_files(GOLANG_MIGRATE, files, downs),
+        downs,
+        left_out("golang-migrate", others(folder.files, files, downs), "neither .up.sql nor .down.sql"),
+    )
+
+
+GOLANG_MIGRATE = Tool(
+    "golang-migrate",
+    "golang-migrate",
+    _recognise,
+    _read,
+    transaction="query",
+    keeps_session=True,
+    switch="give the statement a file of its own",
+)

@@ -1,0 +1,118 @@
+"""graphile-migrate: ``committed/NNNNNN.sql`` in order, then ``current.sql``.
+
+Source: https://github.com/graphile/migrate, ``src/migration.ts``, ``src/header.ts``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.migrate.migration import Migration
+from bench.migrate.tools.folder import File, Folder
+from bench.migrate.tools.numbers import by_number
+from bench.migrate.tools.sections import end_of, holds_sql, left_out
+from bench.migrate.tools.shape import Evidence, Plan, Tool
+from bench.model.statement import CURRENT_DATABASE
+
+_HEADER = re.compile(r"^--! (?:Previous|Hash):", re.MULTILINE)
+_NO_TRANSACTION = re.compile(r"^--! no-transaction\b", re.MULTILINE)
+_INCLUDE = re.compile(r"--!\s*include\s+(\S+)")
+_PLACEHOLDER = re.compile(r":[A-Z][A-Z0-9_]+\b")
+_BUILT_IN = {"DATABASE_OWNER": "CURRENT_USER", "DATABASE_NAME": CURRENT_DATABASE}
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_NAME = re.compile(r"(\d{6,})(?:-.*)?\.sql$")
+
+
+def _recognise(folder: Folder) -> Evidence | None:
+    marked = [file for file in _committed(folder) if _HEADER.search(file.skimmed)]
+    if marked:
+        return Evidence(f'"--! Previous:" or "--! Hash:" in {len(marked)} of its files', 3)
+    return Evidence("committed/ and .gmrc", 3) if _committed(folder) and folder.around(".gmrc") else None
+
+
+def _committed(folder: Folder) -> list[File]:
+    below = folder.path / "committed"
+    return by_number(list(folder.files_in(below)) or folder.files, _NAME)
+
+
+def _home(folder: Folder) -> Path:
+    """The directory that holds ``committed``."""
+    return folder.path.parent if folder.path.resolve().name == "committed" else folder.path
+
+
+def _read(folder: Folder) -> Plan:
+    committed, home = _committed(folder), _home(folder)
+    current = [folder.file(home / "current.sql")] if (home / "current.sql").is_file() else []
+    current += folder.files_in(home / "current")
+    pending = [file for file in current if holds_sql(file.text)]
+    known = {file.path.resolve() for file in (*committed, *current)}
+    stray = [file for file in folder.files if file.path.resolve() not in known]
+    return Plan(
+        tuple(_migration(folder, file, home) for file in (*committed, *pending)),
+        remarks=left_out("graphile-migrate", stray, "neither committed nor current"),
+    )
+
+
+def _migration(folder: Folder, file: File, home: Path) -> Migration:
+    text = _included(file, home, (file.path,))
+    values = {**_BUILT_IN, **_configured(folder), **folder.placeholders}
+    plain = bool(_NO_TRANSACTION.search(file.text))
+    filled = _filled(text, values)
+    return GRAPHILE_MIGRATE.migration(
+        file, forward=GRAPHILE_MIGRATE.part(file, filled, transaction="none" if plain else None)
+    )
+
+
+def _included(file: File, home: Path, chain: tuple[Path, ...]) -> str:
+    """The text with the files in place that it includes from fixtures/, each on the line of its name."""
+    lines = []
+    for number, line in enumerate(file.text.splitlines(keepends=True), start=1):
+        if not (found := _INCLUDE.match(line)):
+            lines.append(line)
+            continue
+        path = home / "fixtures" / found[1]
+        if not path.is_file() or path in chain:
+            wrong = "includes itself" if path in chain else "there is no such file"
+            raise UsageError(f"{file.path}:{number}: --! include {found[1]}: {wrong}: {path}")
+        inner = _included(File(path, found[1]), home, (*chain, path))
+        lines.append(re.sub(r"\s*\n\s*", " ", _without_comments(inner)) + end_of(line))
+    return "".join(lines)
+
+
+def _without_comments(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("--"))
+
+
+def _configured(folder: Folder) -> dict[str, str]:
+    """The placeholders of .gmrc, which is JSON with comments; ``!ENV`` is a variable of the environment."""
+    path = folder.around(".gmrc", ".gmrc.json")
+    if path is None:
+        return {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        found = json.loads(_COMMENT.sub("", text)).get("placeholders", {})
+    except (ValueError, AttributeError):
+        return {}
+    named = {str(name).lstrip(":"): str(value) for name, value in found.items()}
+    return {name: os.environ.get(name, "") if value == "!ENV" else value for name, value in named.items()}
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Placeholders that have a value are replaced, in quotes, too, as graphile-migrate does."""
+    return _PLACEHOLDER.sub(lambda found: values.get(found[0][1:], found[0]), text)
+
+
+GRAPHILE_MIGRATE = Tool(
+    "graphile-migrate",
+    "graphile-migrate",
+    _recognise,
+    _read,
+    transaction="file",
+    keeps_session=True,
+    switch="write --! no-transaction below the file's header, above its only statement",
+)

@@ -1,0 +1,39 @@
+"""Prisma: a directory for each migration, with migration.sql, which is sent as one query.
+
+Source: https://github.com/prisma/prisma-engines, ``apply_migration_script``: ``simple_query(script)``.
+"""
+
+from __future__ import annotations
+
+from bench.migrate.tools.folder import Folder
+from bench.migrate.tools.sections import left_out
+from bench.migrate.tools.shape import Evidence, Plan, Tool
+from bench.migrate.tools.updown import folders_with, id_of
+
+
+def _recognise(folder: Folder) -> Evidence | None:
+    found = list(folders_with(folder, "migration.sql"))
+    if not found or any((path / "snapshot.json").is_file() for path, _ in found):
+        return None
+    return Evidence(f"migration.sql in {len(found)} {'directory' if len(found) == 1 else 'directories'}", 3)
+
+
+def _read(folder: Folder) -> Plan:
+    found = sorted(folders_with(folder, "migration.sql"), key=lambda each: id_of(each[0]))
+    known = {file.path for _, file in found}
+    stray = [file for file in folder.files if file.path not in known]
+    return Plan(
+        tuple(PRISMA.migration(file, id=id_of(path)) for path, file in found),
+        remarks=left_out("Prisma", stray, "not a migration.sql in a directory"),
+    )
+
+
+PRISMA = Tool(
+    "prisma",
+    "Prisma",
+    _recognise,
+    _read,
+    transaction="query",
+    keeps_session=True,
+    switch="give the statement a migration of its own",
+)

@@ -1,0 +1,103 @@
+"""sqitch: ``sqitch.plan`` says which changes and in which order; psql runs each script of deploy/.
+
+Source: https://github.com/sqitchers/sqitch, ``lib/App/Sqitch/Engine/pg.pm``, ``lib/App/Sqitch/Plan.pm``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.migrate.migration import Migration
+from bench.migrate.tools.folder import Folder
+from bench.migrate.tools.sections import left_out
+from bench.migrate.tools.shape import Evidence, Plan, Tool
+
+_SKIPPED = re.compile(r"\s*(?:%|@|#|$)")
+_CHANGE = re.compile(r"\s*([+-]?)\s*([^\s\[@#]+)")
+_TAG = re.compile(r"\s*@(\S+)")
+_TOP = re.compile(r"^\s*top_dir\s*=\s*(\S+)", re.MULTILINE)
+_EXTENSION = ".sql"
+
+
+def _plan(folder: Folder) -> Path | None:
+    """The plan here, one level up, or where sqitch.conf puts it."""
+    for directory in (folder.path, folder.path.resolve().parent):
+        if (directory / "sqitch.plan").is_file():
+            return directory / "sqitch.plan"
+    return None
+
+
+def _top(folder: Folder, plan: Path) -> Path:
+    """The directory that holds deploy/."""
+    configured = plan.parent / "sqitch.conf"
+    if configured.is_file():
+        found = _TOP.search(configured.read_text(encoding="utf-8", errors="replace"))
+        if found and (plan.parent / found[1] / "deploy").is_dir():
+            return plan.parent / found[1]
+    return folder.path.parent if plan.parent != folder.path and folder.path.name == "deploy" else plan.parent
+
+
+def _recognise(folder: Folder) -> Evidence | None:
+    plan = _plan(folder)
+    return Evidence(str(folder.file(plan).name), 3) if plan else None
+
+
+def _read(folder: Folder) -> Plan:
+    plan = _plan(folder)
+    if plan is None:
+        raise UsageError(f"{folder.path}: there is no sqitch.plan here or above", hint="sqitch init makes it")
+    top = _top(folder, plan)
+    migrations = tuple(
+        _change(folder, plan, top, line, script, name) for line, script, name in _changes(plan)
+    )
+    known = {each.path.resolve() for each in migrations}
+    stray = [file for file in folder.files_in(top / "deploy") if file.path.resolve() not in known]
+    return Plan(
+        migrations,
+        tuple(folder.files_in(top / "revert")),
+        left_out("sqitch", stray, "not in sqitch.plan"),
+    )
+
+
+def _changes(plan: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, script and name of each change; one that was reworked has its older script as ``name@tag``."""
+    lines = plan.read_text(encoding="utf-8", errors="replace").splitlines()
+    entries = [(number, line) for number, line in enumerate(lines, start=1)]
+    for position, (number, line) in enumerate(entries):
+        found = None if _SKIPPED.match(line) else _CHANGE.match(line)
+        if found is None or found[1] == "-":
+            continue
+        name = found[2]
+        later = [other for _, other in entries[position + 1 :]]
+        yield number, _script(name, later), name
+
+
+def _script(name: str, later: list[str]) -> str:
+    tag = None
+    for line in later:
+        if found := _TAG.match(line):
+            tag = tag or found[1]
+        elif not _SKIPPED.match(line) and (change := _CHANGE.match(line)) and change[2] == name:
+            return f"{name}@{tag}" if tag else name
+    return name
+
+
+def _change(folder: Folder, plan: Path, top: Path, line: int, script: str, name: str) -> Migration:
+    path = top / "deploy" / f"{script}{_EXTENSION}"
+    if not path.is_file():
+        raise UsageError(
+            f"{plan}:{line}: names the change {name}, and there is no file {path}",
+            hint="put the file back, or take the change out of the plan",
+        )
+    back = top / "revert" / f"{script}{_EXTENSION}"
+    return SQITCH.migration(
+        folder.file(path),
+        id=script.replace("/", "-"),
+        back=folder.file(back) if back.is_file() else None,
+    )
+
+
+SQITCH = Tool("sqitch", "sqitch", _recognise, _read, transaction="none", keeps_session=False, cutting="psql")

@@ -1,0 +1,103 @@
+"""yoyo: in the order of ``-- depends:``, ``x.rollback.sql`` beside ``x.sql``.
+
+Source: yoyo-migrations 8.2.0, ``yoyo/migrations.py``.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import re
+
+from bench.errors import UsageError
+from bench.migrate.migration import Migration, Transaction
+from bench.migrate.tools.folder import File, Folder
+from bench.migrate.tools.shape import Evidence, Plan, Tool
+
+_MARK = re.compile(r"^\s*--\s*(?:depends|transactional)\s*:", re.MULTILINE)
+_DIRECTIVE = re.compile(r"\s*--\s*([\w-]+)\s*:\s*(.*?)\s*$")
+_ROLLBACK = ".rollback"
+_CODE = re.compile(r".*\.py$")
+
+
+def _recognise(folder: Folder) -> Evidence | None:
+    if not folder.files:
+        return None
+    if folder.around("yoyo.ini") is not None:
+        return Evidence("yoyo.ini", 3)
+    marked = [
+        file for file in folder.marked(_MARK) if _directives(file).keys() & {"depends", "transactional"}
+    ]
+    return (
+        Evidence(f'"-- depends:" or "-- transactional:" in {len(marked)} of its files', 3) if marked else None
+    )
+
+
+def _read(folder: Folder) -> Plan:
+    backs = {
+        file.stem.removesuffix(_ROLLBACK): file for file in folder.files if file.stem.endswith(_ROLLBACK)
+    }
+    forward = {file.stem: file for file in folder.files if not file.stem.endswith(_ROLLBACK)}
+    return Plan(
+        tuple(_migration(forward[name], backs.get(name)) for name in _ordered(forward)),
+        tuple(backs.values()),
+        cannot=tuple(
+            name for name in folder.others(".py") if _CODE.match(name) and not name.startswith("__")
+        ),
+    )
+
+
+def _ordered(files: dict[str, File]) -> list[str]:
+    """What a migration depends on comes before it; else they go by their names."""
+    sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
+    for name, file in files.items():
+        needed = _directives(file).get("depends", "").split()
+        sorter.add(name, *(each for each in needed if each in files))
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        chain = " → ".join(error.args[1])
+        raise UsageError(
+            f"{next(iter(files.values())).path.parent}: migrations depend on each other in a circle: {chain}",
+            hint="take one of the -- depends: lines away",
+        ) from error
+    order: list[str] = []
+    ready: set[str] = set()
+    while sorter.is_active():
+        ready |= set(sorter.get_ready())
+        first = min(ready)
+        ready.remove(first)
+        order.append(first)
+        sorter.done(first)
+    return order
+
+
+def _directives(file: File) -> dict[str, str]:
+    """``-- name: value`` of the comments before the first statement."""
+    found: dict[str, str] = {}
+    for line in file.skimmed.splitlines():
+        if line.strip() and not line.lstrip().startswith("--"):
+            break
+        if directive := _DIRECTIVE.match(line):
+            found[directive[1].lower()] = directive[2]
+    return found
+
+
+def _migration(file: File, back: File | None) -> Migration:
+    plain = _directives(file).get("transactional", "true").lower() == "false"
+    mode: Transaction | None = "none" if plain else None
+    return YOYO.migration(
+        file,
+        forward=YOYO.part(file, transaction=mode),
+        back=YOYO.part(back, transaction=mode) if back else None,
+    )
+
+
+YOYO = Tool(
+    "yoyo",
+    "yoyo",
+    _recognise,
+    _read,
+    transaction="file",
+    keeps_session=True,
+    switch="write -- transactional: false at the top of the file",
+)

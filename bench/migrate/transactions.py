@@ -1,0 +1,139 @@
+"""What a runner puts round the statements of a file: its BEGIN and COMMIT become statements of their own.
+
+So every pass sends them, holds last to the COMMIT, and a failure takes back what the runner's transaction
+held. A file that is sent as one query runs in an implicit transaction, which an explicit one stands in for;
+where the two differ, what the server does in the implicit one is done (tried on PostgreSQL 15 and 18):
+SAVEPOINT, RELEASE and ROLLBACK TO fail outside a transaction that the file itself began; after a COMMIT the
+rest is a new implicit transaction; a single statement has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from bench.errors import UsageError
+from bench.migrate.kinds import classify
+from bench.migrate.migration import Migration, Part
+from bench.migrate.script import read_part
+from bench.model.statement import Statement
+
+_NEEDS_OWN_BEGIN = frozenset({"savepoint", "release", "rollback_to"})
+_MAY_COMMIT = frozenset({"CALL", "DO"})
+_ENDS = frozenset({"commit", "rollback", "prepare"})
+
+Statements = tuple[Statement, ...]
+
+
+def read_migrations(
+    migrations: Sequence[Migration], known: Mapping[str, str] | None = None
+) -> tuple[tuple[Migration, Statements], ...]:
+    """Each migration with its statements and those of the runner around them, in the order of the deploy.
+
+    ``known`` are psql's variables. UsageError: a file that cannot be used, or that its tool would refuse.
+    """
+    plain = [(migration, read_part(migration.forward, known)) for migration in migrations]
+    found: list[tuple[Migration, Statements]] = []
+    for together, group in groupby(plain, _together):
+        members = list(group)
+        if not together:
+            found += [
+                (migration, _around(migration.forward, statements)) for migration, statements in members
+            ]
+            continue
+        sending = [position for position, (_, statements) in enumerate(members) if statements] or [0]
+        for position, (migration, statements) in enumerate(members):
+            begin, commit = position == sending[0], position == sending[-1]
+            statements = tuple(replace(statement, stops=True) for statement in statements)
+            found.append((migration, _between(statements, begin=begin, commit=commit)))
+    return tuple(found)
+
+
+def read_alone(part: Part, known: Mapping[str, str] | None = None) -> Statements:
+    """The statements of one part by itself; where its runner takes all files together, it takes this one."""
+    return _around(part, read_part(part, known))
+
+
+def leaves_open(statements: Sequence[Statement]) -> bool:
+    """Whether the runner's transaction goes on after them."""
+    own = [statement for statement in statements if statement.by_tool]
+    return bool(own) and own[-1].kind == "BEGIN"
+
+
+def _together(migration: tuple[Migration, Statements]) -> bool:
+    return migration[0].forward.transaction == "all"
+
+
+def _around(part: Part, statements: Statements) -> Statements:
+    if part.stops or part.transaction != "none":
+        statements = tuple(replace(statement, stops=True) for statement in statements)
+    if part.transaction == "none" or not statements or _alone(statements):
+        return statements
+    if part.transaction == "query":
+        return _numbered(_as_one_query(statements))
+    if part.transaction == "where it can" and _cannot(part, statements):
+        return statements
+    return _between(statements, begin=True, commit=True)
+
+
+def _alone(statements: Statements) -> bool:
+    """Whether a transaction round them changes nothing: one statement that neither needs nor refuses one."""
+    facts = classify(statements[0].text)
+    return (
+        len(statements) == 1
+        and statements[0].kind not in _MAY_COMMIT
+        and facts.parsed
+        and facts.transaction_control is None
+        and not (facts.refuses_transaction or facts.needs_transaction or facts.sets_local)
+    )
+
+
+def _between(statements: Statements, *, begin: bool, commit: bool) -> Statements:
+    if not statements:
+        return statements
+    before = [_own("BEGIN", statements[0])] if begin else []
+    after = [_own("COMMIT", statements[-1])] if commit else []
+    return _numbered([*before, *statements, *after])
+
+
+def _as_one_query(statements: Statements) -> Iterator[Statement]:
+    if len(statements) == 1:
+        yield statements[0]
+        return
+    inside: str | None = None
+    for statement in statements:
+        control = classify(statement.text).transaction_control
+        if control == "begin":
+            inside = "of the file"
+        elif inside is None and control not in _ENDS:
+            yield _own("BEGIN", statement)
+            inside = "implicit"
+        if control in _NEEDS_OWN_BEGIN and inside == "implicit":
+            yield _own("ROLLBACK", statement)
+        yield statement
+        if control in _ENDS:
+            inside = None
+    if inside == "implicit":
+        yield _own("COMMIT", statements[-1])
+
+
+def _cannot(part: Part, statements: Statements) -> bool:
+    """Whether none of them can run in a transaction. UsageError for a mix, as Flyway refuses it."""
+    refusing = [each for each in statements if classify(each.text).refuses_transaction]
+    if refusing and len(refusing) < len(statements):
+        other = next(each for each in statements if each not in refusing)
+        raise UsageError(
+            f"{part.path}:{refusing[0].line}: {refusing[0].kind} cannot run in a transaction, and "
+            f"{other.kind} (line {other.line}) can: Flyway refuses a mix of both in one file",
+            hint=part.switch,
+        )
+    return bool(refusing)
+
+
+def _own(kind: str, beside: Statement) -> Statement:
+    return Statement(index=0, line=beside.line, text=kind, kind=kind, file=beside.file, by_tool=True)
+
+
+def _numbered(statements: Iterator[Statement] | Sequence[Statement]) -> Statements:
+    return tuple(replace(statement, index=index) for index, statement in enumerate(statements))
