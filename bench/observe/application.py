@@ -77,7 +77,7 @@ class Application:
         """Read names and columns as they are committed now, and find a new row for each table that changed.
 
         ``catalog`` has the relations from before the migration, of which ``likely`` come first; ``changed``:
-        those that may have changed since the last time, None: all. Waits for locks: no migration's
+        those that may have changed since the last time, None: any. Waits for locks: no migration's
         transaction may be open.
         """
         self._catalog = catalog
@@ -87,7 +87,7 @@ class Application:
         if changed is None:
             self._names, self._leaves = {}, {}
         else:
-            targets = [oid for oid in targets if oid in changed]
+            targets = [oid for oid in targets if oid in changed or oid not in self._names]
         found = self._query("probe_targets", targets).fetchall()
         for gone in set(targets) - {oid for oid, *_ in found}:
             self._names.pop(gone, None)

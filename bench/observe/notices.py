@@ -15,6 +15,8 @@ MOST_RAISED = 20
 """So many messages of RAISE are kept of one statement: a loop may write one for each row."""
 MOST_OWN = 60
 """So many of the server's own are kept, such as those of IF NOT EXISTS and CASCADE."""
+_COMMIT_WAIT = "SyncRepWaitForLSN"
+"""The server's function that warns where we have ended a commit's wait for a standby that does not exist."""
 LONGEST = 2_000
 """Characters of a message, a detail, a hint and a context that are kept."""
 
@@ -42,7 +44,7 @@ class NoticeListener:
         return tuple(_placed(notice, statement) for notice in self._kept), self._left_out
 
     def _take(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        if not self._listening:
+        if not self._listening or diagnostic.source_function == _COMMIT_WAIT:
             return
         notice = _notice(diagnostic)
         many = len(self._raised) if notice.raised else len(self._kept) - len(self._raised)

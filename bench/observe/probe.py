@@ -105,6 +105,8 @@ class Prober:
         self._application = Application(self._observer, MAX_TABLES)
         self._sessions: list[_Session] = []
         self._dirty = False
+        self.changed: Set[int] | None = None
+        """Relations that may have changed since it learnt them; None: any."""
         self.commands_sent = 0
         """Over all probes."""
 
@@ -119,16 +121,15 @@ class Prober:
             self._application.clean()
             self._dirty = False
 
-    def learn(
-        self, catalog: RelationCatalog, *, likely: Set[int] = frozenset(), changed: Set[int] | None = None
-    ) -> None:
-        """Read the catalog's relations as they are committed now; no migration's transaction may be open.
+    def learn(self, catalog: RelationCatalog, *, likely: Set[int] = frozenset()) -> None:
+        """Read what has :attr:`changed` of the catalog's relations, and those that it does not know, as they
+        are committed now; no migration's transaction may be open.
 
-        ``likely``: those that the migration may lock; ``changed``: those that may have changed since the last
-        time, None: all.
+        ``likely``: the relations that the migration may lock.
         """
         self._catalog = catalog
-        self._application.learn(catalog, likely, changed)
+        self._application.learn(catalog, likely, self.changed)
+        self.changed = frozenset()
         while len(self._sessions) < SESSIONS:  # a migration may lock what a new session must read
             self._sessions.append(_Session(self._open()))
 

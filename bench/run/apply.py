@@ -139,8 +139,7 @@ class MigrationApplier:
     def _run_wrapped(self, statement: Statement, calibration_s: float | None) -> Measured:
         """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
         position, inspection = len(self._measured), self._inspection
-        self._conn.execute("BEGIN")
-        inspection.hold_open()
+        inspection.hold_open(begin=True)
         with inspection.stepping(statement, position):
             measured = self._timed(statement, calibration_s)
         measured.transaction = "own"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -85,8 +85,6 @@ class Inspection:
         self._tried: Tried | None = _NOBODY
         """What the last probe of the open transaction found; None where it could not be had."""
         self._unnamed: set[int] = set()
-        self._changed: set[int] | None = None
-        """Relations that may have changed since the prober looked last; None: any."""
         self._ready = False
         """The prober knows what is committed."""
         if watch.stepper is not None:
@@ -109,19 +107,24 @@ class Inspection:
         elif self._guards(statement):
             self._conn.execute("SAVEPOINT pgrehearse")
 
-    def hold_open(self) -> None:
-        """No timeout may end the transaction while we look at it; psql would have gone on at once."""
-        self._conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    def hold_open(self, *, begin: bool = False) -> None:
+        """No timeout may end the transaction while we look at it; psql would have gone on at once.
+
+        ``begin``: begin one, in the same message.
+        """
+        texts = ["BEGIN"] if begin else []
+        texts.append("SET LOCAL idle_in_transaction_session_timeout = 0")
         if self._watch.prober is not None and self._conn.info.server_version >= 170000:
-            self._conn.execute("SET LOCAL transaction_timeout = 0")
+            texts.append("SET LOCAL transaction_timeout = 0")
+        self._conn.execute("; ".join(texts).encode())
 
     def after(self, statement: Statement, position: int, measured: Measured) -> None:
         """Look at the transaction that the statement has left open."""
+        if measured.outcome == "applied" and (statement.kind in TELL_NOTHING or self._watch.prober):
+            self.hold_open()
         held = self._watch.locks_of(self._conn.info.backend_pid)
         self._snapshot(statement.kind, held, position, measured)
         if measured.outcome != "applied" or statement.kind in TELL_NOTHING:
-            if measured.outcome == "applied":
-                self.hold_open()
             self.nobody_more(statement, measured)
             return
         existing = held.only(self._catalog.existing_oids)
@@ -151,7 +154,7 @@ class Inspection:
             measured.inside = self._inside.read_marked(statement.kind)
             self._see_advisory(measured)
             self._adopt(measured, position)
-            self._changed = None
+            self._may_have_changed(None)
             if measured.outcome == "applied":
                 self._probe_again(position, measured)
 
@@ -181,10 +184,10 @@ class Inspection:
             return
         with suppress(*_CANNOT_SEE):
             prober.clean()
-            if not in_transaction and (self._changed is None or self._changed):
+            if not in_transaction and not (self._ready and prober.changed == set()):
                 self._ready = False
-                prober.learn(self._catalog, likely=self._likely, changed=self._changed)
-                self._changed, self._ready = set(), True
+                prober.learn(self._catalog, likely=self._likely)
+                self._ready = True
 
     @contextmanager
     def stepping(self, statement: Statement, position: int, *, may_commit: bool = False) -> Iterator[None]:
@@ -277,7 +280,6 @@ class Inspection:
             self._tried = None
         elif shared != self._probed or measured.inside.row_changes or shared.may_lock_rows:
             self._tried = None
-            self.hold_open()
             with suppress(*_CANNOT_SEE):
                 self._tried = prober.probe(self._conn.info.backend_pid, shared.met_on)
         self._probed = shared
@@ -310,16 +312,21 @@ class Inspection:
         self._tracker.snapshot(position, held.relations, measured.span)
         self._held = frozenset(held.relations)
         self._name_own(held)
-        if self._changed is not None:
-            self._changed |= {
-                self._catalog.owner(oid)
-                for oid, mode in held.only(self._catalog.existing_oids).relations
-                if LockMode(mode).strength >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength
-            }
-        if kind in _RUN_ROUTINES or kind.startswith(_RENAME_MORE):
-            self._changed = None
+        unforeseen = kind in _RUN_ROUTINES or kind.startswith(_RENAME_MORE)
+        strong = (
+            oid
+            for oid, mode in held.only(self._catalog.existing_oids).relations
+            if LockMode(mode).strength >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength
+        )
+        self._may_have_changed(None if unforeseen else {self._catalog.owner(oid) for oid in strong})
         measured.lock_count = held.shared_entries
         measured.advisory = self._advisory = held.advisory
+
+    def _may_have_changed(self, relations: Set[int] | None) -> None:
+        """Let the prober look at relations again; None: at all."""
+        if (prober := self._watch.prober) is not None:
+            known = prober.changed
+            prober.changed = None if known is None or relations is None else known | relations
 
     def _name_own(self, held: HeldLocks) -> None:
         """What the transaction has made is named while it is there, which only its own session can see."""

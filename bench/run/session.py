@@ -292,7 +292,7 @@ class Rehearsal:
         self.progress(Step("who would wait"))
         with self.server_that_stays() as lost:
             tried = self._tried_on(without_data(self.server, self.suite, prepared))
-            if self.suite.data is None and fell_short(repeat, tried):  # it needs rows to be applied
+            if fell_short(repeat, tried):  # it needs rows to be applied
                 tried = self._tried_on(clone(self.server, prepared.dbname, "schema"))
             repeat = put_blocks(repeat, tried)
             self.draft.put_repeat(repeat)
@@ -333,7 +333,9 @@ class Rehearsal:
         with self.server_that_stays() as lost:
             self._look_twice(self.draft.last_repeat, prepared, counters)
         if lost:
-            self.draft.note(Note("plans inside statements", f"Not known, or not all: {lost[0]}."))
+            self.draft.note(
+                Note("plans inside statements", f"Not known, or not all: {lost[0]}.", incomplete=True)
+            )
 
     def _look_twice(self, repeat: Repeat, prepared: Template, counters: str | None) -> None:
         seen = self._hidden(prepared.dbname, counters, "plans inside statements")

@@ -47,6 +47,7 @@ def missed(repeat: Repeat, tried: Sequence[MigrationRun], reason: str | None) ->
                 _SUBJECT,
                 f"Not known for {many}, from {migration.id} line {first.line} on: "
                 f"{why or 'it had locked the system catalogs, or the trying was cut off'}.",
+                incomplete=True,
             )
         )
     left_out = {name for _, statement in statements for name in statement.untried}
@@ -62,7 +63,7 @@ def missed(repeat: Repeat, tried: Sequence[MigrationRun], reason: str | None) ->
 
 def _failure(run: MigrationRun) -> str:
     assert run.error is not None
-    return f"without the data, {run.id} fails: {run.error.message}"
+    return f"where it was tried, {run.id} fails: {run.error.message}"
 
 
 def fell_short(repeat: Repeat, tried: Sequence[MigrationRun]) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fix_db import chosen_spec
 
 from bench.model.run import MigrationRun
 from bench.model.statement import StatementRun
 from bench.observe import freeze
-from bench.pg.server import Server
-from bench.run.trace import read_scripts, trace
+from bench.pg.server import Server, open_server
+from bench.run.trace import read_scripts, trace, trace_settings
 
 SCHEMA = """
 CREATE TABLE parent (id serial PRIMARY KEY, name text NOT NULL CHECK (name <> ''), n int);
@@ -333,3 +335,13 @@ def test_scripts_follow_each_other_and_stop_at_a_failure(server: Server, tmp_pat
         (tmp_path / f"{name}.sql").write_text(text)
     scripts = read_scripts([tmp_path / f"{number}.sql" for number in (1, 2, 3)])
     assert [run.outcome for run in trace(server, scripts)] == ["applied", "failed", "skipped"]
+
+
+def test_that_we_let_a_commit_go_on_is_no_warning_of_the_server(tmp_path: Path) -> None:
+    """Only a server that is started for a trace makes commits wait."""
+    (tmp_path / "m.sql").write_text("CREATE TABLE made (id int); VACUUM FULL made;")
+    spec = replace(chosen_spec(), settings=trace_settings())
+    with open_server(spec) as opened:
+        (run,) = trace(opened, read_scripts([tmp_path / "m.sql"]), probe=False)
+    assert run.outcome == "applied"
+    assert [statement.notices for statement in run.statements] == [(), ()]

@@ -1,7 +1,7 @@
 -- What a command on one relation leads to: links (kind, oid, other), catalogs alone, as they are committed now.
 --   child    oid is a partition or child of other
 --   key      oid refers to other by a foreign key; "cascade": which may change rows of oid
---   reads    a view, rule, policy or default of oid names other
+--   reads    a view, rule, policy or default of oid names other, or a column has its row type
 --   calls    oid runs code that may touch anything: a trigger, or a function that is not built in
 WITH opaque AS (
     SELECT p.oid
@@ -42,6 +42,14 @@ SELECT 'reads', d.refobjid, d.objid
   FROM pg_depend d
   JOIN pg_sequence s ON s.seqrelid = d.objid
  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+UNION ALL
+SELECT 'reads', a.attrelid, greatest(x.typrelid, b.typrelid, e.typrelid)
+  FROM pg_attribute a
+  JOIN pg_type x ON x.oid = a.atttypid
+  LEFT JOIN pg_type b ON b.oid = x.typbasetype AND x.typbasetype <> 0
+  LEFT JOIN pg_type e ON e.oid = coalesce(nullif(b.typelem, 0), nullif(x.typelem, 0))
+ WHERE a.attrelid >= 16384
+   AND greatest(x.typrelid, b.typrelid, e.typrelid) >= 16384
 UNION ALL
 SELECT 'calls', t.tgrelid, 0::oid
   FROM pg_trigger t
