@@ -19,6 +19,8 @@ class AtSize:
     work: float | None
     """Rows that the nodes of its plans returned or threw away, over all loops and calls: free of noise. None
     where not every call left its plan."""
+    shape: str | None = None
+    """Fingerprint of its plan; None where there is none. Work of plans of two shapes is not compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 The exponent of y against x is log(y1/y0) / log(x1/x0): 1 where both grow alike, 2 where y grows with the
 square. Counted work comes first: it is the same in every run, however fast the machine is, and shows what a
 nested loop will cost while it is still cheap. Where no plan counts it, as in commands without one, the time
-has to do, and that is believed above a floor of noise alone.
+has to do, and that is believed above a floor of noise alone. Plans of two shapes do other work, which says
+nothing of how either grows.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def growth(sizes: Sequence[AtSize]) -> tuple[float | None, GrowthOf | None]:
     if len(sizes) < 2:
         return None, None
     small, full = sizes[0], sizes[-1]
+    if None not in (small.shape, full.shape) and small.shape != full.shape:
+        return None, None
     if small.data_rows <= 0 or full.data_rows < LEAST_RATIO * small.data_rows:
         return None, None
     scale = math.log(full.data_rows / small.data_rows)

@@ -75,7 +75,7 @@ def evidence_text(name: str, value: object) -> str:
             return fmt.seconds(value)
         if name.endswith("bytes"):
             return fmt.size(value)
-        return str(value) if "line" in name else fmt.count(value)
+        return str(value) if "line" in name or name == "exponent" else fmt.count(value)
     if isinstance(value, Sequence):
         return ", ".join(evidence_text(name, each) for each in value)
     return str(value)

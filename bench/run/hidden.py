@@ -21,6 +21,7 @@ from bench.model.plan import AtSize, NestedPlan
 from bench.model.run import Dataset, Note, Repeat
 from bench.model.statement import Statement, StatementRun
 from bench.observe.counted import CountReader
+from bench.observe.explain import fingerprint
 from bench.observe.explained import text_key
 from bench.observe.growth import growth
 from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
@@ -226,11 +227,15 @@ def _grown(full: NestedPlan, small: NestedPlan | None, rows: tuple[int, int]) ->
     if small is None:
         return full
     sizes = (
-        AtSize(rows[0], small.duration_s, small.calls, small.work),
-        AtSize(rows[1], full.duration_s, full.calls, full.work),
+        AtSize(rows[0], small.duration_s, small.calls, small.work, _shape(small)),
+        AtSize(rows[1], full.duration_s, full.calls, full.work, _shape(full)),
     )
     exponent, growth_of = growth(sizes)
     return replace(full, sizes=sizes, growth=exponent, growth_of=growth_of)
+
+
+def _shape(nested: NestedPlan) -> str | None:
+    return None if nested.plan is None else fingerprint(nested.plan)
 
 
 def _whole_work(nested: Sequence[NestedPlan]) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.model.plan import AtSize
@@ -31,6 +33,14 @@ def test_little_work_and_short_times_say_nothing() -> None:
     assert growth(sizes((0.01, 0.049))) == (None, None)
     assert growth(sizes((0.0001, 0.01), (10, 160))) == (None, None)
     assert growth(sizes((0.1, 1.6), (10, 40))) == (pytest.approx(2.0), "time")
+
+
+def test_plans_of_two_shapes_are_not_compared() -> None:
+    small, full = sizes((0.1, 1.6), (10_000, 160_000))
+    same = replace(small, shape="a"), replace(full, shape="a")
+    assert growth(same) == (pytest.approx(2.0), "work")
+    assert growth((small, replace(full, shape="a"))) == (pytest.approx(2.0), "work")
+    assert growth((replace(small, shape="b"), replace(full, shape="a"))) == (None, None)
 
 
 def test_sizes_that_hardly_differ_say_nothing() -> None:
