@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from bench.errors import UsageError
 from bench.migrate.suite import Suite
 from bench.model.deploy import HAZARDS, HazardName
@@ -25,6 +28,7 @@ from bench.run.progress import Progress, Said, Step
 from bench.run.retry import Retrier, RetryPolicy
 from bench.workload.choose import mix_for
 from bench.workload.orders import lock_orders
+from bench.workload.spec import TrafficMix
 from bench.workload.traffic import TooFewConnectionsError
 
 NO_TRAFFIC = "there is no workload.toml, and no table to derive traffic from"
@@ -112,7 +116,7 @@ class LoadedPasses:
         self.progress(Step(f"in which order requests lock {len(tables)} tables"))
         with own_roles(self.server), clone(self.server, prepared, "orders") as dbname:
             with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
-                mix = mix_for(conn, self.load.mix, even_empty=self.hazards.asked)
+                mix = self._mix(conn)
             assert mix is not None  # there was traffic
             orders = lock_orders(self.server.endpoint, dbname, mix, tables, self.load.seed)
         self.draft.put_loaded(replace(last, workload=replace(last.workload, lock_orders=orders)))
@@ -150,6 +154,10 @@ class LoadedPasses:
         missing = failed or not self.hazards.every  # of all that there are, those that can be had are meant
         self.draft.note(Note(what, f"Left out: {reason}.", incomplete=missing))
         self.progress(Said(f"{what} is left out: {reason}"))
+
+    def _mix(self, conn: psycopg.Connection[TupleRow]) -> TrafficMix | None:
+        touched = _locked(self.draft)
+        return mix_for(conn, self.load.mix, touched=touched, even_empty=self.hazards.asked)
 
     def _told_of_hazards(self) -> bool:
         return any(note.subject.startswith("hazard ") for note in self.draft.run.notes)
@@ -200,7 +208,7 @@ class LoadedPasses:
 
         with own_roles(self.server), clone(self.server, prepared, "loaded") as dbname:
             with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
-                mix = mix_for(conn, self.load.mix, even_empty=self.hazards.asked)
+                mix = self._mix(conn)
             if mix is None:
                 self._no_traffic()
                 return False

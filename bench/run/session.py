@@ -39,6 +39,7 @@ from bench.run.hidden import (
 from bench.run.keep import Template
 from bench.run.loaded import LoadOptions
 from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
+from bench.run.lockedtables import blocked_tables
 from bench.run.losses import (
     Objects,
     count_after,
@@ -244,7 +245,9 @@ class Rehearsal:
             self._analyze(after)
             if load is not None:
                 self.progress(Step("requests before and after"))
-                requests = compared_requests(self.server, before, after, load.mix, load.seed)
+                repeat = self.draft.last_repeat
+                touched = blocked_tables(repeat) if repeat is not None else ()
+                requests = compared_requests(self.server, before, after, load.mix, load.seed, touched=touched)
                 self.draft.update(requests=requests)
             if explain:
                 self._explain(before, after)

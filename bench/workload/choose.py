@@ -40,10 +40,14 @@ def given_mix(suite: Path, given: Sequence[str]) -> TrafficMix | None:
 
 
 def mix_for(
-    conn: psycopg.Connection[TupleRow], given: TrafficMix | None, *, even_empty: bool = False
+    conn: psycopg.Connection[TupleRow],
+    given: TrafficMix | None,
+    *,
+    touched: Sequence[str] = (),
+    even_empty: bool = False,
 ) -> TrafficMix | None:
-    """The given traffic, else one derived from the tables; None where no table has rows.
+    """The given traffic, else one derived from the tables, ``touched`` first; None where no table has rows.
 
     ``even_empty``: tables without rows are read all the same; None then where there is no table.
     """
-    return given if given is not None else derive(conn, even_empty=even_empty)
+    return given if given is not None else derive(conn, touched=touched, even_empty=even_empty)

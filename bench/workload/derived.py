@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -49,14 +49,19 @@ class _Request:
     by_key: bool = True
 
 
-def derive(conn: psycopg.Connection[TupleRow], *, even_empty: bool = False) -> TrafficMix | None:
+def derive(
+    conn: psycopg.Connection[TupleRow], *, touched: Sequence[str] = (), even_empty: bool = False
+) -> TrafficMix | None:
     """Reads and writes by key for the largest tables that have rows; without a key, of whichever rows come.
 
-    A write that a table refuses (a trigger, a second unique key) is left out. ``even_empty``: where no table
-    has rows, tables are read all the same. None where nothing is left.
+    ``touched``: tables with their schemas that come before larger ones, as the deploy locks them. A write that
+    a table refuses (a trigger, a second unique key) is left out. ``even_empty``: where no table has rows,
+    tables are read all the same. None where nothing is left.
     """
     with conn.cursor(row_factory=class_row(_Table)) as cursor:
-        tables = cursor.execute(load_query("workload_tables", conn.info.server_version)).fetchall()
+        tables = cursor.execute(
+            load_query("workload_tables", conn.info.server_version), {"touched": list(touched)}
+        ).fetchall()
     classes = [request for table in tables for request in _classes(conn, table)]
     if not classes and even_empty:
         classes = [_as_class(conn, table, _FIRST_ROWS, None) for table in tables]
@@ -93,16 +98,17 @@ def _requests(table: _Table) -> Iterator[_Request]:
 
 def _classes(conn: psycopg.Connection[TupleRow], table: _Table) -> Iterator[RequestClass]:
     """What works on the table, as the first of its roles that sees a row of it, where one does."""
-    requests = list(_requests(table))
 
-    def reads(role: str | None) -> bool:
-        answer = _try(conn, _as_class(conn, table, requests[0], role))
+    def sees(role: str | None) -> bool:
+        answer = _try(conn, _as_class(conn, table, next(_requests(table)), role))
         return answer is not None and answer.sqlstate is None and answer.rows > 0
 
-    if not reads(None):
+    if table.key and not sees(None):  # every key may be NULL
+        table = replace(table, key=[], one_row=False)
+    if not sees(None):
         return
-    role = next(filter(reads, table.roles), None)
-    for request in requests:
+    role = next(filter(sees, table.roles), None)
+    for request in _requests(table):
         for user in dict.fromkeys((role, None)):
             found = _as_class(conn, table, request, user)
             answer = _try(conn, found)

@@ -97,6 +97,19 @@ def test_whatever_fails_since_the_migrations_is_broken(error: RequestErrors, sen
     assert (broken.severity, broken.evidence["sqlstate"]) == ("error", error.sqlstate)
 
 
+def test_a_request_that_was_due_before_and_failed_for_the_deploy_is_no_failure_before_it() -> None:
+    error = RequestErrors("42703", 62, 1, 1, 60, "no column", 2.9, ended_before=0, ended_during=20)
+    (broken,) = found(loaded_run(a_workload(a_class(errors=(error,), sent_after=62))), "broken-query")
+    assert broken.severity == "error"
+
+
+def test_more_that_fail_during_the_deploy_than_before_it_are_told() -> None:
+    error = RequestErrors("40001", 52, 2, 50, 0, "could not serialize access", 0.4, 2, 50)
+    load = a_class(errors=(error,), sent=300, sent_before=150, sent_after=90)
+    (broken,) = found(loaded_run(a_workload(load)), "broken-query")
+    assert (broken.severity, "for a while during them, 50 requests" in broken.message) == ("warning", True)
+
+
 def test_a_fault_of_part_of_the_rows_lasts() -> None:
     error = RequestErrors("23514", 184, 0, 164, 20, "violates check constraint", 3.4)
     (broken,) = found(loaded_run(a_workload(a_class(errors=(error,), sent_after=270))), "broken-query")

@@ -14,7 +14,7 @@ from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.traffic import quiet_workloads
 from bench.analyse.quantity import count
 from bench.model.finding import Finding
-from bench.model.load import ClassLoad, ComparedRequest, RequestErrors, Workload
+from bench.model.load import ClassLoad, ComparedRequest, KeptError, RequestErrors, Workload
 from bench.model.run import Run
 
 MOST, FEW = 0.5, 0.1
@@ -98,7 +98,7 @@ def _under_traffic(workload: Workload, compared: dict[str, ComparedRequest]) -> 
     for load in workload.classes:
         for error in load.errors:
             lasting = _lasts(load, error, compared.get(load.name))
-            if not lasting and not _for_a_while(error):
+            if not lasting and not _for_a_while(load, error):
                 continue
             yield _Fault(
                 load.name,
@@ -126,17 +126,28 @@ def _lasts(load: ClassLoad, error: RequestErrors, compared: ComparedRequest | No
         return False
     if compared is not None and compared.after.sqlstate == error.sqlstate and not compared.before.failed:
         return True
-    if not error.before and not error.sqlstate.startswith(BY_CHANCE):
+    if not _before(error) and not error.sqlstate.startswith(BY_CHANCE):
         return True
-    before = error.before / load.sent_before if load.sent_before else 0.0
-    if error.before and not load.sent_before:  # an older run file: how many were due is not known
-        return False
-    return error.after >= MOST * load.sent_after and before < FEW
+    return error.after >= MOST * load.sent_after and _few_before(load, error)
 
 
-def _for_a_while(error: RequestErrors) -> bool:
-    """Whether requests fail beside the deploy alone, and none did before it."""
-    return not error.before and not error.sqlstate.startswith(AMONG_REQUESTS) and _beside(error) > 0
+def _for_a_while(load: ClassLoad, error: RequestErrors) -> bool:
+    """Whether requests fail beside the deploy that do not without it."""
+    beside = load.sent - (load.sent_before or 0) - load.sent_after
+    if beside > 0 and error.during >= MOST * beside and _few_before(load, error):
+        return True
+    return not _before(error) and not error.sqlstate.startswith(AMONG_REQUESTS) and _beside(error) > 0
+
+
+def _before(error: RequestErrors) -> int:
+    """How many failed before the first statement; one that was due then may fail for the deploy."""
+    return error.ended_before if error.ended_before or error.ended_during else error.before
+
+
+def _few_before(load: ClassLoad, error: RequestErrors) -> bool:
+    """Whether hardly any failed before; no where an older run file does not tell how many were due."""
+    failed = _before(error)
+    return not failed or bool(load.sent_before and failed < FEW * load.sent_before)
 
 
 def _a_while(error: RequestErrors) -> str:
@@ -144,7 +155,7 @@ def _a_while(error: RequestErrors) -> str:
 
 
 def _beside(error: RequestErrors) -> int:
-    return error.during + error.after
+    return error.count - _before(error)
 
 
 def _when(load: ClassLoad, error: RequestErrors) -> str:
@@ -176,25 +187,28 @@ def _on_state_after(request: ComparedRequest, run: Run) -> _Fault | None:
 
 def _cached_plans(run: Run) -> Iterator[Finding]:
     """Statements that sessions of before keep prepared, of classes that the traffic did not prepare."""
-    told: set[str] = set()
+    alike: dict[KeptError, dict[str, ClassLoad]] = {}
+    derived = any(workload.source == "catalog" for workload in quiet_workloads(run))
     for workload in quiet_workloads(run):
         for load in workload.classes:
-            if load.kept_error is None or load.prepared or load.name in told:
-                continue
-            told.add(load.name)
-            yield Finding(
-                code="cached-plan",
-                # What was derived from the catalog is no statement of the application.
-                severity="info" if workload.source == "catalog" else "warning",
-                migration=run.suite.migrations[0].id if len(run.suite.migrations) == 1 else None,
-                statement=None,
-                relation=load.table,
-                message=f'"{load.name}" fails after the migrations where a session has prepared it before: '
-                f"{load.kept_error.message} ({load.kept_error.sqlstate})",
-                evidence={"class": load.name, "sqlstate": load.kept_error.sqlstate},
-                fix=f"{_FIXES.get(load.kept_error.sqlstate, _DEFAULT_FIX)} Where the application never "
-                "prepares it, say prepared = false in workload.toml.",
-            )
+            if load.kept_error is not None and not load.prepared:
+                alike.setdefault(load.kept_error, {}).setdefault(load.name, load)
+    for error, loads in alike.items():
+        first, *others = loads.values()
+        also = f" (and {count(len(others))} other kinds of requests)" if others else ""
+        yield Finding(
+            code="cached-plan",
+            # What was derived from the catalog is no statement of the application.
+            severity="info" if derived else "warning",
+            migration=run.suite.migrations[0].id if len(run.suite.migrations) == 1 else None,
+            statement=None,
+            relation=first.table,
+            message=f'"{first.name}"{also} fails after the migrations where a session has prepared it '
+            f"before: {error.message} ({error.sqlstate})",
+            evidence={"class": first.name, "classes": sorted(loads), "sqlstate": error.sqlstate},
+            fix=f"{_FIXES.get(error.sqlstate, _DEFAULT_FIX)} Where the application never prepares it, say "
+            "prepared = false in workload.toml.",
+        )
 
 
 def _running_at(workload: Workload, at_s: float) -> str | None:

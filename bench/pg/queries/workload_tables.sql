@@ -1,4 +1,4 @@
--- Ordinary and partitioned tables of applications, largest first, with the columns by which a row is found: those of the
+-- Ordinary and partitioned tables of applications, those of ``touched`` and then the largest first, with the columns by which a row is found: those of the
 -- primary key, else of a unique index, else of any index that reads by value; none where there is no such index. The roles
 -- are those that the table is granted to: neither its owner nor one that policies do not hold for.
 SELECT n.nspname AS schema,
@@ -33,5 +33,5 @@ LEFT JOIN LATERAL (
   LIMIT 1) AS i ON TRUE
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
-ORDER BY c.reltuples DESC, n.nspname, c.relname
+ORDER BY n.nspname || '.' || c.relname = ANY (%(touched)s) DESC, c.reltuples DESC, n.nspname, c.relname
 LIMIT 12
