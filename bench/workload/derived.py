@@ -55,8 +55,8 @@ def derive(
     """Reads and writes by key for the largest tables that have rows; without a key, of whichever rows come.
 
     ``touched``: tables with their schemas that come before larger ones, as the deploy locks them. A write
-    that a table refuses (a trigger, a second unique key) is left out. ``even_empty``: where no table has rows,
-    tables are read all the same. None where nothing is left.
+    that a table refuses (a trigger, a second unique key) is left out. ``even_empty``: where no table has
+    rows, tables are read all the same. None where nothing is left.
     """
     with conn.cursor(row_factory=class_row(_Table)) as cursor:
         tables = cursor.execute(
