@@ -1,4 +1,4 @@
-"""A proxy on loopback that can be cut: every connection through it then breaks, and none is accepted."""
+"""A proxy on loopback that can be cut, so that all connections break and none is accepted, or stand still."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class TcpProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._gone = threading.Event()
+        self._stalled = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -32,9 +33,16 @@ class TcpProxy:
         self._gone.set()
         self._thread.join()
 
+    def stall(self) -> None:
+        """Pass nothing on any more, and answer nobody; connections stay open."""
+        self._stalled.set()
+
     def _serve(self) -> None:
         partner: dict[socket.socket, socket.socket] = {}
         while not self._gone.is_set():
+            if self._stalled.is_set():
+                self._gone.wait()
+                break
             readable, _, _ = select.select([self._listener, *partner], [], [], 0.02)
             for each in readable:
                 if each is self._listener:

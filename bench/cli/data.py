@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.cli.options import names, several_rows
@@ -219,10 +218,11 @@ def dumped(
         raise UsageError("--from-dump and --from-dsn exclude each other", hint="choose one of them")
     from bench.cli.live import live
     from bench.pg.endpoint import parse_dsn
+    from bench.pg.lease import leased_directory
     from bench.run.dump import take_dump
 
     source = parse_dsn(from_dsn)
-    with TemporaryDirectory(prefix="pgrehearse-dump-") as directory:
+    with leased_directory("dump") as directory:
         with live(quiet=quiet) as progress:
-            dump = take_dump(source, Path(directory) / "source.dump", exclude, progress)
+            dump = take_dump(source, directory / "source.dump", exclude, progress)
         yield dump.path

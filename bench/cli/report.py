@@ -99,7 +99,7 @@ def report(
     from bench.analyse.conclude import conclude
     from bench.cli.explain import present_explained
     from bench.cli.run import exit_code, present
-    from bench.store.results import find_run_file, load
+    from bench.store.results import find_run_file, load, refuse_pages_of_others
 
     require_writable(json)
     if side_by_side:
@@ -116,6 +116,8 @@ def report(
         write_document(render(change, format))
         worse = change.comparison is not None and change.comparison.outcome == "fail"
         return exit_code(change.pending or change.head, fail_on) or int(worse)
+    if out is not None:
+        refuse_pages_of_others(out)
     if not found.passes and found.queries:
         return present_explained(found, out or find_run_file(run[0]).parent, json)
     stored = conclude(found, anew=judge_anew)

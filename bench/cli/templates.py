@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,8 +93,10 @@ def templates(
 
 
 def _on_this_machine(action: str, keep: int, older_than_s: float | None) -> list[dict[str, Any]]:
-    from bench.pg.datacache import entries, prune
+    from bench.pg.datacache import entries, prune, sweep_partial
 
+    for sentence in sweep_partial():
+        print(sentence, file=sys.stderr)
     chosen = entries() if action == "list" else prune(keep, older_than_s=older_than_s)
     return [_row(entry.key[:12], entry.bytes, entry.used_at, dict(entry.about)) for entry in chosen]
 

@@ -23,7 +23,7 @@ from bench.pg.binaries import Installation
 from bench.pg.endpoint import Endpoint
 from bench.pg.initialise import initialise, last_lines, program_environment
 from bench.pg.lease import Lease, end_lease, orphans, write_lease
-from bench.pg.postmaster import stop_postmaster, stop_processes
+from bench.pg.postmaster import remove_shared_memory, stop_postmaster, stop_processes
 from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
 
 START_TIMEOUT_S = 60.0
@@ -284,6 +284,7 @@ def stop_started(process: subprocess.Popen[bytes]) -> None:
 
 def remove(layout: Layout) -> bool:
     """Remove the cluster's directories; tell whether they are gone, which a dying process may still delay."""
+    remove_shared_memory(layout.data)
     deadline = time.monotonic() + REMOVE_TIMEOUT_S
     left = {layout.root, layout.socket}
     while left:

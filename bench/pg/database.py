@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors, sql
 
-from bench.errors import ServerError, UsageError
+from bench.errors import ServerError, Unreachable, UsageError
 from bench.pg.carrying import carry_over
 from bench.pg.catalog import load_query
 from bench.pg.lease import end_lease, orphans, write_lease
 from bench.pg.locale import Locale
-from bench.pg.ownership import TOOL, Mark, owner_lives, read_mark
+from bench.pg.ownership import TOOL, Mark, owner_lives, read_mark, runs_here
 
 if TYPE_CHECKING:
     from bench.pg.server import Server
 
 PREFIX = "bench_"
 NAME_BYTES = 63
+CLEANUP_TIMEOUT_S = 3
+"""For a connection that cleans up: where the network stands still, the end of a run shall not."""
 
 Say = Callable[[str], None]
 
@@ -90,33 +92,51 @@ def roles_of(server: Server) -> frozenset[str]:
         return frozenset(role for (role,) in conn.execute(load_query("roles", conn.info.server_version)))
 
 
-def drop_database(server: Server, name: str) -> None:
+def drop_database(server: Server, name: str, *, timeout_s: int | None = None) -> None:
     """Drop a database, sealed or not; one that is gone already is no error.
 
     On a server that we started, every session in it ends. On any other server sessions of this tool end, and
     somebody else's are named in a ServerError.
     """
     _require_ours(name)
-    with server.connect() as conn:
+    with server.connect(timeout_s=timeout_s) as conn:
         _drop(server, conn, name)
 
 
-def sweep_databases(server: Server, say: Say = quiet) -> None:
-    """Drop the databases that dead runs of this tool left on the server, and say so.
+def discard_database(server: Server, name: str) -> None:
+    """Drop a database where that can be; what cannot go is tried again, and said, at the end of the run."""
+    if server.lost.is_set():
+        return
+    try:
+        drop_database(server, name, timeout_s=CLEANUP_TIMEOUT_S)
+    except Unreachable:
+        server.lost.set()
+    except (ServerError, psycopg.Error):
+        pass
 
-    A run lives while its owner's lock is held, from whatever host. A database without our mark is touched
-    only if a lease on this machine says that a dead process was just making it.
+
+def sweep_databases(server: Server, say: Say = quiet) -> None:
+    """Drop the databases that dead runs of this tool left on the server, and say so; what cannot go is said.
+
+    A run lives while its owner's lock is held, from whatever host, or a session of this tool is in one of its
+    databases, or its process runs on this machine: the connection with the lock may have been cut. A database
+    without our mark is touched only if a lease on this machine says that a dead process was just making it.
     """
     with server.connect() as conn:
         unmarked = {}
+        owned: dict[str, list[str]] = {}
         for name, comment in conn.execute(load_query("our_databases", server.info.version_num)).fetchall():
             mark = read_mark(comment)
             if mark is None:
                 unmarked[name] = comment
-            elif not owner_lives(conn, mark.owner):
-                _sweep(server, conn, name, say)
+            else:
+                owned.setdefault(mark.owner, []).append(name)
+        for owner, names in owned.items():
+            if not _lives(conn, owner, names):
+                for name in names:
+                    _sweep(server, conn, name, say)
         for lease in orphans("database"):
-            if lease.details["server"] != _address(server):
+            if lease.details["server"] != server.endpoint.address:
                 continue
             name = lease.details["name"]
             if name in unmarked and unmarked[name] is None:
@@ -125,13 +145,11 @@ def sweep_databases(server: Server, say: Say = quiet) -> None:
 
 
 def drop_own_databases(server: Server, say: Say = quiet) -> None:
-    """Drop what this run has made and not dropped, as after an error; what cannot go is said."""
-    try:
-        conn = server.connect()
-    except ServerError as error:  # the error that ended the run says more
-        say(f"what this run has made on the server may be left there: {error.message}")
-        return
-    with conn:
+    """Drop what this run has made and not dropped, as after an error; what cannot go is said.
+
+    ServerError where the server cannot be reached.
+    """
+    with server.connect(timeout_s=CLEANUP_TIMEOUT_S) as conn:
         for name, comment in conn.execute(load_query("our_databases", server.info.version_num)).fetchall():
             mark = read_mark(comment)
             if mark is not None and mark.owner == server.owner:
@@ -141,10 +159,24 @@ def drop_own_databases(server: Server, say: Say = quiet) -> None:
 def _sweep(server: Server, conn: psycopg.Connection[Any], name: str, say: Say, *, own: bool = False) -> None:
     try:
         _drop(server, conn, name)
-    except (ServerError, errors.InsufficientPrivilege) as error:
-        say(f"database {name} stays: {error}")
+    except (ServerError, psycopg.Error) as error:
+        said = server.endpoint.scrub(str(error)).strip()
+        say(f"database {name} stays: {' '.join(said.split())}; {_stays_until(own=own)}")
     else:
         say(f"dropped database {name}, left by {'this run' if own else 'a run that is gone'}")
+
+
+def _stays_until(*, own: bool) -> str:
+    return "the next run drops it" if own else "the run after this one tries again"
+
+
+def _lives(conn: psycopg.Connection[Any], owner: str, names: Sequence[str]) -> bool:
+    if owner_lives(conn, owner):
+        return True
+    here = runs_here(owner)  # backends of a process that was killed may go on for a while
+    if here is not None:
+        return here
+    return any(application.startswith(TOOL) for name in names for _, application, _ in _sessions(conn, name))
 
 
 def _require_ours(name: str) -> None:
@@ -153,11 +185,6 @@ def _require_ours(name: str) -> None:
             f"database {name!r} is not one of ours",
             f"only databases named {PREFIX}…, of {NAME_BYTES} bytes at most, are made or dropped",
         )
-
-
-def _address(server: Server) -> str:
-    parameters = server.endpoint.parameters
-    return f"{parameters.get('host', '')}:{parameters.get('port', '5432')}"
 
 
 def _create(server: Server, name: str, *, template: str | None, locale: Locale | None = None) -> None:
@@ -169,7 +196,7 @@ def _create(server: Server, name: str, *, template: str | None, locale: Locale |
             raise ServerError(f"database {name} exists already", "choose another name, or drop it")
         lease = None
         if not server.managed:  # a server of ours goes whole
-            lease = write_lease("database", {"name": name, "server": _address(server)})
+            lease = write_lease("database", {"name": name, "server": server.endpoint.address})
         try:
             _copy(server, conn, name, template, locale)
         except psycopg.Error as error:
@@ -230,7 +257,31 @@ def _drop(server: Server, conn: psycopg.Connection[Any], name: str) -> None:
         _require_unused(conn, name, "dropped")
     if found[0]:
         conn.execute(sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE false").format(identifier))
+    _end_what_keeps(server, conn, name)
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+
+
+def _end_what_keeps(server: Server, conn: psycopg.Connection[Any], name: str) -> None:
+    """End the prepared transactions, subscriptions and logical slots of a database of ours.
+
+    The server drops no database that has one. The slot that a subscription has at its publisher is not ours
+    to drop. https://www.postgresql.org/docs/current/sql-dropsubscription.html#SQL-DROPSUBSCRIPTION-NOTES
+    """
+    rows = conn.execute(load_query("keeps_database", conn.info.server_version), {"database": name}).fetchall()
+    if not rows:
+        return
+    allow = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true")
+    conn.execute(allow.format(sql.Identifier(name)))
+    with server.connect(name) as inside:
+        for kind, thing in rows:
+            if kind == "transaction":
+                inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(thing)))
+            elif kind == "slot":
+                inside.execute("SELECT pg_drop_replication_slot(%s)", [thing])
+            else:
+                for rest in ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
+                             "DROP SUBSCRIPTION {}"):  # fmt: skip
+                    inside.execute(sql.SQL(rest).format(sql.Identifier(thing)))
 
 
 def _sessions(conn: psycopg.Connection[Any], name: str) -> list[tuple[int, str, str]]:

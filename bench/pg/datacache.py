@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,8 @@ CopyFiles = Callable[[list[tuple[Path, Path]]], None]
 Write = Callable[[Path, CopyFiles], None]
 """Fills a directory, made already."""
 
+_OWN_NAME = re.compile(r"[0-9a-f]{32}(?:\.partial|\.lock)?")
+"""An entry, one in the making, a lock: by a key, which is a digest."""
 FORMAT = 1
 GIB = 1024**3
 BUDGET_BYTES = 20 * GIB
@@ -57,12 +60,18 @@ class Entry:
 
 
 def cache_root() -> Path:
-    """BENCH_CACHE_DIR, else pgrehearse/templates below XDG_CACHE_HOME, ~/.cache or /var/tmp; ours alone."""
+    """BENCH_CACHE_DIR, else pgrehearse/templates below XDG_CACHE_HOME, ~/.cache or /var/tmp.
+
+    In a BENCH_CACHE_DIR with things of others it is the directory pgrehearse; the mode of one that is there
+    stays as it is.
+    """
     if chosen := os.environ.get("BENCH_CACHE_DIR"):
-        return private_directory(Path(chosen))
-    named = os.environ.get("XDG_CACHE_HOME")
+        named = private_directory(Path(chosen), keep_mode=True)
+        shared = any(not _OWN_NAME.fullmatch(entry.name) for entry in named.iterdir())
+        return private_directory(named / "pgrehearse") if shared else named
+    home = os.environ.get("XDG_CACHE_HOME")
     try:
-        return private_directory(Path(named or Path("~/.cache").expanduser()) / "pgrehearse" / "templates")
+        return private_directory(Path(home or Path("~/.cache").expanduser()) / "pgrehearse" / "templates")
     except (OSError, RuntimeError):
         return private_directory(shared_root() / "templates")
 
@@ -75,7 +84,8 @@ def budget_bytes() -> int:
 
 def entries() -> list[Entry]:
     """The whole entries, the one used longest ago first."""
-    found = [_read(path.parent) for path in cache_root().glob("*/entry.json")]
+    files = cache_root().glob("*/entry.json")
+    found = [_read(path.parent) for path in files if _OWN_NAME.fullmatch(path.parent.name)]
     return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used_at)
 
 
@@ -141,7 +151,8 @@ def put(key: str, about: Mapping[str, str], write: Write) -> Entry:
 
 def _make(partial: Path, key: str, about: Mapping[str, str], write: Write) -> Entry:
     data = partial / "data"
-    data.mkdir(parents=True, mode=0o700)
+    partial.mkdir(mode=0o700)
+    data.mkdir(mode=0o700)
     copied: dict[str, Copied] = {}
 
     def copy(files: list[tuple[Path, Path]]) -> None:
@@ -187,11 +198,7 @@ def prune(keep_bytes: int, *, older_than_s: float | None = None, spare: str | No
 
     Entries in use stay, and so does ``spare``. What dead runs left half-made goes as well.
     """
-    root = cache_root()
-    for partial in root.glob("*.partial"):
-        with _locked(partial.stem, exclusive=True) as held:
-            if held:
-                shutil.rmtree(partial, ignore_errors=True)
+    sweep_partial()
     removed = []
     left = entries()
     for entry in list(left):
@@ -201,6 +208,19 @@ def prune(keep_bytes: int, *, older_than_s: float | None = None, spare: str | No
             left.remove(entry)
             removed.append(entry)
     return removed
+
+
+def sweep_partial() -> list[str]:
+    """Remove what dead runs left half-made, which nobody has locked; return one sentence for each."""
+    said = []
+    for partial in cache_root().glob("*.partial"):
+        if not _OWN_NAME.fullmatch(partial.name):
+            continue
+        with _locked(partial.stem, exclusive=True) as held:
+            if held:
+                shutil.rmtree(partial, ignore_errors=True)
+                said.append(f"removed {partial}, a template left half-made by a run that is gone")
+    return said
 
 
 def remove(key: str) -> bool:

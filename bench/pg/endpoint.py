@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Literal
 
 import psycopg
@@ -13,10 +14,22 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from bench.errors import Unreachable, UsageError
+from bench.pg.network import GuestConnection
 
 APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
 MAINTENANCE_DATABASE = "postgres"
+KEEPALIVE = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""Of connections over TCP: a network that stands still ends them within a minute.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
+"""
 SessionKind = Literal["own", "base", "application", "deploy"]
 """Whose session it is: the tool's own, one that makes the state before, one that stands for the application,
 or one that deploys."""
@@ -44,13 +57,23 @@ class Endpoint:
     parameters: Mapping[str, str] = field(repr=False)
     """libpq keywords: host, port, user, password, dbname, sslmode …"""
 
+    @property
+    def address(self) -> str:
+        """Host and port, by which leases know the server."""
+        return f"{self.parameters.get('host', '')}:{self.parameters.get('port', '5432')}"
+
+    @property
+    def local(self) -> bool:
+        """Whether it is reached by a Unix socket."""
+        return self.parameters.get("host", "").startswith(("/", "@")) and "hostaddr" not in self.parameters
+
     def conninfo(self, dbname: str | None = None, kind: SessionKind = "own") -> str:
         """Return the libpq connection string. It holds the password: never print it.
 
         What is sent and read is UTF-8 whatever the environment, the role or the server has. Sessions that
         are not our own keep the settings of their role and database, as those of production do.
         """
-        chosen = dict(self.parameters)
+        chosen = {**({} if self.local else KEEPALIVE), **self.parameters}
         chosen["client_encoding"] = "UTF8"
         if kind in ("own", "base"):
             given = chosen.get("options") or os.environ.get("PGOPTIONS")  # which a string would replace
@@ -96,13 +119,27 @@ class Endpoint:
         *,
         application_name: str = APPLICATION_NAME,
         kind: SessionKind = "own",
+        guest_of: Event | None = None,
+        timeout_s: int | None = None,
     ) -> psycopg.Connection[TupleRow]:
-        """Open an autocommit connection; Unreachable names host, port, user and database."""
+        """Open an autocommit connection; Unreachable names host, port, user and database.
+
+        ``guest_of``: the server is not ours, and this is set where it cannot be reached any more.
+        ``timeout_s``: at most, whatever the connection string allows. Raises UsageError for a pooler that
+        refuses the settings of a session.
+        """
+        session = GuestConnection if guest_of is not None else psycopg.Connection[TupleRow]
         try:
-            return psycopg.connect(
-                self.conninfo(dbname, kind), autocommit=True, application_name=application_name
-            )
+            chosen = make_conninfo(self.conninfo(dbname, kind), application_name=application_name)
+            if timeout_s is not None:
+                chosen = make_conninfo(chosen, connect_timeout=timeout_s)
+            conn = session.connect(chosen, autocommit=True)
+            if isinstance(conn, GuestConnection) and guest_of is not None:
+                conn.watch(self.address, guest_of)
+            return conn
         except psycopg.OperationalError as error:
+            if "unsupported startup parameter" in str(error):  # so says PgBouncer
+                raise _pooled(self) from None
             reason = " ".join(self.scrub(str(error)).split())
             raise Unreachable(
                 f"cannot connect to {self.describe(dbname)}: {reason}",
@@ -118,6 +155,28 @@ class Endpoint:
 def with_options(options: str | None, settings: Mapping[str, str]) -> str:
     """libpq's ``options`` with further settings, which win; blanks in a value are escaped already."""
     return " ".join(filter(None, [options, *(f"-c {name}={value}" for name, value in settings.items())]))
+
+
+def require_no_pooler(conn: psycopg.Connection[TupleRow], endpoint: Endpoint) -> None:
+    """Raise UsageError where a connection pooler answers in the server's place.
+
+    It gives its clients numbers of its own in place of the backends', and sessions that are not theirs alone:
+    locks by which runs know each other, and settings, would be worth nothing.
+    """
+    try:
+        row = conn.execute("SELECT pg_backend_pid()").fetchone()
+        pooled = row is None or row[0] != conn.info.backend_pid
+    except psycopg.Error:
+        pooled = True  # the console of a pooler, which knows no such function
+    if pooled:
+        raise _pooled(endpoint)
+
+
+def _pooled(endpoint: Endpoint) -> UsageError:
+    return UsageError(
+        f"a connection pooler stands before the server: {endpoint.describe()}",
+        "give the server's own address; a pooler such as PgBouncer shares sessions among its clients",
+    )
 
 
 def parse_dsn(dsn: str) -> Endpoint:

@@ -7,8 +7,11 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import stat
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ import psutil
 
 from bench.errors import ServerError
 
+KILL_TIMEOUT_S = 10.0
+LEASED_PROGRAMS = ("pg_dump", "pg_restore")
+"""What works on a leased directory."""
 CLOCK_TOLERANCE_S = 5.0
 """A process' start is computed from the boot time, which an adjusted clock moves a little."""
 
@@ -70,8 +76,12 @@ def this_process() -> Owner:
     return Owner(os.getpid(), psutil.Process().create_time(), _machine())
 
 
-def private_directory(path: Path, mode: int = 0o700) -> Path:
-    """Create a directory, or accept one that is ours and nobody else can write; else ServerError."""
+def private_directory(path: Path, mode: int = 0o700, *, keep_mode: bool = False) -> Path:
+    """Create a directory, or accept one that is ours and nobody else can write; else ServerError.
+
+    ``keep_mode``: one that is there already keeps the mode that it has.
+    """
+    made = not path.exists()
     path.mkdir(mode=mode, parents=True, exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -79,7 +89,8 @@ def private_directory(path: Path, mode: int = 0o700) -> Path:
             f"{path} is not a directory of ours alone: owner {found.st_uid}, mode {found.st_mode & 0o7777:o}",
             "look who made it, then remove it",
         )
-    path.chmod(mode)
+    if made or not keep_mode:
+        path.chmod(mode)
     return path
 
 
@@ -140,3 +151,45 @@ def read_leases(kind: str | None = None) -> tuple[Lease, ...]:
 def orphans(kind: str | None = None) -> tuple[Lease, ...]:
     """Return the leases whose owner is dead."""
     return tuple(lease for lease in read_leases(kind) if not lease.owner.alive)
+
+
+def end_leases(kind: str, server: str) -> None:
+    """Forget the leases of dead owners for a server, given its address."""
+    for lease in orphans(kind):
+        if lease.details.get("server") == server:
+            end_lease(lease)
+
+
+@contextmanager
+def leased_directory(purpose: str) -> Iterator[Path]:
+    """A directory of ours alone, removed at the end, or by the next start if this process is killed."""
+    path = Path(tempfile.gettempdir()) / f"pgrehearse-{purpose}-{secrets.token_hex(6)}"
+    lease = write_lease("directory", {"path": str(path)})
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            end_lease(lease)
+
+
+def sweep_directories() -> list[str]:
+    """End what dead owners started on their directories, and remove these; return one sentence for each."""
+    return [_sweep_directory(lease) for lease in orphans("directory")]
+
+
+def _sweep_directory(lease: Lease) -> str:
+    path = Path(lease.details["path"])
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() in LEASED_PROGRAMS and any(
+                argument.startswith(f"{path}/") for argument in process.cmdline()
+            ):
+                process.kill()
+                process.wait(KILL_TIMEOUT_S)
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        return f"cannot remove {path}, left by {lease.owner.described}"
+    end_lease(lease)
+    return f"removed {path}, left by {lease.owner.described}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -13,6 +14,10 @@ import psutil
 STOP_TIMEOUT_S = 10.0
 """For an immediate shutdown; what still runs afterwards is killed."""
 KILL_TIMEOUT_S = 10.0
+_SEGMENTS = Path("/proc/sysvipc/shm")
+_KEY_BITS = 0xFFFFFFFF
+_REMOVE = 0
+"""IPC_RMID of shmctl(2)."""
 
 
 def find_processes(data: Path) -> list[psutil.Process]:
@@ -74,3 +79,20 @@ def _ended(process: psutil.Process, timeout_s: float) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def remove_shared_memory(data: Path) -> None:
+    """Remove the System V segment of a postmaster that was killed, named by the seventh line of its pid file.
+
+    A server removes it when it stops, and otherwise when it starts on the same data again, which ours never
+    does. https://www.postgresql.org/docs/current/kernel-resources.html#SYSVIPC
+    """
+    try:
+        line = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()[6]
+        key, number = (int(word) for word in line.split())
+        segments = _SEGMENTS.read_text(encoding="ascii").splitlines()[1:]
+    except (OSError, IndexError, ValueError):
+        return  # shut down in order, or no such segments on this system
+    fields = (segment.split() for segment in segments)
+    if any(int(each[0]) & _KEY_BITS == key & _KEY_BITS and int(each[1]) == number for each in fields):
+        ctypes.CDLL(None).shmctl(number, _REMOVE, None)

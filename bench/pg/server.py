@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Literal, cast, get_args
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from bench.errors import UsageError
+from bench.errors import Interrupted, ServerError, UsageError
 from bench.model.run import Note, ServerInfo
 from bench.pg import capabilities as facts
 from bench.pg.account import Account
@@ -39,10 +41,13 @@ from bench.pg.database import (
     quiet,
     sweep_databases,
 )
-from bench.pg.datacache import CacheError, take_out
+from bench.pg.datacache import CacheError, sweep_partial, take_out
 from bench.pg.embedded import embedded_installation
-from bench.pg.endpoint import Endpoint, SessionKind, parse_dsn, with_options
-from bench.pg.ownership import hold_ownership
+from bench.pg.endpoint import Endpoint, SessionKind, parse_dsn, require_no_pooler, with_options
+from bench.pg.lease import Lease, end_lease, end_leases, sweep_directories, write_lease
+from bench.pg.ownership import staying_owner
+from bench.pg.roles import drop_own_roles, sweep_roles
+from bench.pg.shared import SharedState, changes_since, read_shared
 
 ServerKind = Literal["auto", "container", "embedded", "cluster", "dsn"]
 DEFAULT_IMAGE = "postgres:17"
@@ -111,6 +116,12 @@ class Server:
     """Key of the data that this run wants."""
     keep_as: str | None = None
     """Name under which its data directory may be kept; None where it may not, or came from there."""
+    allow_roles: bool | None = None
+    """Whether files may make, change and drop roles of a server that is not ours; None: not to be chosen."""
+    shared: SharedState = field(default_factory=dict, repr=False)
+    """What all databases of a server that is not ours share, as it was before this run."""
+    lost: Event = field(default_factory=Event, repr=False, compare=False)
+    """Set once it could not be reached to clean up."""
     postmaster: Postmaster | None = field(default=None, repr=False)
     """Of a cluster of our own, which can be restarted."""
 
@@ -133,6 +144,7 @@ class Server:
         *,
         application_name: str = "pgrehearse",
         kind: SessionKind = "own",
+        timeout_s: int | None = None,
     ) -> psycopg.Connection[TupleRow]:
         """Open an autocommit connection, by default to the maintenance database; ServerError if it fails."""
         acting = self
@@ -140,7 +152,13 @@ class Server:
             settings = self._settings_of(self.deploys_as, dbname)
             acting = self.with_settings({"role": self.deploys_as} | settings)
         endpoint = acting._patient(kind).endpoint
-        return endpoint.connect(dbname, application_name=application_name, kind=kind)
+        return endpoint.connect(
+            dbname,
+            application_name=application_name,
+            kind=kind,
+            guest_of=None if self.managed else self.lost,
+            timeout_s=timeout_s,
+        )
 
     def _patient(self, kind: SessionKind) -> Server:
         """The same server, whose timeouts for idle sessions are off for one of ours."""
@@ -193,29 +211,59 @@ def open_server(spec: ServerSpec, say: Say = quiet) -> Iterator[Server]:
     kind, started, directory = _start(spec, say, auto_s=DECISION_S - (time.monotonic() - called))
     with started as endpoint:
         token = secrets.token_hex(16)
-        with closing(endpoint.connect(application_name="pgrehearse owner")) as conn:
-            hold_ownership(conn, token)
+        with closing(endpoint.connect(application_name="pgrehearse")) as conn:
+            require_no_pooler(conn, endpoint)
             server = replace(
                 _describe(conn, kind, endpoint, token),
                 data_key=spec.data_key,
                 keep_as=directory.keep_as,
                 postmaster=directory.postmaster,
             )
-            if server.managed:
+        with staying_owner(token, partial(server.connect, application_name="pgrehearse owner")):
+            if not server.managed:
+                with _as_guest(server, say) as guest:
+                    yield guest
+            else:
                 if directory.taken:
                     sweep_databases(server)
                 yield server
-            else:
-                sweep_databases(server, say)
-                try:
-                    yield server
-                finally:
-                    drop_own_databases(server, say)
+
+
+@contextmanager
+def _as_guest(server: Server, say: Say) -> Iterator[Server]:
+    """Hold what says that this run lives, and leave the server as it was, or say what stays."""
+    lease = write_lease("run", {"token": server.owner, "server": server.endpoint.address})
+    interrupted = False
+    sweep_databases(server, say)
+    sweep_roles(server, say)
+    end_leases("run", server.endpoint.address)
+    try:
+        server = replace(server, shared=read_shared(server))
+        yield server
+    except (KeyboardInterrupt, Interrupted):
+        interrupted = True
+        raise
+    finally:
+        if interrupted and server.lost.is_set():
+            say("the server cannot be reached: what this run made there stays, the next run drops it")
+        else:
+            _leave(server, lease, say)
+
+
+def _leave(server: Server, lease: Lease, say: Say) -> None:
+    try:
+        drop_own_databases(server, say)
+        drop_own_roles(server, say)
+        end_lease(lease)
+        if (changes := changes_since(server)) is not None:
+            say(changes)
+    except ServerError as error:
+        say(f"what this run made on the server stays, the next run drops it: {error.message}")
 
 
 def sweep_leases(say: Say) -> None:
     """Stop and remove the servers whose owners are dead, and say so."""
-    for sentence in (*sweep_clusters(), *sweep_containers()):
+    for sentence in (*sweep_clusters(), *sweep_containers(), *sweep_directories(), *sweep_partial()):
         say(sentence)
 
 

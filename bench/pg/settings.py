@@ -74,6 +74,8 @@ def managed_settings(
     settings = {
         "autovacuum": "off",
         "checkpoint_timeout": "30min",
+        # In files of the data directory, which go with it also where the server is killed.
+        "dynamic_shared_memory_type": "mmap",
         "jit": "off",
         "maintenance_work_mem": f"{maintenance // MIB}MB",
         "max_connections": "100",

@@ -5,6 +5,7 @@ Each file is replaced in one step.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def write_report(conclusion: Conclusion, directory: Path, *, figures: bool = Tru
     """Draw and write the whole report of a run; the pages alone without ``figures``, or where
     BENCH_NO_PICTURES is set.
 
-    Timelines of an earlier report on other migrations or passes are removed. Raises UsageError naming the
+    Figures of an earlier report on other migrations or passes are removed. Raises UsageError naming the
     path that cannot be written.
     """
     run, summary = conclusion.run, conclusion.summary
@@ -74,12 +75,28 @@ def write_explained(run: Run, summary: RunSummary, directory: Path) -> ReportPat
     return ReportPaths(html, markdown, drawn)
 
 
+MANIFEST = "written.json"
+"""In figures/: the names of the files that we wrote there, which alone are ours to remove."""
+
+
 def _write_figures(pictures: Sequence[Picture], directory: Path) -> tuple[Path, ...]:
+    stale = _written_before(directory)
     written = [path for picture in pictures for path in write_picture(picture, directory)]
-    for path in (*directory.glob("locks-*.*"), *directory.glob("traffic-*.*")):
-        if path.suffix in (".svg", ".png") and path not in written:
-            path.unlink()
+    names = sorted(path.name for path in written)
+    for name in stale.difference(names):
+        (directory / name).unlink(missing_ok=True)
+    if names or stale:
+        _replace(directory / MANIFEST, json.dumps({"written": names}).encode() + b"\n")
     return tuple(written)
+
+
+def _written_before(directory: Path) -> set[str]:
+    """The names that an earlier report wrote; none where there is no manifest that can be read."""
+    try:
+        names = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["written"]
+        return {name for name in names if Path(name).name == name}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def write_picture(picture: Picture, directory: Path) -> tuple[Path, Path]:

@@ -12,7 +12,7 @@ from bench.run.draft import RunDraft, Save, new_run
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.scripts import read_scripts
-from bench.run.session import Rehearsal, RunOptions, ending_in_words
+from bench.run.session import Rehearsal, RunOptions, ending_in_words, noting_changes
 from bench.run.watch import counters_database
 
 MORE_REPEATS = 5
@@ -45,12 +45,16 @@ def rehearse_both(
     """
     server = replace(server, deploys_as=options.data.role)
     drafts = [RunDraft(new_run(each.run_id, server, each.suite), each.save) for each in (base, head)]
+    scripts_of_both = [read_scripts(server, side.suite, options.data) for side in (base, head)]
     sides = [
-        Rehearsal(server, each.suite, read_scripts(server, each.suite), options, draft, progress)
+        Rehearsal(
+            server, each.suite, read_scripts(server, each.suite, options.data), options, draft, progress
+        )
         for each, draft in zip((base, head), drafts, strict=True)
     ]
     with (
         ending_in_words(server),
+        noting_changes(server, *drafts),
         counters_database(server) as counters,
         template(server, head.suite, options.data, progress) as prepared,
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -10,7 +10,8 @@ from psycopg import sql
 
 from bench.migrate.suite import Suite
 from bench.pg.catalog import load_query
-from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
+from bench.pg.database import clone_database, create_database, discard_database, new_name, quiet, roles_of
+from bench.pg.roles import drop_own_roles
 from bench.pg.server import Server
 from bench.run.keep import Template
 from bench.run.prepare import apply_deployed, apply_file
@@ -32,7 +33,7 @@ def clone(server: Server, prepared: str, purpose: str) -> Iterator[str]:
                 conn.execute("CHECKPOINT")
         yield dbname
     finally:
-        drop_database(server, dbname)
+        discard_database(server, dbname)
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[s
             apply_deployed(server, dbname, suite, silent)
         yield dbname
     finally:
-        drop_database(server, dbname)
+        discard_database(server, dbname)
 
 
 def _empty_large_tables(server: Server, dbname: str) -> None:
@@ -74,14 +75,17 @@ def _empty_large_tables(server: Server, dbname: str) -> None:
 
 
 @contextmanager
-def own_roles(server: Server, *, allowed: bool = False) -> Iterator[None]:
+def own_roles(server: Server, say: Callable[[str], None] = quiet) -> Iterator[None]:
     """Roles belong to the whole server: drop those that the migrations made, before the next repeat.
 
-    Only on a server that we started, or where roles are ``allowed``, and after the clone in which they own
-    things is gone.
+    On a server that we started every new one, elsewhere those that this run's own sessions made, also after
+    an error or Ctrl-C; after the clone in which they own things is gone.
     """
-    if not (server.managed or allowed):
-        yield
+    if not server.managed:
+        try:
+            yield
+        finally:
+            drop_own_roles(server, say)
         return
     before = roles_of(server)
     yield

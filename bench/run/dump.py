@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -103,7 +106,9 @@ def outline(dump: Dump) -> tuple[str, ...]:
     UsageError where the newest pg_restore cannot read it.
     """
     program = max(find_clients("pg_restore"), key=lambda client: client.major)
-    done = _run([str(program.path), "--create", "--schema-only", "--file=-", str(dump.path)], {})
+    done = _run(
+        [str(program.path), "--create", "--schema-only", "--no-subscriptions", "--file=-", str(dump.path)], {}
+    )
     if done.returncode != 0:
         raise _refused(f"{dump.path} cannot be read", done.stderr, program)
     return statements_of(done.stdout)
@@ -119,6 +124,7 @@ def restore(
     started = time.perf_counter()
     progress(Step(f"data from {dump.path}"))
     jobs = [] if dump.tar else ["--jobs", str(os.cpu_count() or 1)]
+    options = [*leave_out, *jobs, "--no-subscriptions"]
     environment = server.environ(dbname)
     environment["PGOPTIONS"] = with_options(environment.get("PGOPTIONS"), OWN_SETTINGS)
     own = server.postmaster.installation.bindir if server.postmaster is not None else None
@@ -128,7 +134,10 @@ def restore(
         dump=_dumped_by(dump),
     )
     for program in candidates:
-        done = _run([str(program.path), *leave_out, *jobs, "--dbname", dbname, str(dump.path)], environment)
+        done = _run(
+            [str(program.path), *options, "--dbname", dbname, str(dump.path)],
+            environment,
+        )
         said = _complaints(done.stderr)
         if done.returncode == 0 or (_UNKNOWN_SETTING.search(done.stderr) and not said):
             return described(dump, time.perf_counter() - started)
@@ -181,7 +190,7 @@ def take_dump(source: Endpoint, target: Path, exclude: Sequence[str], progress: 
         )
     excluded = [f"--exclude-table-data={pattern}" for pattern in exclude]
     done = _run(
-        [str(program.path), "--format=custom", "--file", str(target), *excluded],
+        [str(program.path), "--format=custom", "--no-subscriptions", "--file", str(target), *excluded],
         source.environ() | {"PGOPTIONS": _READ_ONLY, "PGAPPNAME": "pgrehearse dump"},
     )
     if done.returncode != 0:
@@ -200,7 +209,18 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> subprocess.Comp
         encoding="utf-8",
         errors="replace",
         check=False,
+        preexec_fn=_die_with_parent,
     )
+
+
+_C = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this child when we are killed: it reads production. Linux alone, prctl(2)."""
+    if sys.platform == "linux":
+        _C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _refused(what: str, said: str, program: Client) -> UsageError:

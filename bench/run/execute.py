@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from bench.errors import UsageError
 from bench.model.run import ServerInfo
 from bench.model.statement import CURRENT_DATABASE, Statement, StatementError
 from bench.observe.inner import inner_line
+from bench.pg.roles import writing_down_roles
 
 COPY_BYTES = 1 << 17
 """Of a file at a time; psycopg sends as much at once."""
@@ -24,13 +26,17 @@ def psql_variables(info: ServerInfo) -> dict[str, str]:
     return {"SERVER_VERSION_NUM": str(info.version_num)}
 
 
-def execute(conn: psycopg.Connection[TupleRow], statement: Statement) -> int | None:
+def execute(
+    conn: psycopg.Connection[TupleRow], statement: Statement, *, roles_stay: bool = False
+) -> int | None:
     """Send the statement's own text and wait for its end.
 
+    ``roles_stay``: roles that it makes on a server that is not ours are not dropped with the run.
     Returns the rows that it returned or changed, None for a command that has no such count.
     Raises psycopg.Error; UsageError where the file of a ``\\copy`` can no longer be read.
     """
-    with conn.cursor() as cursor:
+    noting = nullcontext() if roles_stay else writing_down_roles(conn, statement.text)
+    with conn.cursor() as cursor, noting:
         return execute_with(cursor, statement)
 
 

@@ -1,88 +1,117 @@
-"""What a migration must not do to a server that is not ours, nor to the role that runs it."""
+"""What a file must not do to a server that is not ours, nor to the role that runs it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.bodies import MYSELF
+from bench.migrate.reach import Reach, reaches, reaches_of
+from bench.migrate.roles import for_database
+from bench.migrate.script import read_statements
+from bench.migrate.suite import Suite
+from bench.migrate.transactions import read_migrations
 from bench.model.statement import Statement
+from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
+from bench.run.dump import outline, require_dump
+from bench.run.execute import psql_variables
+from bench.workload.spec import TrafficMix
 
-SERVER_WIDE = ("ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM")
-"""Objects of CREATE, ALTER and DROP that all databases of a server share."""
+_OWN_SERVER = "rehearse it on a server of its own: --server embedded, container or cluster"
+_ALLOW = "; or let it change this server's roles: --allow-roles"
 
 
-ROLES = ("ROLE", "USER", "GROUP")
+def refuse_server_wide(
+    path: Path, statements: Iterable[Statement], *, allow_roles: bool | None = None, new_roles: bool = False
+) -> None:
+    """Raise UsageError for the first statement that reaches beyond its own database.
 
-
-def refuse_server_wide(path: Path, statements: Iterable[Statement], *, allow_roles: bool = False) -> None:
-    """Raise UsageError for the first statement that would change more than its own database.
-
-    In a DO block or a function only commands on roles that stand there as words are seen. ``allow_roles``:
-    let those on roles pass.
+    ``allow_roles``: let those on roles pass; None where the command has no option for that. ``new_roles``:
+    let it make roles, as the state before a deploy may.
     """
     for statement in statements:
-        verb, _, thing = statement.kind.partition(" ")
-        wide = verb in ("CREATE", "ALTER", "DROP") and thing.startswith(SERVER_WIDE)
-        inside = _body(statement) and _ANY_ROLE.search(_COMMENT.sub("", statement.text))
-        if (
-            "MAPPING" in thing
-            or not (wide or inside)
-            or (allow_roles and (inside or thing.startswith(ROLES)))
-        ):
-            continue
-        what = f"{inside[0]} in a body" if inside else statement.kind
-        hint = "rehearse it on a server of its own: --server embedded, container or cluster"
-        if inside or thing.startswith(ROLES):
-            hint += "; or let it change this server's roles: --allow-roles"
-        place = f"{statement.path(path)}:{statement.line}"
-        raise UsageError(f"{place}: {what} acts on the whole server, which is not ours", hint=hint)
+        for reach in reaches(statement):
+            if not _passes(reach, allow_roles=allow_roles, new_roles=new_roles):
+                raise _refusal(f"{statement.path(path)}:{statement.line}", reach, allow_roles=allow_roles)
 
 
-_ANY_ROLE = re.compile(r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP)\b(?!\s+MAPPING\b)", re.IGNORECASE)
+def _passes(reach: Reach, *, allow_roles: bool | None, new_roles: bool) -> bool:
+    return (bool(allow_roles) and reach.kind != "server") or (new_roles and reach.kind == "new role")
 
 
-def _body(statement: Statement) -> bool:
-    return statement.kind == "DO" or statement.kind.endswith(("FUNCTION", "PROCEDURE"))
-
-
-_ROLE_COMMAND = re.compile(
-    r"\b(?P<verb>ALTER|DROP)\s+(?:ROLE|USER|GROUP)\s+(?!MAPPING\b)(?:IF\s+EXISTS\s+)?"
-    r"(?P<name>\"[^\"]+\"|%[Is]|\w+)",
-    re.IGNORECASE,
-)
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_MYSELF = re.compile(r"\b(?:current_user|session_user|current_role|user)\b", re.IGNORECASE)
-
-
-def role_commands(statement: Statement) -> Iterator[tuple[str, str]]:
-    """ALTER and DROP of roles that a statement, a DO block or a function's body names: (verb, role).
-
-    ``current_user`` stands for the role that runs it, also where a body puts it into a format.
-    """
-    verb, _, thing = statement.kind.partition(" ")
-    if not _body(statement) and not (verb in ("ALTER", "DROP") and thing.startswith(ROLES)):
-        return
-    text = _COMMENT.sub("", statement.text)
-    for found in _ROLE_COMMAND.finditer(text):
-        name = found["name"]
-        if _MYSELF.fullmatch(name) or (name.startswith("%") and _MYSELF.search(text)):
-            name = "current_user"
-        elif name.startswith('"'):
-            name = name[1:-1]
-        else:
-            name = name.lower()
-        yield found["verb"].upper(), name
+def _refusal(place: str, reach: Reach, *, allow_roles: bool | None) -> UsageError:
+    what = f"{reach.what} in a body" if reach.inside else reach.what
+    may_be_allowed = reach.kind != "server" and allow_roles is not None
+    return UsageError(
+        f"{place}: {what} acts on the whole server, which is not ours: {reach.why}",
+        hint=_OWN_SERVER + (_ALLOW if may_be_allowed else ""),
+    )
 
 
 def refuse_own_role(path: Path, statements: Iterable[Statement], role: str) -> None:
     """Raise UsageError for a statement that alters or drops the role of this run."""
     for statement in statements:
-        for verb, name in role_commands(statement):
-            if name in ("current_user", role):
+        for reach in reaches(statement):
+            if MYSELF in reach.roles or role in reach.roles:
                 raise UsageError(
-                    f"{statement.path(path)}:{statement.line}: {verb} ROLE {role}, which this run has: "
+                    f"{statement.path(path)}:{statement.line}: {reach.what} {role}, which this run has: "
                     "it acts on the whole server at once, and nothing could be measured after it",
                     hint="take it out of the migration; roles are not part of a database",
                 )
+
+
+def check_file(server: Server, path: Path, statements: Iterable[Statement], *, before: bool = False) -> None:
+    """Raise UsageError where a file may not run on this server, see :func:`refuse_server_wide`.
+
+    ``before``: it belongs to the state before the deploy, which may make roles that are missing.
+    """
+    if not server.managed:
+        refuse_server_wide(path, statements, allow_roles=server.allow_roles, new_roles=before)
+
+
+def check_files(server: Server, paths: Iterable[Path], *, before: bool = False) -> None:
+    """As :func:`check_file`, for files that are still to be read; nothing on a server of ours."""
+    if server.managed:
+        return
+    for path in paths:
+        check_file(server, path, read_statements(path, psql_variables(server.info)), before=before)
+
+
+def check_state_before(server: Server, suite: Suite, options: DataOptions) -> None:
+    """Raise UsageError where a base, a plain dump or a deployed migration may not run on this server."""
+    check_files(server, [suite.base] if suite.base is not None else [], before=True)
+    if server.managed:
+        return
+    for migration, statements in read_migrations(suite.deployed, psql_variables(server.info)):
+        check_file(server, migration.path, statements)
+    if options.dump is None:
+        return
+    dump = require_dump(options.dump)
+    if not dump.archive:
+        check_files(server, [dump.path])
+        return
+    for text in outline(dump):
+        if for_database(text, "") is not None:  # what it says of its database is said of ours
+            continue
+        for reach in reaches_of(text):
+            if reach.inside or not reach.what.endswith(" DATABASE"):  # which is not restored
+                raise _refusal(str(dump.path), reach, allow_roles=None)
+
+
+_PARAMETER = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
+
+
+def check_mix(server: Server, mix: TrafficMix | None) -> None:
+    """Raise UsageError where a request of the application may not be sent to this server."""
+    classes = mix.classes if mix is not None else ()
+    check_queries(server, ((request.name, text) for request in classes for text in request.statements))
+
+
+def check_queries(server: Server, queries: Iterable[tuple[str, str]]) -> None:
+    """Raise UsageError where a query, given with its name, may not run on this server."""
+    for name, text in queries if not server.managed else ():
+        for reach in reaches_of(_PARAMETER.sub("NULL", text)):
+            raise _refusal(f"query {name}", reach, allow_roles=None)

@@ -21,7 +21,7 @@ from bench.migrate.transactions import read_migrations
 from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.model.statement import Statement
 from bench.pg.catalog import load_query
-from bench.pg.database import create_database, drop_database, new_name, roles_of, seal_template
+from bench.pg.database import create_database, discard_database, new_name, roles_of, seal_template
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
@@ -31,6 +31,7 @@ from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.extensions import hint_for
 from bench.run.filesessions import sessions
 from bench.run.filling import fill_tables
+from bench.run.guard import check_file
 from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Said, Step
 from bench.run.roles import Roles, take_role
@@ -76,7 +77,7 @@ def _built(server: Server, suite: Suite, options: DataOptions, progress: Progres
     except _HeldAlreadyError as error:
         held = error
     finally:
-        drop_database(server, dbname)
+        discard_database(server, dbname)
     note = Note(
         "deployed",
         f"None of the {len(suite.deployed)} was applied: the base holds what they do already ({held}).",
@@ -281,8 +282,10 @@ def apply_file(
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
     roles = Roles(server)
+    statements = read_statements(path, psql_variables(server.info) | dict(variables))
+    check_file(server, path, statements, before=True)
     with server.connect(dbname, application_name="pgrehearse base", kind="base") as conn:
-        _send(conn, roles, path, read_statements(path, psql_variables(server.info) | dict(variables)))
+        _send(conn, roles, path, statements)
     return tuple(roles.notes())
 
 
@@ -299,7 +302,7 @@ def _send(
             continue
         try:
             with roles.allowing(conn, statement):
-                execute(conn, statement)
+                execute(conn, statement, roles_stay=True)
         except psycopg.Error as raised:
             error = describe_error(raised, statement)
             raise UsageError(

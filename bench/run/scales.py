@@ -22,7 +22,7 @@ from bench.run.keep import Template
 from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
 from bench.run.scripts import read_scripts
-from bench.run.session import Rehearsal, RunOptions, ending_in_words
+from bench.run.session import Rehearsal, RunOptions, ending_in_words, noting_changes
 from bench.run.watch import counters_database
 
 FEWEST = 5
@@ -96,7 +96,7 @@ def measure_scales(
 
     ``save`` gets every state of the largest size. Raises what :func:`bench.run.session.rehearse` raises.
     """
-    scripts = read_scripts(server, suite)
+    scripts = read_scripts(server, suite, options.target)
     with ending_in_words(server), counters_database(server) as counters, ExitStack() as stack:
         measured: list[_Size] = []
         for scale in sizes(options, progress):
@@ -107,6 +107,7 @@ def measure_scales(
                 smaller.rehearsal.draft.keep_to_itself()
             measured.append(size)
             size.repeat(0)
+            stack.enter_context(noting_changes(server, draft))
             if size.failed:
                 yield (draft.finish(),)
                 return

@@ -6,16 +6,18 @@ from bench.migrate.suite import Migration, Suite
 from bench.migrate.transactions import read_migrations
 from bench.model.statement import Statement
 from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
 from bench.run.execute import psql_variables
 from bench.run.extensions import require_extensions
-from bench.run.guard import refuse_own_role, refuse_server_wide
+from bench.run.guard import check_file, check_queries, check_state_before, refuse_own_role
 
 Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
 
 
-def read_scripts(server: Server, suite: Suite, *, allow_roles: bool = False) -> Scripts:
-    """Each migration with its statements. Raises UsageError for what cannot be read or may not run there.
+def read_scripts(server: Server, suite: Suite, data: DataOptions) -> Scripts:
+    """Each migration with its statements.
 
+    Raises UsageError for what cannot be read or may not run there, also of the state before, with ``data``.
     What the grammar refuses is no reason: the server refuses it, as it would on the day.
     """
     known = psql_variables(server.info)
@@ -25,7 +27,8 @@ def read_scripts(server: Server, suite: Suite, *, allow_roles: bool = False) -> 
     for migration, statements in scripts:
         refuse_own_role(migration.path, statements, role[0] if role else "")
     require_extensions(server, scripts)
-    if not server.managed:
-        for migration, statements in scripts:
-            refuse_server_wide(migration.path, statements, allow_roles=allow_roles)
+    check_state_before(server, suite, data)
+    for migration, statements in scripts:
+        check_file(server, migration.path, statements)
+    check_queries(server, ((query.name, query.sql) for query in suite.queries))
     return scripts

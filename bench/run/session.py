@@ -16,6 +16,7 @@ from bench.model.run import MigrationRun, Note, Repeat, Run
 from bench.observe.sampler import SamplerTrace, describe_sampling
 from bench.pg.loss import describe_loss
 from bench.pg.server import Server
+from bench.pg.shared import changes_since
 from bench.run.apply import MigrationApplier
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
@@ -24,6 +25,7 @@ from bench.run.draft import RunDraft, Save, new_run
 from bench.run.drift import compare_skips, put_skips, skipping
 from bench.run.filesessions import divide, name_of, sessions, together
 from bench.run.filling import fill_added_columns
+from bench.run.guard import check_mix
 from bench.run.hidden import (
     ONE_SIZE,
     PLANS,
@@ -73,8 +75,6 @@ class RunOptions:
     hazards: HazardOptions = field(default_factory=HazardOptions)
     """What the loaded pass is repeated beside."""
     data: DataOptions = field(default_factory=DataOptions)
-    allow_roles: bool = False
-    """Let migrations make, change and drop roles of a server that is not ours."""
 
 
 CACHED = Note(
@@ -107,13 +107,14 @@ def rehearse(
     holds it.
     """
     server = replace(server, deploys_as=options.data.role)
-    scripts = read_scripts(server, suite, allow_roles=options.allow_roles)
+    scripts = read_scripts(server, suite, options.data)
     refuse_hazards(server, options.hazards)
+    check_mix(server, options.load.mix if options.load is not None else None)
     load, notes = fitting(server, options.load)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
     draft.note(*notes)
-    with ending_in_words(server):
+    with ending_in_words(server), noting_changes(server, draft):
         Rehearsal(server, suite, scripts, replace(options, load=load), draft, progress, then).run()
     return draft.finish()
 
@@ -129,6 +130,17 @@ def ending_in_words(server: Server) -> Iterator[None]:
         ) from None
     except (psycopg.OperationalError, Unreachable) as error:
         raise describe_loss(server.endpoint, error) from error
+
+
+@contextmanager
+def noting_changes(server: Server, *drafts: RunDraft) -> Iterator[None]:
+    """Note in the runs what changed meanwhile on a server that is not ours."""
+    try:
+        yield
+    finally:
+        if (changes := changes_since(server)) is not None:
+            for draft in drafts:
+                draft.note(Note("server", changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +189,7 @@ class Rehearsal:
     def solo_repeat(self, index: int, prepared: str, counters: str | None, *, last: bool) -> None:
         """Apply everything on a fresh clone; cost the queries on the last one."""
         with (
-            own_roles(self.server, allowed=self.options.allow_roles),
+            own_roles(self.server),
             clone(self.server, prepared, "solo") as dbname,
         ):
             self._repeat(index, dbname, counters)
@@ -280,7 +292,7 @@ class Rehearsal:
             return
         self.progress(Step("what IF NOT EXISTS found"))
         with (
-            own_roles(self.server, allowed=self.options.allow_roles),
+            own_roles(self.server),
             without_data(self.server, self.suite, prepared) as dbname,
         ):
             invalid = {index.name for index in self.draft.run.invalid_indexes}
@@ -306,7 +318,7 @@ class Rehearsal:
     def _tried_on(self, database: AbstractContextManager[str]) -> tuple[MigrationRun, ...]:
         """The migrations with who would wait for them, in a database with the schema before."""
         scripts = [(migration.id, statements) for migration, statements in self.scripts]
-        with own_roles(self.server, allowed=self.options.allow_roles), database as dbname:
+        with own_roles(self.server), database as dbname:
             kept = self.suite.runner.keeps_session
             return trace_in(self.server, dbname, scripts, probe=True, step=False, kept=kept)
 
@@ -362,7 +374,7 @@ class Rehearsal:
         repeat = self.draft.last_repeat
         assert repeat is not None
         with (
-            own_roles(self.server, allowed=self.options.allow_roles),
+            own_roles(self.server),
             clone(self.server, prepared, "plans") as dbname,
         ):
             return LookingInside(

@@ -18,13 +18,13 @@ from bench.model.statement import Statement
 from bench.observe.freeze import NO_STANDBY, Stepper
 from bench.observe.probe import Prober
 from bench.observe.standin import StandIn
-from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.database import create_database, discard_database, new_name
 from bench.pg.loss import describe_loss
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.filesessions import divide, name_of, sessions, together
-from bench.run.guard import refuse_server_wide
+from bench.run.guard import check_file, check_files
 from bench.run.measured import not_reached
 from bench.run.prepare import apply_file
 from bench.run.progress import Progress, Said, Step, silent
@@ -55,9 +55,9 @@ def trace(
     The first script that fails is the last one applied. Raises UsageError for a file that cannot be used or
     a file of ``before`` that fails, ServerError where the server goes away.
     """
-    if not server.managed:
-        for path, statements in scripts:
-            refuse_server_wide(path, statements)
+    check_files(server, before, before=True)
+    for path, statements in scripts:
+        check_file(server, path, statements)
     dbname = "postgres" if disposable else new_name("trace")
     try:
         if not disposable:
@@ -74,7 +74,7 @@ def trace(
         raise describe_loss(server.endpoint, error, "look at the server's log, then trace again") from error
     finally:
         if not disposable:
-            drop_database(server, dbname)
+            discard_database(server, dbname)
 
 
 def trace_in(

@@ -20,7 +20,7 @@ from bench.observe.sampler import LockSampler, SamplerTrace
 from bench.observe.standin import StandIn
 from bench.pg.database import (
     create_database,
-    drop_database,
+    discard_database,
     install_extension,
     look_in_schema_of,
     new_name,
@@ -115,4 +115,4 @@ def counters_database(server: Server) -> Iterator[str | None]:
             install_extension(conn, "pg_stat_statements")
         yield dbname
     finally:
-        drop_database(server, dbname)
+        discard_database(server, dbname)

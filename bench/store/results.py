@@ -20,6 +20,9 @@ from bench.store.codec import decode, encode
 
 RUNS = Path("results/runs")
 RUN_FILE = "run.json"
+_PAGES = ("report.html", "report.md", "validation.md")
+_OURS = (b"pgrehearse", b"# Rehearsal of ", b"# Validation of ", b"# What the queries of ")
+"""Words of which each page of ours has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def new_run_id(suite: str, now: datetime) -> str:
 def create_directory(path: Path, say: Callable[[str], None]) -> RunDirectory:
     """Make the directory of a new run, and clear what killed writers left in it and beside it.
 
-    Raises UsageError: it cannot be made or written, or it holds a run already.
+    Raises UsageError: it cannot be made or written, holds a run already, or a page that is not ours.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -68,9 +71,25 @@ def create_directory(path: Path, say: Callable[[str], None]) -> RunDirectory:
         raise unwritable(path, 0, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if (path / RUN_FILE).exists():
         raise UsageError(f"{path}: holds a run already", "name another directory with --out")
+    refuse_pages_of_others(path)
     for left in sweep(path.parent) + sweep(path):
         say(f"removed {left}, half-written by a run that was killed")
     return RunDirectory(path)
+
+
+def refuse_pages_of_others(directory: Path) -> None:
+    """Raise UsageError where a file that a report would replace was not written by one."""
+    for name in _PAGES:
+        path = directory / name
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue  # there is none, or what cannot be read cannot be written either, which says so
+        if not any(words in content for words in _OURS):
+            raise UsageError(
+                f"{path}: is there already, and is no report of this tool",
+                "name another directory with --out",
+            )
 
 
 def load(which: str, root: Path = RUNS) -> Run:

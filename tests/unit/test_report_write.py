@@ -9,7 +9,7 @@ from factories import a_migration, a_run, a_statement, empty_run, rich_run
 
 from bench.analyse.conclude import conclude
 from bench.errors import UsageError
-from bench.report.write import NO_PICTURES, write_report
+from bench.report.write import MANIFEST, NO_PICTURES, write_report
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +20,14 @@ def _with_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_report_is_written_whole_and_stale_timelines_go(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "locks-09.svg").touch()
-    (tmp_path / "figures" / "mine.svg").touch()
+    (tmp_path / "figures" / "locks-mine.svg").touch()
+    (tmp_path / "figures" / MANIFEST).write_text('{"written": ["locks-09.svg", "../elsewhere.svg"]}')
     run = a_run([a_migration([a_statement()])])
     paths = write_report(conclude(run), tmp_path)
     assert paths.html == tmp_path / "report.html"
     assert paths.markdown.read_text(encoding="utf-8").startswith("# Rehearsal")
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {path.name for path in paths.figures} | {"mine.svg"}
+    assert names == {path.name for path in paths.figures} | {"locks-mine.svg", MANIFEST}
     assert {path.suffix for path in paths.figures} == {".svg", ".png"}
     assert not list(tmp_path.rglob("*.bench-tmp"))
     before = paths.html.read_bytes()

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.model.run import Note
-from bench.pg.database import create_database, drop_database, install_extension, new_name
+from bench.pg.database import create_database, discard_database, install_extension, new_name
 from bench.pg.server import Server
 
 Chilled = Callable[[], psycopg.Connection[TupleRow]]
@@ -70,7 +70,7 @@ def _evicting(server: Server) -> Iterator[psycopg.Connection[TupleRow]]:
             install_extension(conn, "pg_buffercache")
             yield conn
     finally:
-        drop_database(server, dbname)
+        discard_database(server, dbname)
 
 
 def _evict(conn: psycopg.Connection[TupleRow], dbname: str) -> None:

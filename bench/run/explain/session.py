@@ -25,10 +25,11 @@ from bench.run.explain.indexes import audit
 from bench.run.explain.requests import Requests, read_requests, with_names_of_their_own
 from bench.run.explain.traffic import Used, beside_traffic
 from bench.run.filling import fill_added_columns
+from bench.run.guard import check_mix
 from bench.run.prepare import template
 from bench.run.progress import Explaining, Progress, Step
 from bench.run.scripts import Scripts, read_scripts
-from bench.run.session import ending_in_words
+from bench.run.session import ending_in_words, noting_changes
 from bench.workload.choose import mix_for
 from bench.workload.spec import TrafficMix
 
@@ -85,10 +86,15 @@ def explain_suite(
     ServerError where the server goes away, Interrupted on Ctrl-C.
     """
     server = replace(server, deploys_as=options.data.role)
-    scripts = read_scripts(server, suite)
+    scripts = read_scripts(server, suite, options.data)
+    check_mix(server, options.mix)
     draft = RunDraft(new_run(run_id, server, suite), save)
     draft.update()
-    with ending_in_words(server), _states(server, suite, scripts, options, draft, progress) as states:
+    with (
+        ending_in_words(server),
+        noting_changes(server, draft),
+        _states(server, suite, scripts, options, draft, progress) as states,
+    ):
         _Explaining(server, suite, options, draft, progress, states).run()
     return draft.finish()
 

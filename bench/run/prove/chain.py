@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench.migrate.suite import Migration, Suite
 from bench.migrate.transactions import read_alone
 from bench.model.statement import Statement
-from bench.pg.database import clone_database, drop_database, new_name
+from bench.pg.database import clone_database, discard_database, new_name
 from bench.pg.server import Server
 from bench.run.execute import psql_variables
 from bench.run.prove.play import Played, play
@@ -64,7 +64,7 @@ def copy_of(server: Server, dbname: str, purpose: str) -> Iterator[str]:
         clone_database(server, dbname, name)
         yield name
     finally:
-        drop_database(server, name)
+        discard_database(server, name)
 
 
 @contextmanager

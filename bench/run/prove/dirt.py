@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bench.migrate.suite import Suite
 from bench.model.proof import DirtProof
-from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.database import create_database, discard_database, new_name
 from bench.pg.server import Server
 from bench.run.prepare import apply_file
 from bench.run.progress import Progress, Step
@@ -133,4 +133,4 @@ def _base(server: Server, suite: Suite) -> Iterator[str]:
             list(take_role(server, dbname, server.deploys_as))
         yield dbname
     finally:
-        drop_database(server, dbname)
+        discard_database(server, dbname)

@@ -16,6 +16,7 @@ from bench.pg.server import Server
 from bench.run.clones import own_roles
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save
+from bench.run.guard import check_file
 from bench.run.keep import Template
 from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
@@ -68,7 +69,11 @@ def prove(
     def then(prepared: Template, draft: RunDraft) -> None:
         _Proving(server, suite, options, data, draft, progress).run(prepared)
 
-    once = RunOptions(repeats=1, explain=False, probe=False, data=data, allow_roles=options.allow_roles)
+    server = replace(server, allow_roles=options.allow_roles)
+    for script in read_scripts(server, suite):
+        if script.migration.rollback is not None and script.backward is not None:
+            check_file(server, script.migration.rollback, script.backward)
+    once = RunOptions(repeats=1, explain=False, probe=False, data=data)
     return rehearse(server, suite, once, run_id=run_id, save=save, progress=progress, then=then)
 
 
@@ -86,7 +91,7 @@ class _Proving:
     def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
         scripts = read_scripts(self.server, self.suite)
-        with own_roles(self.server, allowed=self.options.allow_roles), fsync(self.server, on=False):
+        with own_roles(self.server), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
             if self.options.dirty:
                 seed = self.data.seed
