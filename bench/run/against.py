@@ -47,10 +47,8 @@ def rehearse_both(
     drafts = [RunDraft(new_run(each.run_id, server, each.suite), each.save) for each in (base, head)]
     scripts_of_both = [read_scripts(server, side.suite, options.data) for side in (base, head)]
     sides = [
-        Rehearsal(
-            server, each.suite, read_scripts(server, each.suite, options.data), options, draft, progress
-        )
-        for each, draft in zip((base, head), drafts, strict=True)
+        Rehearsal(server, side.suite, scripts, options, draft, progress)
+        for side, scripts, draft in zip((base, head), scripts_of_both, drafts, strict=True)
     ]
     with (
         ending_in_words(server),
