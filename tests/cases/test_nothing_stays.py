@@ -23,7 +23,7 @@ from bench.errors import UsageError
 from bench.pg.datacache import cache_root, entries, prune
 from bench.pg.postmaster import find_processes
 from bench.pg.server import ServerSpec, open_server, sweep_leases
-from bench.report.write import write_report
+from bench.report.write import NO_PICTURES, write_report
 from bench.store.results import RunDirectory, create_directory
 
 KEY = "0123456789abcdef" * 2
@@ -130,7 +130,10 @@ def test_faults_13_an_empty_cache_directory_is_used_itself_with_the_mode_that_it
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
-def test_faults_13_a_report_removes_no_figure_and_replaces_no_page_of_others(tmp_path: Path) -> None:
+def test_faults_13_a_report_removes_no_figure_and_replaces_no_page_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(NO_PICTURES, raising=False)
     figures = tmp_path / "docs" / "figures"
     figures.mkdir(parents=True)
     others = [figures / "locks-at-the-canal.png", figures / "traffic-07.svg"]

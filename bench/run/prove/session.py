@@ -63,13 +63,11 @@ def prove(
     progress: Progress,
 ) -> Run:
     """Rehearse a suite once and prove it; ``save`` gets every state. Raises what a rehearsal raises."""
-
-    server = replace(server, deploys_as=data.role)
+    server = replace(server, deploys_as=data.role, allow_roles=options.allow_roles)
 
     def then(prepared: Template, draft: RunDraft) -> None:
         _Proving(server, suite, options, data, draft, progress).run(prepared)
 
-    server = replace(server, allow_roles=options.allow_roles)
     for script in read_scripts(server, suite):
         if script.migration.rollback is not None and script.backward is not None:
             check_file(server, script.migration.rollback, script.backward)
