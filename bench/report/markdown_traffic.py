@@ -26,7 +26,7 @@ def _pass(view: TrafficView) -> Iterator[str]:
     if view.mark:
         yield f"⚠️ Marked: {plain(view.mark)}"
     yield bullets(f"**{plain(label)}**: {plain(text)}" for label, text in view.facts)
-    for each in (view.classes, view.causes, view.tries, view.errors, view.locks):
+    for each in (view.classes, view.causes, view.tries, view.errors, view.requests, view.locks):
         if each is not None:
             yield from _table(each)
     if view.notes:

@@ -11,6 +11,7 @@ from bench.model.load import ClassLoad, SchedulingDelay, Workload
 from bench.model.run import Pass, Repeat, Run
 from bench.report import format as fmt
 from bench.report.conditionsview import Table
+from bench.report.requestsview import requests_table
 from bench.report.trafficcauses import causes_table, deploy_locks_table, statement_places
 from bench.report.traffictries import tries_table
 
@@ -42,6 +43,8 @@ class TrafficView:
     locks: Table | None
     tries: Table | None
     errors: Table | None
+    requests: Table | None
+    """Without the deploy: the same before it and after it; with the first pass alone."""
     notes: tuple[str, ...]
 
 
@@ -89,6 +92,7 @@ def _view(run: Run, found: Pass, position: int) -> TrafficView | None:
         locks=deploy_locks_table(load),
         tries=tries_table(repeat, places),
         errors=_errors(load),
+        requests=requests_table(run) if position == 1 else None,
         notes=load.notes,
     )
 

@@ -16,7 +16,17 @@ from markdown_it import MarkdownIt
 
 from bench.analyse.conclude import conclude
 from bench.analyse.traffic import loaded_passes
-from bench.model.load import BlockedBy, Cause, LockSpan, RequestErrors, StatementSpan, Wait, Workload
+from bench.model.load import (
+    BlockedBy,
+    Cause,
+    ComparedRequest,
+    LockSpan,
+    RequestErrors,
+    RequestSide,
+    StatementSpan,
+    Wait,
+    Workload,
+)
 from bench.model.run import Pass, Run
 from bench.report.conditionsview import Table
 from bench.report.html import render_html
@@ -77,6 +87,44 @@ def test_a_class_has_its_counts_its_latencies_and_its_waits() -> None:
     assert [row[0] for row in view.classes.rows] == ["deal list", "task completion"]  # the worst first
     assert cell(view.classes, 1, "Blocked") == "no wait seen"
     assert cell(view.errors, 0, "Message") == "could not serialize access"
+
+
+def test_requests_before_and_after_are_told_with_rows_times_and_their_range() -> None:
+    fast, slow = (0.0002, 0.0003, 0.0004), (0.1, 0.15, 0.2)
+    before, after = RequestSide(3, 0, 3, 0, latency_s=fast), RequestSide(3, 0, 0, 3, latency_s=slow)
+    same = ComparedRequest("same", "public.deals", "read", before, before)
+    requests = (same, ComparedRequest("other", "public.deals", "read", before, after, "app"))
+    run = replace(hazard_run(), requests=requests)
+    first, *others = traffic_views(run)
+    assert first.requests is not None
+    assert first.requests.rows == (
+        (
+            "other",
+            "app",
+            "3",
+            "3",
+            "0",
+            "0",
+            "0.300 ms",
+            "150 ms",
+            "0.200 ms to 0.400 ms",
+            "100 ms to 200 ms",
+        ),
+        (
+            "same",
+            "the migrating role",
+            "3",
+            "3",
+            "3",
+            "0",
+            "0.300 ms",
+            "0.300 ms",
+            *["0.200 ms to 0.400 ms"] * 2,
+        ),
+    )
+    assert [view.requests for view in others] == [None] * len(others)
+    assert "The same requests before and after" in render_markdown(conclude(run))
+    assert "The same requests before and after" in html(run)
 
 
 def test_a_wait_is_told_with_statement_lock_and_whether_the_deploy_waited_itself() -> None:
