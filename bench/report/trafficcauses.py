@@ -101,15 +101,26 @@ def _classes(group: _Group) -> str:
 
 
 def deploy_locks_table(load: Workload) -> Table | None:
-    """The longest locks of the deploy itself, seen while the traffic ran; None where nobody looked."""
+    """The locks of the deploy itself, seen while the traffic ran; None where nobody looked.
+
+    Those that reads or writes wait for come first, the longest of each kind before the others.
+    """
     if not load.locks:
         return None
-    longest = sorted(load.locks, key=lambda span: span.at_most_s[0] - span.at_most_s[1])[:MOST_LOCKS]
+    longest = sorted(load.locks, key=lambda span: (not _blocks(span), span.at_most_s[0] - span.at_most_s[1]))[
+        :MOST_LOCKS
+    ]
     rows = tuple(_lock(span) for span in sorted(longest, key=lambda span: span.at_most_s))
     note = "In the order of their beginnings, from the traffic's; seen by single looks, 4 to 25 ms apart."
     if len(load.locks) > MOST_LOCKS:
-        note = f"The longest {MOST_LOCKS} of {fmt.count(len(load.locks))}. {note}"
+        shown = f"{MOST_LOCKS} of {fmt.count(len(load.locks))}: those that block others, then the longest"
+        note = f"{shown}. {note}"
     return Table("Table locks that the deploy held or waited for", _LOCK_HEAD, rows, note, left=2)
+
+
+def _blocks(span: LockSpan) -> bool:
+    """Whether reads or writes of a table wait for it; unknown modes count as if they did."""
+    return span.mode not in set(LockMode) or LockMode(span.mode).blocks_writes
 
 
 def _lock(span: LockSpan) -> tuple[str, ...]:

@@ -87,7 +87,9 @@ def log_time_axis(ax: Axes, values: Sequence[float], title: str) -> float:
     from matplotlib.ticker import FixedLocator, NullLocator
 
     known = [value for value in values if value > 0]
-    low, high = min(known, default=1e-3) / 1.6, max(known, default=1.0) * 1.15
+    smallest, largest = min(known, default=1e-3), max(known, default=1.0)
+    margin = max((largest / smallest) ** 0.03, 1.15)  # for half a marker beyond the last value
+    low, high = smallest / 1.6, largest * margin
     ax.set_xscale("log")
     ax.set_xlim(low, high)
     ticks = log_time_ticks(low, high)
