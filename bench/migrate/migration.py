@@ -34,8 +34,12 @@ class Part:
     cutting: Cutting = "psql"
     switch: str | None = None
     """What to write where, so that the runner opens no transaction for it; None where that cannot be had."""
+    runner: str = "the runner"
+    """What the runner is called in sentences."""
     stops: bool = False
     """Whether the runner stops at an error by itself; psql goes on, unless it is told not to."""
+    origins: tuple[tuple[str | None, int], ...] = ()
+    """For each line of a text that includes other files, the file (None: its own) and the line there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,16 @@ def read_part(part: Part, variables: Mapping[str, str] | None = None) -> tuple[S
         _Script(part.path, session, part.text).read()
         return tuple(session.statements)
     text = read_text(part.path) if part.text is None else part.text
-    return read_pieces(part.path, text, part.cutting)
+    return tuple(_traced_back(part, each) for each in read_pieces(part.path, text, part.cutting))
+
+
+def _traced_back(part: Part, statement: Statement) -> Statement:
+    """With the file and lines that it comes from, where its runner has put files together."""
+    if not part.origins:
+        return statement
+    file, line = part.origins[statement.line - 1]
+    first = part.origins[(statement.first_line or statement.line) - 1][1]
+    return replace(statement, file=file, line=line, first_line=min(first, line))
 
 
 def statements_of(text: str) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 So every pass sends them, holds last to the COMMIT, and a failure takes back what the runner's transaction
 held. A file that is sent as one query runs in an implicit transaction, which an explicit one stands in for;
 where the two differ, what the server does in the implicit one is done (tried on PostgreSQL 15 and 18):
-SAVEPOINT, RELEASE and ROLLBACK TO fail outside a transaction that the file itself began; after a COMMIT the
-rest is a new implicit transaction; a single statement has none.
+SAVEPOINT, RELEASE, ROLLBACK TO and AND CHAIN fail outside a transaction that the file itself began; after a
+COMMIT the rest is a new implicit transaction; a single statement has none.
 """
 
 from __future__ import annotations
@@ -15,11 +15,21 @@ from itertools import groupby
 
 from bench.errors import UsageError
 from bench.migrate.kinds import classify
-from bench.migrate.migration import Migration, Part
+from bench.migrate.migration import Migration, Part, Transaction
 from bench.migrate.script import read_part
 from bench.model.statement import Statement
 
-_NEEDS_OWN_BEGIN = frozenset({"savepoint", "release", "rollback_to"})
+_NEEDS_OWN_BEGIN = frozenset(
+    {"savepoint", "release", "rollback_to", "commit_and_chain", "rollback_and_chain"}
+)
+NO_SWITCH = "it has no mark to switch that off, so run the statement by itself"
+_OUTSIDE: dict[Transaction, str] = {
+    "none": "",
+    "file": "{runner} runs this file in a transaction: {switch}.",
+    "query": "{runner} sends this file as one query, which is one transaction: {switch}.",
+    "all": "{runner} runs all pending files in one transaction: {switch}.",
+    "where it can": "{runner} runs this file in a transaction: {switch}.",
+}
 _MAY_COMMIT = frozenset({"CALL", "DO"})
 _ENDS = frozenset({"commit", "rollback", "prepare"})
 
@@ -45,8 +55,8 @@ def read_migrations(
         sending = [position for position, (_, statements) in enumerate(members) if statements] or [0]
         for position, (migration, statements) in enumerate(members):
             begin, commit = position == sending[0], position == sending[-1]
-            statements = tuple(replace(statement, stops=True) for statement in statements)
-            found.append((migration, _between(statements, begin=begin, commit=commit)))
+            statements = _marked(migration.forward, statements)
+            found.append((migration, _between(migration.forward, statements, begin=begin, commit=commit)))
     return tuple(found)
 
 
@@ -66,15 +76,21 @@ def _together(migration: tuple[Migration, Statements]) -> bool:
 
 
 def _around(part: Part, statements: Statements) -> Statements:
-    if part.stops or part.transaction != "none":
-        statements = tuple(replace(statement, stops=True) for statement in statements)
+    statements = _marked(part, statements)
     if part.transaction == "none" or not statements or _alone(statements):
         return statements
     if part.transaction == "query":
-        return _numbered(_as_one_query(statements))
+        return _numbered(_as_one_query(part, statements))
     if part.transaction == "where it can" and _cannot(part, statements):
         return statements
-    return _between(statements, begin=True, commit=True)
+    return _between(part, statements, begin=True, commit=True)
+
+
+def _marked(part: Part, statements: Statements) -> Statements:
+    """With what the runner does at an error, and how to get out of its transaction."""
+    stops = part.stops or part.transaction != "none"
+    outside = _OUTSIDE[part.transaction].format(runner=part.runner, switch=part.switch or NO_SWITCH)
+    return tuple(replace(statement, stops=stops, outside=outside or None) for statement in statements)
 
 
 def _alone(statements: Statements) -> bool:
@@ -89,15 +105,15 @@ def _alone(statements: Statements) -> bool:
     )
 
 
-def _between(statements: Statements, *, begin: bool, commit: bool) -> Statements:
+def _between(part: Part, statements: Statements, *, begin: bool, commit: bool) -> Statements:
     if not statements:
         return statements
-    before = [_own("BEGIN", statements[0])] if begin else []
-    after = [_own("COMMIT", statements[-1])] if commit else []
+    before = [_own(part, "BEGIN", statements[0])] if begin else []
+    after = [_own(part, "COMMIT", statements[-1])] if commit else []
     return _numbered([*before, *statements, *after])
 
 
-def _as_one_query(statements: Statements) -> Iterator[Statement]:
+def _as_one_query(part: Part, statements: Statements) -> Iterator[Statement]:
     if len(statements) == 1:
         yield statements[0]
         return
@@ -107,15 +123,15 @@ def _as_one_query(statements: Statements) -> Iterator[Statement]:
         if control == "begin":
             inside = "of the file"
         elif inside is None and control not in _ENDS:
-            yield _own("BEGIN", statement)
+            yield _own(part, "BEGIN", statement)
             inside = "implicit"
         if control in _NEEDS_OWN_BEGIN and inside == "implicit":
-            yield _own("ROLLBACK", statement)
+            yield _own(part, "ROLLBACK", statement)
         yield statement
         if control in _ENDS:
             inside = None
     if inside == "implicit":
-        yield _own("COMMIT", statements[-1])
+        yield _own(part, "COMMIT", statements[-1])
 
 
 def _cannot(part: Part, statements: Statements) -> bool:
@@ -131,8 +147,10 @@ def _cannot(part: Part, statements: Statements) -> bool:
     return bool(refusing)
 
 
-def _own(kind: str, beside: Statement) -> Statement:
-    return Statement(index=0, line=beside.line, text=kind, kind=kind, file=beside.file, by_tool=True)
+def _own(part: Part, kind: str, beside: Statement) -> Statement:
+    """A statement of the runner; a comment in it says so wherever it is shown."""
+    text = f"{kind} /* sent by {part.runner} */"
+    return Statement(0, beside.line, text, kind, file=beside.file, by_tool=True, stops=True)
 
 
 def _numbered(statements: Iterator[Statement] | Sequence[Statement]) -> Statements:

@@ -72,6 +72,8 @@ class Statement:
     """What ``\\echo`` prints between this statement and the next, each with its line."""
     by_tool: bool = False
     """Sent by the migration tool around the file, and not written in it: its BEGIN and COMMIT."""
+    outside: str | None = None
+    """Where its migration tool puts it in a transaction, how to have it run without; a whole sentence."""
 
     def locate(self, position: int) -> tuple[int, int]:
         """Line and column in the file of the character at ``position`` of the text, all from 1."""

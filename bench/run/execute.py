@@ -18,6 +18,9 @@ from bench.pg.roles import writing_down_roles
 
 COPY_BYTES = 1 << 17
 """Of a file at a time; psycopg sends as much at once."""
+NOT_IN_TRANSACTION = frozenset({"25001", "2D000", "55P04"})
+"""active_sql_transaction, invalid_transaction_termination, unsafe_new_enum_value_usage.
+https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 _COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
 
 
@@ -81,8 +84,14 @@ def describe_error(error: psycopg.Error, statement: Statement) -> StatementError
         sqlstate=error.sqlstate,
         message=diag.message_primary or str(error).strip() or type(error).__name__,
         detail=diag.message_detail,
-        hint=diag.message_hint,
+        hint=_hint(error.sqlstate, diag.message_hint, statement),
         line=line,
         column=column,
         context=diag.context,
     )
+
+
+def _hint(sqlstate: str | None, hint: str | None, statement: Statement) -> str | None:
+    """The server's hint, and whose transaction it is that the statement cannot run in."""
+    ours = statement.outside if sqlstate in NOT_IN_TRANSACTION else None
+    return " ".join(part for part in (hint, ours) if part) or None

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.migration import Migration
+from bench.migrate.source import name_beside
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number
 from bench.migrate.tools.sections import end_of, holds_sql, left_out
@@ -59,33 +61,32 @@ def _read(folder: Folder) -> Plan:
 
 
 def _migration(folder: Folder, file: File, home: Path) -> Migration:
-    text = _included(file, home, (file.path,))
+    lines = list(_lines(file, file, home, (file.path,)))
     values = {**_BUILT_IN, **_configured(folder), **folder.placeholders}
     plain = bool(_NO_TRANSACTION.search(file.text))
-    filled = _filled(text, values)
+    text = _filled("".join(line for line, _ in lines), values)
+    part = GRAPHILE_MIGRATE.part(file, text, transaction="none" if plain else None)
     return GRAPHILE_MIGRATE.migration(
-        file, forward=GRAPHILE_MIGRATE.part(file, filled, transaction="none" if plain else None)
+        file, forward=replace(part, origins=tuple(origin for _, origin in lines))
     )
 
 
-def _included(file: File, home: Path, chain: tuple[Path, ...]) -> str:
-    """The text with the files in place that it includes from fixtures/, each on the line of its name."""
-    lines = []
+def _lines(
+    file: File, migration: File, home: Path, chain: tuple[Path, ...]
+) -> Iterator[tuple[str, tuple[str | None, int]]]:
+    """The lines of a file and of those that it includes from fixtures/, each with where it stands."""
+    name = None if file is migration else name_beside(file.path, migration.path)
     for number, line in enumerate(file.text.splitlines(keepends=True), start=1):
-        if not (found := _INCLUDE.match(line)):
-            lines.append(line)
+        found = _INCLUDE.match(line)
+        if found is None:
+            yield line, (name, number)
             continue
         path = home / "fixtures" / found[1]
         if not path.is_file() or path in chain:
             wrong = "includes itself" if path in chain else "there is no such file"
             raise UsageError(f"{file.path}:{number}: --! include {found[1]}: {wrong}: {path}")
-        inner = _included(File(path, found[1]), home, (*chain, path))
-        lines.append(re.sub(r"\s*\n\s*", " ", _without_comments(inner)) + end_of(line))
-    return "".join(lines)
-
-
-def _without_comments(text: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("--"))
+        yield from _lines(File(path, found[1]), migration, home, (*chain, path))
+        yield end_of(line) or "\n", (name, number)
 
 
 def _configured(folder: Folder) -> dict[str, str]:

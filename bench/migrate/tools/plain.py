@@ -174,12 +174,11 @@ def _spell(version: Version) -> str:
 
 PLAIN = Tool(
     "plain",
-    "psql",
+    "the runner",
     _recognise,
     _read,
     transaction="none",
     keeps_session=False,
-    switch="leave --transaction out",
     cutting="psql",
     stops=False,
 )

@@ -58,7 +58,7 @@ class Tool:
     def part(self, file: File, text: str | None = None, *, transaction: Transaction | None = None) -> Part:
         """What of a file goes one way, as this tool sends it."""
         mode = transaction or self.transaction
-        return Part(file.path, text, mode, self.cutting, self.switch, stops=self.stops)
+        return Part(file.path, text, mode, self.cutting, self.switch, self.title, self.stops)
 
     def migration(
         self,
