@@ -40,7 +40,8 @@ def state(server: Server, dbname: str) -> list[tuple[object, ...]]:
     with server.connect(dbname) as conn:
         columns = conn.execute(
             "SELECT attrelid::regclass::text, attname::text "
-            "FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY 1, 2"
+            "FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+            "WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY 1, 2"
         ).fetchall()
         rows = conn.execute("SELECT to_jsonb(t)::text FROM t ORDER BY 1").fetchall()
     return [*columns, *rows]
