@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from fix_db import chosen_spec
 from psycopg import sql
 
 from bench.pg.server import Server, ServerSpec, open_server
@@ -48,7 +49,9 @@ def tcp() -> Iterator[TcpServer]:
         "max_prepared_transactions": "10",
         "wal_level": "logical",
     }
-    with open_server(ServerSpec("embedded", durable=False, settings=settings)) as admin:
+    kind = chosen_spec().kind
+    spec = ServerSpec(kind if kind == "cluster" else "embedded", durable=False, settings=settings)
+    with open_server(spec) as admin:
         with admin.connect() as conn:
             (hba,) = conn.execute("SHOW hba_file").fetchone() or ("",)
             with Path(hba).open("a", encoding="utf-8") as file:

@@ -7,13 +7,15 @@ import socket
 import threading
 import weakref
 from contextlib import suppress
+from pathlib import Path
 
 import psycopg
 from psycopg.rows import TupleRow
 
-CONNECT_S = 2
-"""The shortest connect_timeout that libpq takes, for the one try."""
+CONNECT_S = 3
+"""For the one try; a server that refuses, as it has too many sessions, is not dead."""
 
+_DESCRIPTORS = Path("/proc/self/fd")
 _open: weakref.WeakSet[GuestConnection] = weakref.WeakSet()
 
 
@@ -34,7 +36,7 @@ class GuestConnection(psycopg.Connection[TupleRow]):
 def end_dead_waits() -> None:
     """In a thread of its own, try to reach the servers of the open sessions, and end those of dead ones.
 
-    A session that waits for an answer then fails at once, and nothing more is tried on its server.
+    Whoever waits for an answer then fails at once, and nothing more is tried on the server. Needs Linux.
     """
     sessions: dict[str, list[GuestConnection]] = {}
     for conn in list(_open):
@@ -46,10 +48,23 @@ def end_dead_waits() -> None:
 
 def _end_if_dead(conns: list[GuestConnection]) -> None:
     password = conns[0].info.password
+    dead = False
     try:
         psycopg.connect(conns[0].info.dsn, password=password, connect_timeout=CONNECT_S).close()
+    except psycopg.errors.ConnectionTimeout:
+        dead = True
     except psycopg.OperationalError:
+        pass  # it refuses, or is gone, which its sessions notice
+    if dead:
+        peers = {(conn.info.hostaddr, conn.info.port) for conn in conns if not conn.closed}
         for conn in conns:
             conn.lost.set()
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as twin:
-                twin.shutdown(socket.SHUT_RDWR)
+        for descriptor in _DESCRIPTORS.iterdir() if _DESCRIPTORS.is_dir() else ():
+            _shut_down(int(descriptor.name), peers)
+
+
+def _shut_down(descriptor: int, peers: set[tuple[str, int]]) -> None:
+    """End a connection of this process, whoever opened it, if it goes to one of these addresses."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as twin:
+        if twin.getpeername()[:2] in peers:
+            twin.shutdown(socket.SHUT_RDWR)

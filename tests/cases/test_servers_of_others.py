@@ -25,6 +25,7 @@ from bench.migrate.script import read_statements
 from bench.pg.account import server_account
 from bench.pg.database import create_database, drop_database, new_name, sweep_databases
 from bench.pg.endpoint import KEEPALIVE, parse_dsn
+from bench.pg.network import end_dead_waits
 from bench.pg.ownership import Mark, owner_lives
 from bench.pg.roles import drop_own_roles
 from bench.pg.server import Server, ServerSpec, open_server
@@ -412,6 +413,24 @@ def test_faults_18_network_that_stands_still(others: Others, tmp_path: Path) -> 
         assert "Traceback" not in running.said
         assert "stays, the next run drops it" in running.said
     assert any(each.startswith("dropped database bench_solo") for each in next_start(others))
+
+
+def test_faults_18_every_session_of_a_dead_server_ends_whoever_opened_it(
+    others: Others, wait_until: WaitUntil
+) -> None:
+    with TcpProxy(others.tcp.port) as proxy:
+        dsn = others.dsn.replace(f":{others.tcp.port}/", f":{proxy.port}/")
+        endpoint, lost = parse_dsn(dsn), threading.Event()
+        with endpoint.connect(guest_of=lost), psycopg.connect(endpoint.conninfo()) as loading:
+            end_dead_waits()  # it lives
+            wait_until(lambda: not any(each.name == "network" for each in threading.enumerate()))
+            assert loading.execute("SELECT 1").fetchone() == (1,)
+            assert not lost.is_set()
+            proxy.stall()
+            end_dead_waits()
+            with pytest.raises(psycopg.OperationalError):
+                loading.execute("SELECT 1")
+            assert lost.is_set()
 
 
 def test_directories_33_current_role_as_a_column() -> None:
