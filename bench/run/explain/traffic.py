@@ -14,6 +14,7 @@ from bench.model.plan import Query, QueryCase
 from bench.pg.server import Server
 from bench.run.costs import Subject, cost_or_none
 from bench.run.progress import Explaining, Progress, Step
+from bench.run.room import connection_room
 from bench.workload.parameters import WireClass
 from bench.workload.traffic import open_traffic
 
@@ -49,9 +50,10 @@ def beside_traffic(
     """Cost views and functions on a migrated clone while requests go on at half of what the server can do."""
     conninfo = make_conninfo(server.conninfo(dbname, "application"), application_name="pgrehearse traffic")
     found = list(queries)
+    connections = min(CONNECTIONS, max(1, connection_room(server)))
     with (
         server.connect(dbname, application_name="pgrehearse explain", kind="application") as conn,
-        open_traffic(conninfo, wires, connections=CONNECTIONS, workers=1, seed=seed) as traffic,
+        open_traffic(conninfo, wires, connections=connections, workers=1, seed=seed) as traffic,
     ):
         progress(Step("beside the application's traffic: what the server can do"))
         rate = rate_per_s or max(
