@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
 from bench.analyse.limits import Limits
 from bench.analyse.names import bare
 from bench.analyse.quantity import count, seconds, spread_seconds
@@ -26,7 +27,7 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``deploy``, ``longest``, ``traffic``, the name of a hazard, ``not measured`` or ``marked``."""
+    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``not measured`` or ``marked``."""
     text: str
     tone: Tone
 
@@ -43,7 +44,12 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
     """The card of a run. What was not measured has a sentence that says so."""
     passes = loaded_passes(run)
     quiet = next((each for each in passes if each.hazard is None and not each.retried), None)
-    lines = [_deploy(run, summary), *_longest(waits, limits), _traffic(run, summary, quiet, limits)]
+    lines = [
+        *_forecast(run),
+        _deploy(run, summary),
+        *_longest(waits, limits),
+        _traffic(run, summary, quiet, limits),
+    ]
     lines += (
         _beside(group, quiet, run, limits)
         for name in dict.fromkeys(each.hazard for each in passes)
@@ -65,6 +71,26 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
             CardLine("marked", f"Marked, {len(doubts)} of {len(passes)} passes: {doubts[0]}", "unknown")
         )
     return DeployCard(tuple(lines), passes)
+
+
+def _forecast(run: Run) -> Iterator[CardLine]:
+    """What was asked of a forecast comes before what was measured on less data."""
+    if run.forecast is None:
+        return
+    duration, lock = deploy_duration(run.forecast), longest_lock(run.forecast)
+    at = rows_named(run.forecast["at"])
+    if duration is None or duration.reason:
+        why = "" if duration is None else f": {duration.reason}; {duration.cure}"
+        yield CardLine(
+            "forecast", f"At {at} there is no forecast of how long the deploy takes{why}.", "unknown"
+        )
+        return
+    text = f"At {at} the deploy is forecast to take {duration.words}"
+    if lock is not None and lock.reason:
+        text += f"; how long its longest lock is held has no forecast: {lock.reason}; {lock.cure}"
+    elif lock is not None:
+        text += f", and its longest lock to be held for {lock.words}"
+    yield CardLine("forecast", f"{text}.", "unknown" if lock is not None and lock.reason else "good")
 
 
 def _deploy(run: Run, summary: RunSummary) -> CardLine:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
 from bench.analyse.quantity import seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import loaded_passes, pass_name
@@ -29,7 +31,18 @@ def _gaps(run: Run, summary: RunSummary) -> Iterator[str]:
                 f"{pass_name(figures.hazard)}, the server was down for a time: its figures are not those of "
                 "the deploy"
             )
+    if run.forecast is not None:
+        yield from _refused(run.forecast)
     yield from (f"{note.subject}: {note.text.rstrip('.')}" for note in run.notes if note.incomplete)
+
+
+def _refused(document: Mapping[str, Any]) -> Iterator[str]:
+    """What the forecast was asked for and does not tell."""
+    duration, lock = deploy_duration(document), longest_lock(document)
+    asked = (("how long the deploy takes", duration), ("how long its longest lock is held", lock))
+    for what, answer in asked:
+        if answer is not None and answer.reason:
+            yield f"at {rows_named(document['at'])} {what} has no forecast: {answer.reason}"
 
 
 def _cut_off(summary: RunSummary) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from bench.analyse.budgets import describe_check
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.held import BLOCKING_CODES
+from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
 from bench.analyse.gaps import find_gaps
 from bench.analyse.limits import Limits
 from bench.analyse.locks import LockSummary, longest_first
@@ -21,6 +22,7 @@ from bench.analyse.waits import describe_wait, longest_wait
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Verdict
 from bench.model.longest import LongestWait
+from bench.model.run import Run
 
 EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
 NO_STATEMENT = "there is no statement to run"
@@ -57,8 +59,10 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
     checks = rehearsed.checks
     broken = [describe_check(each) for each in checks if each.broken]
+    held = _forecast_hold(run, limits)
     conditions = (
         *broken, *gaps, *map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty,
+        *held,
     )  # fmt: skip
     outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
     errors = [each for each in others if each.severity == "error"]
@@ -84,7 +88,24 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     if conditions:
         sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
         return Verdict("conditional", sentence, conditions)
-    return Verdict("ready", f"{_applied(summary, 'is ready')}; {_waits(waits)}{_kept(checks)}.")
+    return Verdict(
+        "ready", f"{_applied(summary, 'is ready')}; {_waits(waits)}{_at_target(run)}{_kept(checks)}."
+    )
+
+
+def _at_target(run: Run) -> str:
+    """What a forecast says of the deploy, beside what was measured on less data."""
+    duration = deploy_duration(run.forecast) if run.forecast is not None else None
+    if run.forecast is None or duration is None:
+        return ""
+    return f"; at {rows_named(run.forecast['at'])} the deploy is forecast to take {duration.words}"
+
+
+def _forecast_hold(run: Run, limits: Limits) -> Iterable[str]:
+    """The longest lock at the size that a forecast is about, where somebody has to agree to it."""
+    lock = longest_lock(run.forecast) if run.forecast is not None else None
+    if run.forecast is not None and lock is not None and (lock.value_s or 0.0) > limits.conditional_s:
+        yield f"at {rows_named(run.forecast['at'])} {lock.lock} is forecast to be held for {lock.words}"
 
 
 def _kept(checks: Sequence[BudgetCheck]) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.format import count, ratio, seconds, shortened, size
+from bench.analyse.forecast.answer import TOO_SHORT, rows_named
+from bench.report.format import ratio, seconds, shortened, size
 
 NAMED = 12
 """So many locks, statements and queries are listed at most."""
 LEAST_S = 0.02
 """What takes less at the target is left to the run file."""
-SHOWN_TABLES = 2
 _TIMES = ("duration_s", "held_s", "blocked_s", "execution_s")
 _WHOLE = ("duration_s", "wal_bytes", "size_delta_bytes", "disk_peak_bytes")
 _QUANTITIES = {
@@ -45,7 +45,7 @@ def forecast_view(document: Mapping[str, Any]) -> ForecastView:
     scales = ", ".join(f"{scale:g}" for scale in document["scales"])
     tables = (
         ForecastTable(
-            f"Forecast at {_rows_of(document['at'])}",
+            f"Forecast at {rows_named(document['at'])}",
             ("What", "Forecast", "90 % interval", "Growth"),
             tuple(_answered(document)),
         ),
@@ -86,12 +86,6 @@ def _machine(machine: Mapping[str, Any]) -> str:
     )
 
 
-def _rows_of(at: Mapping[str, int]) -> str:
-    shown = [f"{count(rows)} {table}" for table, rows in list(at.items())[:SHOWN_TABLES]]
-    left = len(at) - len(shown)
-    return " and ".join(shown) + (f" and {left} more tables in proportion" if left else "")
-
-
 def _answered(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The whole, its migrations, then locks, statements and queries, the longest of each first."""
     timed = [each for each in document["forecasts"] if each["quantity"] in _TIMES and not each["refused"]]
@@ -121,7 +115,7 @@ def _refused(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """What has no forecast and takes long enough to be missed."""
     for each in document["forecasts"]:
         said = each["refused"]
-        if said and each["quantity"] in _TIMES and "too short" not in said["reason"]:
+        if said and each["quantity"] in _TIMES and TOO_SHORT not in said["reason"]:
             yield shortened(each["subject"], 70) + _QUANTITIES[each["quantity"]], said["reason"], said["cure"]
 
 
@@ -131,7 +125,7 @@ def _capacity(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         duration, *sizes = (_whole(each["forecasts"], name) for name in _WHOLE)
         yield (
             f"{each['factor']}×",
-            _rows_of(each["at"]),
+            rows_named(each["at"]),
             duration,
             _longest_lock(each["forecasts"]),
             *sizes,
@@ -164,7 +158,7 @@ def _budgets(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (
             f"{name} ≤ {seconds(each['limit'])}",
             each["place"],
-            f"scale {each['scale']:.3g}, {_rows_of(each['at'])}" if each["scale"] else "not broken",
+            f"scale {each['scale']:.3g}, {rows_named(each['at'])}" if each["scale"] else "not broken",
             " and ".join("–" if edge is None else f"{edge:.3g}" for edge in edges),
             "no size" if each["known_to_scale"] is None else f"scale {each['known_to_scale']:.3g}",
         )

@@ -277,3 +277,49 @@ def test_a_request_that_waits_for_long_counts_where_the_lock_alone_is_short() ->
     concluded = conclude(loaded_run(a_workload(slow)))
     assert concluded.verdict.status == "conditional"
     assert "waits up to 1.69 s" in concluded.verdict.sentence
+
+
+def forecast_of(*forecasts: dict[str, object]) -> Run:
+    """A rich run with a forecast at 10 million deals."""
+    document = {"at": {"deals": 10_000_000}, "scales": [1.0], "forecasts": forecasts, "capacity": []}
+    return replace(rich_run(), forecast=document)
+
+
+def a_forecast(subject: str, quantity: str, value_s: float | None, reason: str = "") -> dict[str, object]:
+    refused = {"reason": reason, "cure": "raise --budget"} if reason else None
+    low, high = (None, None) if value_s is None else (0.8 * value_s, 1.25 * value_s)
+    return {
+        "subject": subject, "quantity": quantity, "at": {"deals": 10_000_000}, "value": value_s, "low": low,
+        "high": high, "growth": None, "exponent": None, "refused": refused,
+    }  # fmt: skip
+
+
+def test_newcomer_06_a_forecast_heads_its_report_and_counts_in_the_verdict() -> None:
+    far = "the target is 256 times the largest size, more than 30"
+    refused = conclude(forecast_of(a_forecast("all", "duration_s", None, far)))
+    first = refused.card.lines[0]
+    assert first.tone == "unknown"
+    assert first.text == (
+        f"At 10 M deals there is no forecast of how long the deploy takes: {far}; raise --budget."
+    )
+    assert refused.verdict.status == "incomplete"
+    assert f"at 10 M deals how long the deploy takes has no forecast: {far}" in refused.verdict.conditions
+
+    known = conclude(
+        forecast_of(
+            a_forecast("all", "duration_s", 44.0),
+            a_forecast("lock:001:public.deals", "held_s", 40.0),
+            a_forecast("lock:001:public.tasks", "held_s", None, "2 ms are too short to see how it grows"),
+        )
+    )
+    assert known.card.lines[0].text == (
+        "At 10 M deals the deploy is forecast to take 44.0 s [35.2 s, 55.0 s], and its longest lock to be held "
+        "for 40.0 s [32.0 s, 50.0 s]."
+    )
+    assert known.verdict.status == "conditional"
+    assert "the lock on public.deals is forecast to be held for 40.0 s" in known.verdict.sentence
+    quick = conclude(forecast_of(a_forecast("all", "duration_s", 44.0)))
+    assert quick.verdict.status == "ready"
+    assert "at 10 M deals the deploy is forecast to take 44.0 s" in quick.verdict.sentence
+    for text in (render_markdown(known), shown(known)["console"]):
+        assert text.index("At 10 M deals") < text.index("On this data")
