@@ -88,9 +88,8 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     if conditions:
         sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
         return Verdict("conditional", sentence, conditions)
-    return Verdict(
-        "ready", f"{_applied(summary, 'is ready')}; {_waits(waits)}{_at_target(run)}{_kept(checks)}."
-    )
+    known = f"{_waits(waits)}{_at_target(run)}{_kept(checks)}"
+    return Verdict("ready", f"{_applied(summary, 'is ready')}; {known}.")
 
 
 def _at_target(run: Run) -> str:

@@ -313,8 +313,8 @@ def test_newcomer_06_a_forecast_heads_its_report_and_counts_in_the_verdict() -> 
         )
     )
     assert known.card.lines[0].text == (
-        "At 10 M deals the deploy is forecast to take 44.0 s [35.2 s, 55.0 s], and its longest lock to be held "
-        "for 40.0 s [32.0 s, 50.0 s]."
+        "At 10 M deals the deploy is forecast to take 44.0 s [35.2 s, 55.0 s], and its longest lock to be "
+        "held for 40.0 s [32.0 s, 50.0 s]."
     )
     assert known.verdict.status == "conditional"
     assert "the lock on public.deals is forecast to be held for 40.0 s" in known.verdict.sentence
