@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from bench.migrate.suite import Suite, find_suite
+from bench.migrate.transactions import read_migrations
 from bench.model.run import MigrationRun
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
@@ -17,7 +18,6 @@ from bench.run.deploy import apply_once
 from bench.run.loaded import _deploy_all, _Pass
 from bench.run.progress import silent
 from bench.run.retry import Retrier, RetryPolicy
-from bench.run.scripts import read_scripts
 from bench.run.trace import trace_in
 
 BASE = "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE); INSERT INTO t VALUES (1), (2);"
@@ -58,7 +58,7 @@ def sent_whole(server: Server, dbname: str, text: str) -> str | None:
 
 
 def applied(server: Server, dbname: str, suite: Suite) -> tuple[MigrationRun, ...]:
-    scripts = [(migration.id, statements) for migration, statements in read_scripts(server, suite)]
+    scripts = [(migration.id, statements) for migration, statements in read_migrations(suite.migrations)]
     return trace_in(server, dbname, scripts, probe=False, step=False, kept=suite.runner.keeps_session)
 
 
@@ -131,7 +131,7 @@ def test_a_file_in_one_transaction(server: Server, tmp_path: Path, text: str, co
 def deploy(server: Server, dbname: str, suite: Suite, retrier: Retrier | None = None) -> list[MigrationRun]:
     """As the loaded pass does, without the traffic."""
     done = _Pass()
-    scripts = read_scripts(server, suite)
+    scripts = read_migrations(suite.migrations)
     _deploy_all(server, dbname, scripts, retrier or apply_once, done, 0, silent, suite.runner.keeps_session)
     return done.migrations
 
