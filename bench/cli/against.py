@@ -41,7 +41,7 @@ def suite_at(suite: Suite, revision: str) -> Iterator[Suite]:
     below = suite.path.resolve().relative_to(top.resolve())
     with tempfile.TemporaryDirectory(prefix="bench-against-") as directory:
         path = Path(directory).resolve() / below
-        _unpack(top, commit.decode().strip(), below, Path(directory).resolve())
+        _unpack(top, commit.decode().strip(), _read_with(suite, top), Path(directory).resolve())
         if not path.is_dir():
             raise UsageError(f"{suite.path} does not exist in {revision}", "there is nothing to compare with")
         runner = suite.runner
@@ -60,12 +60,22 @@ _INCLUDED = re.compile(
 )
 
 
-def _unpack(top: Path, commit: str, below: Path, directory: Path) -> None:
-    """Bring one directory of a commit, and the files elsewhere in it that its scripts read.
+def _read_with(suite: Suite, top: Path) -> set[Path]:
+    """The suite's directory, and what its migration tool reads elsewhere, below the repository's top."""
+    from bench.migrate.tools.folder import Folder
+
+    files = {migration.path for migration in suite.migrations} | set(suite.rollbacks)
+    elsewhere = [*Folder(suite.path).configuration, *(path.parent for path in files)]
+    here, root = suite.path.resolve(), top.resolve()
+    found = {here, *(path.resolve() for path in elsewhere if not path.resolve().is_relative_to(here))}
+    return {path.relative_to(root) for path in found if path.is_relative_to(root)}
+
+
+def _unpack(top: Path, commit: str, wanted: set[Path], directory: Path) -> None:
+    """Bring these paths of a commit, and the files elsewhere in it that their scripts read.
 
     Nothing else of the repository is asked for: a partial clone would have to fetch it.
     """
-    wanted = {below}
     brought: set[Path] = set()
     while wanted:
         for path in sorted(wanted):

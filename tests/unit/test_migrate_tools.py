@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bench.cli.against import suite_at
 from bench.errors import UsageError
 from bench.migrate.suite import Suite, find_suite
 from bench.migrate.tools.table import BY_NAME, TOOLS
@@ -308,3 +310,36 @@ def test_days_alone_need_no_remark(make: Make) -> None:
 def test_code_beside_plain_files_is_named(make: Make) -> None:
     suite = find_suite(make({"001_a.sql": "SELECT 1;", "002_b.py": "", "helper.py": ""}))
     assert suite.remarks == ("Files that look like migrations, but are no SQL, are not rehearsed: 002_b.py.",)
+
+
+@pytest.mark.parametrize(
+    ("files", "suite", "expected"),
+    [
+        (
+            {"flyway.conf": "flyway.placeholders.app=shop\n", "db/sql/V1__a.sql": "SELECT '${app}';"},
+            "db/sql",
+            {"V1__a": ["SELECT 'shop'"]},
+        ),
+        (
+            {
+                "db/sqitch.plan": "%project=p\n\nz 2024-01-01T00:00:00Z A <a@b>\n",
+                "db/deploy/z.sql": "SELECT 1;",
+                "db/revert/z.sql": "SELECT -1;",
+            },
+            "db/deploy",
+            {"z": ["SELECT 1"]},
+        ),
+    ],
+)
+def test_an_older_revision_is_read_with_what_lies_around_it(
+    tmp_path: Path, files: dict[str, str], suite: str, expected: dict[str, list[str]]
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "deployed"]):
+        subprocess.run([*git, *arguments], check=True, capture_output=True)
+    with suite_at(find_suite(str(tmp_path / suite)), "HEAD") as before:
+        assert sent(before) == expected
+        assert len(before.rollbacks) == ("revert" in str(files))

@@ -17,6 +17,13 @@ LEVELS = 4
 """How many directories up a project's own files are looked for, at most to the top of the repository."""
 
 
+CONFIGURATION = (
+    *("flyway.toml", "flyway.conf", "conf/flyway.conf", ".gmrc", ".gmrc.json"),
+    *("sqitch.plan", "sqitch.conf", "fixtures"),
+)
+"""What lies around a directory and says how its migrations are to be read."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file of the directory or near it. Not read before it is asked for."""
@@ -129,6 +136,12 @@ class Folder:
             return not self.on_data
         made = re.search(r"\bcreate\b[^;]*\btable\b", self.file(self.base).skimmed, re.IGNORECASE)
         return made is None
+
+    @property
+    def configuration(self) -> tuple[Path, ...]:
+        """The tools' own files around it that say how to read it."""
+        named = (directory / name for directory in self._above for name in CONFIGURATION)
+        return tuple(path for path in named if path.exists())
 
     @functools.cached_property
     def _above(self) -> tuple[Path, ...]:
