@@ -201,3 +201,13 @@ def test_an_invalid_index_that_a_deploy_leaves_is_an_error(rehearse_files: Calla
     assert left.severity == "error"
     assert "public.one_each on public.twice is INVALID after the deploy" in left.message
     assert (left.sql or "").startswith("REINDEX INDEX CONCURRENTLY public.one_each;")
+
+
+def test_rows_that_the_file_takes_back_are_not_gone(rehearse_files: Callable[..., Run]) -> None:
+    files = {
+        "001_back.sql": "BEGIN; DELETE FROM kept; ROLLBACK; BEGIN; DELETE FROM kept WHERE a = 1; COMMIT;",
+        "002_fails.sql": "BEGIN; DELETE FROM kept; SELECT 1/0; COMMIT;",
+    }
+    run = rehearse_files(files, base="CREATE TABLE kept AS SELECT i AS a FROM generate_series(1, 3) i;")
+    (rows,) = coded(run.findings, "rows-gone")
+    assert (rows.migration, rows.evidence["rows"]) == ("001_back", 1)

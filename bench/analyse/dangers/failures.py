@@ -107,7 +107,7 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
     failed = migration.failed_statement
     if migration.outcome != "failed":
         return
-    kept = _committed(migration)
+    kept = committed(migration)
     worked = [each for each in kept if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT"]
     if not worked:
         return
@@ -141,8 +141,8 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
     )
 
 
-def _committed(migration: MigrationSummary) -> list[StatementSummary]:
-    """The statements whose work was committed before the failure."""
+def committed(migration: MigrationSummary) -> list[StatementSummary]:
+    """The statements whose work was committed: before a failure, and not taken back by the file itself."""
     kept: list[StatementSummary] = []
     open_work: list[StatementSummary] = []
     for each in migration.statements:

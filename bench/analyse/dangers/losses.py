@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.analyse.dangers.evidence import Rehearsed, finding
+from bench.analyse.dangers.failures import committed
+from bench.analyse.locks import LockSummary
 from bench.analyse.names import identifier, quoted
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.remedies.tree import messages, statement_of, tree
@@ -26,11 +28,17 @@ def losses(rehearsed: Rehearsed) -> Iterator[Finding]:
     for gone in rehearsed.run.gone:
         if (culprit := _culprit(gone, rehearsed)) is not None:
             blamed.setdefault((culprit.migration, culprit.index), []).append(gone)
+    kept = {
+        (migration.id, statement.index)
+        for migration in rehearsed.summary.migrations
+        for statement in committed(migration)
+    }
     for statement in rehearsed.summary.statements:
         lost = blamed.get((statement.migration, statement.index), [])
         yield from _tables(statement, [each for each in lost if each.kind == "table"])
         yield from _columns(statement, [each for each in lost if each.kind == "column"], rehearsed)
-        yield from _deleted(statement, rehearsed)
+        if (statement.migration, statement.index) in kept:
+            yield from _deleted(statement, rehearsed)
         yield from _cascade(statement, [each for each in lost if _goes_along(each, statement)])
 
 
@@ -72,10 +80,8 @@ def _bare(gone: Gone) -> str:
     return gone.name.partition("(")[0].rpartition(".")[2]
 
 
-def _is_exclusive(lock: object, relation: str) -> bool:
-    return (
-        getattr(lock, "relation", "") == relation and getattr(lock, "mode", None) is LockMode.ACCESS_EXCLUSIVE
-    )
+def _is_exclusive(lock: LockSummary, relation: str) -> bool:
+    return lock.relation == relation and lock.mode is LockMode.ACCESS_EXCLUSIVE
 
 
 def _may_drop(statement: StatementSummary) -> bool:
