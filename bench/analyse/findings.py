@@ -15,9 +15,11 @@ from bench.analyse.dangers.broken import broken_findings
 from bench.analyse.dangers.claims import estimates, frozen_timers
 from bench.analyse.dangers.compared import compared_findings
 from bench.analyse.dangers.copies import copies_miss_writes
+from bench.analyse.dangers.disabled import triggers_off
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.failures import (
     extension_missing,
+    fails_on_any_row,
     fails_on_data,
     false_success,
     non_transactional,
@@ -30,6 +32,7 @@ from bench.analyse.dangers.spoken import spoken
 from bench.analyse.dangers.stopped import stopped
 from bench.analyse.dangers.traffic import traffic_findings
 from bench.analyse.dangers.work import find_work
+from bench.analyse.grouping import told_once
 from bench.analyse.nested import growth_findings
 from bench.analyse.proofs import proof_findings
 from bench.analyse.proofs.preflight import preflight, preflight_findings
@@ -61,9 +64,10 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     found += preflight_findings(rehearsed.run)
     found += proof_findings(rehearsed.run)
     with_reasons = accept(found, rehearsed.run.suite.accepted, rehearsed.summary)
+    told = told_once(with_reasons, rehearsed.around.partitions)
     return tuple(
         sorted(
-            with_reasons,
+            told,
             key=lambda finding: (finding.accepted is not None, _SEVERITIES.index(finding.severity)),
         )
     )
@@ -84,6 +88,7 @@ def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     explained: list[Finding] = []
     for statement in migration.statements:
         explained += fails_on_data(statement, migration, rehearsed)
+        explained += fails_on_any_row(statement, rehearsed)
         explained += extension_missing(statement, rehearsed)
         explained += find_work(statement, rehearsed)
         explained += truncated(statement, rehearsed)
@@ -94,6 +99,7 @@ def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     yield from fan_out(migration, rehearsed)
     yield from no_lock_timeout(migration, rehearsed)
     yield from row_locks(migration, rehearsed)
+    yield from triggers_off(migration, rehearsed)
     yield from advisory_locks(migration, rehearsed)
     yield from lock_table_full(migration, rehearsed)
     yield from spoken(migration)

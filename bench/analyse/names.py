@@ -61,6 +61,12 @@ def is_named(relation: str, names: Collection[str]) -> bool:
     return relation in names or relation.partition(".")[2] in names
 
 
+def is_named_in(written: str, relations: Collection[str]) -> bool:
+    """Whether a table, as a statement writes it, is one of these relations with their schemas."""
+    name = _unquoted(written)
+    return any(name in (relation, relation.partition(".")[2]) for relation in relations)
+
+
 def _unquoted(name: str) -> str:
     parts = re.findall(_PART, name)
     return ".".join(part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in parts)

@@ -64,6 +64,10 @@ class PlanRow:
         return None if self.limited and factor < 1 else factor
 
 
+NO_ROWS = ("BitmapAnd", "BitmapOr")
+"""Nodes that always report 0 rows: https://www.postgresql.org/docs/current/using-explain.html"""
+
+
 def plan_rows(plan: dict[str, Any]) -> tuple[PlanRow, ...]:
     """The nodes of a plan from top to bottom, as EXPLAIN prints them."""
     walk = _Walk()
@@ -103,7 +107,7 @@ class _Walk:
             exclusive_s=own_s,
             share=share,
             rows_estimated=node.get("Plan Rows"),
-            rows=node.get("Actual Rows"),
+            rows=None if node.get("Node Type") in NO_ROWS else node.get("Actual Rows"),
             loops=node.get("Actual Loops"),
             removed=node.get("Rows Removed by Filter"),
             blocks_hit=_own(node, children, "Shared Hit Blocks"),

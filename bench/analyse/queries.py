@@ -10,7 +10,7 @@ from bench.analyse.advice.rule import Advice
 from bench.analyse.advice.rules import advise_query
 from bench.analyse.stats import Spread
 from bench.analyse.ways import Estimate, Way, times, ways, worst_estimate
-from bench.model.plan import Query, QueryCost, UserFunction
+from bench.model.plan import Query, QueryCost, TableIndex, UserFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ class QuerySummary:
         return self.after_s.median / self.before_s.median
 
 
-def summarise_query(query: Query, functions: Sequence[UserFunction] = ()) -> QuerySummary:
-    """Sum one query up; ``functions`` are those that its conditions may call."""
+def summarise_query(
+    query: Query, functions: Sequence[UserFunction] = (), indexes: Sequence[TableIndex] = ()
+) -> QuerySummary:
+    """Sum one query up; ``functions`` are those that its conditions may call, ``indexes`` those there are."""
     before, after = query.before, query.after
     judged = after if after is not None and after.plan else before
     return QuerySummary(
@@ -72,7 +74,7 @@ def summarise_query(query: Query, functions: Sequence[UserFunction] = ()) -> Que
         role=query.role,
         ways=ways(query),
         estimate=worst_estimate(judged.plan if judged else None),
-        advice=advise_query(judged, functions),
+        advice=advise_query(judged, functions, indexes),
     )
 
 

@@ -230,7 +230,7 @@ def summarise(run: Run) -> RunSummary:
         n=len(repeats),
         finished=run.finished_at is not None,
         migrations=migrations,
-        queries=tuple(summarise_query(query, run.functions) for query in run.queries),
+        queries=tuple(summarise_query(query, run.functions, run.table_indexes) for query in run.queries),
         duration_s=Spread.of(_total(m.duration_s for m in r.migrations) for r in complete),
         wal_bytes=Spread.of(_total(_written(m, "wal_bytes") for m in r.migrations) for r in complete),
         size_delta_bytes=Spread.of(

@@ -57,6 +57,7 @@ FINDING_CODES = frozenset(
         "temporary-view",
         "timer-frozen",
         "transaction-claim",
+        "trigger-off",
         "truncated",
     }
 )

@@ -108,6 +108,21 @@ class UserFunction:
     """Immutable, stable or volatile."""
 
 
+@dataclass(frozen=True, slots=True)
+class TableIndex:
+    """A valid index, by what its entries begin with."""
+
+    table: str
+    """With its schema."""
+    name: str
+    method: str
+    keys: tuple[str, ...]
+    """Columns, or expressions as the server writes them."""
+    classes: tuple[str, ...]
+    """Operator class of each key."""
+    partial: bool
+
+
 State = Literal["before", "after"]
 PlanMode = Literal["literal", "custom", "generic"]
 """``literal``: the values stand in the text; the others are prepared, and planned for the values of each

@@ -16,7 +16,7 @@ from bench.model.index import IndexAudit
 from bench.model.load import ComparedRequest, Workload
 from bench.model.longest import LongestWait
 from bench.model.loss import Gone, InvalidIndex
-from bench.model.plan import Query, UserFunction
+from bench.model.plan import Query, TableIndex, UserFunction
 from bench.model.proof import (
     AccessCell,
     CrashPoint,
@@ -247,6 +247,8 @@ class Run:
     queries: tuple[Query, ...] = ()
     functions: tuple[UserFunction, ...] = ()
     """After the suite, where queries were explained."""
+    table_indexes: tuple[TableIndex, ...] = ()
+    """As the functions."""
     indexes: tuple[IndexAudit, ...] = ()
     """After the suite, where they were audited."""
     proofs: Proofs = field(default_factory=Proofs)

@@ -58,8 +58,19 @@ def _told(together: Sequence[Finding]) -> str:
     if len(together) == 1:
         return together[0].message
     worst = max(together, key=lambda each: float(each.evidence.get("held_s") or 0.0))
-    lines = [_place(each).rpartition(":")[2] for each in together]
-    return f"{worst.message}. So do {len(together) - 1} more, none for longer: lines {', '.join(lines)}"
+    lines = list(dict.fromkeys(_place(each).rpartition(":")[2] for each in together))
+    if len(lines) == len(together):
+        where = f"lines {', '.join(lines)}"
+    else:  # several of one statement: the line alone would not tell them apart
+        where = ", ".join(dict.fromkeys(_what(each) for each in together if each is not worst))
+    return f"{worst.message}. So do {len(together) - 1} more, none for longer: {where}"
+
+
+def _what(finding: Finding) -> str:
+    """The object that a finding is about, with its line where there is none."""
+    return str(
+        finding.evidence.get("index") or finding.relation or f"line {_place(finding).rpartition(':')[2]}"
+    )
 
 
 def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:

@@ -42,6 +42,7 @@ RISKS = (
             "fails-on-data",
             "constraint-contradiction",
             "constraint-unenforced",
+            "trigger-off",
         ),
     ),
 )

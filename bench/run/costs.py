@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow, class_row
 
 from bench.migrate.config import QuerySpec
-from bench.model.plan import NestedPlan, Query, QueryCost, UserFunction
+from bench.model.plan import NestedPlan, Query, QueryCost, TableIndex, UserFunction
 from bench.observe.explain import MissingObjectError, Way, cost, parameters, render, view_query
 from bench.observe.nested import CannotLookInsideError, NestedReader
 from bench.pg.catalog import load_query
@@ -120,6 +120,15 @@ def user_functions(conn: psycopg.Connection[TupleRow]) -> tuple[UserFunction, ..
     """Functions that belong to no extension."""
     with conn.cursor(row_factory=class_row(UserFunction)) as cursor:
         return tuple(cursor.execute(load_query("user_functions", conn.info.server_version)).fetchall())
+
+
+def table_indexes(conn: psycopg.Connection[TupleRow]) -> tuple[TableIndex, ...]:
+    """The valid indexes of the database's tables."""
+    rows = conn.execute(load_query("table_indexes", conn.info.server_version)).fetchall()
+    return tuple(
+        TableIndex(table, name, method, tuple(keys), tuple(classes), partial)
+        for table, name, method, keys, classes, partial in rows
+    )
 
 
 def _views(*conns: psycopg.Connection[TupleRow]) -> list[Subject]:

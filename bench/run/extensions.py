@@ -91,4 +91,9 @@ def hint_for(path: Path, message: str) -> str | None:
     """What to say where a file that makes the state before needs an extension that is not there."""
     _, found, rest = message.partition('extension "')
     name = rest.partition('"')[0]
-    return f"{path.name} needs {name}: {who_has([name])}" if found and "not available" in message else None
+    if not found or "not available" not in message:
+        return None
+    return (
+        f"{path.name} needs {name}: {who_has([name])}; a copy of your own database (--from-dump, --from-dsn) "
+        "needs it as well. Where no migration touches what it brings, leave it out of the state before"
+    )

@@ -11,10 +11,11 @@ import pytest
 
 from bench.analyse.advice.nodes import Executed, read_plan
 from bench.analyse.advice.rules import RULES, advise_query
+from bench.analyse.plantree import plan_rows
 from bench.observe.explain import Way, cost
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
-from bench.run.costs import user_functions
+from bench.run.costs import table_indexes, user_functions
 
 SCHEMA = """
 CREATE TABLE people (id int PRIMARY KEY, name text, code text, city int, team int, made_at timestamp, x int);
@@ -288,7 +289,7 @@ def advised(conn: psycopg.Connection[Any], text: str, settings: dict[str, str]) 
     assert found.error is None, found.error
     return {
         each.rule: f"{each.node} {each.message}; {each.fix}"
-        for each in advise_query(found, user_functions(conn))
+        for each in advise_query(found, user_functions(conn), table_indexes(conn))
     }
 
 
@@ -304,6 +305,56 @@ def test_a_rule_finds_its_fault_and_nothing_without_it(case: Case, planted: psyc
 
 def test_every_rule_has_a_planted_fault() -> None:
     assert len({case.rule for case in CASES}) == len(RULES)
+
+
+@pytest.mark.parametrize(
+    ("query", "indexed"),
+    [
+        ("SELECT * FROM people WHERE team = 7 AND x = 1", "(team)"),
+        ("SELECT * FROM people WHERE team = 7 AND x = 1", "(team, code)"),
+        ("SELECT * FROM people p JOIN small s ON p.x = 1 AND p.team = s.a WHERE s.id < 90", "(team)"),
+    ],
+)
+def test_no_index_is_advised_that_is_there_already(
+    query: str, indexed: str, planted: psycopg.Connection[Any]
+) -> None:
+    settings = {"enable_indexscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off",
+                "enable_mergejoin": "off", "enable_material": "off", "enable_memoize": "off"}  # fmt: skip
+    without = advised(planted, query, settings)
+    assert [text for text in without.values() if "CREATE INDEX" in text]
+    planted.execute(f"CREATE INDEX there_already ON people {indexed}".encode())
+    there = advised(planted, query, settings)
+    planted.execute("DROP INDEX there_already")
+    assert [text for text in there.values() if "CREATE INDEX" in text] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM people WHERE name ILIKE '%e 1999'",
+        "SELECT * FROM people WHERE name ILIKE 'NAME 1999'",
+        "SELECT * FROM people WHERE name ~ 'e 1999$'",
+    ],
+)
+def test_a_pattern_is_given_trigrams_and_no_b_tree(query: str, planted: psycopg.Connection[Any]) -> None:
+    planted.execute("CREATE INDEX plain ON people (name)")
+    said = advised(planted, query, {})
+    planted.execute("DROP INDEX plain")
+    assert "gin_trgm_ops" in said["leading-wildcard"]
+    assert "seq-scan-selective" not in said
+
+
+def test_a_condition_that_no_index_serves_is_given_none(planted: psycopg.Connection[Any]) -> None:
+    assert "seq-scan-selective" not in advised(planted, "SELECT * FROM people WHERE x <> 1 AND x <> 0", {})
+
+
+def test_bitmaps_put_together_say_nothing_of_rows(planted: psycopg.Connection[Any]) -> None:
+    query = "SELECT * FROM people WHERE city = 7 OR made_at < '2026-01-04'"
+    settings = {"enable_seqscan": "off", "enable_indexscan": "off"}
+    assert "BitmapOr" not in str(advised(planted, query, settings))
+    bitmaps = {"Node Type": "BitmapAnd", "Plan Rows": 90_000, "Actual Rows": 0, "Actual Loops": 1}
+    (row,) = plan_rows(bitmaps)
+    assert (row.rows, row.estimate_factor) == (None, None)
 
 
 def test_a_plan_that_never_ran_is_given_no_advice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bench.analyse.advice.nodes import Executed, Node
@@ -27,6 +28,9 @@ def scan_per_loop(plan: Executed) -> Iterator[Advice]:
         if scan is None or scan.loops < 10:
             continue
         read = scan.rows + scan.removed("Filter")
+        columns = _joined(node, scan) or scan.searched()
+        if plan.index_on(scan, columns):
+            continue
         if (
             read >= MANY_PAIRS
             and scan.raw.get("Actual Rows", 0) + scan.raw.get("Rows Removed by Filter", 0) > 1
@@ -35,10 +39,18 @@ def scan_per_loop(plan: Executed) -> Iterator[Advice]:
                 "nested-loop-scan",
                 scan,
                 f"read in full {count(scan.loops)} times, {count(read)} rows in all",
-                f"CREATE INDEX CONCURRENTLY ON {scan.relation} {listed(scan.columns(), 'its join columns')};",
+                f"CREATE INDEX CONCURRENTLY ON {scan.relation} {listed(columns, 'its join columns')};",
                 loops=scan.loops,
                 rows_read=read,
             )
+
+
+def _joined(join: Node, scan: Node) -> tuple[str, ...]:
+    """The columns of a scan by which a join compares its rows."""
+    alias = re.escape(str(scan.raw.get("Alias", "")))
+    side = rf'\(?"?{alias}"?\."?(\w+)"?\)?(?:::\w+)?'
+    pairs = re.findall(rf"{side} = |= {side}", join.text("Join Filter")) if alias else []
+    return tuple(dict.fromkeys(left or right for left, right in pairs))
 
 
 def many_loops(plan: Executed) -> Iterator[Advice]:

@@ -9,12 +9,16 @@ from typing import Any
 
 from bench.analyse.plans import REMOVED, node_name
 from bench.analyse.plantree import PlanRow, plan_rows
-from bench.model.plan import TriggerCost, UserFunction
+from bench.model.plan import TableIndex, TriggerCost, UserFunction
 
 _COLUMN = re.compile(
     r'(?<![\w."])(?:"?\w+"?\.)?"?(\w+)"?(?:\)::[a-z ]+(?:\[\])?)? '
     r"(?:=|<>|<=|>=|<|>|~~|~~\*|!~~|@>|IS) "
 )
+
+
+_COMPARED = re.compile(_COLUMN.pattern.replace("(?:=|<>", "(=|<>", 1))
+_B_TREE = frozenset({"=", "<", "<=", ">", ">=", "IS"})
 
 
 @dataclass(slots=True)
@@ -68,6 +72,11 @@ class Node:
         """Those that a condition compares, each once, in its order."""
         return tuple(dict.fromkeys(_COLUMN.findall(self.text(key) + " ")))
 
+    def searched(self, key: str = "Filter") -> tuple[str, ...]:
+        """Those that a B-tree can find rows by: not the ones that are compared with a pattern, or with <>."""
+        comparisons = _COMPARED.findall(self.text(key) + " ")
+        return tuple(dict.fromkeys(name for name, operator in comparisons if operator in _B_TREE))
+
     @property
     def role(self) -> str:
         """``Outer``, ``Inner``, ``SubPlan`` …, as to its parent."""
@@ -96,6 +105,25 @@ class Executed:
     triggers: Sequence[TriggerCost] = ()
     functions: Mapping[str, UserFunction] = field(default_factory=dict)
     """Those of the database's users, by name without schema."""
+    indexes: Sequence[TableIndex] = ()
+    """Those that are there already."""
+
+    def index_on(self, node: Node, columns: Sequence[str], *, trigrams: bool = False) -> TableIndex | None:
+        """An index of the node's table whose first key is one of the columns, which another would double.
+
+        ``trigrams``: one by whose operator class patterns are found; no other serves them.
+        """
+        for index in self.indexes:
+            names = (index.table, index.table.partition(".")[2])
+            if node.relation not in names or index.partial or not index.keys:
+                continue
+            found = [
+                key in columns and (name.endswith("trgm_ops") or not trigrams)
+                for key, name in zip(index.keys, index.classes, strict=False)
+            ]
+            if any(found) if index.method == "gin" else found[:1] == [True]:
+                return index
+        return None
 
     @property
     def nodes(self) -> Iterator[Node]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.analyse.advice import functions, joins, memory, scans, statements
 from bench.analyse.advice.nodes import Executed, read_plan
 from bench.analyse.advice.rule import Advice, Rule
-from bench.model.plan import NestedPlan, QueryCost, UserFunction
+from bench.model.plan import NestedPlan, QueryCost, TableIndex, UserFunction
 
 RULES: tuple[Rule, ...] = (
     scans.sequential_scan,
@@ -45,16 +45,20 @@ def advise(plan: Executed) -> tuple[Advice, ...]:
     return tuple(sorted(found, key=lambda each: -(each.share if each.share is not None else 1.0)))
 
 
-def advise_query(cost: QueryCost | None, functions: Sequence[UserFunction] = ()) -> tuple[Advice, ...]:
-    """What they say of a query, and of what its functions run."""
+def advise_query(
+    cost: QueryCost | None, functions: Sequence[UserFunction] = (), indexes: Sequence[TableIndex] = ()
+) -> tuple[Advice, ...]:
+    """What they say of a query, and of what its functions run; ``indexes``: those there are already."""
     if cost is None or not cost.plan:
         return ()
     known = {each.name: each for each in functions}
-    plan = Executed(read_plan(cost.plan), cost.execution_s, cost.jit_s, cost.triggers, known)
-    return (*advise(plan), *(each for nested in cost.nested for each in _inside(nested, known)))
+    plan = Executed(read_plan(cost.plan), cost.execution_s, cost.jit_s, cost.triggers, known, indexes)
+    return (*advise(plan), *(each for nested in cost.nested for each in _inside(nested, known, indexes)))
 
 
-def _inside(nested: NestedPlan, known: Mapping[str, UserFunction]) -> tuple[Advice, ...]:
+def _inside(
+    nested: NestedPlan, known: Mapping[str, UserFunction], indexes: Sequence[TableIndex]
+) -> tuple[Advice, ...]:
     if nested.plan is None:
         return ()
-    return advise(Executed(read_plan(nested.plan), None, None, (), known))
+    return advise(Executed(read_plan(nested.plan), None, None, (), known, indexes))

@@ -18,6 +18,8 @@ _CAST = re.compile(
     r"\(\"?(?:\w+\"?\.\"?)?(\w+)\"?\)::(numeric|double precision|real|date|timestamp|bigint)\b"
 )
 _LEADING = re.compile(r"\"?(\w+)\"?(?:\)::text)? (~~\*?) '%")
+_PATTERN = re.compile(r"(?:\b(?:lower|upper)\()?\(?\"?(\w+)\"?(?:\)::text)?\)? (~~\*|~\*|~) ")
+"""ILIKE and regular expressions, which only trigrams serve, whatever the pattern."""
 _ARRAY = re.compile(r"= ANY \('(\{[^']*\})'")
 LONG_LIST = 100
 
@@ -28,13 +30,16 @@ def sequential_scan(plan: Executed) -> Iterator[Advice]:
         removed = node.removed("Filter")
         if node.kind != "Seq Scan" or removed < MANY_ROWS or node.rows > SELECTIVE * (removed + node.rows):
             continue
-        if _LEADING.search(node.text("Filter")) or _cast_in(node):
+        if _LEADING.search(node.text("Filter")) or _PATTERN.search(node.text("Filter")) or _cast_in(node):
             continue  # rules of their own
+        searched = node.searched()
+        if plan.index_on(node, searched) or (node.columns() and not searched):
+            continue  # there already, and not taken; or nothing that a B-tree finds
         yield advice(
             "seq-scan-selective",
             node,
             f"reads {count(removed + node.rows)} rows and keeps {count(node.rows)}",
-            f"CREATE INDEX CONCURRENTLY ON {node.relation} {listed(node.columns())};",
+            f"CREATE INDEX CONCURRENTLY ON {node.relation} {listed(searched)};",
             rows_read=removed + node.rows,
             rows_kept=node.rows,
         )
@@ -46,8 +51,8 @@ def filter_after_index(plan: Executed) -> Iterator[Advice]:
         removed = node.removed("Filter")
         if node.kind not in INDEX_SCANS or removed < MANY_ROWS or node.rows > SELECTIVE * removed:
             continue
-        if _under_limit(node):
-            continue  # late-limit
+        if _under_limit(node) or plan.index_on(node, node.searched()):
+            continue  # late-limit; or there is one by the filter's own columns, which was not taken
         yield advice(
             "filter-after-index",
             node,
@@ -64,6 +69,8 @@ def late_limit(plan: Executed) -> Iterator[Advice]:
         removed = node.removed("Filter")
         limit = _under_limit(node)
         if limit is None or node.kind not in INDEX_SCANS or removed < MANY_ROWS or removed < 10 * node.rows:
+            continue
+        if plan.index_on(node, node.searched()):
             continue
         yield advice(
             "late-limit",
@@ -146,13 +153,16 @@ def cast_column(plan: Executed) -> Iterator[Advice]:
 def leading_wildcard(plan: Executed) -> Iterator[Advice]:
     """LIKE with a wildcard in front, for which a B-tree is of no use."""
     for node in plan.nodes:
-        found = _LEADING.search(node.text("Filter"))
+        found = _LEADING.search(node.text("Filter")) or _PATTERN.search(node.text("Filter"))
         removed = node.removed("Filter")
         if node.kind == "Seq Scan" and found is not None and removed >= MANY_ROWS:
+            if plan.index_on(node, [found[1]], trigrams=True):
+                continue
             yield advice(
                 "leading-wildcard",
                 node,
-                f"compares {found[1]} of {count(removed + node.rows)} rows with a pattern that begins with %",
+                f"compares {found[1]} of {count(removed + node.rows)} rows with a pattern that no B-tree "
+                "serves",
                 f"CREATE EXTENSION pg_trgm; CREATE INDEX ON {node.relation} USING gin ({found[1]} "
                 "gin_trgm_ops);",
                 column=found[1],

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
-from bench.analyse.names import quoted
 from bench.analyse.quantity import count, seconds
-from bench.analyse.remedies.choice import for_lock, for_rows
+from bench.analyse.remedies.choice import for_emptied, for_rows
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding, Severity
@@ -119,11 +118,10 @@ def truncated(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
     emptied = {table for execution in rehearsed.executions(statement) for table in execution.truncated}
     for table in sorted(emptied):
         rows = rehearsed.rows_before(table)
-        if rows == 0 or table in _made_here(rehearsed):
+        if rows == 0 or table in rehearsed.made:
             continue
         lock = next((each for each in statement.locks if each.relation == table and each.felt), None)
         what = "an unknown number of rows" if rows is None else f"{count(rows)} rows"
-        retried = for_lock(statement.kind, statement.text)
         yield finding(
             "truncated",
             "warning",
@@ -132,16 +130,8 @@ def truncated(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
             "rollback file can bring them back",
             relation=table,
             evidence={"rows": rows, "held_s": lock.longest_s if lock else None},
-            remedy=Remedy(
-                f"Keep a copy of {quoted(table)} until the deploy is certain. {retried.say}",
-                f"CREATE TABLE {quoted(table + '_before')} AS TABLE {quoted(table)};"
-                + (f"\n{retried.sql}" if retried.sql else ""),
-            ),
+            remedy=for_emptied(statement.text, table, sorted(emptied)),
         )
-
-
-def _made_here(rehearsed: Rehearsed) -> frozenset[str]:
-    return frozenset(lock.relation for lock in rehearsed.summary.locks if lock.new)
 
 
 def lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:

@@ -81,6 +81,11 @@ class Rehearsed:
         )
 
     @cached_property
+    def made(self) -> frozenset[str]:
+        """The relations that the migrations themselves make."""
+        return frozenset(lock.relation for lock in self.summary.locks if lock.new)
+
+    @cached_property
     def empty(self) -> bool:
         """No table held a row, so that no duration says anything of production."""
         return not self.summary.table_rows

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.analyse.dangers.evidence import Rehearsed, finding, total
-from bench.analyse.names import identifier
+from bench.analyse.names import identifier, is_named_in
 from bench.analyse.quantity import count, seconds
+from bench.analyse.remedies.alter import required_columns
 from bench.analyse.remedies.indexes import name_of_index
 from bench.analyse.remedies.offending import offending_rows
 from bench.analyse.remedies.script import Remedy
@@ -69,6 +70,36 @@ def fails_on_data(
             f"{query};" if query else None,
         ),
     )
+
+
+def fails_on_any_row(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A column that rows of before would have no value for, added to a table that happens to be empty here.
+
+    https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN
+    """
+    required = required_columns(statement.text) if statement.outcome == "applied" else None
+    if required is None:
+        return
+    table, columns = required
+    known = rehearsed.run.dataset.tables if rehearsed.run.dataset else ()
+    here = next((size for size in known if is_named_in(table, [size.name])), None)
+    if here is None or here.rows or is_named_in(table, rehearsed.made):
+        return
+    for column in columns:
+        yield finding(
+            "fails-on-data",
+            "warning",
+            statement,
+            f"{table} is empty here; on any row that it has, {column} as NOT NULL without a default fails "
+            "(23502)",
+            relation=here.name,
+            evidence={"sqlstate": "23502", "column": column, "rows_here": 0},
+            remedy=Remedy(
+                f"Give {column} a default, or add it without NOT NULL, fill it in batches and set NOT "
+                "NULL then; "
+                "deploy code that writes it first. Rehearse on rows: --fill, or a dump of production."
+            ),
+        )
 
 
 def extension_missing(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
@@ -133,8 +164,9 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
             "last_line": last.line,
         },
         remedy=Remedy(
-            "Make each statement safe to run again (IF NOT EXISTS, OR REPLACE, WHERE it is not done yet), "
-            "and put those that belong together between BEGIN and COMMIT."
+            "Make each statement safe to run again (IF NOT EXISTS, OR REPLACE, WHERE it is not done yet; an "
+            "index is dropped first, as IF NOT EXISTS would keep one that is INVALID), and put those "
+            "that belong together between BEGIN and COMMIT."
             if online
             else "Put the whole file between BEGIN and COMMIT, so that a failure leaves nothing.",
         ),

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.queues import DEADLOCK, judged_passes
+from bench.analyse.names import is_named_in
 from bench.analyse.quantity import count, seconds
+from bench.analyse.remedies.retrying import detached_by, for_stopped, passes_by
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Pass, Repeat
 
@@ -54,26 +56,43 @@ def _finding(
     beside = f"beside {measured_in.hazard}" if measured_in.hazard else "under traffic"
     tries = [each for each in repeat.tries if each.migration == failed.id]
     after = f" after {count(len(tries))} tries in {seconds(failed.wall_s)}" if len(tries) > 1 else ""
+    measured = {
+        "hazard": measured_in.hazard,
+        "lock_timeout_s": measured_in.lock_timeout_s,
+        "tries": len(tries) or None,
+        "gave_up": tries[-1].gave_up if tries else None,
+        "wall_s": failed.wall_s,
+    }
+    remedy = for_stopped(error.sqlstate, statement.text if statement else None)
     state = f" ({error.sqlstate})" if error.sqlstate else ""
     through = ""
     if by_retries is not None:
         retries = f" and {count(by_retries.retries)} retries" if by_retries.retries else " and retries"
         through = f"; with lock_timeout {by_retries.lock_timeout_s:g} s{retries} it gets through"
+    gone = _gone_from_view(statement.text if statement else None, error.sqlstate, rehearsed)
     return Finding(
         code="fails-under-traffic",
         severity="warning" if measured_in.hazard else "error",
         migration=failed.id,
         statement=statement.index if statement else None,
         relation=None,
-        message=f"{where}: {beside} the deploy stops here{after}: {error.message}{state}{through}",
+        message=f"{where}: {beside} the deploy stops here{after}: {error.message}{state}{gone}{through}",
         evidence={
-            "hazard": measured_in.hazard,
-            "lock_timeout_s": measured_in.lock_timeout_s,
             "sqlstate": error.sqlstate,
-            "tries": len(tries),
-            "gave_up": tries[-1].gave_up if tries else None,
-            "wall_s": failed.wall_s,
+            **{name: value for name, value in measured.items() if value is not None},
         },
-        fix="Deploy when nothing is in the way, or try again: bench run --lock-timeout 2s --retries 20 shows "
-        "how many tries that takes.",
+        fix=remedy.say,
+        sql=remedy.sql,
     )
+
+
+def _gone_from_view(text: str | None, sqlstate: str | None, rehearsed: Rehearsed) -> str:
+    """The rows that no query of the parent finds once a DETACH … CONCURRENTLY was cut off."""
+    detached = detached_by(text) if text and passes_by(sqlstate) else None
+    if detached is None:
+        return ""
+    parent, partition = detached
+    sizes = rehearsed.run.dataset.tables if rehearsed.run.dataset else ()
+    rows = next((size.rows for size in sizes if is_named_in(partition, [size.name])), None)
+    many = f"the {count(rows)} rows" if rows is not None else "the rows"
+    return f"; from then on {many} of {partition} are missing from {parent}"

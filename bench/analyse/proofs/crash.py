@@ -56,8 +56,9 @@ def _partial(migration: str, bad: Sequence[CrashPoint], points: Sequence[CrashPo
             "left": [describe(each) for each in first.differences],
         },
         "Put what belongs together into one transaction, and let what cannot be in one (CONCURRENTLY, "
-        "batches) begin by looking at what is there: IF NOT EXISTS, dropping an invalid index, a record of "
-        "the batches done.",
+        "batches) begin by looking at what is there: IF NOT EXISTS for tables and columns, DROP INDEX "
+        "CONCURRENTLY IF EXISTS before an index (IF NOT EXISTS would keep one that is INVALID), a "
+        "record of the batches done.",
     )
 
 

@@ -310,6 +310,24 @@ def retyped_columns(text: str) -> tuple[str, tuple[str, ...]] | None:
     return (relation_name(found[1].relation), names) if names else None
 
 
+def required_columns(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """The table and those columns that it adds for which no row has a value; None without any."""
+    found = statement_of(text) if "null" in text.lower() or "primary" in text.lower() else None
+    if found is None or found[0] != "alter_table_stmt":
+        return None
+    added = (each.alter_table_cmd for each in found[1].cmds)
+    made = [getattr(each, "def").column_def for each in added if each.subtype == tree.AT_AddColumn]
+    names = tuple(identifier(column.colname) for column in made if _has_no_value(column))
+    return (relation_name(found[1].relation), names) if names else None
+
+
+def _has_no_value(column: Any) -> bool:
+    kinds = {each.constraint.contype for each in column.constraints}
+    filled = {tree.CONSTR_DEFAULT, tree.CONSTR_IDENTITY, tree.CONSTR_GENERATED}
+    required = {tree.CONSTR_NOTNULL, tree.CONSTR_PRIMARY}
+    return bool(kinds & required) and not kinds & filled and columns.serial_type(column) is None
+
+
 def _retyped(statement: Any) -> frozenset[str]:
     commands = (each.alter_table_cmd for each in statement.cmds)
     return frozenset(command.name for command in commands if command.subtype == tree.AT_AlterColumnType)

@@ -16,8 +16,8 @@ from bench.analyse.remedies.indexes import (
     reindex_concurrently,
 )
 from bench.analyse.remedies.partitions import attach_checked, create_and_attach
-from bench.analyse.remedies.script import LOCK_TIMEOUT, Remedy, retry
-from bench.analyse.remedies.tree import statement_of, tree
+from bench.analyse.remedies.script import LOCK_TIMEOUT, Remedy, Script, retry
+from bench.analyse.remedies.tree import code_of, statement_of, tree
 from bench.model.statement import Hanging
 
 
@@ -170,6 +170,27 @@ def for_lock(kind: str, text: str, around: Surroundings = NOWHERE) -> Remedy:
         "waiting statement for longer. While it runs, others wait for all of its time."
     )
     return Remedy(say, retry(text) if _fits_function(text) and "CONCURRENTLY" not in kind else None)
+
+
+def for_emptied(text: str, table: str, emptied: Sequence[str]) -> Remedy:
+    """How to keep the rows of tables that a statement empties, whatever fails in between."""
+    say = (
+        f"Keep a copy of {quoted(table)} until the deploy is certain, made in the transaction that "
+        "empties it: writes wait while it is copied."
+    )
+    found = statement_of(text)
+    if found is None or found[0] != "truncate_stmt":
+        return Remedy(say)
+    tables = ", ".join(map(quoted, emptied))
+    script = Script()
+    script.add("BEGIN")
+    script.add(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    script.add(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+    for name in emptied:
+        script.add(f"CREATE TABLE {quoted(name + '_before')} AS TABLE {quoted(name)}")
+    script.add(code_of(text).rstrip(";"))
+    script.add("COMMIT")
+    return Remedy(say, script.text)
 
 
 def for_rows(text: str, table: str, around: Surroundings = NOWHERE) -> Remedy:

@@ -15,7 +15,7 @@ from bench.model.plan import Query
 from bench.model.run import Note, Run
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
-from bench.run.costs import Subject, find_subjects, main_figures, user_functions, with_nested
+from bench.run.costs import Subject, find_subjects, main_figures, table_indexes, user_functions, with_nested
 from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, new_run
 from bench.run.execute import describe_error, execute
@@ -196,7 +196,7 @@ class _Explaining:
             mix = mix_for(old, self.options.mix)
             requests = read_requests(old, mix, self.options.data.seed) if mix is not None else Requests()
             found = find_subjects(old, new, self.suite.queries)
-            self.draft.update(functions=user_functions(new))
+            self.draft.update(functions=user_functions(new), table_indexes=table_indexes(new))
         found += with_names_of_their_own(requests.subjects, found)
         only = self.options.only
         chosen = [s for s in found if not only or any(fnmatchcase(s.name, pattern) for pattern in only)]
