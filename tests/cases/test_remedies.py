@@ -290,3 +290,22 @@ def test_real_suite_09_many_indexes_of_one_statement_are_named(rehearse_files: C
     told = render_markdown(conclude(run))
     assert "lines 1, 1" not in told
     assert all(f"named_{i}" in told for i in range(6))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ALTER TABLE t SET UNLOGGED;", "SET UNLOGGED has no safe form"),
+        ("ALTER TABLE t ALTER COLUMN c TYPE bigint;", "it is a generated column"),
+        ("ALTER DOMAIN d SET NOT NULL;", "There is no safe form: whatever checks a domain's values"),
+    ],
+)
+def test_what_has_no_safe_form_is_said_in_a_sentence(text: str, words: str, rehearse_files: Case) -> None:
+    base = (
+        "CREATE DOMAIN d AS int; CREATE TABLE t (id int PRIMARY KEY, e d, c int GENERATED ALWAYS AS "
+        "(id) STORED); INSERT INTO t SELECT i, i FROM generate_series(1, 100) AS i;"
+    )
+    run = rehearse_files({"1.sql": text}, base)
+    (finding,) = [each for each in run.findings if each.code in ("rewrite", "scan-under-lock")]
+    assert words in (finding.fix or "")
+    assert finding.sql is None

@@ -320,10 +320,19 @@ def test_a_deploy_that_stops_under_traffic_alone(hazard: str | None, severity: s
     run = a_run([a_migration([a_statement()])])
     (stop,) = found(stopping(run, hazard), "fails-under-traffic")
     assert (stop.severity, stop.migration, stop.statement) == (severity, "001_first", 0)
-    assert stop.evidence["hazard"] == hazard
+    assert stop.evidence.get("hazard") == hazard
+    assert None not in stop.evidence.values(), "what is not known is left out"
     assert "(55P03)" in stop.message
     assert found(stopping(run, hazard, "40P01"), "fails-under-traffic") == [], "which is a deadlock"
     assert found(with_passes(), "fails-under-traffic") == []
+
+
+def test_what_another_try_does_not_cure_is_not_tried_again() -> None:
+    run = a_run([a_migration([a_statement()])])
+    (stop,) = found(stopping(run, None, "23502"), "fails-under-traffic")
+    assert "Trying again does not help" in (stop.fix or "")
+    (stop,) = found(stopping(run, None), "fails-under-traffic")
+    assert "--retries 20" in (stop.fix or "")
 
 
 def test_a_deploy_that_gets_through_with_retries_does_not_stop() -> None:

@@ -17,6 +17,7 @@ from bench.analyse.remedies.constraints import (
     build_online,
     is_volatile,
     not_valid,
+    refer_by_partition,
     validate,
 )
 from bench.analyse.remedies.script import OWN, Script
@@ -36,10 +37,6 @@ NO_ONLINE_EXCLUSION = (
     "An exclusion constraint has no safe form: EXCLUDE USING INDEX does not exist, so it is always built "
     "under ACCESS EXCLUSIVE. Do it while nobody uses the table, or fill a new table that has it."
 )
-NO_NOT_VALID_ON_PARTITIONED = (
-    "Before PostgreSQL 18 a partitioned table takes no NOT VALID foreign key: its rows are read while the "
-    "lock is held. Add the key to the partitions one by one, or do it while nobody writes."
-)
 NO_STORED_GENERATED = (
     "A stored generated column has no safe form: it writes the table anew, and a plain column cannot become "
     "one later. Use a plain column that a trigger keeps current and that is filled in batches, from 18 on a "
@@ -50,6 +47,18 @@ NO_CONSTRAINED_DOMAIN = (
     "changing a column to it. Use the domain's own type and a CHECK of the table, added as NOT VALID and "
     "then validated; or do it while nobody uses the table."
 )
+
+
+NO_OTHER_FORM = {
+    kind: f"{words} has no safe form: it writes the table anew. Do it while nobody uses the table{other}."
+    for kind, words, other in (
+        (tree.AT_SetLogged, "SET LOGGED", ", or fill a new table"),
+        (tree.AT_SetUnLogged, "SET UNLOGGED", ", or fill a new table; after a crash such a table is empty"),
+        (tree.AT_SetAccessMethod, "SET ACCESS METHOD", ", or fill a new table"),
+        (tree.AT_SetTableSpace, "SET TABLESPACE", ", or have pg_repack --tablespace move it online"),
+        (tree.AT_SetExpression, "SET EXPRESSION of a generated column", ""),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,8 @@ class _Alteration:
             self._add_column(command, definition.column_def)
         elif kind == tree.AT_AlterColumnType and self._rewrites:
             self._swap(command)
+        elif kind in NO_OTHER_FORM and self._rewrites:
+            self.reasons.append(NO_OTHER_FORM[kind])
         elif kind == tree.AT_ColumnDefault and command.name in self._swapped:
             pass  # the new column gets the default that the statement leaves
         else:
@@ -160,7 +171,14 @@ class _Alteration:
             self.reasons.append(NO_ONLINE_EXCLUSION)
             return
         if constraint.contype == tree.CONSTR_FOREIGN and self._refuses_not_valid():
-            self.reasons.append(NO_NOT_VALID_ON_PARTITIONED)
+            self.changed = True
+            refer_by_partition(
+                self._later,
+                self._relation,
+                constraint,
+                self._chooser.name(constraint),
+                self._facts.partitions or (),
+            )
             return
         online = constraint.contype in BUILT and not constraint.indexname
         if online:
