@@ -38,6 +38,8 @@ _ENDS_ALL = ("COMMIT", "END", "ROLLBACK")
 _SETTINGS = ("RESET", "SET TRANSACTION", "SET CONSTRAINTS", "RELEASE", "ROLLBACK TO", "ANALYZE", "DISCARD")
 _LINES = 8
 """So many lines are named."""
+_TABLES = 4
+"""So many tables are named, those with the most rows."""
 
 
 def fails_on_data(
@@ -266,9 +268,12 @@ def _commits(kept: Sequence[Onward], rows: Mapping[str, int]) -> str:
     at = f"line {lines[0]}" if len(lines) == 1 else f"lines {', '.join(lines[:_LINES])}"
     if not rows:
         return f"commits {'1 statement' if len(kept) == 1 else f'{len(kept)} statements'} ({at})"
+    most = sorted(rows.items(), key=lambda item: -item[1])
     changed = [
-        f"{count(many)} changed {'row' if many == 1 else 'rows'} of {name}" for name, many in rows.items()
+        f"{many:,} changed {'row' if many == 1 else 'rows'} of {name}" for name, many in most[:_TABLES]
     ]
+    more = len(most) - _TABLES
+    changed += [f"rows of {more} more {'table' if more == 1 else 'tables'}"] if more > 0 else []
     return f"commits {_listed(changed)} ({at})"
 
 
