@@ -95,12 +95,15 @@ class Rehearsed:
 
         ``op``: SELECT, SELECT FOR UPDATE, INSERT, UPDATE or DELETE, as they were tried by other sessions
         while each statement's transaction was open. What a statement that refuses a transaction locks is
-        judged by the modes that were seen. Raises LookupError for a relation or command that there is not.
+        judged by the modes that were seen. Raises LookupError for a relation or command that there is not,
+        and where nobody is known to wait but not every statement could be tried.
         """
         if op is not None and op not in NEEDS:
             raise LookupError(f"no command {op!r}: {', '.join(NEEDS)}")
         name = self._named(relation)
         found = [each for each in self._waits() if each.relation == name and op in (None, each.op)]
+        if not found and (untried := self._untried(name)) is not None:
+            raise LookupError(f"who waits for {name} was not tried at {untried}")
         return max(found, key=lambda each: each.held_s or 0.0, default=None)
 
     def locks(self, relation: str | None = None, mode: str | None = None) -> tuple[Held, ...]:
@@ -175,6 +178,14 @@ class Rehearsed:
     def error(self) -> StatementError | None:
         """The server's refusal, where a migration failed."""
         return self.failed.error if self.failed else None
+
+    def _untried(self, relation: str) -> Place | None:
+        """The first statement of which it is not known whether it makes users of a relation wait."""
+        for place, statement in self._statements():
+            unknown = statement.blocks is None and statement.transaction != "none"
+            if statement.outcome == "applied" and (unknown or relation in statement.untried):
+                return place
+        return None
 
     def _waits(self) -> Iterator[Blocked]:
         for place, statement in self._statements():

@@ -153,3 +153,14 @@ def test_a_table_that_is_emptied_is_neither_read_nor_rewritten(
     assert truncate.truncated == refilled.truncated == ("public.t",)
     assert "public.mv" in {each.relation for each in refresh.rewrites}
     assert "public.t" in {each.relation for each in refresh.validations}
+
+
+def test_a_lock_that_no_sample_shows_was_not_held_for_the_whole_statement(rehearse_case: Rehearse) -> None:
+    """It came after the sleep, of which there are samples without it."""
+    run = rehearse_case("reports/56-rewrite-after-an-earlier-lock", "late")
+    (statement,) = run.passes[0].repeats[0].migrations[0].statements
+    (lock,) = (lock for lock in statement.locks if lock.relation == "public.ord")
+    assert lock.held_s_bounds is not None
+    assert statement.duration_s is not None
+    assert statement.duration_s > 0.3
+    assert lock.held_s_bounds[1] < statement.duration_s - 0.1

@@ -57,6 +57,24 @@ def at(scale: float) -> Run:
     return replace(a_run(), dataset=data, passes=(Pass("solo", None, tuple(repeats)),))
 
 
+@pytest.mark.parametrize("target", ["table", "partitioned table"])
+def test_a_partitioned_table_has_lock_forecasts_as_any_table(target: str) -> None:
+    def partitioned(run: Run) -> Run:
+        solo = run.passes[0]
+        repeats = []
+        for repeat in solo.repeats:
+            (migration,) = repeat.migrations
+            quick, slow = migration.statements
+            slow = replace(slow, locks=(a_lock("public.deals", held_s=slow.duration_s, target=target),))
+            repeats.append(replace(repeat, migrations=(replace(migration, statements=(quick, slow)),)))
+        return replace(run, passes=(replace(solo, repeats=tuple(repeats)),))
+
+    runs = [partitioned(at(scale)) for scale in SCALES]
+    document = forecast_document(runs, Target(1.6, {"deals": 160_000}))
+    subjects = {each["subject"] for each in document["forecasts"]}
+    assert "lock:001_x:public.deals" in subjects
+
+
 def test_statements_locks_and_their_sums_are_forecast_by_name() -> None:
     document = forecast_document([at(scale) for scale in SCALES], Target(1.6, {"deals": 160_000}))
     found = {(each["subject"], each["quantity"]): each for each in document["forecasts"]}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from factories import a_lock
 
 from bench.model.lock import COMMAND_MODES, LockMode
 
@@ -73,3 +76,36 @@ def test_writes_are_blocked_from_share_on_without_share_update_exclusive() -> No
 )
 def test_commands_that_wait(mode: LockMode, blocked: tuple[str, ...]) -> None:
     assert mode.blocks == blocked
+
+
+@pytest.mark.parametrize(
+    ("target", "table", "named"),
+    [
+        ("table", True, True),
+        ("partitioned table", True, True),
+        ("view", False, True),
+        ("materialized view", False, True),
+        ("index", False, False),
+        ("sequence", False, False),
+        ("transient", False, False),
+    ],
+)
+def test_what_a_lock_is_on(target: str, table: bool, named: bool) -> None:
+    lock = replace(a_lock(), target=target)
+    assert (lock.on_table, lock.on_named) == (table, named)
+
+
+def test_a_lock_counts_where_somebody_can_meet_it() -> None:
+    lock = replace(a_lock(mode=LockMode.ACCESS_EXCLUSIVE), new=False)
+    assert (lock.felt, lock.blocks_reads, lock.blocks_writes) == (True, True, True)
+    for unfelt in (replace(lock, new=True), replace(lock, relation="pg_toast.pg_toast_1", target="toast")):
+        assert (unfelt.felt, unfelt.blocks_reads, unfelt.blocks_writes) == (False, False, False)
+    assert not replace(lock, target="materialized view").blocks_writes  # nobody writes to one
+
+
+def test_what_serves_a_moment_does_not_stay() -> None:
+    made = replace(a_lock(), new=True)
+    assert made.stays
+    assert not replace(made, target="transient").stays
+    assert not replace(made, relation="pg_temp_3.pg_temp_16388_2").stays
+    assert not replace(made, new=False).stays

@@ -48,7 +48,7 @@ def prove_alone(
         differences=differences,
         error=run.error,
         duration_s=run.duration_s,
-        locks=_strongest(run),
+        locks=strongest_locks(run),
         said=said,
     )
 
@@ -93,7 +93,7 @@ def _watched(
         return applier.result(), tuple(said)
 
 
-def _strongest(run: MigrationRun) -> tuple[RollbackLock, ...]:
+def strongest_locks(run: MigrationRun) -> tuple[RollbackLock, ...]:
     """Of each relation that existed before the rollback, its strongest lock, the strongest first."""
     strongest: dict[str, RollbackLock] = {}
     for statement in run.statements:
