@@ -8,6 +8,8 @@ import pytest
 
 from bench.model.finding import Finding
 from bench.model.run import Run
+from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.server import Server
 
 
 def coded(findings: Iterable[Finding], *codes: str) -> list[Finding]:
@@ -211,3 +213,27 @@ def test_rows_that_the_file_takes_back_are_not_gone(rehearse_files: Callable[...
     run = rehearse_files(files, base="CREATE TABLE kept AS SELECT i AS a FROM generate_series(1, 3) i;")
     (rows,) = coded(run.findings, "rows-gone")
     assert (rows.migration, rows.evidence["rows"]) == ("001_back", 1)
+
+
+def test_what_is_handed_out_against_losses_keeps_every_row(going: Run, server: Server) -> None:
+    dbname = new_name("advice")
+    create_database(server, dbname)
+    try:
+        with server.connect(dbname) as conn:
+            conn.execute(BASE.encode())
+            for finding in coded(going.findings, "rows-gone", "columns-gone"):
+                if finding.sql is not None:
+                    conn.execute(finding.sql.encode())
+            kept = conn.execute(
+                "SELECT (SELECT count(*) FROM owners_unused), (SELECT count(kind) FROM pets_kind_before),"
+                " (SELECT count(state) FROM pets_state_before), (SELECT count(*) FROM logs_unused),"
+                " (SELECT count(*) FROM pets_before), (SELECT count(*) FROM swapped_unused)"
+            ).fetchone()
+            conn.execute("CREATE INDEX broken ON pets (kind)")
+            conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass")
+            conn.execute("REINDEX INDEX CONCURRENTLY public.broken; -- outside a transaction")
+            valid = conn.execute("SELECT bool_and(indisvalid) FROM pg_index").fetchone()
+    finally:
+        drop_database(server, dbname)
+    assert kept == (5, 5, 5, 4, 5, 7)
+    assert valid == (True,)
