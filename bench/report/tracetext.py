@@ -49,12 +49,13 @@ def _told(run: MigrationRun) -> Iterator[_Line]:
     """Statements with something to tell, each with its lines below; of the others, how many there were."""
     silent = 0
     waiting: Sequence[Block] = ()
+    tried = any(statement.blocks is not None for statement in run.statements)
     advisory: Sequence[AdvisoryLock] = ()
     for statement in run.statements:
         lines = [
             *_lines(statement, advisory),
             *_waits(statement.blocks or (), waiting),
-            *_untried(statement.untried),
+            *_untried(statement, tried),
         ]
         waiting, advisory = statement.blocks or (), statement.advisory
         if not lines:
@@ -138,8 +139,11 @@ def _waits(blocks: Sequence[Block], before: Sequence[Block]) -> Iterator[_Line]:
         yield f"{', '.join(ops)} on {relation} would wait{because}{row}", style
 
 
-def _untried(relations: Sequence[str]) -> Iterator[_Line]:
-    if relations:
+def _untried(statement: StatementRun, tried: bool) -> Iterator[_Line]:
+    """What is not known of who would wait, where that was asked for."""
+    if tried and statement.blocks is None and statement.outcome == "applied":
+        yield "who would wait is not known", "dim"
+    if relations := statement.untried:
         named = ", ".join(relations[:3]) + (", …" if len(relations) > 3 else "")
         yield f"not tried, as there are too many tables: {count(len(relations))}, {named}", "dim"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from rich.console import Console
 
 from bench.model.run import MigrationRun, Run
 from bench.model.statement import StatementRun
@@ -16,6 +18,7 @@ from bench.observe import probe
 from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.pg.server import Server
+from bench.report.tracetext import print_trace
 from bench.run.trace import read_scripts, trace
 
 INPUTS = Path(__file__).parent / "inputs"
@@ -99,6 +102,9 @@ def test_a_locked_catalog_leaves_it_unknown_who_waits(server: Server, tmp_path: 
     run = traced(server, tmp_path / "m.sql", tmp_path / "schema.sql")
     assert run.outcome == "applied", run.error
     assert [each.blocks for each in run.statements[1:3]] == [None, None]
+    console = Console(file=io.StringIO(), record=True, width=200)
+    print_trace([run], console)
+    assert console.export_text().count("who would wait is not known") == 2
     assert ("parent", "SELECT") in waiting(run.statements[4])
 
 
