@@ -236,7 +236,7 @@ def _wait(wait: LongestWait) -> str:
     if wait.source == "table lock":
         return f"{seconds(wait.seconds)} for a table ({name}, {wait.mode})"
     if wait.source == "locked rows":
-        return f"{seconds(wait.seconds)} for rows that the deploy changes ({name}, {count(wait.rows)})"
+        return f"{seconds(wait.seconds)} for rows that the deploy changes ({name})"
     return f"{seconds(wait.seconds)} ({describe_wait(wait)})"
 
 

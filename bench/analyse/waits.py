@@ -40,7 +40,7 @@ def describe_wait(wait: LongestWait) -> str:
     if wait.source == "table lock":
         return f"{wait.mode} on {wait.relation}"
     if wait.source == "locked rows":
-        rows = "1 row" if wait.rows == 1 else f"{count(wait.rows)} rows"
+        rows = "rows" if wait.rows is None else "1 row" if wait.rows == 1 else f"{count(wait.rows)} rows"
         return f"{rows} of {wait.relation}, locked until their transaction ends"
     tried = f", lock_timeout {wait.lock_timeout_s:g} s" if wait.lock_timeout_s is not None else ""
     return f'"{wait.place}" {_meanwhile(wait)}{tried}'
@@ -95,7 +95,7 @@ def _locked_rows(rehearsed: Rehearsed) -> Iterator[LongestWait]:
             statement = rows.statement
             yield LongestWait(
                 "write", rows.locked_s, "locked rows", rows.relation, migration.id, statement.index,
-                statement.where, rows=rows.distinct,
+                statement.where, rows=None if statement.transaction == "none" else rows.distinct,
             )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class LongestWait:
     mode: str | None = None
     """Of the table lock, as SQL names it."""
     rows: int | None = None
-    """That are locked."""
+    """That are locked at once; None where they are changed in several transactions."""
     hazard: str | None = None
     lock_timeout_s: float | None = None
     """Of the pass beside a hazard, where it tried again."""

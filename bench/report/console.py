@@ -130,7 +130,7 @@ def _title(title: str, shown: int, all_of_them: int) -> str:
 def _migrations(conclusion: Conclusion) -> Table:
     table = _table(">#", "…Migration", "Outcome", ">Median", ">Reads wait ≤", ">Writes wait ≤", ">WAL")
     for number, each in enumerate(conclusion.summary.migrations, start=1):
-        outcome = each.outcome or "not run"
+        outcome = "interrupted" if each.interrupted else each.outcome or "not run"
         table.add_row(
             str(number),
             _cut(each.id),

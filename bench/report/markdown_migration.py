@@ -36,13 +36,13 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     yield bullets(
         (
             f"**File**: {code(migration.file)}; **rollback file**: {rollback}",
-            f"**Status**: {_OUTCOME[migration.outcome]}",
+            f"**Status**: {_outcome(migration)}",
             f"**Duration**: {spread_seconds(migration.duration_s)}",
             f"**WAL**: {spread_size(migration.wal_bytes)}; "
             f"**growth on disk**: {spread_size(migration.size_delta_bytes)}",
         )
     )
-    if migration.outcome == "failed":
+    if migration.outcome == "failed" and not migration.interrupted:
         yield from _failure(migration)
     ran = [each for each in migration.statements if each.outcome != "skipped"]
     if ran:
@@ -68,6 +68,10 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     if work:
         yield "#### Rewritten and read in full"
         yield bullets(work)
+
+
+def _outcome(migration: MigrationSummary) -> str:
+    return "⏹️ interrupted" if migration.interrupted else _OUTCOME[migration.outcome]
 
 
 def _failure(migration: MigrationSummary) -> Iterator[str]:
@@ -135,6 +139,8 @@ def _inside(statements: Sequence[StatementSummary]) -> Iterator[str]:
 
 
 def _mark(statement: StatementSummary) -> str:
+    if statement.error is not None and statement.error.interrupted:
+        return " ⏹️ interrupted"
     return " 🔴 failed" if statement.outcome == "failed" else ""
 
 

@@ -139,7 +139,7 @@ def _migration(
         file=migration.file,
         short=_slug(migration.id),
         figure=timeline_name(at + 1),
-        outcome=migration.outcome or "not reached",
+        outcome="interrupted" if migration.interrupted else migration.outcome or "not reached",
         duration=Cell(texts.durations[at], _key(_median(spread)), ends),
         spread=fmt.spread_seconds(spread),
         reads=_wait_cell(texts.reads[at], migration, anchor, conclusion, "read"),

@@ -28,13 +28,16 @@ def messages(conclusion: Conclusion) -> list[Message]:
         if each.broken:
             about = (each.key, str(each.hazard), str(each.relation))
             found.append(Message("error", "BENCH-S-BUDGET", "", 0, describe_check(each), about))
+    if conclusion.verdict.status == "incomplete":
+        said = conclusion.verdict.sentence
+        found.append(Message("warning", "BENCH-INCOMPLETE", "", 0, said, ("INCOMPLETE", run.suite.name)))
     return sorted(found, key=lambda each: _ORDER.index(each.level))
 
 
 def _failures(run: Run, summary: RunSummary) -> Iterator[Message]:
     for migration in summary.migrations:
         error = migration.error
-        if migration.outcome != "failed" or error is None:
+        if migration.outcome != "failed" or error is None or migration.interrupted:
             continue
         path = str(PurePosixPath(run.suite.path) / migration.failure_file)
         hint = f"; {error.hint}" if error.hint else ""
@@ -78,13 +81,16 @@ def suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
     last = {each.id: each for p in run.passes if p.kind == "solo" for r in p.repeats for each in r.migrations}
     for file in run.suite.migrations:
         done = last.get(file.id)
-        failed = done is not None and done.outcome == "failed"
-        said = (done.error.message if done and done.error else "failed",) if failed else ()
+        error = done.error if done is not None else None
+        failed = done is not None and done.outcome == "failed" and not (error and error.interrupted)
+        said = (error.message if error else "failed",) if failed else ()
         yield file.file, [Case("applies", said, (), "failure"), *_cases(conclusion, file.id)]
     suite = [*_cases(conclusion, None)]
     suite += [
         Case(f"budget {each.key}", (describe_check(each),)) for each in conclusion.checks if each.broken
     ]
+    if conclusion.verdict.status == "incomplete":
+        suite.append(Case("all was measured", (conclusion.verdict.sentence,)))
     yield "suite", suite
 
 

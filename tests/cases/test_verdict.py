@@ -37,6 +37,7 @@ from bench.report.console import print_summary
 from bench.report.figures import draw_figures
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
+from bench.report.runformats import messages
 from bench.report.validation import render_validation
 from bench.report.view import page_view
 from bench.run.loaded import LoadOptions
@@ -85,6 +86,18 @@ def interrupted_run() -> Run:
     error = replace(an_error(None), message="interrupted", interrupted=True)
     run = a_run([a_migration([a_statement(outcome="failed", error=error)])])
     return replace(run, finished_at=None)
+
+
+def test_an_interruption_is_no_failure_of_a_migration_in_any_form() -> None:
+    error = replace(an_error(None), message="interrupted", interrupted=True)
+    done = a_statement(0, "CREATE INDEX CONCURRENTLY i ON deals (x)", kind="CREATE INDEX", transaction="none")
+    run = a_run([a_migration([done, a_statement(1, outcome="failed", error=error)])])
+    concluded = conclude(replace(run, finished_at=None))
+    assert concluded.verdict.status == "incomplete"
+    assert messages(concluded)[0].rule == "BENCH-INCOMPLETE"
+    assert "BENCH-FAILED" not in {message.rule for message in messages(concluded)}
+    assert "⏹️ interrupted" in render_markdown(concluded)
+    assert "🔴" not in render_markdown(concluded)
 
 
 def test_newcomer_07_interrupted_run_is_ready(server: Server, tmp_path: Path) -> None:

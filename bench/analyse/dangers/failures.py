@@ -138,7 +138,7 @@ def extension_missing(statement: StatementSummary, rehearsed: Rehearsed) -> Iter
 def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """What a migration that failed had committed by then."""
     failed = migration.failed_statement
-    if migration.outcome != "failed":
+    if migration.outcome != "failed" or migration.interrupted:
         return
     kept = committed(migration)
     worked = [each for each in kept if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT"]
@@ -194,6 +194,8 @@ def committed(migration: MigrationSummary) -> list[StatementSummary]:
 
 def false_success(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """Work that is rolled back while the file says, or its exit code would say, that all is well."""
+    if migration.interrupted:
+        return
     if migration.outcome == "failed":
         yield from _lost_at_end(migration)
         yield from _goes_on(migration)
