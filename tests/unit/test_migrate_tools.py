@@ -79,6 +79,16 @@ def test_each_tool_has_a_name_of_its_own() -> None:
         ({"1_a.sql": "ALTER TABLE t ADD a int;"}, "plain"),
         ({"001_create.sql": "-- up to here\n", "rollback/001_create.sql": ""}, "plain"),
         ({"1_a.sql": "-- depends on nothing\nSELECT 1;"}, "plain"),
+        ({"1_a.sql": "-- depends: the table of users\nSELECT 1;"}, "plain"),
+        ({"1_a.sql": "-- Up migration\nSELECT 1;", "2_b.sql": "", "3_c.sql": ""}, "plain"),
+        ({"1_a.up.sql": "", "2_b.sql": "", "3_c.sql": ""}, "plain"),
+        ({"1_a.sql": "", "2_b.sql": "", "old/V1__a.sql": ""}, "plain"),
+        (
+            {"1_a.sql": "", "2_b.sql": "", "old/1.sql": "--liquibase formatted sql\n--changeset a:1\n"},
+            "plain",
+        ),
+        ({"1_a.sql": "", "2_b.sql": "", "old/up.sql": ""}, "plain"),
+        ({"1_a.sql": "", "node_modules/x/V1__a.sql": ""}, "plain"),
     ],
 )
 def test_tool_is_told_by_its_files(make: Make, files: dict[str, str], tool: str) -> None:

@@ -13,14 +13,14 @@ from bench.migrate.migration import Migration, Transaction
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import left_out
 from bench.migrate.tools.shape import Evidence, Plan, Tool
-from bench.migrate.tools.updown import folders_with, id_of
+from bench.migrate.tools.updown import folders_with, id_of, outnumbered
 
 _DATED = re.compile(r"\d{4}-\d\d-\d\d-\d{4,6}_")
 
 
 def _recognise(folder: Folder) -> Evidence | None:
     ups = list(folders_with(folder, "up.sql"))
-    if not ups:
+    if not ups or outnumbered(folder, ups):
         return None
     if folder.around("diesel.toml") or any((path / "metadata.toml").is_file() for path, _ in ups):
         return Evidence("directories with up.sql, and diesel.toml or metadata.toml", 3)

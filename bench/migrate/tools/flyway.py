@@ -35,7 +35,7 @@ _BUILT_IN = {
 
 def _recognise(folder: Folder) -> Evidence | None:
     named = [file for file in folder.every_file if _VERSIONED.match(file.path.name)]
-    if not named:
+    if not named or not folder.mostly(named):
         return None
     if folder.around(*_CONFIGURED):
         return Evidence("V… names, and Flyway's configuration", 3)

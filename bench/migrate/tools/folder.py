@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.names import stem_of
+from bench.migrate.names import stem_of, version_of
 from bench.migrate.source import read_text
 
 LEVELS = 4
@@ -22,6 +22,10 @@ CONFIGURATION = (
     *("sqitch.plan", "sqitch.conf", "fixtures"),
 )
 """What lies around a directory and says how its migrations are to be read."""
+
+
+_NOT_OURS = frozenset({"node_modules", "vendor", "target", "venv", "build", "dist"})
+"""Directories of a project that hold what others wrote, or what was built."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,11 @@ class Folder:
     @functools.cached_property
     def every_file(self) -> tuple[File, ...]:
         """The SQL files in it and below it, by name."""
-        found = sorted(path for path in self.path.rglob("*") if self._is_sql(path))
-        hidden = (path for path in found if any(part.startswith(".") for part in self._parts(path)))
-        left_out = set(hidden)
-        return tuple(self.file(path) for path in found if path not in left_out)
+        found: list[Path] = []
+        for directory, below, names in os.walk(self.path):
+            below[:] = [name for name in below if not name.startswith(".") and name not in _NOT_OURS]
+            found += [path for name in names if self._is_sql(path := Path(directory, name))]
+        return tuple(self.file(path) for path in sorted(found))
 
     @functools.cached_property
     def folders(self) -> tuple[Path, ...]:
@@ -118,6 +123,15 @@ class Folder:
                 if (directory / name).is_file():
                     return directory / name
         return None
+
+    def mostly(self, files: Sequence[File]) -> bool:
+        """Whether these are at least half of the files right in it that have a version in their names.
+
+        Names alone prove little: a few that look like a tool's among many others are no tool's directory.
+        """
+        versioned = [file for file in self.files if version_of(file.path.name) is not None]
+        own = [file for file in files if "/" not in file.name]
+        return 2 * len(own) >= len(versioned)
 
     def project_says(self, name: str, word: str) -> bool:
         """Whether a file of the project around, for example ``package.json``, has a word in it."""
@@ -162,6 +176,3 @@ class Folder:
             and not (self.base is not None and path.samefile(self.base))
             and (self.only is None or path.resolve() in self.only)
         )
-
-    def _parts(self, path: Path) -> tuple[str, ...]:
-        return path.relative_to(self.path).parts

@@ -18,7 +18,7 @@ _DOWN = re.compile(r"(\d+)_.*\.down\.sql$")
 
 def _recognise(folder: Folder) -> Evidence | None:
     named = folder.named(UP)
-    if not named:
+    if not folder.mostly([*named, *folder.named(_DOWN)]) or not named:
         return None
     if folder.project_says("go.mod", "github.com/golang-migrate/migrate/v4"):
         return Evidence("golang-migrate in go.mod", 3)

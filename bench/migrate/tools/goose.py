@@ -38,7 +38,7 @@ def _read(folder: Folder) -> Plan:
         if "up" not in parts:
             raise UsageError(
                 f"{file.path}: has no -- +goose Up, so goose refuses it",
-                hint="write -- +goose Up above its SQL",
+                hint="write -- +goose Up above its SQL; --tool plain if these are no files of goose",
             )
         up = GOOSE.part(file, parts["up"], transaction="none" if _NO_TRANSACTION.search(file.text) else None)
         down = replace(up, text=parts["down"]) if "down" in parts else None

@@ -13,14 +13,14 @@ from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import number_of
 from bench.migrate.tools.sections import left_out
 from bench.migrate.tools.shape import Evidence, Plan, Tool
-from bench.migrate.tools.updown import folders_with, id_of
+from bench.migrate.tools.updown import folders_with, id_of, outnumbered
 
 _NAME = re.compile(r"(\d+)_")
 
 
 def _recognise(folder: Folder) -> Evidence | None:
     found = _migrations(folder)
-    if not found:
+    if not found or outnumbered(folder, found):
         return None
     if folder.around("config.yaml") is not None and folder.project_says("config.yaml", "metadata_directory"):
         return Evidence("directories with up.sql, and Hasura's config.yaml", 3)

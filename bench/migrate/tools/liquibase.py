@@ -27,6 +27,8 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 
 def _recognise(folder: Folder) -> Evidence | None:
     marked = _files(folder)
+    if not folder.mostly(marked):
+        return None
     return Evidence(f'"--liquibase formatted sql" in {len(marked)} of its files', 3) if marked else None
 
 

@@ -21,7 +21,7 @@ _CODE = re.compile(r"\d+.*\.(?:[cm]?js|ts)$")
 
 def _recognise(folder: Folder) -> Evidence | None:
     marked = folder.marked(_MARK)
-    if marked:
+    if marked and folder.mostly(marked):
         return Evidence(f'"-- Up Migration" or "-- Down Migration" in {len(marked)} of its files', 3)
     if folder.named(_NUMBER) and folder.project_says("package.json", "node-pg-migrate"):
         return Evidence("node-pg-migrate in package.json", 3)

@@ -8,12 +8,16 @@ from __future__ import annotations
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.sections import left_out
 from bench.migrate.tools.shape import Evidence, Plan, Tool
-from bench.migrate.tools.updown import folders_with, id_of
+from bench.migrate.tools.updown import folders_with, id_of, outnumbered
 
 
 def _recognise(folder: Folder) -> Evidence | None:
     found = list(folders_with(folder, "migration.sql"))
-    if not found or any((path / "snapshot.json").is_file() for path, _ in found):
+    if (
+        not found
+        or outnumbered(folder, found)
+        or any((path / "snapshot.json").is_file() for path, _ in found)
+    ):
         return None
     return Evidence(f"migration.sql in {len(found)} {'directory' if len(found) == 1 else 'directories'}", 3)
 

@@ -18,7 +18,7 @@ _CODE = re.compile(r"[UV]\d+(?:\.\d+)?__\w+\.rs$")
 
 def _recognise(folder: Folder) -> Evidence | None:
     files = _files(folder)
-    if not files:
+    if not files or not folder.mostly(files):
         return None
     if folder.around("refinery.toml") or folder.project_says("Cargo.toml", "refinery"):
         return Evidence("refinery in Cargo.toml, or refinery.toml", 4)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.migrate.migration import Migration, Part, Transaction
+from bench.migrate.names import version_of
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import number_of
 from bench.migrate.tools.shape import Tool
@@ -43,6 +44,11 @@ def folders_with(folder: Folder, name: str) -> Iterator[tuple[Path, File]]:
     for directory in (folder.path, *folder.folders):
         if (directory / name).is_file():
             yield directory, folder.file(directory / name)
+
+
+def outnumbered(folder: Folder, found: Sequence[object]) -> bool:
+    """Whether more files with a version lie right in the folder than there are migrations in directories."""
+    return len([file for file in folder.files if version_of(file.name) is not None]) > len(found)
 
 
 def id_of(directory: Path) -> str:

@@ -24,9 +24,8 @@ def _recognise(folder: Folder) -> Evidence | None:
         return None
     if folder.around("yoyo.ini") is not None:
         return Evidence("yoyo.ini", 3)
-    marked = [
-        file for file in folder.marked(_MARK) if _directives(file).keys() & {"depends", "transactional"}
-    ]
+    stems = {file.stem for file in folder.files}
+    marked = [file for file in folder.marked(_MARK) if _is_marked(_directives(file), stems)]
     return (
         Evidence(f'"-- depends:" or "-- transactional:" in {len(marked)} of its files', 3) if marked else None
     )
@@ -80,6 +79,12 @@ def _directives(file: File) -> dict[str, str]:
         if directive := _DIRECTIVE.match(line):
             found[directive[1].lower()] = directive[2]
     return found
+
+
+def _is_marked(directives: dict[str, str], stems: set[str]) -> bool:
+    """Whether the comments are yoyo's, and not a person's words."""
+    depends = directives.get("depends")
+    return "transactional" in directives or (depends is not None and set(depends.split()) <= stems)
 
 
 def _migration(file: File, back: File | None) -> Migration:
