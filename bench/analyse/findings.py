@@ -23,6 +23,7 @@ from bench.analyse.dangers.failures import (
     fails_on_data,
     false_success,
     non_transactional,
+    refused,
     side_effects,
 )
 from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
@@ -89,6 +90,7 @@ def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     for statement in migration.statements:
         explained += fails_on_data(statement, migration, rehearsed)
         explained += fails_on_any_row(statement, rehearsed)
+        explained += refused(statement)
         explained += extension_missing(statement, rehearsed)
         explained += find_work(statement, rehearsed)
         explained += truncated(statement, rehearsed)

@@ -44,6 +44,7 @@ FINDING_CODES = frozenset(
         "partial-failure",
         "plpgsql-syntax",
         "policy-cost",
+        "refused",
         "rewrite",
         "rollback-incomplete",
         "row-locks",

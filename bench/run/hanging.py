@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
@@ -16,11 +18,16 @@ def read_hanging(conn: psycopg.Connection[TupleRow], text: str) -> tuple[Hanging
     if retyped is None:
         return None
     table, columns = retyped
-    found = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
-    if found is None or found[0] is None:
-        return None
-    with conn.transaction(force_rollback=True), conn.cursor(row_factory=class_row(Hanging)) as cursor:
+    with (
+        suppress(psycopg.errors.QueryCanceled),  # by a timeout of the migration's own: it is then not known
+        conn.transaction(force_rollback=True),
+        conn.cursor(row_factory=class_row(Hanging)) as cursor,
+    ):
+        found = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
+        if found is None or found[0] is None:
+            return None
         conn.execute("SET LOCAL search_path = ''")  # so that every name is written with its schema
         query = load_query("hanging_on_columns", conn.info.server_version)
         parameters = {"table": found[0], "columns": list(columns)}
         return tuple(cursor.execute(query, parameters).fetchall())
+    return None

@@ -309,3 +309,33 @@ def test_what_has_no_safe_form_is_said_in_a_sentence(text: str, words: str, rehe
     (finding,) = [each for each in run.findings if each.code in ("rewrite", "scan-under-lock")]
     assert words in (finding.fix or "")
     assert finding.sql is None
+
+
+REFUSED = {
+    "57014": "SET statement_timeout = '50ms'; CREATE INDEX CONCURRENTLY i ON t (wait(id));",
+    "55006": "BEGIN; INSERT INTO t VALUES (2, 2); ALTER TABLE t ADD COLUMN a int; COMMIT;",
+    "55P04": "BEGIN; ALTER TYPE mood ADD VALUE 'new'; INSERT INTO u VALUES ('new'); COMMIT;",
+}
+
+
+@pytest.mark.parametrize("sqlstate", REFUSED)
+def test_what_is_refused_without_traffic_has_its_way_out(sqlstate: str, rehearse_files: Case) -> None:
+    base = (
+        "CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES t DEFERRABLE INITIALLY DEFERRED); "
+        "INSERT INTO t VALUES (1, 1); CREATE TYPE mood AS ENUM ('old'); CREATE TABLE u (m mood); "
+        "CREATE FUNCTION wait(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1 FROM pg_sleep(1)';"
+    )
+    finding = only(rehearse_files({"1.sql": REFUSED[sqlstate]}, base), "refused")
+    assert finding.evidence["sqlstate"] == sqlstate
+    if sqlstate == "57014":
+        assert "SET statement_timeout = 0" in (finding.fix or "")
+        assert finding.sql == "DROP INDEX CONCURRENTLY IF EXISTS i;"
+
+
+def test_an_index_that_could_not_be_built_goes_before_it_is_built_again(rehearse_files: Case) -> None:
+    base = "CREATE TABLE t (id int); INSERT INTO t VALUES (1), (1);"
+    finding = only(
+        rehearse_files({"1.sql": "CREATE UNIQUE INDEX CONCURRENTLY i ON t (id);"}, base), "fails-on-data"
+    )
+    assert "stays, INVALID" in (finding.fix or "")
+    assert (finding.sql or "").endswith("DROP INDEX CONCURRENTLY IF EXISTS i;")

@@ -33,7 +33,7 @@ PLANTED = {
     "fails-on-data": "CREATE UNIQUE INDEX u ON orders ((total % 9));",
     "false-success": "BEGIN; UPDATE orders SET total = 0;",
     "side-effect-on-failure": "CREATE TABLE made (id int); SELECT * FROM nowhere;",
-    "extension-missing": "CREATE EXTENSION no_such_thing;",
+    "extension-missing": "SELECT similarity('a', 'b');",
     "timer-frozen": "DO $$ DECLARE t timestamptz := now(); BEGIN RAISE NOTICE '%', now() - t; END $$;",
     "estimate-wrong": "-- Estimated time: 5-10 minutes\nSELECT 1;",
     "non-transactional": "CREATE INDEX CONCURRENTLY i ON orders (total);",

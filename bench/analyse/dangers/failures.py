@@ -11,6 +11,7 @@ from bench.analyse.quantity import count, seconds
 from bench.analyse.remedies.alter import required_columns
 from bench.analyse.remedies.indexes import name_of_index
 from bench.analyse.remedies.offending import offending_rows
+from bench.analyse.remedies.retrying import for_refused, invalid_index
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import TRANSACTION_CONTROL, MigrationSummary, StatementSummary
 from bench.model.finding import Finding
@@ -66,11 +67,44 @@ def fails_on_data(
             "failed_repeats": migration.failures,
             "repeats": migration.n,
         },
-        remedy=Remedy(
-            f"Repair or set aside the rows {'that this query lists' if query else 'that it names'} before "
-            f"line {statement.line} runs, in a statement of its own that can be repeated.",
-            f"{query};" if query else None,
-        ),
+        remedy=_for_rows_refused(statement, error.sqlstate, query),
+    )
+
+
+def _for_rows_refused(statement: StatementSummary, sqlstate: str, query: str | None) -> Remedy:
+    """Repair the rows; an index that was built CONCURRENTLY is there, INVALID, and goes first."""
+    required = required_columns(statement.text) if sqlstate == "23502" else None
+    if required is not None:
+        return Remedy(_GIVE_A_VALUE.format(" and ".join(required[1])))
+    say = (
+        f"Repair or set aside the rows {'that this query lists' if query else 'that it names'} before line "
+        f"{statement.line} runs, in a statement of its own that can be repeated."
+    )
+    sql = f"{query};" if query else None
+    if drop := invalid_index(statement.text):
+        say += " The index that could not be built stays, INVALID: drop it before it is built again."
+        sql = f"{sql}\n{drop}" if sql else drop
+    return Remedy(say, sql)
+
+
+_GIVE_A_VALUE = (
+    "Give {} a default, or add it without NOT NULL, fill it in batches and set NOT NULL then; deploy "
+    "code that writes it first."
+)
+
+
+def refused(statement: StatementSummary) -> Iterator[Finding]:
+    """A statement that the server refused for something else than rows, where a way out is known."""
+    error = statement.error
+    if error is None or error.interrupted or (remedy := for_refused(error.sqlstate, statement.text)) is None:
+        return
+    yield finding(
+        "refused",
+        "error",
+        statement,
+        f"{statement.kind} is refused: {error.message} ({error.sqlstate})",
+        evidence={"sqlstate": error.sqlstate, "hint": error.hint},
+        remedy=remedy,
     )
 
 
@@ -97,9 +131,7 @@ def fails_on_any_row(statement: StatementSummary, rehearsed: Rehearsed) -> Itera
             relation=here.name,
             evidence={"sqlstate": "23502", "column": column, "rows_here": 0},
             remedy=Remedy(
-                f"Give {column} a default, or add it without NOT NULL, fill it in batches and set NOT "
-                "NULL then; "
-                "deploy code that writes it first. Rehearse on rows: --fill, or a dump of production."
+                f"{_GIVE_A_VALUE.format(column)} Rehearse on rows: --fill, or a dump of production."
             ),
         )
 

@@ -202,10 +202,6 @@ def no_lock_timeout(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterat
         remedy=Remedy(
             f"Begin the file with SET lock_timeout = '{LOCK_TIMEOUT}', and run what gave up again.",
             f"SET lock_timeout = '{LOCK_TIMEOUT}';\n"
-            + (
-                f"-- or, for a statement that is to be tried again by itself:\n{remedy.sql}"
-                if remedy.sql
-                else ""
-            ),
+            + (f"-- or, instead of line {statement.line} by itself:\n{remedy.sql}" if remedy.sql else ""),
         ),
     )

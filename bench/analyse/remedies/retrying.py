@@ -36,6 +36,8 @@ _WAYS = {
     "VALID first, which refuses new ones, repair the rows, then validate it.",
     "53": "The server ran out of what it shares: lock fewer relations at once or raise what the "
     "message names, then try again.",
+    "55P04": "A new value of an enum can be used only after the transaction that added it: add it in "
+    "a file of its own, outside BEGIN and COMMIT.",
     "55006": "Another session uses the object, or this one has rows of it still to check: end those "
     "first, or put the statement into a transaction of its own.",
 }
@@ -51,9 +53,9 @@ def for_stopped(sqlstate: str | None, text: str | None) -> Remedy:
         detached = detached_by(text) if text else None
         if detached is not None:
             return Remedy(PENDING, f"ALTER TABLE {detached[0]} DETACH PARTITION {detached[1]} FINALIZE;")
-        return Remedy(_TIMEOUT if sqlstate == "57014" else _TRY_AGAIN, _invalid_index(text))
+        return Remedy(_TIMEOUT if sqlstate == "57014" else _TRY_AGAIN, invalid_index(text))
     known = next((way for state, way in _WAYS.items() if (sqlstate or "").startswith(state)), None)
-    return Remedy(known or _OTHERWISE, _invalid_index(text))
+    return Remedy(known or _OTHERWISE, invalid_index(text))
 
 
 PENDING = (
@@ -61,6 +63,17 @@ PENDING = (
     "DETACH fails "
     "(55000). FINALIZE it, again and again until it succeeds; only then go on with what follows."
 )
+
+
+def for_refused(sqlstate: str | None, text: str) -> Remedy | None:
+    """The way out for a statement that fails without any traffic; None where its message says it all."""
+    if sqlstate == "55000" and (detached := detached_by(text)) is not None:
+        return Remedy(PENDING, f"ALTER TABLE {detached[0]} DETACH PARTITION {detached[1]} FINALIZE;")
+    if sqlstate == "57014":
+        return Remedy(_TIMEOUT, invalid_index(text))
+    if sqlstate in ("55006", "55P04"):
+        return Remedy(_WAYS[sqlstate])
+    return None
 
 
 def passes_by(sqlstate: str | None) -> bool:
@@ -83,7 +96,7 @@ def detached_by(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _invalid_index(text: str | None) -> str | None:
+def invalid_index(text: str | None) -> str | None:
     """What must go before a build CONCURRENTLY is tried again: IF NOT EXISTS would keep the INVALID index."""
     found = statement_of(text) if text else None
     if found is None or found[0] != "index_stmt" or not found[1].concurrent or not found[1].idxname:
