@@ -66,6 +66,16 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", type=Path, default=None, metavar="FILE", help="TOML for --fill: rows and values"
     )
+    _add_own_options(parser)
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="load the data again, and do not keep them (see bench templates)",
+    )
+
+
+def _add_own_options(parser: argparse.ArgumentParser) -> None:
+    """``--size``, ``--role``, ``--locale``: of data of one's own."""
     parser.add_argument(
         "--size",
         type=several_rows,
@@ -87,11 +97,6 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="NAME",
         help="of the data, for example de_DE.UTF-8 or icu:de-DE (default: the dump's, or the server's)",
-    )
-    parser.add_argument(
-        "--no-cache",
-        action="store_true",
-        help="load the data again, and do not keep them (see bench templates)",
     )
 
 

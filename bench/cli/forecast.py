@@ -23,6 +23,7 @@ from bench.cli.options import (
 )
 from bench.cli.terminal import say, terminal, write_document
 from bench.errors import UsageError
+from bench.pg.locale import Locale, parse_locale
 
 if TYPE_CHECKING:
     from bench.analyse.forecast.production import Production
@@ -42,6 +43,8 @@ examples:
   bench forecast crm --at deals=10M,contacts=2M --budget 1h
   bench forecast crm_as_reviewed --dirt 0 --at deals=20k --scales 0.0025,0.005,0.01,0.02,0.04
   bench forecast crm --at deals=1M --json -
+  bench forecast db/migrations --base schema.sql --fill --at orders=1M
+  bench forecast db/migrations --base seed.sql --at orders=1M    where seed.sql makes :orders rows
   bench forecast --probe > probe.sql                   read-only; then, in production:
   psql -XAtq -f probe.sql "$PRODUCTION" > probe.json
   bench forecast crm --like probe.json                 its rows, its memory, how fast its machine is
@@ -78,6 +81,18 @@ def add_parser(commands: Any) -> None:
         "--repeats", type=positive_count, default=3, metavar="N", help="at each size (default: 3)"
     )
     parser.add_argument("--base", type=Path, default=None, metavar="FILE", help="SQL of the state before")
+    parser.add_argument(
+        "--fill",
+        action="store_true",
+        help="fill the empty tables of a suite that has no data of its own, at each size",
+    )
+    parser.add_argument(
+        "--columns", type=Path, default=None, metavar="FILE", help="TOML for --fill: rows and values"
+    )
+    parser.add_argument("--role", default=None, metavar="NAME", help="role as which the migrations run")
+    parser.add_argument(
+        "--locale", type=parse_locale, default=None, metavar="NAME", help="of the data, such as de_DE.UTF-8"
+    )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same rows (default: 1)")
     parser.add_argument("--dirt", type=share, default=None, metavar="0…1", help="share of dirty rows")
     parser.add_argument(
@@ -103,6 +118,10 @@ def run(
     scales: Sequence[float],
     repeats: int,
     base: Path | None,
+    fill: bool,
+    columns: Path | None,
+    role: str | None,
+    locale: Locale | None,
     seed: int,
     dirt: float | None,
     workers: int | None,
@@ -118,21 +137,25 @@ def run(
     """Forecast a suite; returns the exit code: 4 where a migration failed."""
     from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
-    from bench.run.scales import ScaleOptions
+    from bench.run.scales import ScaleOptions, require_reach
 
     if probe:
         return print_probe()
     found = find_suite(suite, base=base, tool=tool, transaction=transaction)
-    if found.data is None:
-        raise UsageError(
-            f"{suite} has no generated data, so that it cannot be rehearsed at several sizes",
-            "forecasts are for suites whose suite.toml names their data",
-        )
     require_writable(json)
     production = None if like is None else _read_probe(like)
-    rows = at or {} if production is None else rows_like(found.data, production)
-    data = target_data(found.data, rows, seed=seed, dirt=dirt, workers=workers)
+    if found.data is None:
+        rows = at or {} if production is None else all_rows(production)
+        data = own_target(found, rows, fill=fill, columns=columns, seed=seed, dirt=dirt)
+    else:
+        if fill or columns is not None:
+            raise UsageError(f"{found.name} has data of its own", "--fill is for suites that have none")
+        rows = at or {} if production is None else rows_like(found.data, production)
+        data = target_data(found.data, rows, seed=seed, dirt=dirt, workers=workers)
+    data = replace(data, role=role, locale=locale)
     options = ScaleOptions(data, scales=scales, budget_s=budget, repeats=repeats)
+    if scales:
+        require_reach(options)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
     directory, largest, document = _measure(spec, found, options, rows, production, out, quiet=quiet)
     return present(largest, document, directory, json)
@@ -243,6 +266,54 @@ def target_data(
     scale = rows / per_scale
     make_plan(data, scale=scale, rows=dict(others))
     return DataOptions(scale=scale, rows=dict(others), seed=seed, dirt=dirt, workers=workers)
+
+
+OWN_UNIT = 100_000
+"""Rows of the first table, or of the base's first variable, at scale 1 of data of one's own."""
+
+
+def own_target(
+    found: Suite,
+    at: Mapping[str, int],
+    *,
+    fill: bool,
+    columns: Path | None,
+    seed: int,
+    dirt: float | None,
+) -> DataOptions:
+    """The target's data where the suite has none: tables to fill, or variables that the base takes its size
+    from.
+
+    Raises UsageError: neither, or an option that has no effect.
+    """
+    from bench.cli.data import require_variables
+    from bench.run.dataoptions import DataOptions
+
+    first = next(iter(at.values()), 0)
+    if first < 1:
+        raise UsageError("the target has no rows", "name a table first whose rows grow, such as orders=1M")
+    if dirt is not None:
+        raise UsageError(f"{found.name} has no generated data, so --dirt has no effect", "leave it out")
+    own = DataOptions(scale=first / OWN_UNIT, seed=seed, measures_scales=True)
+    if fill:
+        return replace(own, fill=True, rows=dict(at), columns=columns)
+    if columns is not None:
+        raise UsageError("--columns has no effect without --fill", "add --fill")
+    try:
+        return replace(own, variables=require_variables(found, list(at.items())))
+    except UsageError as error:
+        raise UsageError(
+            f"{found.name} has one size of data: a forecast needs several, and its base does not use "
+            f":{next(iter(at))}",
+            "add --fill, which makes rows for every empty table; or let the base make :NAME rows, as in "
+            "generate_series(1, :NAME), and name NAME in --at. A dump has one size",
+        ) from error
+
+
+def all_rows(production: Production) -> dict[str, int]:
+    """Production's rows by table, the largest first."""
+    rows = {name: table.rows for name, table in production.tables.items() if table.rows > 0}
+    return dict(sorted(rows.items(), key=lambda each: -each[1]))
 
 
 def _read_probe(file: Path) -> Production:

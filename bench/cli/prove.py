@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.data import add_source_options, data_options, dumped
 from bench.cli.options import (
     add_data_options,
     add_fail_option,
@@ -18,6 +20,7 @@ from bench.cli.options import (
     positive_number,
     require_writable,
 )
+from bench.cli.since import chosen_suite
 
 if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
@@ -38,7 +41,8 @@ validation.md in the run's directory sums up what was measured, and what was not
 
 examples:
   bench prove crm --scale 0.1                        the CRM suite on 10 k deals
-  bench prove db/migrations --base schema.sql        your own migrations; fill the tables in the base
+  bench prove db/migrations --base schema.sql --fill your own migrations, on rows that the schema demands
+  bench prove db/migrations --from-dump shop.dump    or on a copy of production
   bench prove db/migrations --draft-rollback         also draft the rollbacks that are missing, and prove them
   bench prove crm --scale 0.02 --json - | jq '.proofs.rollback[] | {migrations, scope, outcome}'
 """
@@ -81,6 +85,13 @@ def add_parser(commands: Any) -> None:
         help="on a server that runs already, let migrations make, change and drop its roles; those that they "
         "made are dropped again",
     )
+    parser.add_argument(
+        "--since",
+        default=None,
+        metavar="REV",
+        help="prove the migrations that this git revision does not have, on top of those that it has",
+    )
+    add_source_options(parser)
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
@@ -95,41 +106,53 @@ def prove(
     base: Path | None,
     tool: str | None,
     transaction: Transaction | None,
+    since: str | None,
+    from_dump: Path | None,
+    from_dsn: str | None,
+    exclude_table_data: Sequence[str],
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Prove a suite, on a dump where one is named; returns the exit code."""
+    with (
+        dumped(from_dump, from_dsn, exclude_table_data, quiet=quiet) as dump,
+        chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found,
+    ):
+        return prove_on(found=found, dump=dump, quiet=quiet, **options)
+
+
+def prove_on(
+    *,
+    found: Suite,
+    dump: Path | None,
     out: Path | None,
     draft_rollback: bool,
     allow_roles: bool,
     dirty: bool,
     budget: float,
-    scale: float,
-    rows: Sequence[tuple[str, int]],
-    seed: int,
-    dirt: float | None,
-    workers: int | None,
     server: str,
     image: str | None,
     pg_bindir: Path | None,
     json: str | None,
     quiet: bool,
     fail_on: str,
+    **chosen: Any,
 ) -> int:
-    """Prove a suite; returns the exit code."""
+    """Prove a suite; returns the exit code. ``chosen``: what :func:`data_options` takes."""
     from datetime import UTC, datetime
 
     from bench.analyse.conclude import conclude
-    from bench.cli.data import require_data
     from bench.cli.run import present
-    from bench.migrate.suite import find_suite
     from bench.pg.server import DEFAULT_IMAGE, parse_server
-    from bench.run.dataoptions import DataOptions
     from bench.run.prove.session import ProofOptions
+    from bench.run.templates import template_key
     from bench.store.results import RUNS, new_run_id
 
-    found = find_suite(suite, base=base, tool=tool, transaction=transaction)
-    require_data(found, suite, scale=scale, rows=rows, dirt=dirt)
+    data = data_options(found, dump=dump, **chosen)
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
     run_id = new_run_id(found.name, datetime.now(UTC))
-    data = DataOptions(scale=scale, rows=dict(rows), seed=seed, dirt=dirt, workers=workers)
     path = out or RUNS / run_id
     options = ProofOptions(budget, path / "drafts" if draft_rollback else None, allow_roles, dirty)
     proved, directory = _prove(spec, found, options, data, run_id, path, quiet=quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.model.deploy import HazardName
     from bench.model.run import Run
-    from bench.pg.locale import Locale
     from bench.pg.server import ServerSpec
     from bench.run.loading import HazardOptions
     from bench.run.session import RunOptions
@@ -150,23 +149,21 @@ def run(
         dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump,
         chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found,
     ):
-        return run_on(found=found, dump=dump, base=base, hazards=hazards, **options)
+        own = {name: options.pop(name) for name in ("role", "size", "locale")}
+        return run_on(found=found, dump=dump, own=own, hazards=hazards, **options)
 
 
 def run_on(
     *,
     found: Suite,
     dump: Path | None,
-    base: Path | None,
     repeats: int,
     probe: bool,
     no_explain: bool,
     no_cache: bool,
     fill: bool,
     columns: Path | None,
-    role: str | None,
-    size: Sequence[tuple[str, int]],
-    locale: Locale | None,
+    own: Mapping[str, Any],
     against: str | None,
     out: Path | None,
     scale: float,
@@ -193,8 +190,7 @@ def run_on(
 
     data = data_options(
         found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
-        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
-        size=size,
+        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, **own,
     )  # fmt: skip
     require_writable(json)
     spec = _spec(server, image, pg_bindir, template_key(found, data) if data.cache else None)

@@ -31,26 +31,31 @@ from bench.migrate.variables import Variables, parse_boolean
 from bench.model.statement import Statement, Stretch
 
 
-def read_statements(path: Path, variables: Mapping[str, str] | None = None) -> tuple[Statement, ...]:
+def read_statements(
+    path: Path, variables: Mapping[str, str] | None = None, *, of_database: bool = False
+) -> tuple[Statement, ...]:
     """Read the statements of a file and of those that it includes; none where it holds only comments.
 
     ``variables`` are psql's, by name: those that ``psql -v`` would set, and those that psql has from the
     server. Files that a command names are looked for in the working directory, as psql does, and then
-    beside the file that names them.
+    beside the file that names them. ``of_database``: it makes a database and connects to it, as what pg_dump
+    wrote with --create does; the connection is the caller's.
 
     UsageError, with file and line: a file that cannot be read, is not UTF-8 or holds a NUL; a meta-command
     that cannot be rehearsed, or is used wrongly; a variable that is not set, or not known beforehand.
     """
-    return read_part(Part(path), variables)
+    return read_part(Part(path), variables, of_database=of_database)
 
 
-def read_part(part: Part, variables: Mapping[str, str] | None = None) -> tuple[Statement, ...]:
+def read_part(
+    part: Part, variables: Mapping[str, str] | None = None, *, of_database: bool = False
+) -> tuple[Statement, ...]:
     """Read the statements of what goes one way, as its runner divides it; see :func:`read_statements`.
 
     Commands and variables are psql's alone. UsageError as there, and where the runner would refuse the part.
     """
     if part.cutting == "psql":
-        session = _Session(part.path, Variables(variables))
+        session = _Session(part.path, Variables(variables), of_database)
         _Script(part.path, session, part.text).read()
         return tuple(session.statements)
     text = read_text(part.path) if part.text is None else part.text
@@ -81,6 +86,7 @@ class _Session:
 
     migration: Path
     variables: Variables
+    of_database: bool = False
     statements: list[Statement] = field(default_factory=list)
     including: list[tuple[Path, int]] = field(default_factory=list)
     """The files that wait for the end of one that they include, each with the line that names it."""
@@ -170,6 +176,8 @@ class _Script:
             self._copy(piece)
         elif name in ("echo", "qecho"):
             self._echo(piece)
+        elif name in ("c", "connect") and self._session.of_database:
+            return
         elif (hint := refusal(piece.text)) is not None:
             raise self._refused(piece, hint)
 

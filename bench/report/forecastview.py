@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ NAMED = 12
 """So many locks, statements and queries are listed at most."""
 LEAST_S = 0.02
 """What takes less at the target is left to the run file."""
+SHOWN_REFUSED = 3
 _TIMES = ("duration_s", "held_s", "blocked_s", "execution_s")
 _WHOLE = ("duration_s", "wal_bytes", "size_delta_bytes", "disk_peak_bytes")
 _QUANTITIES = {
@@ -71,9 +73,24 @@ def forecast_view(document: Mapping[str, Any]) -> ForecastView:
     )
     return ForecastView(
         f"From scales {scales}. {_machine(document.get('machine', {}))} An interval should hold nine of ten "
-        "targets; what cannot be told is refused.",
+        f"targets; what cannot be told is refused.{_bounded(document)}",
         tuple(each for each in tables if each.rows),
     )
+
+
+def _bounded(document: Mapping[str, Any]) -> str:
+    """Which small parts of the deploy count with their worst class."""
+    whole = next((each for each in document["forecasts"] if _is_whole_time(each)), None)
+    names = [_name(document, subject) for subject in (whole or {}).get("bounded", ())]
+    if not names:
+        return ""
+    return (
+        f" Without a forecast of their own, and in the deploy with the worst they can do: {_several(names)}."
+    )
+
+
+def _is_whole_time(forecast: Mapping[str, Any]) -> bool:
+    return bool(forecast["subject"] == "all" and forecast["quantity"] == "duration_s")
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
@@ -99,7 +116,7 @@ def _answered(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             for one in _longest(each for each in long if _is(each, kind))
         ),
     ):
-        name = shortened(each["subject"], 70) + _QUANTITIES[each["quantity"]]
+        name = _name(document, each["subject"]) + _QUANTITIES[each["quantity"]]
         yield name, seconds(each["value"]), _interval(each), each["growth"] or ""
 
 
@@ -111,12 +128,36 @@ def _longest(forecasts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(forecasts, key=lambda each: -each["value"])[:NAMED]
 
 
+def _name(document: Mapping[str, Any], subject: str) -> str:
+    """A statement by file, line and SQL; what older documents do not tell stays as it is."""
+    if subject == "all":
+        return "the deploy"
+    named = document.get("names", {}).get(subject)
+    return shortened(named if named is not None else subject, 70)
+
+
+_BLAMED = re.compile(r"^(?:(?:statement|migration|lock|query):\S.*?(?:#\d+|\.sql|\S): )+")
+_FIGURES = re.compile(r": [\d.e+-]+ to [\d.e+-]+$")
+
+
 def _refused(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """What has no forecast and takes long enough to be missed."""
+    """What has no forecast and takes long enough to be missed: one line for each reason."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
     for each in document["forecasts"]:
         said = each["refused"]
         if said and each["quantity"] in _TIMES and TOO_SHORT not in said["reason"]:
-            yield shortened(each["subject"], 70) + _QUANTITIES[each["quantity"]], said["reason"], said["cure"]
+            reason = _FIGURES.sub("", _BLAMED.sub("", said["reason"]))
+            name = _name(document, each["subject"]) + _QUANTITIES[each["quantity"]]
+            by_reason.setdefault((reason, said["cure"]), []).append(name)
+    for (reason, cure), names in by_reason.items():
+        yield _several(list(dict.fromkeys(reversed(names)))), reason, cure
+
+
+def _several(names: Sequence[str]) -> str:
+    """The first ones by name, the whole deploy before its parts; the others as a number."""
+    shown = "; ".join(names[:SHOWN_REFUSED])
+    left = len(names) - SHOWN_REFUSED
+    return f"{shown}; and {left:,} more" if left > 0 else shown
 
 
 def _capacity(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -138,7 +179,14 @@ def _whole(forecasts: Sequence[Mapping[str, Any]], quantity: str) -> str:
 
 
 def _longest_lock(forecasts: Sequence[Mapping[str, Any]]) -> str:
-    return _worst([each for each in forecasts if each["quantity"] == "held_s"], none="none")
+    held = [each for each in forecasts if each["quantity"] == "held_s"]
+    highest = max((each["high"] for each in held if not each["refused"]), default=0.0)
+    mattering = [  # a hold that is shorter than the longest at its very worst is no longest one
+        each
+        for each in held
+        if not each["refused"] or (each["refused"].get("at_most") or float("inf")) > highest
+    ]
+    return _worst(mattering, none="none")
 
 
 def _worst(found: Sequence[Mapping[str, Any]], none: str) -> str:

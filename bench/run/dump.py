@@ -81,6 +81,14 @@ def written_by_dump(path: Path) -> bool:
         return _BEGINS in file.read(_EDGE_BYTES)
 
 
+def database_in(path: Path) -> str | None:
+    """The CREATE DATABASE with which pg_dump --create begins a file of SQL; None without one."""
+    with path.open("rb") as file:
+        head = file.read(_EDGE_BYTES).decode(errors="replace")
+    found = re.search(r"^CREATE DATABASE .*?;$", head, re.MULTILINE) if _BEGINS.decode() in head else None
+    return found[0] if found else None
+
+
 def require_dump(path: Path) -> Dump:
     """The dump at a path; UsageError where there is none, or where it does not go to its end."""
     if path.is_dir() and not (path / "toc.dat").is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
-from bench.run.dump import Dump, described, outline, require_dump, restore, written_by_dump
+from bench.run.dump import Dump, database_in, described, outline, require_dump, restore, written_by_dump
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.extensions import hint_for
 from bench.run.filesessions import sessions
@@ -145,6 +146,9 @@ class StateBefore:
 
     def _create(self, about: Sequence[str] | None) -> None:
         """The database, in the locale that is asked for, else that of the dump where the server has it."""
+        if about is None:
+            files = (self.options.dump, self.suite.base)
+            about = [text for file in files if file is not None and (text := database_in(file))]
         locale = self.options.locale or (next(filter(None, map(locale_of, about or ())), None))
         try:
             create_database(self.server, self.dbname, locale)
@@ -154,8 +158,16 @@ class StateBefore:
             create_database(self.server, self.dbname)
             self.notes.append(_other_locale(locale, _locale_now(self.server, self.dbname), error.message))
             return
+        if locale is None and self.suite.data is not None and self._encoding() != "UTF8":
+            # Generated names are of the whole world, as the databases are that the suite is made for.
+            discard_database(self.server, self.dbname)
+            create_database(self.server, self.dbname, Locale("C", "C", "UTF8"))
         if locale is None and self.server.managed:
             self.notes.append(_locale_unknown(_locale_now(self.server, self.dbname)))
+
+    def _encoding(self) -> str:
+        with self.server.connect(self.dbname, application_name="pgrehearse base") as conn:
+            return conn.info.parameter_status("server_encoding") or "UTF8"
 
     def _take_settings(self, about: Sequence[str]) -> None:
         """What the dump says of its database, beside its contents: settings and grants."""
@@ -259,6 +271,18 @@ def _stay(server: Server, made: Set[str]) -> Iterator[Note]:
         )
 
 
+_COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*\n)+")
+_OF_DATABASE = re.compile(
+    r"(?:(?:CREATE|DROP|ALTER|COMMENT\s+ON)\s+DATABASE|ALTER\s+ROLE\s+\S+\s+IN\s+DATABASE"
+    r"|(?:GRANT|REVOKE)\s[^;]*\sON\s+DATABASE|SECURITY\s+LABEL\s[^;]*\sON\s+DATABASE)\s"
+)
+
+
+def _bare(statement: Statement) -> str:
+    """Its text without the comments before it."""
+    return _COMMENTS.sub("", statement.text)
+
+
 def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress) -> tuple[Note, ...]:
     """Run the migrations that production has had, unwatched. Raises UsageError where one fails."""
     roles = Roles(server)
@@ -282,10 +306,20 @@ def apply_file(
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """
     roles = Roles(server)
-    statements = read_statements(path, psql_variables(server.info) | dict(variables))
-    check_file(server, path, statements, before=True)
+    whole = database_in(path) is not None
+    known = psql_variables(server.info) | dict(variables)
+    statements = read_statements(path, known, of_database=whole)
+    of_database = [each for each in statements if whole and _OF_DATABASE.match(_bare(each))]
+    rest = [each for each in statements if each not in of_database]
+    check_file(server, path, rest, before=True)
+    own = [
+        replace(each, text=text)
+        for each in of_database
+        if (text := for_database(_bare(each), dbname)) is not None
+    ]
     with server.connect(dbname, application_name="pgrehearse base", kind="base") as conn:
-        _send(conn, roles, path, statements)
+        _send(conn, roles, path, rest)
+        _send(conn, roles, path, own)
     return tuple(roles.notes())
 
 

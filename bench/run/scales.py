@@ -6,11 +6,14 @@ size then, which costs precision, and not at one, which would look like growth.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from bench.analyse.forecast.refuse import FARTHEST
+from bench.errors import UsageError
 from bench.migrate.suite import Suite
 from bench.model.run import Run
 from bench.pg.server import Server
@@ -32,6 +35,8 @@ STEP = 2.0
 NEXT_TO_NOTHING = 0.03
 """Share of the first round's budget."""
 SMALLEST_OF_TARGET = 1 / 4096
+SLACK = 2.0
+"""What two small sizes took tells what a large one takes within such a factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ def measure_scales(
 
     ``save`` gets every state of the largest size. Raises what :func:`bench.run.session.rehearse` raises.
     """
+    server = replace(server, deploys_as=options.target.role)
     scripts = read_scripts(server, suite, options.target)
     with ending_in_words(server), counters_database(server) as counters, ExitStack() as stack:
         measured: list[_Size] = []
@@ -148,6 +154,50 @@ def data_at(target: DataOptions, scale: float) -> DataOptions:
     )
 
 
+def require_reach(options: ScaleOptions) -> None:
+    """Raise UsageError where the sizes that were named are too small for any forecast of the target."""
+    largest, needed = max(options.scales), options.target.scale / FARTHEST
+    if largest >= needed:
+        return
+    named = ",".join(f"{needed / STEP**step:.2g}" for step in reversed(range(FEWEST)))
+    raise UsageError(
+        f"the target is {options.target.scale / largest:,.0f} times the largest size, {largest:g}, and "
+        f"nothing is forecast beyond {FARTHEST:g} times",
+        f"measure up to scale {needed:.2g} or more: --scales {named}; or name a target of up to "
+        f"{FARTHEST * largest / options.target.scale:.1%} of this one",
+    )
+
+
+def require_budget(options: ScaleOptions, took: Sequence[tuple[float, float]], left_s: float) -> None:
+    """Raise UsageError where the budget's rest cannot reach a size from which the target can be told.
+
+    ``took``: scale and seconds of the sizes so far; from these two and more, growth in proportion, the least
+    that larger ones take, tells what is still to come.
+    """
+    needed = options.target.scale / FARTHEST
+    scale, took_s = took[-1]
+    if len(took) < 2 or scale >= needed:
+        return
+    first, first_s = took[0]
+    per_scale_s = max(took_s - first_s, 0.0) / (scale - first)
+    fixed_s = max(took_s - per_scale_s * scale, 0.0)
+    coming_s, next_scale = 0.0, scale
+    while next_scale < needed:
+        next_scale *= STEP
+        coming_s += fixed_s + per_scale_s * next_scale
+    if coming_s <= SLACK * left_s:
+        return
+    whole_s = SLACK * (coming_s + sum(seconds for _, seconds in took)) * (options.repeats + 1)
+    reach = max(scale, left_s / per_scale_s / 2 if per_scale_s else scale)
+    raise UsageError(
+        f"the budget of {options.budget_s:g} s does not reach the target: it takes a size of at least "
+        f"1/{FARTHEST:g} of it to tell, scale {needed:.2g}, and the sizes up to there would take about "
+        f"{coming_s:,.0f} s where {max(left_s, 0.0):,.0f} s are left for them",
+        f"give --budget {math.ceil(whole_s / 60)}m or more; or a target of up to "
+        f"{FARTHEST * reach / options.target.scale:.2g} times this one",
+    )
+
+
 def sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
     """The sizes given, or ever larger ones, until the next would go over the budget or reach the target.
 
@@ -155,6 +205,7 @@ def sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
     as a size takes next to nothing, the next one is four times as large.
     """
     if options.scales:
+        require_reach(options)
         yield from options.scales
         return
     budget_s = options.budget_s / (options.repeats + 1)
@@ -162,6 +213,7 @@ def sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
     scale = max(options.target.scale * SMALLEST_OF_TARGET, 0.001)
     scale = min(scale, options.target.scale / STEP ** (FEWEST - 1))
     took_s, done, step = 0.0, 0, STEP
+    sizes_s: list[tuple[float, float]] = []
     while scale <= options.target.scale * 1.0001:
         left_s = budget_s - (time.monotonic() - begin)
         if done >= FEWEST and took_s * step**2 > left_s:
@@ -172,5 +224,7 @@ def sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
         started = time.monotonic()
         yield scale
         took_s = time.monotonic() - started
+        sizes_s.append((scale, took_s))
+        require_budget(options, sizes_s, budget_s - (time.monotonic() - begin))
         step = STEP**2 if took_s < NEXT_TO_NOTHING * budget_s else STEP
         scale, done = scale * step, done + 1

@@ -78,8 +78,10 @@ def roles_note(run: Run) -> str:
     ids=["reports_63", "real_suite_22"],
 )
 def test_reports_63_real_suite_22_roles_of_a_schema_dump(
-    rehearse_case: Rehearse, case: str, suite: str, base: str, role: str
+    rehearse_case: Rehearse, server: Server, case: str, suite: str, base: str, role: str
 ) -> None:
+    with server.connect() as conn:
+        conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
     run = rehearse_case(case, suite, base=base, probe=True)
     assert failed(run) is None
     assert role in roles_note(run)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dumping import dumped
 from psycopg import sql
 
 from bench.analyse.conclude import conclude
@@ -23,7 +24,6 @@ from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 
 INPUTS = Path(__file__).parent / "inputs"
-Into = Callable[[Server, Path], Run]
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,6 @@ def source(installed: Server) -> Iterator[str]:
     drop_database(installed, name)
     with installed.connect() as conn:
         conn.execute("DROP ROLE shop_owner")
-
-
-def dumped(server: Server, dbname: str, form: str, target: Path) -> Path:
-    program = for_dumping(find_clients("pg_dump"), server=server.info.version_num // 10000)
-    assert program is not None
-    environment = {**server.environ(dbname), "LC_ALL": "C"}
-    subprocess.run([program.path, f"--format={form}", "--file", target], env=environment, check=True)
-    return target
 
 
 def into(server: Server, dump: Path, suite: Path) -> Run:
@@ -120,6 +112,30 @@ def test_faults_27_a_plain_dump_that_was_cut_off(
     with pytest.raises(UsageError, match="cut off" if left else "is empty"):
         require_dump(tmp_path / "cut.sql")
     assert not require_dump(tmp_path / "x.sql").archive
+
+
+@pytest.mark.parametrize("option", ["--create", "--create --clean"])
+def test_directories_29_a_whole_database_as_a_base(
+    installed: Server, source: str, suite: Path, tmp_path: Path, option: str
+) -> None:
+    """What belongs to the database itself goes to ours, under its name here; no other database is touched."""
+    program = for_dumping(find_clients("pg_dump"), server=installed.info.version_num // 10000)
+    assert program is not None
+    with installed.connect() as conn:
+        name = sql.Identifier(source)
+        conn.execute(sql.SQL("ALTER ROLE shop_owner IN DATABASE {} SET work_mem = '8MB'").format(name))
+        conn.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO shop_owner").format(name))
+    done = subprocess.run(
+        [program.path, "--schema-only", *option.split()],
+        env={**installed.environ(source), "LC_ALL": "C"}, capture_output=True, check=True,
+    )  # fmt: skip
+    (tmp_path / "base.sql").write_bytes(done.stdout)
+    found = find_suite(str(suite), base=tmp_path / "base.sql")
+    options = RunOptions(repeats=1, explain=False, probe=False)
+    run = rehearse(installed, found, options, run_id="t", save=lambda _: None, progress=silent)
+    assert outcome(run) == "applied"
+    with installed.connect(source) as conn:
+        assert conn.execute("SELECT count(*) FROM app.t").fetchone() == (10,)
 
 
 def test_the_servers_own_program_restores_first() -> None:

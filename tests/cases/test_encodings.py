@@ -14,6 +14,8 @@ from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.server import Server, ServerSpec, open_server
+from bench.run.dataoptions import DataOptions
+from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 
@@ -83,3 +85,15 @@ def test_faults_16_settings_of_a_role(elsewhere: Server, role: str, tmp_path: Pa
         assert ("permission denied" if role == "with_role" else "read-only") in migration.error.message
     else:
         assert migration.outcome == "applied"
+
+
+@pytest.mark.parametrize("elsewhere", ["LATIN1"], indirect=True)
+def test_faults_16_generated_data_on_a_server_of_another_encoding(elsewhere: Server) -> None:
+    crm = find_suite("crm", Path(__file__).parents[2] / "migrations")
+    where = elsewhere.endpoint.parameters
+    dsn = f"postgresql://postgres@/postgres?host={quote(where['host'], safe='')}&port={where['port']}"
+    with (
+        open_server(ServerSpec("dsn", dsn=dsn)) as opened,
+        template(opened, crm, DataOptions(scale=0.002), silent) as prepared,
+    ):
+        assert sum(table.rows for table in prepared.dataset.tables) > 200

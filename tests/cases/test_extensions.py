@@ -14,6 +14,7 @@ from bench.model.run import Run
 from bench.pg.binaries import choose_installation, extensions_of
 from bench.pg.embedded import embedded_installation
 from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
 from bench.run.extensions import who_has
 from bench.run.prepare import apply_file
 from bench.run.scripts import read_scripts
@@ -29,7 +30,7 @@ def without(server: Server, *names: str) -> Server:
 
 def test_directories_34_a_missing_extension_before_anything_runs(server: Server) -> None:
     with pytest.raises(UsageError) as error:
-        read_scripts(without(server, "pgcrypto"), find_suite(str(SUITE)))
+        read_scripts(without(server, "pgcrypto"), find_suite(str(SUITE)), DataOptions())
     assert "003_crypto.sql:1 creates extension pgcrypto" in error.value.message
     assert server.info.version in error.value.message
     assert "--server container" in str(error.value.hint)

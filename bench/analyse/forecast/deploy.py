@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,11 @@ from bench.model.run import Run
 NOTICEABLE = 0.02
 """A statement without a forecast keeps its migration's back where it took more than this share of it, or
 where its work grows steeply."""
+SMALL = 0.05
+"""A statement without a forecast that took no more than this share of the deploy counts with its worst class
+in the sum, where it would refuse the sum otherwise."""
+UNKNOWN_EXPONENT = 2.0
+"""Of what is not known to grow in any way: few statements of a migration are worse than quadratic."""
 
 
 def all_series(runs: Iterable[Run]) -> tuple[Series, ...]:
@@ -35,15 +41,18 @@ def forecast_deploy(
 
     ``limits`` as :func:`bench.analyse.forecast.predict.predict` has them.
     """
-    own = [predict(each, target, limits) for each in series]
+    own = [_at_most(predict(each, target, limits), each, target) for each in series]
     by_migration: dict[tuple[str, Quantity], list[tuple[Series, Forecast]]] = {}
     for each, forecast in zip(series, own, strict=True):
         if each.subject.startswith("statement:"):
             migration = each.subject.removeprefix("statement:").rpartition("#")[0]
             by_migration.setdefault((migration, each.quantity), []).append((each, forecast))
+    whole: dict[Quantity, float] = {}
+    for (_, quantity), members in by_migration.items():
+        whole[quantity] = whole.get(quantity, 0.0) + sum(_measured(each) for each, _ in members)
     migrations = [
-        _sum_statements(f"migration:{migration}", members, target)
-        for (migration, _), members in by_migration.items()
+        _sum_statements(f"migration:{migration}", members, target, whole[quantity])
+        for (migration, quantity), members in by_migration.items()
     ]
     quantities = dict.fromkeys(quantity for _, quantity in by_migration)
     totals = [
@@ -53,14 +62,44 @@ def forecast_deploy(
     return (*own, *migrations, *totals)
 
 
-def _sum_statements(subject: str, members: Sequence[tuple[Series, Forecast]], target: float) -> Forecast:
-    """The sum of a migration's statements; the short ones count together.
+def _measured(series: Series) -> float:
+    return max(series.points[-1].median, 0.0)
+
+
+def _at_most(forecast: Forecast, series: Series, target: float) -> Forecast:
+    """A refused forecast with what it comes to if it grows as its worst class does."""
+    if forecast.refused is None or not series.points:
+        return forecast
+    exponent = UNKNOWN_EXPONENT if forecast.exponent is None else forecast.exponent
+    worst = 1.0 if exponent <= 1.0 else float(math.ceil(exponent))
+    largest = series.points[-1]
+    at_most = max(largest.values) * max(target / largest.n, 1.0) ** worst
+    return replace(forecast, refused=replace(forecast.refused, at_most=max(at_most, 0.0)))
+
+
+def _bounded(forecast: Forecast, measured: float, deploy: float) -> Forecast:
+    """A small statement without bounds of its own gets those of its worst class."""
+    said = forecast.refused
+    if said is None or said.bounds is not None or said.at_most is None or measured > SMALL * deploy:
+        return forecast
+    bounds = Bounds(min(measured, said.at_most), said.at_most, said.at_most)
+    return replace(forecast, refused=replace(said, bounds=bounds), bounded=(forecast.subject,))
+
+
+def _sum_statements(
+    subject: str, members: Sequence[tuple[Series, Forecast]], target: float, deploy: float
+) -> Forecast:
+    """The sum of a migration's statements; the short ones count together. ``deploy``: what all took.
 
     Intervals are added end to end: what makes one statement slower than expected does so to all.
     """
     quantity = members[0][0].quantity
     short = [each for each, _ in members if each.points[-1].median < quantity.least]
-    parts = [forecast for each, forecast in members if each.points[-1].median >= quantity.least]
+    parts = [
+        _bounded(forecast, _measured(each), deploy)
+        for each, forecast in members
+        if each.points[-1].median >= quantity.least
+    ]
     if short:
         parts.append(predict(pooled(f"{subject}, short statements", short), target))
     whole = sum(max(each.points[-1].median, 0.0) for each, _ in members)
@@ -88,9 +127,11 @@ def _total(subject: str, parts: Sequence[Forecast], target: float, quantity: Qua
         refused = next(each for each in parts if _bounds(each) is None)
         return _refused(subject, parts, target, quantity, refused)
     low, value, high = (sum(getattr(each, edge) for each in known) for edge in ("low", "value", "high"))
+    bounded = tuple(name for each in parts for name in each.bounded)
     if high > WIDEST * low and high - low > 4 * quantity.floor * len(parts):
         widest = max(parts, key=_width)
-        return _refused(subject, parts, target, quantity, widest, Bounds(low, value, high))
+        refused = _refused(subject, parts, target, quantity, widest, Bounds(low, value, high))
+        return replace(refused, bounded=bounded)
     largest = max(parts, key=lambda each: each.value or 0.0)
     weighted = sum((each.value or 0.0) * (each.exponent or 0.0) for each in parts)
     return replace(
@@ -102,6 +143,7 @@ def _total(subject: str, parts: Sequence[Forecast], target: float, quantity: Qua
         high=high,
         exponent=weighted / value if value else 0.0,
         refused=None,
+        bounded=bounded,
     )
 
 

@@ -9,6 +9,7 @@ from bench.analyse.forecast.breaks import first_breaks
 from bench.analyse.forecast.deploy import all_series
 from bench.analyse.forecast.series import Forecast, Series
 from bench.analyse.forecast.target import Target
+from bench.analyse.summary import solo_repeats
 from bench.model.run import Run
 
 FACTORS = (2, 5, 10)
@@ -35,7 +36,22 @@ def forecast_document(runs: Sequence[Run], target: Target) -> dict[str, Any]:
         "capacity": [_capacity(series, target, factor) for factor in FACTORS],
         "budgets": first_breaks(runs[-1].suite.budgets, series, target) if runs else [],
         "measured": [_measured(each) for each in series],
+        "names": _names(runs[-1]) if runs else {},
     }
+
+
+def _names(run: Run) -> dict[str, str]:
+    """Where a statement or a migration stands, and how it begins, by its subject."""
+    files = {each.id: each.file for each in run.suite.migrations}
+    names = {f"migration:{migration}": file for migration, file in files.items()}
+    for repeat in solo_repeats(run)[-1:]:
+        for migration in repeat.migrations:
+            for each in migration.statements:
+                place = f"{each.file or files.get(migration.id, migration.id)}:{each.line}"
+                names[f"statement:{migration.id}#{each.index}"] = (
+                    f"{place} {' '.join(each.text.split())[:60]}"
+                )
+    return names
 
 
 def _capacity(series: Sequence[Series], target: Target, factor: int) -> dict[str, Any]:

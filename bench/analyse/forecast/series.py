@@ -151,6 +151,8 @@ class Refused:
     reason: str
     cure: str
     bounds: Bounds | None = None
+    at_most: float | None = None
+    """What it would take if it grew as its worst class does, from what it took at the largest size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,16 @@ class Forecast:
     refused: Refused | None = None
     fitted: tuple[float, ...] = ()
     """The sizes that it was fitted to."""
+    bounded: tuple[str, ...] = ()
+    """Subjects of a small share, without a forecast of their own, that count with their worst class."""
 
     def as_json(self, at: Mapping[str, int]) -> dict[str, Any]:
         """As ``bench forecast --json`` prints it; the target is given by rows of tables."""
-        refused = self.refused and {"reason": self.refused.reason, "cure": self.refused.cure}
+        refused = self.refused and {
+            "reason": self.refused.reason,
+            "cure": self.refused.cure,
+            "at_most": self.refused.at_most,
+        }
         return {
             "subject": self.subject,
             "quantity": self.quantity,
@@ -186,4 +194,5 @@ class Forecast:
             "growth": self.growth,
             "exponent": self.exponent,
             "refused": refused,
+            "bounded": list(self.bounded),
         }

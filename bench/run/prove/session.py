@@ -75,6 +75,13 @@ def prove(
     return rehearse(server, suite, once, run_id=run_id, save=save, progress=progress, then=then)
 
 
+OWN_ROWS = Note(
+    "dirty data",
+    "No dirty rows were planted: their kinds are known for generated data alone. Rows of one's own, as of "
+    "--from-dump, are tried with whatever is in them.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Proving:
     """What every proof of one suite needs."""
@@ -91,7 +98,9 @@ class _Proving:
         scripts = read_scripts(self.server, self.suite)
         with own_roles(self.server), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
-            if self.options.dirty:
+            if self.options.dirty and self.suite.data is None:
+                self.draft.note(OWN_ROWS)
+            elif self.options.dirty:
                 seed = self.data.seed
                 proofs = prove_dirt(self.server, self.suite, scripts, seed=seed, progress=self.progress)
                 self._put(dirt=proofs)
