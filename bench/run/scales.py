@@ -179,6 +179,8 @@ def require_budget(options: ScaleOptions, took: Sequence[tuple[float, float]], l
     if len(took) < 2 or scale >= needed:
         return
     first, first_s = took[0]
+    if first * STEP ** (FEWEST - 1) >= needed:
+        return  # as so many are measured whatever the budget
     per_scale_s = max(took_s - first_s, 0.0) / (scale - first)
     fixed_s = max(took_s - per_scale_s * scale, 0.0)
     coming_s, next_scale = 0.0, scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ class Answer:
     reason: str = ""
     """Why it is refused; empty where it is not."""
     cure: str = ""
+    at_most_s: float = math.inf
+    """Where it is refused: what its worst class comes to."""
 
     @property
     def lock(self) -> str:
@@ -50,8 +53,11 @@ def deploy_duration(document: Mapping[str, Any]) -> Answer | None:
 
 
 def longest_lock(document: Mapping[str, Any]) -> Answer | None:
-    """The longest hold, refused where one of them is; None where none is held for long enough to be told."""
+    """The longest hold, refused where one of them is that may be it; None where none is held for long enough
+    to be told."""
     found = [answer for answer in _answers(document, "held_s", "lock:") if TOO_SHORT not in answer.reason]
+    highest = max((answer.high_s or 0.0 for answer in found if not answer.reason), default=0.0)
+    found = [answer for answer in found if not answer.reason or answer.at_most_s > highest]
     refused = next((answer for answer in found if answer.reason), None)
     return refused or max(found, key=lambda answer: answer.value_s or 0.0, default=None)
 
@@ -63,5 +69,5 @@ def _answers(document: Mapping[str, Any], quantity: str, subject: str) -> Iterat
         refused = forecast["refused"] or {"reason": "", "cure": ""}
         yield Answer(
             forecast["value"], forecast["low"], forecast["high"], forecast["subject"],
-            refused["reason"], refused["cure"],
+            refused["reason"], refused["cure"], refused.get("at_most") or math.inf,
         )  # fmt: skip
