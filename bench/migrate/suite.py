@@ -21,7 +21,7 @@ from bench.migrate.migration import PSQL, Migration, Runner, Transaction, digest
 from bench.migrate.shipped import shipped_suites
 from bench.migrate.source import read_text
 from bench.migrate.tools.choose import choose
-from bench.migrate.tools.folder import Folder
+from bench.migrate.tools.folder import Folder, readable
 from bench.model.budget import Budget
 from bench.model.finding import Acceptance
 from bench.model.run import MigrationFile, SuiteInfo
@@ -118,6 +118,13 @@ def find_suite(
     used.
     """
     directory = _find_directory(name_or_dir, root)
+    with readable(directory):
+        return _read_suite(directory, base, tool, transaction, on_data=on_data)
+
+
+def _read_suite(
+    directory: Path, base: Path | None, tool: str | None, transaction: Transaction | None, *, on_data: bool
+) -> Suite:
     config = read_suite_config(directory / "suite.toml")
     base_file = _find_base(directory, config, base)
     folder = Folder(directory, base_file, config.placeholders, on_data)

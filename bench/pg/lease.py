@@ -123,8 +123,15 @@ def write_lease(kind: str, details: Mapping[str, Any]) -> Lease:
     lease = Lease(kind, this_process(), dict(details), path)
     body = {"kind": kind, "owner": asdict(lease.owner), "details": lease.details}
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(body), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(body), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ServerError(
+            f"{path}: cannot be written: {error.strerror}; without it nobody could remove what we start",
+            "free some space, or name another directory with BENCH_STATE_DIR",
+        ) from error
     return lease
 
 
@@ -139,13 +146,34 @@ def read_leases(kind: str | None = None) -> tuple[Lease, ...]:
     found = []
     for path in sorted(lease_directory().glob("*.json")):
         try:
-            body = json.loads(path.read_text(encoding="utf-8"))
-            lease = Lease(body["kind"], Owner(**body["owner"]), body["details"], path)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            lease = _read_lease(path)
+        except (OSError, ValueError, KeyError, TypeError):
             continue
         if kind in (None, lease.kind):
             found.append(lease)
     return tuple(found)
+
+
+_DETAILS = {
+    "cluster": ("root", "socket"),
+    "database": ("server", "name"),
+    "directory": ("path",),
+    "role": ("server", "oid"),
+}
+"""What a lease of a kind must say of its thing to be of use."""
+
+
+def _read_lease(path: Path) -> Lease:
+    """One lease; KeyError, TypeError or ValueError for a file that is none, or of another version."""
+    body = json.loads(path.read_text(encoding="utf-8"))
+    owner = Owner(**body["owner"])
+    if not isinstance(owner.pid, int) or not isinstance(owner.started, int | float):
+        raise TypeError("pid and started are numbers")
+    details = dict(body["details"])
+    for name in _DETAILS.get(body["kind"], ()):
+        if not isinstance(details[name], str | int):
+            raise TypeError(f"{name} is a text or a number")
+    return Lease(body["kind"], owner, details, path)
 
 
 def orphans(kind: str | None = None) -> tuple[Lease, ...]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +23,10 @@ from field import folder
 
 from bench.analyse.conclude import conclude
 from bench.cli import main
+from bench.errors import ServerError, UsageError
+from bench.migrate.suite import find_suite
 from bench.model.run import Run
+from bench.pg.lease import lease_directory, read_leases, this_process, write_lease
 from bench.report.runformats import RENDERERS
 from bench.store.codec import encode
 from bench.store.history import read
@@ -235,3 +242,95 @@ def test_real_suite_18_next_command(
     (tmp_path / "m" / "001.sql").write_text("TRUNCATE t;\n")
     assert main([*typed, "--out", "p"]) == 0
     assert re.search(f"Next +see the report's way out of [a-z-]+, then: {again}\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("kind", ["broken link", "circular link", "directory", "pipe"])
+def test_faults_11_dangling_symlink_migration_left_out_silently(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "001.sql").write_text("SELECT 1;\n")
+    second = tmp_path / "002.sql"
+    match kind:
+        case "broken link":
+            second.symlink_to("../shared/002.sql")
+        case "circular link":
+            second.symlink_to("002.sql")
+        case "directory":
+            second.mkdir()
+        case _:
+            os.mkfifo(second)
+    with pytest.raises(UsageError, match=r"002\.sql: (cannot be read|is a directory|is no regular file)"):
+        find_suite(str(tmp_path))
+
+
+def test_faults_25_other_tracebacks(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Names, directories and files that cannot be used; others of the kind are below and beside."""
+    suite = tmp_path / "a"
+    suite.mkdir()
+    Path(os.fsdecode(os.fsencode(suite) + b"/001_\xff.sql")).write_text("SELECT 1;\n")
+    assert main(["run", str(suite)]) == 2
+    assert r"001_\udcff.sql: its name is not UTF-8" in capsys.readouterr().err
+    closed = Path(tempfile.mkdtemp(dir="/tmp"))  # the others' parents may be closed to others
+    request.addfinalizer(lambda: shutil.rmtree(closed))
+    closed.chmod(0o755)
+    (closed / "rollback").mkdir(mode=0o700)
+    (closed / "001.sql").write_text("SELECT 1;\n")
+    with another_user(), pytest.raises(UsageError, match=r"rollback(/up.sql)?: cannot be read: Permission denied"):
+        find_suite(str(closed))
+    monkeypatch.setenv("BENCH_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    leases = lease_directory()
+    (leases / "cluster-x.json").mkdir()
+    owner = {"pid": 1, "started": 0.0, "machine": this_process().machine}
+    for name, body in {
+        "cluster-y.json": {"kind": "cluster", "owner": owner, "details": {}},
+        "cluster-z.json": {"kind": "cluster", "owner": {**owner, "pid": "one"}, "details": {"root": "/x"}},
+    }.items():
+        (leases / name).write_text(json.dumps(body))
+    assert read_leases() == ()
+    (tmp_path / "t.sql").write_text("SELECT 1;\n")
+    assert main(["trace", "t.sql", "--server", "embedded", "--no-probe"]) == 0
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """Act as a user to whom nothing here belongs, where we are root."""
+    if os.geteuid() != 0:
+        pytest.fail("the tests of permissions need root, or a user other than the owner")
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_state_directory_on_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_STATE_DIR", str(tmp_path))
+    lease_directory()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(ServerError, match="cannot be written: File too large"):
+            write_lease("cluster", {"root": "x", "socket": "y"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, former)
+    assert [path.name for path in lease_directory().iterdir()] == []
+
+
+def test_a_catalog_that_a_migration_hides_is_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "001.sql").write_text(
+        "CREATE VIEW public.pg_class AS SELECT 1 AS oid;\n"
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path=public,pg_catalog',"
+        " current_database()); END $$;\n"
+    )
+    options = ["--repeats", "1", "--no-load", "--server", "embedded", "--quiet", "--out", "o"]
+    assert main(["run", "d", *options]) == 0, capsys.readouterr().err

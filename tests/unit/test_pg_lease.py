@@ -29,7 +29,7 @@ def directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_a_lease_is_read_back_as_it_was_written(directory: Path) -> None:
-    written = write_lease("cluster", {"root": "/var/tmp/x"})
+    written = write_lease("cluster", {"root": "/var/tmp/x", "socket": "/var/tmp/y"})
     assert read_leases() == (written,)
     assert read_leases("container") == ()
     assert orphans() == ()
@@ -64,7 +64,7 @@ def test_an_owner_on_another_machine_is_left_alone() -> None:
 
 
 def test_a_dead_owners_lease_is_an_orphan(directory: Path) -> None:
-    written = write_lease("cluster", {})
+    written = write_lease("container", {})
     assert written.path is not None
     body = json.loads(written.path.read_text())
     body["owner"]["started"] = 0.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +60,38 @@ class File:
     def skimmed(self) -> str:
         """Its text to look for marks in, whatever its encoding."""
         return self.data.decode("utf-8", "replace")
+
+
+@contextmanager
+def readable(directory: Path) -> Iterator[None]:
+    """UsageError, with the place, where the system refuses to list or to look at something in a directory."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or directory}: cannot be read: {error.strerror}", "check its permissions"
+        ) from error
+
+
+def _require_file(path: Path) -> None:
+    """UsageError for a name that ends in ``.sql`` and is no file that can be read: nothing is left out."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{path.parent}/{ascii(path.name)[1:-1]}: its name is not UTF-8", "rename the file"
+        ) from error
+    try:
+        mode = path.stat().st_mode
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, before Python 3.13
+        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+        raise UsageError(
+            f"{path}: cannot be read: {reason}",
+            f"it is a link to {path.readlink()}" if path.is_symlink() else "check its permissions",
+        ) from error
+    if not stat.S_ISREG(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise UsageError(f"{path}: is {kind}", "move it elsewhere, or give it a name without .sql")
 
 
 @dataclass(frozen=True)
@@ -168,11 +202,9 @@ class Folder:
         return tuple(found)
 
     def _is_sql(self, path: Path) -> bool:
-        return (
-            path.suffix.lower() == ".sql"
-            and path.is_file()
-            and not path.name.startswith(".")
-            and path.name != "base.sql"
-            and not (self.base is not None and path.samefile(self.base))
-            and (self.only is None or path.resolve() in self.only)
-        )
+        if path.suffix.lower() != ".sql" or path.name.startswith(".") or path.name == "base.sql":
+            return False
+        if self.only is not None and path.resolve() not in self.only:
+            return False
+        _require_file(path)
+        return not (self.base is not None and path.samefile(self.base))

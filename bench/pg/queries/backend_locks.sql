@@ -5,7 +5,7 @@ SELECT l.relation AS oid,
        l.granted,
        NULL::float8 AS waiting_s,
        l.virtualtransaction AS transaction
-  FROM pg_locks l
+  FROM pg_catalog.pg_locks l
  WHERE l.pid = %(pid)s
    AND l.locktype = 'relation'
    AND l.relation >= 16384

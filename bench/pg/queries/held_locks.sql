@@ -7,7 +7,7 @@ SELECT l.locktype,
        CASE WHEN l.locktype <> 'advisory' THEN NULL
             WHEN l.objsubid = 1 THEN ((l.classid::bigint << 32) | l.objid::bigint)::text
             ELSE format('%%s, %%s', l.classid, l.objid) END AS key
-  FROM pg_locks l
+  FROM pg_catalog.pg_locks l
  WHERE l.pid = %(pid)s
    AND l.granted
    AND l.mode <> 'SIReadLock'

@@ -9,7 +9,7 @@ SELECT c.oid,
        pg_stat_get_tuples_inserted(c.oid) AS inserted,
        pg_stat_get_tuples_updated(c.oid) AS updated,
        pg_stat_get_tuples_deleted(c.oid) AS deleted
-  FROM pg_class c
-  JOIN pg_namespace n ON n.oid = c.relnamespace
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid >= 16384
    AND c.relkind IN ('r', 'i', 'm', 't')

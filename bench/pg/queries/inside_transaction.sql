@@ -10,7 +10,7 @@ SELECT c.oid,
        pg_stat_get_xact_tuples_inserted(c.oid) AS inserted,
        pg_stat_get_xact_tuples_updated(c.oid) AS updated,
        pg_stat_get_xact_tuples_deleted(c.oid) AS deleted
-  FROM pg_class c
-  JOIN pg_namespace n ON n.oid = c.relnamespace
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = ANY (%(oids)s::oid[])
    AND c.relkind IN ('r', 'i', 'm', 't')

@@ -1,11 +1,11 @@
 -- Objects of users by their oids, each with the table that it belongs to and the columns that it is about.
 WITH schemas AS (
-    SELECT oid, nspname FROM pg_namespace
+    SELECT oid, nspname FROM pg_catalog.pg_namespace
     WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)' AND nspname NOT IN ('pg_catalog', 'information_schema')
 ), relations AS (
     SELECT c.oid, c.relkind, c.relrowsecurity, c.relispartition, n.nspname || '.' || c.relname AS name
-    FROM pg_class c JOIN schemas n ON n.oid = c.relnamespace
-    WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    FROM pg_catalog.pg_class c JOIN schemas n ON n.oid = c.relnamespace
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
 SELECT 'pg_class' AS catalog, r.oid::bigint AS oid, 0 AS sub,
        CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
@@ -13,60 +13,60 @@ SELECT 'pg_class' AS catalog, r.oid::bigint AS oid, 0 AS sub,
                       ELSE 'table' END AS kind,
        r.name,
        coalesce(x.indrelid,
-                CASE WHEN r.relkind = 'S' THEN (SELECT o.refobjid FROM pg_depend o
-                    WHERE o.classid = 'pg_class'::regclass AND o.objid = r.oid AND o.deptype IN ('a', 'i')
-                      AND o.refclassid = 'pg_class'::regclass) END,
-                CASE WHEN r.relispartition THEN (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = r.oid) END,
+                CASE WHEN r.relkind = 'S' THEN (SELECT o.refobjid FROM pg_catalog.pg_depend o
+                    WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = r.oid AND o.deptype IN ('a', 'i')
+                      AND o.refclassid = 'pg_catalog.pg_class'::regclass) END,
+                CASE WHEN r.relispartition THEN (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = r.oid) END,
                 0)::bigint AS table_oid,
-       coalesce((SELECT array_agg(a.attname::text) FROM pg_attribute a
+       coalesce((SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a
                  WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::int2[])), '{}') AS columns,
        r.relkind IN ('r', 'p') AND r.relrowsecurity AS secured,
        coalesce(x.indisvalid AND x.indisready, true) AS valid
 FROM relations r
-LEFT JOIN pg_index x ON x.indexrelid = r.oid
+LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = r.oid
 WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
-   OR (r.relkind IN ('i', 'I') AND NOT EXISTS (SELECT FROM pg_depend k WHERE k.classid = 'pg_class'::regclass
-           AND k.objid = r.oid AND k.refclassid = 'pg_constraint'::regclass AND k.deptype = 'i'))
+   OR (r.relkind IN ('i', 'I') AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend k WHERE k.classid = 'pg_catalog.pg_class'::regclass
+           AND k.objid = r.oid AND k.refclassid = 'pg_catalog.pg_constraint'::regclass AND k.deptype = 'i'))
 UNION ALL
 SELECT 'pg_attribute', r.oid::bigint, a.attnum, 'column', r.name || '.' || a.attname, r.oid::bigint,
        ARRAY[a.attname::text], false, true
-FROM pg_attribute a JOIN relations r ON r.oid = a.attrelid
+FROM pg_catalog.pg_attribute a JOIN relations r ON r.oid = a.attrelid
 WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind IN ('r', 'p', 'f') AND NOT r.relispartition
 UNION ALL
 SELECT 'pg_attrdef', d.oid::bigint, 0, 'default', r.name || '.' || a.attname, r.oid::bigint,
        ARRAY[a.attname::text], false, true
-FROM pg_attrdef d
+FROM pg_catalog.pg_attrdef d
 JOIN relations r ON r.oid = d.adrelid
-JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
 WHERE a.attgenerated = '' AND r.relkind IN ('r', 'p', 'f') AND NOT r.relispartition
 UNION ALL
 SELECT 'pg_constraint', k.oid::bigint, 0, CASE k.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END,
        k.conname::text, k.conrelid::bigint,
-       coalesce((SELECT array_agg(a.attname::text) FROM pg_attribute a
+       coalesce((SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a
                  WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)), '{}'), false, true
-FROM pg_constraint k JOIN relations r ON r.oid = k.conrelid
+FROM pg_catalog.pg_constraint k JOIN relations r ON r.oid = k.conrelid
 WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND NOT r.relispartition
 UNION ALL
 SELECT 'pg_policy', p.oid::bigint, 0, 'policy', p.polname::text, r.oid::bigint, '{}', false, true
-FROM pg_policy p JOIN relations r ON r.oid = p.polrelid
+FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
 UNION ALL
 SELECT 'pg_trigger', t.oid::bigint, 0, 'trigger', t.tgname::text, r.oid::bigint, '{}', false, true
-FROM pg_trigger t JOIN relations r ON r.oid = t.tgrelid
+FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
 WHERE NOT t.tgisinternal AND NOT r.relispartition
 UNION ALL
 SELECT 'pg_rewrite', w.oid::bigint, 0, 'rule', w.rulename::text, r.oid::bigint, '{}', false, true
-FROM pg_rewrite w JOIN relations r ON r.oid = w.ev_class
+FROM pg_catalog.pg_rewrite w JOIN relations r ON r.oid = w.ev_class
 WHERE w.rulename <> '_RETURN'
 UNION ALL
 SELECT 'pg_proc', p.oid::bigint, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
        format('%s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), 0, '{}', false, true
-FROM pg_proc p JOIN schemas n ON n.oid = p.pronamespace
-WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
+FROM pg_catalog.pg_proc p JOIN schemas n ON n.oid = p.pronamespace
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
 UNION ALL
 SELECT 'pg_type', t.oid::bigint, 0, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, n.nspname || '.' || t.typname,
        0, '{}', false, true
-FROM pg_type t
+FROM pg_catalog.pg_type t
 JOIN schemas n ON n.oid = t.typnamespace
-LEFT JOIN pg_class c ON c.oid = t.typrelid
+LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
 WHERE (t.typtype IN ('d', 'e', 'r') OR c.relkind = 'c')
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')

@@ -1,4 +1,4 @@
 -- What the planner knows of tables' sizes.
 SELECT oid, relpages, reltuples, relallvisible
-  FROM pg_class
+  FROM pg_catalog.pg_class
  WHERE oid = ANY (%(oids)s::oid[])

@@ -5,5 +5,5 @@ UPDATE pg_class c
   FROM unnest(%(oids)s::oid[], %(pages)s::int4[], %(tuples)s::float4[], %(visible)s::int4[])
        AS f(oid, relpages, reltuples, relallvisible)
  WHERE c.oid = f.oid
-   AND c.oid IN (SELECT oid FROM pg_class WHERE oid = ANY (%(oids)s::oid[]) FOR UPDATE SKIP LOCKED)
+   AND c.oid IN (SELECT oid FROM pg_catalog.pg_class WHERE oid = ANY (%(oids)s::oid[]) FOR UPDATE SKIP LOCKED)
    AND (c.relpages, c.reltuples, c.relallvisible) IS DISTINCT FROM (f.relpages, f.reltuples, f.relallvisible)

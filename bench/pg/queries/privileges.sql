@@ -6,5 +6,5 @@ SELECT rolsuper AS superuser,
        pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS read_all_stats,
        -- Defined only where the library is loaded; readable by everybody, unlike shared_preload_libraries.
        current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements_preloaded
-FROM pg_roles
+FROM pg_catalog.pg_roles
 WHERE rolname = current_user

@@ -10,8 +10,8 @@ WITH tables AS (
     coalesce(pg_partition_root(c.oid), c.oid::regclass) AS root,
     sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE pg_stat_get_live_tuples(c.oid) END) AS rows,
     sum(pg_total_relation_size(c.oid)) AS bytes
-  FROM pg_class AS c
-  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'm')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND n.nspname NOT LIKE 'pg\_temp\_%'
@@ -20,8 +20,8 @@ WITH tables AS (
 named AS (
   SELECT n.nspname || '.' || c.relname AS name, t.rows, t.bytes
   FROM tables AS t
-  JOIN pg_class AS c ON c.oid = t.root
-  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_class AS c ON c.oid = t.root
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 ),
 calibration AS MATERIALIZED (
   -- Each step needs what the one before returns, so that none is worked out early, and the number of its try,
@@ -45,7 +45,7 @@ SELECT json_build_object(
   'calibration_s', (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM calibration),
   'settings', (
     SELECT json_object_agg(name, current_setting(name) ORDER BY name)
-    FROM pg_settings
+    FROM pg_catalog.pg_settings
     WHERE name IN (
       'effective_cache_size', 'hash_mem_multiplier', 'jit', 'maintenance_work_mem', 'max_parallel_maintenance_workers',
       'max_parallel_workers_per_gather', 'max_wal_size', 'random_page_cost', 'shared_buffers', 'work_mem'

@@ -1,2 +1,2 @@
 -- Roles of the whole server.
-SELECT rolname FROM pg_roles
+SELECT rolname FROM pg_catalog.pg_roles

@@ -8,10 +8,10 @@ SELECT format('index %I.%I', n.nspname, c.relname),
            CASE WHEN x.indisreplident THEN 'replica identity' END,
            'parent ' || i.inhparent::regclass,
            'tablespace ' || ts.spcname)
-FROM pg_index x
-JOIN pg_class c ON c.oid = x.indexrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_inherits i ON i.inhrelid = x.indexrelid
-LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+FROM pg_catalog.pg_index x
+JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = x.indexrelid
+LEFT JOIN pg_catalog.pg_tablespace ts ON ts.oid = c.reltablespace
 WHERE n.nspname !~ '^pg_(toast|temp_|toast_temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indrelid AND d.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = x.indrelid AND d.deptype = 'e')

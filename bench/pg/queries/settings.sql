@@ -2,7 +2,7 @@
 -- Left out: places of files and commands, some of which name secrets. Parameters that an application made up are
 -- not in the view at all.
 SELECT name, current_setting(name) AS value
-FROM pg_settings
+FROM pg_catalog.pg_settings
 WHERE name = ANY (%(recorded)s)
    OR (source NOT IN ('default', 'client', 'session', 'override')
        AND context <> 'internal'
