@@ -278,7 +278,7 @@ def test_faults_25_other_tracebacks(
     closed.chmod(0o755)
     (closed / "rollback").mkdir(mode=0o700)
     (closed / "001.sql").write_text("SELECT 1;\n")
-    with another_user(), pytest.raises(UsageError, match=r"rollback(/up.sql)?: cannot be read: Permission denied"):
+    with another_user(), pytest.raises(UsageError, match=r"rollback.*: cannot be read: Permission"):
         find_suite(str(closed))
     monkeypatch.setenv("BENCH_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
