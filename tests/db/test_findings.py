@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from remedy_trials import copied, planted, run_script
 
 from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
@@ -57,6 +58,12 @@ def test_what_is_planted_is_found(code: str, server: Server, tmp_path: Path) -> 
     found = conclude(run(server, tmp_path, PLANTED[code])).findings
     expected = {"held-across", "blocks-reads"} if code == "blocks-reads" else {code}
     assert codes(found) & expected, found
+    with planted(server, BASE) as base:
+        for script in {each.sql for each in found if each.sql} - {None}:
+            if "EXTENSION" in script:
+                continue  # a server without its files refuses it
+            with copied(server, base) as conn:
+                assert run_script(conn, script) == [], script
 
 
 def test_a_careful_migration_has_no_finding_at_all(server: Server, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from remedy_trials import (
     state_of,
 )
 
+import bench.analyse
 from bench.analyse.remedies import choice
 from bench.analyse.remedies.choice import (
     for_emptied,
@@ -328,6 +329,33 @@ def test_every_function_that_gives_a_remedy_is_tried() -> None:
     assert {name for names in TRIED.values() for name in names} <= {*TRIALS, *ELSEWHERE}
 
 
+def test_every_place_that_writes_sql_itself_is_known() -> None:
+    """Short statements beside their finding; what the findings' test plants is executed there."""
+    written = {
+        f"{path.stem}.{function.name}"
+        for path in sorted(Path(bench.analyse.__path__[0]).rglob("*.py"))
+        if path.parent != Path(choice.__file__).parent
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and _gives_sql(call)
+    }
+    assert written == WRITTEN
+
+
+def _gives_sql(call: ast.Call) -> bool:
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    return (name == "Remedy" and len(call.args) > 1) or (
+        name == "Finding" and any(keyword.arg == "sql" for keyword in call.keywords)
+    )
+
+
+WRITTEN = {
+    "access.access_findings", "amounts._advisory", "amounts.lock_table_full", "copies._missed",
+    "evidence.finding", "failures._for_rows_refused", "failures._goes_on", "failures._lost_at_end",
+    "failures.extension_missing", "failures.non_transactional", "held.no_lock_timeout", "losses._columns",
+    "losses._deleted", "losses._invalid", "losses._tables", "spoken._over_invalid", "stopped._finding",
+}  # fmt: skip
 GIVES_SQL = {"Remedy", "Remedy | None", "Safer | None", "str | None"}
 ELSEWHERE = {"swap", "offending", "emptied", "stopped", "text"}
 """Columns that are swapped: test_remedies_swap; below: queries for rows that are refused, copies of what is
@@ -352,7 +380,9 @@ TRIED: dict[str, tuple[str, ...]] = {
     "offending.offending_rows": ("offending",),
     "partitions.attach_checked": ("partition", "listed partition", "listed partition with NULL"),
     "partitions.create_and_attach": ("new partition", "new partition of a list"),
+    "retrying.for_refused": ("stopped",),
     "retrying.for_stopped": ("stopped",),
+    "retrying.invalid_index": ("stopped",),
     "swap.why_not": ("swap",),
 }
 
