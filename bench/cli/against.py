@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,13 +34,14 @@ def suite_at(suite: Suite, revision: str) -> Iterator[Suite]:
     Raises UsageError: no repository, no such revision, or the suite was not there.
     """
     from bench.migrate.suite import find_suite
+    from bench.pg.lease import leased_directory
 
     top = Path(_git(suite.path, "rev-parse", "--show-toplevel").decode().strip())
     commit = _git(suite.path, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     below = suite.path.resolve().relative_to(top.resolve())
-    with tempfile.TemporaryDirectory(prefix="bench-against-") as directory:
-        path = Path(directory).resolve() / below
-        _unpack(top, commit.decode().strip(), _read_with(suite, top), Path(directory).resolve())
+    with leased_directory("against") as directory:
+        path = directory.resolve() / below
+        _unpack(top, commit.decode().strip(), _read_with(suite, top), directory.resolve())
         if not path.is_dir():
             raise UsageError(f"{suite.path} does not exist in {revision}", "there is nothing to compare with")
         runner = suite.runner

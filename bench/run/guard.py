@@ -106,8 +106,9 @@ _PARAMETER = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
 
 def check_mix(server: Server, mix: TrafficMix | None) -> None:
     """Raise UsageError where a request of the application may not be sent to this server."""
-    classes = mix.classes if mix is not None else ()
-    check_queries(server, ((request.name, text) for request in classes for text in request.statements))
+    for request in mix.classes if mix is not None else ():
+        texts = (*request.statements, request.draw or "")
+        check_queries(server, ((request.name, text) for text in texts))
 
 
 def check_queries(server: Server, queries: Iterable[tuple[str, str]]) -> None:

@@ -30,5 +30,6 @@ def read_scripts(server: Server, suite: Suite, data: DataOptions) -> Scripts:
     check_state_before(server, suite, data)
     for migration, statements in scripts:
         check_file(server, migration.path, statements)
-    check_queries(server, ((query.name, query.sql) for query in suite.queries))
+    for query in suite.queries:
+        check_queries(server, ((query.name, text) for text in (query.sql, *query.params.values())))
     return scripts

@@ -86,7 +86,8 @@ def guest(others: Others) -> ServerSpec:
 
 
 def write(directory: Path, files: dict[str, str]) -> Path:
-    for name, text in (FILES | files).items():
+    kept = FILES if not any("migrate:down" in text for text in files.values()) else {"base.sql": BASE}
+    for name, text in (kept | files).items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text)
     return directory
@@ -134,6 +135,18 @@ def query(statement: str) -> str:
     return f"[[query]]\nname = 'q'\nkind = 'workload'\nsql = '''{statement}'''\n"
 
 
+def parameter(statement: str) -> str:
+    return f"[[query]]\nname = 'q'\nsql = 'SELECT %(x)s'\nparams.x = '''{statement}'''\n"
+
+
+def drawing(statement: str) -> str:
+    return request("SELECT 1") + f"draw = '''{statement}'''\n"
+
+
+def two_ways(statement: str) -> str:
+    return f"-- migrate:up\nALTER TABLE a ADD b int;\n-- migrate:down\n{statement};\n"
+
+
 def request(statement: str) -> str:
     return f"[[class]]\nname = 'q'\ntables = ['public.a']\naccess = 'write'\nsql = '''{statement}'''\n"
 
@@ -153,8 +166,11 @@ WAYS = {
     "run-dump": Way(by_dump, "../dump.sql"),
     "run-query": Way(by_run, "queries.toml", query),
     "run-traffic": Way(by_traffic, "workload.toml", request),
+    "run-parameter": Way(by_run, "queries.toml", parameter),
+    "run-drawing": Way(by_traffic, "workload.toml", drawing),
     "prove-migration": Way(by_prove, "001_add.sql"),
     "prove-rollback": Way(by_prove, "rollback/001_add.sql"),
+    "prove-way-back": Way(by_prove, "001_add.sql", two_ways),
     "explain-base": Way(by_explain, "base.sql"),
     "explain-query": Way(by_explain, "queries.toml", query),
     "forecast-migration": Way(by_forecast, "001_add.sql"),

@@ -69,8 +69,8 @@ def prove(
         _Proving(server, suite, options, data, draft, progress).run(prepared)
 
     for script in read_scripts(server, suite):
-        if script.migration.rollback is not None and script.backward is not None:
-            check_file(server, script.migration.rollback, script.backward)
+        if script.backward is not None and (backward := script.migration.backward) is not None:
+            check_file(server, backward.path, script.backward)
     once = RunOptions(repeats=1, explain=False, probe=False, data=data)
     return rehearse(server, suite, once, run_id=run_id, save=save, progress=progress, then=then)
 
