@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from bench.errors import BenchError, UsageError
 from datagen.spec import DEFAULT_DIRT, Plan, make_plan, resolve_table
@@ -22,7 +24,8 @@ examples:
 
 Scale 1 is 100,000 deals and about 0.8 million rows in all. The same seed gives the same bytes,
 whatever the number of workers. A load that was killed goes on where it broke off when it is started again
-with the same options. exit codes: 0 done, 2 unusable option or database, 5 server trouble
+with the same options. exit codes: 0 done, 2 unusable option, file or database,
+5 server trouble, 130 interrupted
 """
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -30,6 +33,8 @@ _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can meet go to stderr in one sentence and a hint."""
     args = _parser().parse_args(argv)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _end)
     try:
         if args.command == "load" and args.schema_of is not None:
             return _fill(args)
@@ -50,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("datagen: interrupted", file=sys.stderr)
         return 130
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End as on Ctrl-C: what was started on the way is stopped."""
+    raise KeyboardInterrupt
 
 
 def _size(args: argparse.Namespace) -> tuple[float, dict[str, int]]:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from bench.errors import BenchError, UsageError
+from bench.errors import UsageError
 from datagen.blocks import Shard, binary_block, blocks, csv_block
 from datagen.encode import HEADER, TRAILER
 from datagen.progress import Listener, Meter
@@ -57,7 +57,7 @@ def write(
             (directory / "load.sql").write_text(script, encoding="utf-8")
     except OSError as error:
         hint = "free some space, or write less: --scale, --rows" if error.errno == errno.ENOSPC else None
-        raise BenchError(f"writing to {directory}: {error.strerror}", hint) from error
+        raise UsageError(f"writing to {directory}: {error.strerror}", hint) from error
     return files
 
 

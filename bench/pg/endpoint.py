@@ -186,7 +186,7 @@ def parse_dsn(dsn: str) -> Endpoint:
     except psycopg.ProgrammingError:
         # libpq's message quotes the part that it cannot read, which may be the password.
         raise UsageError(
-            "the connection string of --server cannot be read",
+            "the connection string cannot be read",
             "write postgresql://user@host:5432/database, with reserved characters percent-encoded",
         ) from None
     parameters = {key: str(value) for key, value in parsed.items() if value is not None}

@@ -334,3 +334,26 @@ def test_a_catalog_that_a_migration_hides_is_still_read(
     )
     options = ["--repeats", "1", "--no-load", "--server", "embedded", "--quiet", "--out", "o"]
     assert main(["run", "d", *options]) == 0, capsys.readouterr().err
+
+
+def test_datagen_ends_with_the_codes_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    write = [sys.executable, "-m", "datagen", "write", str(tmp_path / "file" / "x"), "--scale", "0.001"]
+    assert subprocess.run(write, capture_output=True, check=False).returncode == 2
+    write[4:] = [str(tmp_path / "out"), "--scale", "50"]
+    with subprocess.Popen(write, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline(), "it has begun"
+        running.terminate()
+        assert "interrupted" in running.stderr.read()
+        assert running.wait(timeout=60) == 130
+
+
+def test_a_source_that_is_not_there_is_trouble_with_a_server(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "001.sql").write_text("SELECT 1;\n")
+    nobody = bench("run", "m", "--from-dsn", "postgresql://u@127.0.0.1:1/x", cwd=tmp_path)
+    assert nobody.returncode == 5, nobody.stderr
+    malformed = bench("run", "m", "--from-dsn", "postgresql://u@[::/x", cwd=tmp_path)
+    assert malformed.returncode == 2
+    assert "--server" not in malformed.stderr

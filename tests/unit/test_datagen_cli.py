@@ -130,7 +130,7 @@ def test_full_disk_while_writing_is_an_error_with_a_hint(
     monkeypatch.setattr(
         Path, "open", lambda path, *a, **k: real_open(full if path.suffix == ".csv" else path, *a, **k)
     )
-    assert main(["write", str(tmp_path / "a"), "--scale", "0.001"]) == 1
+    assert main(["write", str(tmp_path / "a"), "--scale", "0.001"]) == 2
     printed = capsys.readouterr().err
     assert "No space left on device" in printed
     assert "--scale" in printed
