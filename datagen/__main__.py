@@ -57,9 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Ended(KeyboardInterrupt):
+    """A signal asked for the end. A class of its own, as Python ends by the signal itself where a bare
+    KeyboardInterrupt is raised inside ``exec``, however well it was handled."""
+
+
 def _end(number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C: what was started on the way is stopped."""
-    raise KeyboardInterrupt
+    raise _Ended
 
 
 def _size(args: argparse.Namespace) -> tuple[float, dict[str, int]]:
