@@ -99,7 +99,7 @@ BAD_INPUT = {
     "not UTF-8": (["run", "latin"], 2, "001_a.sql: not UTF-8 at byte 8 (0xe9)"),
     "unknown key": (["run", "unknown_key"], 2, "desciption"),
     "unknown server": (["run", "good", "--server", "embeded"], 2, "did you mean embedded?"),
-    "no such option": (["run", "--sclae", "1"], 2, "unrecognized arguments"),
+    "no such option": (["run", "--sclae", "1"], 2, 'did you mean "--scale"?'),
     "scale of nothing": (["run", "--scale", "0"], 2, "number above 0"),
     "base that fails": (
         ["run", "good", "--base", "broken.sql", "--server", "embedded"],
