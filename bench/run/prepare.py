@@ -119,6 +119,9 @@ class StateBefore:
         self._create(about)
         if suite.base is not None:
             self.progress(Step(f"base schema from {suite.base}"))
+            if Dump(suite.base).cut_off:
+                text = f"{suite.base.name} begins as one of pg_dump, without its last line: was it cut off?"
+                self.notes.append(Note("data", text))
             self.notes += apply_file(server, dbname, suite.base, variables=options.psql_variables)
         if about is not None:
             self._take_settings(about)

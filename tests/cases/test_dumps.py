@@ -20,6 +20,7 @@ from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server, ServerSpec, open_server
 from bench.run.dataoptions import DataOptions
 from bench.run.dump import _complaints, require_dump, take_dump
+from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 
@@ -91,10 +92,29 @@ def test_faults_27_directories_32_newcomer_04_every_format(
 
 
 def test_faults_27_into_another_version(installed: Server, source: str, server: Server, suite: Path) -> None:
+    with server.connect() as conn:
+        conn.execute("DROP ROLE IF EXISTS shop_owner")
     dump = dumped(installed, source, "tar", suite.parent / "x.dump")
     run = into(server, dump, suite)
     assert outcome(run) == "applied"
     assert "shop_owner" in " ".join(note.text for note in run.notes)
+
+
+def test_faults_27_a_newer_dump_into_an_older_server(
+    installed: Server, server: Server, database: str, suite: Path
+) -> None:
+    with server.connect(database) as conn:
+        conn.execute("CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+    run = into(installed, dumped(server, database, "custom", suite.parent / "x.dump"), suite)
+    assert outcome(run) == "applied"
+
+
+def test_faults_27_a_base_that_was_cut_off_is_told(server: Server, suite: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base.sql"
+    base.write_text("--\n-- PostgreSQL database dump\n--\nCREATE TABLE t (id int);\n")
+    found = find_suite(str(suite), base=base)
+    with template(server, found, DataOptions(), silent) as prepared:
+        assert "was it cut off?" in " ".join(note.text for note in prepared.notes)
 
 
 def test_newcomer_04_a_copy_of_the_server_itself(installed: Server, source: str, suite: Path) -> None:

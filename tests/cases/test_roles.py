@@ -61,6 +61,8 @@ def outcome(run: Run) -> str:
 def test_newcomer_10_owners_in_run_and_trace(server: Server, suite: Path) -> None:
     file = suite / "001_a.sql"
     file.write_text("ALTER TABLE public.orders ADD COLUMN extra int;\n")
+    with server.connect() as conn:
+        conn.execute("DROP ROLE IF EXISTS shop_app; DROP ROLE IF EXISTS reporting")
     try:
         run = rehearsed(server, suite, SCHEMA)
         (traced,) = trace(server, read_scripts([file]), before=[SCHEMA], probe=False)
