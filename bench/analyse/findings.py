@@ -7,7 +7,9 @@ about words, and those are what the file itself says of time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from bench.analyse.accepted import accept
 from bench.analyse.dangers.amounts import advisory_locks, lock_table_full, row_locks, truncated
@@ -37,10 +39,12 @@ from bench.analyse.grouping import told_once
 from bench.analyse.nested import growth_findings
 from bench.analyse.proofs import proof_findings
 from bench.analyse.proofs.preflight import preflight, preflight_findings
+from bench.analyse.remedies.script import OUTSIDE, OWN
 from bench.analyse.summary import MigrationSummary, summarise_migration
 from bench.model.finding import Finding, Severity
 from bench.model.run import MigrationFile, MigrationRun
 
+_OWN_TRANSACTIONS = re.compile(rf"-- (?:{OUTSIDE}|{OWN})|^COMMIT\b", re.MULTILINE)
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
@@ -64,6 +68,7 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     found += growth_findings(rehearsed)
     found += preflight_findings(rehearsed.run)
     found += proof_findings(rehearsed.run)
+    found = list(_beside_tools(found, rehearsed.run.suite.migrations))
     with_reasons = accept(found, rehearsed.run.suite.accepted, rehearsed.summary)
     told = told_once(with_reasons, rehearsed.around.partitions)
     return tuple(
@@ -72,6 +77,17 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
             key=lambda finding: (finding.accepted is not None, _SEVERITIES.index(finding.severity)),
         )
     )
+
+
+def _beside_tools(found: Iterable[Finding], files: Iterable[MigrationFile]) -> Iterator[Finding]:
+    """Where a migration tool opens a transaction, ways out that need none, or their own, say how."""
+    outside = {file.id: file.outside for file in files if file.outside is not None}
+    for finding in found:
+        said = outside.get(finding.migration or "")
+        if said is not None and finding.sql is not None and _OWN_TRANSACTIONS.search(finding.sql):
+            yield replace(finding, fix=f"{finding.fix or ''} {said}".strip())
+        else:
+            yield finding
 
 
 def trace_findings(runs: Sequence[MigrationRun], extensions: Collection[str]) -> tuple[Finding, ...]:

@@ -22,6 +22,7 @@ from bench.migrate.shipped import shipped_suites
 from bench.migrate.source import read_text
 from bench.migrate.tools.choose import choose
 from bench.migrate.tools.folder import Folder, readable
+from bench.migrate.transactions import way_outside
 from bench.model.budget import Budget
 from bench.model.finding import Acceptance
 from bench.model.run import MigrationFile, SuiteInfo
@@ -79,6 +80,7 @@ class Suite:
                     migration.sha256,
                     self._below(migration.rollback) if migration.rollback else None,
                     migration.forward.transaction,
+                    way_outside(migration.forward),
                 )
                 for migration in self.migrations
             ),

@@ -65,6 +65,12 @@ def read_alone(part: Part, known: Mapping[str, str] | None = None) -> Statements
     return _around(part, read_part(part, known))
 
 
+def way_outside(part: Part) -> str | None:
+    """How to have statements run outside the runner's transaction, in a sentence; None: there is none."""
+    said = _OUTSIDE[part.transaction].format(runner=part.runner, switch=part.switch or NO_SWITCH)
+    return said[:1].upper() + said[1:] if said.startswith("the ") else said or None
+
+
 def leaves_open(statements: Sequence[Statement]) -> bool:
     """Whether the runner's transaction goes on after them."""
     own = [statement for statement in statements if statement.by_tool]
@@ -88,9 +94,8 @@ def _around(part: Part, statements: Statements) -> Statements:
 
 def _marked(part: Part, statements: Statements) -> Statements:
     """With what the runner does at an error, and how to get out of its transaction."""
-    stops = part.stops or part.transaction != "none"
-    outside = _OUTSIDE[part.transaction].format(runner=part.runner, switch=part.switch or NO_SWITCH)
-    return tuple(replace(statement, stops=stops, outside=outside or None) for statement in statements)
+    stops, outside = part.stops or part.transaction != "none", way_outside(part)
+    return tuple(replace(statement, stops=stops, outside=outside) for statement in statements)
 
 
 def _alone(statements: Statements) -> bool:

@@ -91,6 +91,8 @@ class MigrationFile:
     transaction: str = "none"
     """What its runner puts in one transaction: ``none`` (each statement commits), ``file``, ``query`` (the
     whole file in an implicit one), ``all`` pending files, or ``where it can`` (Flyway)."""
+    outside: str | None = None
+    """A sentence that says how to have statements run outside that transaction; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

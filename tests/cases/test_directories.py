@@ -76,6 +76,17 @@ def test_directories_02_concurrently_beside_another_statement(rehearse_case: Reh
     assert failure(run) == ("25001", 2)
 
 
+def test_directories_02_ways_out_know_the_tool(rehearse_case: Rehearse, tmp_path: Path) -> None:
+    """Advice to build an index concurrently says how to have it outside of the tool's transaction."""
+    (tmp_path / "1_x.sql").write_text("-- +goose Up\nCREATE INDEX parcels_state ON parcels (state);\n")
+    run = rehearse_case("directories/02-concurrently-beside-another-statement", str(tmp_path))
+    (fix,) = {each.fix for each in run.findings if each.sql is not None and "CONCURRENTLY" in each.sql}
+    assert fix is not None
+    assert fix.endswith(
+        "goose runs this file in a transaction: write -- +goose NO TRANSACTION into the file."
+    )
+
+
 def test_directories_03_new_enum_value_used_in_its_file(rehearse_case: Rehearse) -> None:
     run = rehearse_case("directories/03-new-enum-value-used-in-its-file", "migrations")
     assert failure(run) == ("55P04", 2)
