@@ -14,6 +14,11 @@ from bench.migrate.suite import Suite, find_suite
 from bench.migrate.transactions import read_alone, read_migrations
 from bench.model.lock import LockMode
 from bench.model.run import MigrationRun, Run
+from bench.pg.database import create_database, drop_database, new_name
+from bench.pg.server import Server
+from bench.run.progress import silent
+from bench.run.prove.chain import chain, read_scripts
+from bench.run.prove.rollback import prove_alone
 from tests.cases.conftest import folder
 
 Rehearse = Callable[..., Run]
@@ -460,3 +465,18 @@ def test_directories_37_every_file_can_be_read_as_it_stands() -> None:
         folder("directories/37-pre-commit-runs-the-way-back") / "migrations/2024-05-01-120000_colour/down.sql"
     )
     assert [path for path, _ in read_given([down], tool="plain").scripts] == [down]
+
+
+def test_ways_back_of_a_tool_are_proved(server: Server, tmp_path: Path) -> None:
+    up, down = "-- Up Migration\n", "-- Down Migration\n"
+    (tmp_path / "1_a.sql").write_text(f"{up}CREATE TABLE a (id int);\n{down}DROP TABLE a;\n")
+    (tmp_path / "2_b.sql").write_text(f"{up}ALTER TABLE a ADD b int;\n{down}SELECT 1;\n")
+    scripts = read_scripts(server, find_suite(str(tmp_path)))
+    empty = new_name("empty")
+    create_database(server, empty)
+    try:
+        with chain(server, empty, scripts) as links:
+            proofs = [prove_alone(server, link, silent) for link in links]
+    finally:
+        drop_database(server, empty)
+    assert [each.outcome == "exact" for each in proofs] == [True, False]

@@ -82,6 +82,13 @@ OWN_ROWS = Note(
 )
 
 
+ALL_TOGETHER = Note(
+    "crash points",
+    "The migration tool has all pending files in one transaction: whatever a crash meets, none of them is "
+    "there afterwards. Here each file is tried as the only one that is pending.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Proving:
     """What every proof of one suite needs."""
@@ -96,6 +103,8 @@ class _Proving:
     def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
         scripts = read_scripts(self.server, self.suite)
+        if len(scripts) > 1 and any(each.migration.forward.transaction == "all" for each in scripts):
+            self.draft.note(ALL_TOGETHER)
         with own_roles(self.server), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
             if self.options.dirty and self.suite.data is None:
