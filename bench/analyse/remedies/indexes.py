@@ -10,7 +10,7 @@ from typing import Any
 from postgast import PgQueryError, parse_plpgsql
 
 from bench.analyse.names import identifier, quoted
-from bench.analyse.remedies.script import OUTSIDE, Script
+from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, Script
 from bench.analyse.remedies.tree import (
     copy_of,
     object_name,
@@ -36,16 +36,10 @@ def create_concurrently(text: str, partitions: Sequence[str] = ()) -> str | None
     script = Script()
     if not partitions:
         index.concurrent = True
-        name = index.idxname
-        if index.if_not_exists and name:
+        if index.if_not_exists and index.idxname:
             schema = f"{identifier(index.relation.schemaname)}." if index.relation.schemaname else ""
-            script.add(
-                f"DROP INDEX CONCURRENTLY IF EXISTS {schema}{identifier(name)}",
-                f"{OUTSIDE}; a build that failed leaves an INVALID index, which IF NOT EXISTS would keep",
-            )
-            script.add(sql_of("index_stmt", index), OUTSIDE)
-        else:
-            script.add(sql_of("index_stmt", index), OUTSIDE)
+            script.add(*_without_invalid(f"{schema}{identifier(index.idxname)}"))
+        script.add(sql_of("index_stmt", index), OUTSIDE)
         return script.text
     name = index.idxname = index.idxname or _server_name(index)
     index.relation.inh = False
@@ -63,6 +57,22 @@ def create_concurrently(text: str, partitions: Sequence[str] = ()) -> str | None
             f"ALTER INDEX {parent}{identifier(name)} ATTACH PARTITION {owner}{identifier(part.idxname)}"
         )
     return script.text
+
+
+def _without_invalid(name: str) -> tuple[str, str]:
+    """The statement that drops an index of this name where it is INVALID, and why; a valid one stays."""
+    literal = name.replace("'", "''")
+    return (
+        f"""\
+DO $invalid$ BEGIN
+    SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';
+    IF EXISTS (SELECT FROM pg_catalog.pg_index
+                WHERE indexrelid = to_regclass('{literal}') AND NOT indisvalid) THEN
+        DROP INDEX {name};
+    END IF;
+END $invalid$""",
+        "a build that failed leaves an INVALID index, which IF NOT EXISTS would keep",
+    )
 
 
 def _server_name(index: Any) -> str:
