@@ -31,6 +31,7 @@ from bench.analyse.dangers.failures import (
 from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
 from bench.analyse.dangers.losses import invalid_indexes, losses
 from bench.analyse.dangers.queues import deadlocks, lock_queues
+from bench.analyse.dangers.rowsecurity import hidden_rows
 from bench.analyse.dangers.spoken import spoken
 from bench.analyse.dangers.stopped import stopped
 from bench.analyse.dangers.traffic import traffic_findings
@@ -117,6 +118,7 @@ def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     yield from fan_out(migration, rehearsed)
     yield from no_lock_timeout(migration, rehearsed)
     yield from row_locks(migration, rehearsed)
+    yield from hidden_rows(migration, rehearsed)
     yield from triggers_off(migration, rehearsed)
     yield from advisory_locks(migration, rehearsed)
     yield from lock_table_full(migration, rehearsed)

@@ -48,6 +48,7 @@ FINDING_CODES = frozenset(
         "rewrite",
         "rollback-incomplete",
         "row-locks",
+        "row-security",
         "rows-gone",
         "scan-under-lock",
         "server-warning",

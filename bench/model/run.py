@@ -78,6 +78,8 @@ class HostInfo:
 class Environment:
     server: ServerInfo
     host: HostInfo
+    superuser: bool | None = None
+    """Whether the migrations ran as a superuser, and not as a role that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class TableKey:
     default_partition: str | None = None
     effects: tuple[str, ...] = ()
     """What an UPDATE of all rows would set off beside its own work, in words."""
+    forced: bool = False
+    """Row security is on, and forced on the table's owner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def new_run(run_id: str, server: Server, suite: Suite) -> Run:
         run_id=run_id,
         started_at=now(),
         finished_at=None,
-        environment=Environment(server.info, read_host()),
+        environment=Environment(server.info, read_host(), server.superuser and server.deploys_as is None),
         suite=suite.info,
         dataset=None,
         command=TYPED.get(),

@@ -31,6 +31,9 @@ class CatalogObject:
     """False for an index that is not."""
 
 
+_OF_PARENT = frozenset({"column", "default", "constraint", "foreign key", "trigger"})
+"""Kinds that a partition has from the table that it is part of."""
+
 Objects = Mapping[Key, CatalogObject]
 
 
@@ -47,7 +50,8 @@ def gone_between(before: Objects, after: Objects) -> tuple[Gone, ...]:
     """What is gone, in the order of kinds and names, without its rows; what goes with a table is left out.
 
     Columns, constraints, triggers, policies and partitions of a table that is gone are not listed: they were
-    parts of it. A foreign key of another table that refers to it is.
+    parts of it. A foreign key of another table that refers to it is. Nor are columns, defaults, constraints
+    and triggers of what was a partition before: they go with those of the table that it is part of.
     """
     missing = frozenset(before.keys() - after.keys())
     found = [_gone(key, before, after) for key in sorted(missing) if not _is_part(key, before, missing)]
@@ -55,8 +59,10 @@ def gone_between(before: Objects, after: Objects) -> tuple[Gone, ...]:
 
 
 def _is_part(key: Key, before: Objects, missing: Collection[Key]) -> bool:
-    table = before[key].table_oid
-    return bool(table) and ("pg_class", table, 0) in missing
+    table = ("pg_class", before[key].table_oid, 0)
+    if table not in before:
+        return False
+    return table in missing or (before[key].kind in _OF_PARENT and before[table].table_oid != 0)
 
 
 def _gone(key: Key, before: Objects, after: Objects) -> Gone:

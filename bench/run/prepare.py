@@ -362,8 +362,10 @@ def read_keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
     """The users' tables, and by what their rows are found and parted."""
     rows = conn.execute(load_query("table_keys", conn.info.server_version)).fetchall()
     return tuple(
-        TableKey(name, tuple(columns), partitioned_by, tuple(partitions), default_partition, tuple(effects))
-        for name, columns, partitioned_by, partitions, default_partition, effects in rows
+        TableKey(
+            name, tuple(columns), partitioned_by, tuple(partitions), default_partition, tuple(effects), forced
+        )
+        for name, columns, partitioned_by, partitions, default_partition, effects, forced in rows
     )
 
 

@@ -105,3 +105,20 @@ def test_reports_68_migrations_run_as_a_role(rehearse_case: Rehearse, server: Se
         assert failed(run) is None
         assert [statement.rows for statement in migration.statements][-1] == 0
         assert all(plan.rows in (0, None) for plan in migration.statements[-1].nested if plan.level == 0)
+        (hidden,) = [each for each in run.findings if each.code == "row-security"]
+        assert "UPDATE changes no row of public.device, which has 5,000: " in hidden.message
+
+
+def test_reports_68_a_superuser_sees_what_the_owner_does_not(
+    rehearse_case: Rehearse, rehearse_files: Rehearse
+) -> None:
+    run = rehearse_case("reports/68-force-row-security-and-backfills")
+    (hidden,) = [each for each in run.findings if each.code == "row-security"]
+    assert hidden.severity == "warning"
+    assert "UPDATE changes 5,000 rows of public.device here, as a superuser" in hidden.message
+    lifted = "ALTER TABLE t NO FORCE ROW LEVEL SECURITY;\nUPDATE t SET a = 2;\n"
+    base = (
+        "CREATE TABLE t AS SELECT 1 AS a; ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+    )
+    run = rehearse_files({"001_lifted.sql": lifted}, base)
+    assert [each for each in run.findings if each.code == "row-security"] == []

@@ -480,3 +480,20 @@ def test_ways_back_of_a_tool_are_proved(server: Server, tmp_path: Path) -> None:
     finally:
         drop_database(server, empty)
     assert [each.outcome == "exact" for each in proofs] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("case", "suite", "told"),
+    [
+        ("12-dbmate", "migrations", "each file is one transaction, but 1 file is sent as one query."),
+        (
+            "14-liquibase-formatted-sql",
+            "changelog",
+            "each changeset is one transaction, but 1 changeset is sent",
+        ),
+        ("15-sqitch", "project", "each statement commits by itself where no BEGIN stands before it."),
+    ],
+)
+def test_what_a_tool_puts_in_a_transaction_is_said_in_its_own_terms(case: str, suite: str, told: str) -> None:
+    (remark, *_) = find_suite(str(folder(f"directories/{case}") / suite)).remarks
+    assert f"; {told}" in remark

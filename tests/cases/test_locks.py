@@ -88,9 +88,7 @@ def test_a_session_keeps_its_advisory_lock_over_transactions(
 
 def test_reports_24_refresh_materialized_view(rehearse_case: Rehearse) -> None:
     run = rehearse_case("reports/24-refresh-materialized-view")
-    (left,) = found(run, "side-effect-on-failure")
-    assert "new relation" not in left.message
-    assert "1 statement up to line 2 stay" in left.message
+    assert found(run, "side-effect-on-failure") == [], "a view that is refreshed is in nobody's way"
 
 
 def test_reports_06_detach_concurrently_cut_off(server: Server) -> None:

@@ -151,6 +151,35 @@ def test_rows_that_go_can_be_accepted(rehearse_files: Callable[..., Run]) -> Non
     assert rows.accepted == "they are kept elsewhere"
 
 
+ATTACHED = """\
+CREATE TABLE event (id int, at int, CHECK (id > 0)) PARTITION BY RANGE (at);
+CREATE TABLE event_default PARTITION OF event DEFAULT;
+CREATE TABLE event_1 (id int DEFAULT 1, at int, CONSTRAINT event_id_check CHECK (id > 0));
+ALTER TABLE event ADD PRIMARY KEY (id, at);
+ALTER TABLE event_1 ADD PRIMARY KEY (id, at);
+CREATE FUNCTION says() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER says BEFORE UPDATE ON event_1 FOR EACH ROW EXECUTE FUNCTION says();
+INSERT INTO event_1 SELECT i, 3 FROM generate_series(1, 40000) i;
+INSERT INTO event SELECT i, 90 FROM generate_series(1, 50000) i;
+"""
+
+
+def test_a_table_that_is_attached_loses_nothing(rehearse_files: Callable[..., Run]) -> None:
+    attach = "ALTER TABLE event ATTACH PARTITION event_1 FOR VALUES FROM (0) TO (10);\n"
+    run = rehearse_files({"001_attach.sql": attach}, base=ATTACHED)
+    assert run.gone == ()
+    assert coded(run.findings, "columns-gone", "cascade") == []
+
+
+def test_what_a_table_loses_after_it_was_attached_is_told(rehearse_files: Callable[..., Run]) -> None:
+    attach = "ALTER TABLE event ATTACH PARTITION event_1 FOR VALUES FROM (0) TO (10);\n"
+    drops = "DROP TRIGGER says ON event_1;\nALTER TABLE event DROP COLUMN id CASCADE;\n"
+    run = rehearse_files({"001_attach.sql": attach, "002_drops.sql": drops}, base=ATTACHED)
+    told = {(gone.kind, gone.name) for gone in run.gone}
+    assert told >= {("trigger", "says"), ("column", "public.event.id"), ("column", "public.event_1.id")}
+    assert ("column", "public.event_default.id") not in told, "a partition before: part of public.event"
+
+
 DRIFT = """\
 CREATE SCHEMA IF NOT EXISTS s;
 CREATE TABLE IF NOT EXISTS same (id int PRIMARY KEY, v text NOT NULL DEFAULT 'a' CHECK (v <> ''));

@@ -34,6 +34,7 @@ _DEFAULT_FIX = (
 _FIXES = {
     "0A000": "Name the columns instead of *, or let sessions reconnect (or DISCARD PLANS and prepare again) "
     "right after the deploy.",
+    "22": "Deploy code that writes what the new type takes first, then change the type.",
     "23502": "Give the column a default until all code writes it, or deploy that code first.",
     "23503": "Deploy code that writes valid references first, then add the constraint.",
     "23505": "Let the sequence or identity go on behind the greatest value that is there (ALTER TABLE … "
@@ -90,7 +91,7 @@ def _finding(fault: _Fault) -> Finding:
         message=f'"{fault.name}" works before the migrations and {fault.when}: {fault.message} '
         f"({fault.sqlstate})",
         evidence={"class": fault.name, "sqlstate": fault.sqlstate, **fault.evidence},
-        fix=_FIXES.get(fault.sqlstate, _DEFAULT_FIX),
+        fix=_FIXES.get(fault.sqlstate) or _FIXES.get(fault.sqlstate[:2], _DEFAULT_FIX),
     )
 
 

@@ -49,16 +49,16 @@ def _rows(request: ComparedRequest, run: Run) -> Iterator[Finding]:
         code, severity, what = "more-rows", "warning", f"{verb} more rows"
     else:
         return
+    rows = f"{count(after.rows)} where there were {count(before.rows)}, " if after.rows != before.rows else ""
     yield _finding(
         code,
         "error" if severity == "error" else "warning",
         request,
         run,
-        f'"{request.name}" {what} after the migrations: {count(after.rows)} where there were '
-        f"{count(before.rows)}, from {sent}{_as_role(request)}",
+        f'"{request.name}" {what} after the migrations: {rows}from {sent}{_as_role(request)}',
         {"rows_before": before.rows, "rows_after": after.rows, "requests": after.sent},
-        "Look which rows it still sees, as the application's role: row-level security without a policy shows "
-        "none, a policy that is gone shows all."
+        "Look which rows it still sees, as the application's role. Rows may be deleted, moved or in a table "
+        "that is gone; row-level security without a policy shows none, a policy that is gone shows all."
         if severity == "error" or code == "more-rows"
         else "Where these rows are meant to go, accept the finding.",
     )
@@ -95,7 +95,8 @@ def _slower(request: ComparedRequest, run: Run, limits: Limits) -> Iterator[Find
             "before_spread_s": [min(before for before, _ in pairs), max(before for before, _ in pairs)],
             "after_spread_s": [min(after for _, after in pairs), max(after for _, after in pairs)],
         },
-        "Keep the index that it used until another one serves it as well; bench explain shows both plans.",
+        "Compare its plans: bench explain shows both. Where it used an index that is gone, keep that one "
+        "until another serves it as well.",
     )
 
 

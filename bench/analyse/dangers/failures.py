@@ -37,6 +37,8 @@ _COMPLAINT = re.compile(r"\b(?:fail(?:ed|ure|s)?|errors?|rolled back|abort(?:ed)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _ENDS_ALL = ("COMMIT", "END", "ROLLBACK")
 _SETTINGS = ("RESET", "SET TRANSACTION", "SET CONSTRAINTS", "RELEASE", "ROLLBACK TO", "ANALYZE", "DISCARD")
+_AGAIN = ("REFRESH", "REINDEX", "VACUUM", "ANALYZE", "CLUSTER", "CHECKPOINT")
+"""Beginnings of commands that a second run does once more."""
 _LINES = 8
 """So many lines are named."""
 _TABLES = 4
@@ -173,7 +175,11 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
     if migration.outcome != "failed" or migration.interrupted:
         return
     kept = committed(migration)
-    worked = [each for each in kept if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT"]
+    worked = [
+        each
+        for each in kept
+        if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT" and not _may_run_again(each)
+    ]
     if not worked:
         return
     made = {lock.relation for each in worked for lock in each.locks if lock.stays}
@@ -189,7 +195,8 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
         "side-effect-on-failure",
         "warning",
         failed or last,
-        f"the migration failed, but {_listed(left)} up to line {last.line} stay: the state is neither that "
+        f"the migration failed, but {_listed(left)} up to line {last.line} "
+        f"{'stays' if left == ['1 statement'] else 'stay'}: the state is neither that "
         "before nor that after, and the file cannot simply run again",
         evidence={
             "statements": len(worked),
@@ -205,6 +212,11 @@ def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
             else "Put the whole file between BEGIN and COMMIT, so that a failure leaves nothing.",
         ),
     )
+
+
+def _may_run_again(statement: StatementSummary) -> bool:
+    """Whether a second run does the same once more, so that the first one leaves nothing in the way."""
+    return statement.kind.startswith(_AGAIN)
 
 
 def committed(migration: MigrationSummary) -> list[StatementSummary]:

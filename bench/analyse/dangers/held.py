@@ -30,6 +30,8 @@ BLOCKING_CODES = frozenset(
 )
 """Findings that say why a lock on an existing relation was held for as long as it was."""
 _LISTED = 6
+_MOST = 0.5
+"""Of the time that a lock is held."""
 
 
 def held_across(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
@@ -59,7 +61,7 @@ def held_across(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[F
                 "later_statements": len(later),
                 "slowest_line": slowest.line,
             },
-            remedy=Remedy(_kept_shorter(lock, slowest)),
+            remedy=Remedy(_kept_shorter(lock, slowest, rehearsed)),
         )
 
 
@@ -72,13 +74,27 @@ def _takes_it_too(statement: StatementSummary, lock: LockSummary) -> bool:
     return written or max(own, asked.strength if asked else 0) >= lock.mode.strength
 
 
-def _kept_shorter(lock: LockSummary, slowest: StatementSummary) -> str:
+def _kept_shorter(lock: LockSummary, slowest: StatementSummary, rehearsed: Rehearsed) -> str:
     """What can be done: a statement that touches the relation itself may need what was done to it before."""
     apart = all(each.subject != lock.subject for each in slowest.locks) and not re.search(
         rf"\b{re.escape(lock.subject.rpartition('.')[2])}\b", slowest.text
     )
     order = f", or lock {quoted(lock.subject)} (line {lock.line}) after it" if apart else ""
+    if _tool_commits(rehearsed):
+        return (
+            f"Have line {slowest.line} in a migration of its own, deployed after this one{order}: the tool "
+            "commits at the end of a file, or of all files."
+        )
     return f"Commit before line {slowest.line}{order}."
+
+
+def _tool_commits(rehearsed: Rehearsed) -> bool:
+    """Whether the transaction is the migration tool's, so that a file cannot end it."""
+    return any(
+        execution.by_tool
+        for statement in rehearsed.summary.statements
+        for execution in rehearsed.executions(statement)
+    )
 
 
 def long_blocks(
@@ -103,8 +119,22 @@ def long_blocks(
             f"{who_waits(lock.mode)} wait",
             relation=subject,
             evidence={"mode": lock.mode.value, "held_s": lock.longest_s},
-            remedy=for_lock(statement.kind, statement.text, rehearsed.around),
+            remedy=_kept_for(lock, migration) or for_lock(statement.kind, statement.text, rehearsed.around),
         )
+
+
+def _kept_for(lock: LockSummary, migration: MigrationSummary) -> Remedy | None:
+    """Where a later statement takes most of the time: to try the first one again would spare nobody."""
+    later = [(each.duration_s.median, each) for each in ran_under(lock, migration) if each.duration_s]
+    if lock.longest_s is None or not later:
+        return None
+    longest_s, slowest = max(later, key=lambda timed: timed[0])
+    if longest_s < _MOST * lock.longest_s:
+        return None
+    return Remedy(
+        f"Most of that time {slowest.where} ({slowest.kind}) runs, while the transaction keeps the lock: "
+        "shorten that statement, or have it in a later transaction."
+    )
 
 
 def fan_out(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:

@@ -148,14 +148,16 @@ def _scans(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Findin
         lock = blocked[scan.relation]
         if scan.relation in explained or scan.rows == 0:
             continue
+        others = _read_as_well(statement, scan, scans)
         yield finding(
             "scan-under-lock",
             severity_of_lock(lock, rehearsed.limits),
             statement,
-            f"{statement.kind} reads {count(scan.rows)} rows of {scan.relation} in {took(statement)}"
-            f"{while_held(lock)}",
+            f"{statement.kind} reads {count(scan.rows)} rows of {scan.relation}{_and_of(others)} "
+            f"in {took(statement)}{while_held(lock)}",
             relation=scan.relation,
-            evidence=figures(statement, lock, rows=scan.rows, passes=scan.passes),
+            evidence=figures(statement, lock, rows=scan.rows, passes=scan.passes)
+            | ({"read_as_well": [each.relation for each in others]} if others else {}),
             remedy=for_scan(statement.text, scan.relation, rehearsed.around),
         )
 
@@ -186,6 +188,25 @@ def _of_altered_table(
         return -lock.mode.strength, lock.granted_at_s.median if lock.granted_at_s else 0.0
 
     return named[:1] or sorted(others, key=order)[:1]
+
+
+def _read_as_well(
+    statement: StatementSummary, told: Validation, scans: Sequence[Validation]
+) -> Sequence[Validation]:
+    """Further tables read under such a lock, such as a default partition; not those that a key refers to."""
+    referenced = referenced_tables(statement.text)
+    return [
+        scan
+        for scan in scans
+        if scan.relation != told.relation and scan.rows != 0 and not is_named(scan.relation, referenced)
+    ]
+
+
+def _and_of(scans: Sequence[Validation]) -> str:
+    if not scans:
+        return ""
+    which = scans[0].relation if len(scans) == 1 else f"{len(scans)} more tables"
+    return f" and {count(sum(scan.rows for scan in scans))} of {which}"
 
 
 def _sum(amounts: Iterable[int | None]) -> int | None:

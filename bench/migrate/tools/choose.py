@@ -18,21 +18,23 @@ from bench.migrate.tools.shape import Evidence, Plan, Tool
 from bench.migrate.tools.table import BY_NAME, TOOLS
 
 _MODES: dict[Transaction, str] = {
-    "none": "each statement commits by itself",
-    "file": "each file is one transaction",
-    "query": "each file is sent as one query, which is one transaction",
-    "all": "all pending files are one transaction",
-    "where it can": "each file is one transaction, unless none of its statements can run in one",
+    "none": "each statement commits by itself where no BEGIN stands before it",
+    "file": "each {unit} is one transaction",
+    "query": "each {unit} is sent as one query, which is one transaction",
+    "all": "all pending {unit}s are one transaction",
+    "where it can": "each {unit} is one transaction, unless none of its statements can run in one",
 }
-
-
-_EXCEPTIONS: dict[Transaction, str] = {
-    "none": "without one: their statements commit one by one",
-    "file": "in a transaction of their own",
-    "query": "sent as one query each",
-    "all": "in one transaction together",
-    "where it can": "in a transaction where they can",
+_EXCEPTIONS: dict[Transaction, tuple[str, str]] = {
+    "none": (
+        "1 {unit} is sent without one: its statements commit one by one",
+        "{count} {unit}s are sent without one: their statements commit one by one",
+    ),
+    "file": ("1 {unit} is one transaction", "{count} {unit}s are one transaction each"),
+    "query": ("1 {unit} is sent as one query", "{count} {unit}s are sent as one query each"),
+    "all": ("1 {unit} is in one transaction with others", "{count} {unit}s are one transaction together"),
+    "where it can": ("1 {unit} is one where it can be", "{count} {unit}s are one each where they can be"),
 }
+"""What one does otherwise than most, and what several do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _with(migration: Migration, tool: Tool, transaction: Transaction) -> Migrati
 
 def _remarks(tool: Tool, evidence: Evidence | None, plan: Plan) -> Iterator[str]:
     if tool.name != "plain":
-        yield f"{_recognised(tool, evidence)}; {_transactions(plan)}."
+        yield f"{_recognised(tool, evidence)}; {_transactions(tool, plan)}."
     if plan.cannot:
         names = list_names(plan.cannot, 10)
         count = len(plan.cannot)
@@ -125,8 +127,10 @@ def _recognised(tool: Tool, evidence: Evidence | None) -> str:
     return f"Recognised as migrations of {tool.title} by {evidence.text} (--tool NAME for another)"
 
 
-def _transactions(plan: Plan) -> str:
+def _transactions(tool: Tool, plan: Plan) -> str:
     modes = Counter(migration.forward.transaction for migration in plan.migrations)
     (most, _), *rest = modes.most_common()
-    exceptions = [f"{count} {_EXCEPTIONS[mode]}" for mode, count in rest]
-    return f"{_MODES[most]}{', but ' if exceptions else ''}{' and '.join(exceptions)}"
+    told = [_MODES[most]]
+    told += [_EXCEPTIONS[mode][count > 1].replace("{count}", str(count)) for mode, count in rest]
+    first, *exceptions = (each.format(unit=tool.unit) for each in told)
+    return first + (f", but {', and '.join(exceptions)}" if exceptions else "")

@@ -137,4 +137,5 @@ LIQUIBASE = Tool(
     transaction="file",
     keeps_session=True,
     switch="write runInTransaction:false on the changeset's line",
+    unit="changeset",
 )

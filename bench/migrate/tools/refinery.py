@@ -29,7 +29,7 @@ def _recognise(folder: Folder) -> Evidence | None:
     if not alone or not versions["V"]:
         return None
     return Evidence(
-        f"{alone[0].name} has no V{_number(alone[0])}__… beside it to take back, as Flyway's would",
+        f"{alone[0].name} without a V{_number(alone[0])}__… that it could take back",
         3,
     )
 

@@ -54,6 +54,8 @@ class Tool:
     cutting: Cutting = "semicolons"
     stops: bool = True
     """It stops at the first error of a file."""
+    unit: str = "file"
+    """What it calls one migration, where several are in a file."""
 
     def part(self, file: File, text: str | None = None, *, transaction: Transaction | None = None) -> Part:
         """What of a file goes one way, as this tool sends it."""

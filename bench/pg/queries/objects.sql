@@ -1,4 +1,5 @@
 -- Objects of users by their oids, each with the table that it belongs to and the columns that it is about.
+-- Those of partitions, too: a table that is attached keeps what it had.
 WITH schemas AS (
     SELECT oid, nspname FROM pg_catalog.pg_namespace
     WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)' AND nspname NOT IN ('pg_catalog', 'information_schema')
@@ -31,28 +32,28 @@ UNION ALL
 SELECT 'pg_attribute', r.oid::bigint, a.attnum, 'column', r.name || '.' || a.attname, r.oid::bigint,
        ARRAY[a.attname::text], false, true
 FROM pg_catalog.pg_attribute a JOIN relations r ON r.oid = a.attrelid
-WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind IN ('r', 'p', 'f') AND NOT r.relispartition
+WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind IN ('r', 'p', 'f')
 UNION ALL
 SELECT 'pg_attrdef', d.oid::bigint, 0, 'default', r.name || '.' || a.attname, r.oid::bigint,
        ARRAY[a.attname::text], false, true
 FROM pg_catalog.pg_attrdef d
 JOIN relations r ON r.oid = d.adrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-WHERE a.attgenerated = '' AND r.relkind IN ('r', 'p', 'f') AND NOT r.relispartition
+WHERE a.attgenerated = '' AND r.relkind IN ('r', 'p', 'f')
 UNION ALL
 SELECT 'pg_constraint', k.oid::bigint, 0, CASE k.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END,
        k.conname::text, k.conrelid::bigint,
        coalesce((SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a
                  WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)), '{}'), false, true
 FROM pg_catalog.pg_constraint k JOIN relations r ON r.oid = k.conrelid
-WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND NOT r.relispartition
+WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND (k.conparentid = 0 OR r.relispartition)
 UNION ALL
 SELECT 'pg_policy', p.oid::bigint, 0, 'policy', p.polname::text, r.oid::bigint, '{}', false, true
 FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
 UNION ALL
 SELECT 'pg_trigger', t.oid::bigint, 0, 'trigger', t.tgname::text, r.oid::bigint, '{}', false, true
 FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
-WHERE NOT t.tgisinternal AND NOT r.relispartition
+WHERE NOT t.tgisinternal
 UNION ALL
 SELECT 'pg_rewrite', w.oid::bigint, 0, 'rule', w.rulename::text, r.oid::bigint, '{}', false, true
 FROM pg_catalog.pg_rewrite w JOIN relations r ON r.oid = w.ev_class

@@ -27,7 +27,8 @@ SELECT format('%s.%s', n.nspname, c.relname) AS name,
              SELECT 'its rule ' || quote_ident(r.rulename) || ' would act on the rows of the backfill'
                FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid
               UNION ALL
-             SELECT 'row security is forced on its owner, from whom it may hide rows' WHERE c.relforcerowsecurity) AS effects
+             SELECT 'row security is forced on its owner, from whom it may hide rows' WHERE c.relforcerowsecurity) AS effects,
+       c.relrowsecurity AND c.relforcerowsecurity AS forced
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p')
