@@ -220,7 +220,7 @@ def _waits(waits: Sequence[LongestWait]) -> str:
     read, write = longest_wait(waits, "read"), longest_wait(waits, "write")
     idle = "" if any(wait.hazard for wait in waits) else BEHIND
     if write is None and read is None:
-        return f"it takes no lock that reads or writes on existing tables would wait for{idle}"
+        return "it takes no lock that reads or writes on existing tables would wait for"
     if write is None or read is None:
         some, other = ("writes", "reads") if read is None else ("reads", "writes")
         longest = write or read

@@ -66,7 +66,8 @@ def _told(run: MigrationRun) -> Iterator[_Line]:
         yield from ((f"{' ' * _INDENT}{text}", style) for text, style in lines)
     if silent:
         what = "1 statement locks" if silent == 1 else f"{silent} statements lock"
-        yield f"{what} nothing that was there before", "dim"
+        more = " more" if any(not lock.new for each in run.statements for lock in each.locks) else ""
+        yield f"{what} nothing{more} that was there before", "dim"
 
 
 def _lines(statement: StatementRun, known: Sequence[AdvisoryLock]) -> Iterator[_Line]:

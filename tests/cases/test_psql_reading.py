@@ -44,6 +44,7 @@ def test_real_suite_07_false_success_quote(rehearse_case: Callable[..., Run]) ->
     run = rehearse_case("real-suite/07-false-success-quote", "m")
     quoted = 'prints "The ledger was moved successfully." here and exits 0'
     assert quoted in false_success(run).message
+    assert "fails-on-data" not in {each.code for each in run.findings}, "SELECT 1/0 reads no row"
     console = Console(file=io.StringIO(), width=200)
     print_summary(conclude(run), None, console)
     assert isinstance(console.file, io.StringIO)

@@ -13,6 +13,7 @@ from bench.analyse.remedies.indexes import name_of_index
 from bench.analyse.remedies.offending import offending_rows
 from bench.analyse.remedies.retrying import for_refused, invalid_index
 from bench.analyse.remedies.script import Remedy
+from bench.analyse.remedies.tree import messages, statement_of
 from bench.analyse.summary import TRANSACTION_CONTROL, MigrationSummary, StatementSummary
 from bench.model.finding import Finding
 from bench.model.statement import Onward
@@ -52,6 +53,8 @@ def fails_on_data(
     error = statement.error
     if error is None or error.sqlstate is None or not error.sqlstate.startswith(_DATA_ERRORS):
         return
+    if _reads_no_table(statement.text):
+        return  # SELECT 1/0 says nothing of rows
     constraint = _CONSTRAINT.search(error.message)
     detail = f" ({error.detail})" if error.detail else ""
     query = offending_rows(
@@ -71,6 +74,13 @@ def fails_on_data(
         },
         remedy=_for_rows_refused(statement, error.sqlstate, query),
     )
+
+
+def _reads_no_table(text: str) -> bool:
+    found = statement_of(text)
+    if found is None or found[0] != "select_stmt":
+        return False
+    return not any(True for type_name in ("RangeVar", "FuncCall") for _ in messages(found[1], type_name))
 
 
 def _for_rows_refused(statement: StatementSummary, sqlstate: str, query: str | None) -> Remedy:
