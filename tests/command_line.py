@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -21,20 +27,74 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "bench", *arguments]
 
 
+class Loaded:
+    """Command lines in children of an interpreter that has loaded bench already, one at a time."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    Path(__file__).with_name("loaded_interpreter.py"),
+                    str(theirs.fileno()),
+                ],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._ours.settimeout(DEADLINE_S)
+        atexit.register(self.end)
+
+    def run(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+        """The exit code, and what it said on both streams."""
+        asked = {"arguments": arguments, "cwd": str(cwd), "environment": dict(env)}
+        with (
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as errors,
+            Path(os.devnull).open("rb") as nothing,
+        ):
+            streams = [nothing.fileno(), out.fileno(), errors.fileno()]
+            try:
+                socket.send_fds(self._ours, [json.dumps(asked).encode()], streams)
+                code = int(self._ours.recv(100))
+            except BaseException:
+                self.end(kill=True)
+                raise
+            out.seek(0)
+            errors.seek(0)
+            return code, out.read(), errors.read()
+
+    def end(self, *, kill: bool = False) -> None:
+        """Without anybody who asks it ends by itself; a command that hangs is killed with it."""
+        loaded.cache_clear()
+        atexit.unregister(self.end)
+        self._ours.close()
+        if kill:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(timeout=DEADLINE_S)
+
+
+@cache
+def loaded() -> Loaded:
+    """The one of this process, started when it is first wanted."""
+    return Loaded()
+
+
 def bench(
     *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ``bench`` to its end, without a terminal."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "160", **(env or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
+    environment = {**os.environ, "COLUMNS": "160", **(env or {})}
+    code, out, errors = loaded().run(arguments, cwd, environment)
+    return subprocess.CompletedProcess(command(*arguments), code, text(out), text(errors))
+
+
+def text(data: bytes) -> str:
+    """As ``subprocess.run`` reads it with ``text=True``."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
 
 
 class Running:

@@ -19,6 +19,8 @@ FILES = {
     "migrations/002_index.down.sql": "DROP INDEX accounts_email;\n",
     "migrations/rollback/001_add.sql": "ALTER TABLE accounts DROP COLUMN email;\n",
 }
+BRIEF = ("--repeats", "1", "--no-probe", "--no-explain", "--no-load")
+"""Where what is left out is not the subject."""
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_any_directory_of_migrations_can_be_rehearsed(project: Path) -> None:
 
 
 def test_the_report_can_be_drawn_again_from_the_stored_run(project: Path) -> None:
-    bench("run", "migrations", "--base", "schema.sql", "--server", "embedded", "--repeats", "1", cwd=project)
+    bench("run", "migrations", "--base", "schema.sql", "--server", "embedded", *BRIEF, cwd=project)
     (directory,) = (project / "results" / "runs").iterdir()
     first = (directory / "report.html").read_bytes()
     (directory / "report.html").unlink()
@@ -70,7 +72,7 @@ def test_the_report_can_be_drawn_again_from_the_stored_run(project: Path) -> Non
 
 def test_json_goes_to_standard_output_alone(project: Path) -> None:
     done = bench(
-        *("run", "migrations", "--base", "schema.sql", "--server", "embedded", "--repeats", "1"),
+        *("run", "migrations", "--base", "schema.sql", "--server", "embedded", *BRIEF),
         *("--json", "-", "--quiet", "--out", "out"),
         cwd=project,
     )
@@ -80,7 +82,7 @@ def test_json_goes_to_standard_output_alone(project: Path) -> None:
 
 def test_a_failing_migration_exits_4_with_place_and_reason(project: Path) -> None:
     write(project, {"migrations/003_bad.sql": "SELECT 1;\nALTER TABLE acounts ADD COLUMN x int;\n"})
-    done = bench("run", "migrations", "--base", "schema.sql", "--server", "embedded", cwd=project)
+    done = bench("run", "migrations", "--base", "schema.sql", "--server", "embedded", *BRIEF, cwd=project)
     assert done.returncode == 4
     assert "003_bad.sql:2" in done.stdout
     assert "42P01" in done.stdout
@@ -193,7 +195,7 @@ def test_without_superuser_the_run_goes_on_and_says_what_it_could_not_measure(
 ) -> None:
     tcp.create_role("tenant", "CREATEDB")
     done = bench(
-        *("run", "migrations", "--base", "schema.sql", "--repeats", "1", "--server", tcp.dsn("tenant")),
+        *("run", "migrations", "--base", "schema.sql", *BRIEF, "--server", tcp.dsn("tenant")),
         cwd=project,
     )
     assert done.returncode == 0, done.stderr
@@ -215,17 +217,7 @@ def test_without_superuser_the_run_goes_on_and_says_what_it_could_not_measure(
 
 def test_a_suite_without_data_is_filled_on_request(project: Path) -> None:
     done = bench(
-        *(
-            "run",
-            "migrations",
-            "--base",
-            "schema.sql",
-            "--server",
-            "embedded",
-            "--repeats",
-            "1",
-            "--no-probe",
-        ),
+        *("run", "migrations", "--base", "schema.sql", "--server", "embedded", *BRIEF),
         *("--fill", "--rows", "accounts=2k", "--quiet", "--json", "-"),
         cwd=project,
     )
