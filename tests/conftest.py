@@ -22,6 +22,16 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["BENCH_CACHE_DIR"], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what is dear stay together (``--dist loadgroup``), others go where there is room."""
+    for item in items:
+        definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+        shared = any(made[-1].scope in ("class", "module", "package") for made in definitions)
+        if shared or "unit" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{item.path.stem}"))
+
+
 pytest.register_assert_rewrite("contract")
 
 pytest_plugins = ["fix_crm", "fix_db", "fix_tcp"]

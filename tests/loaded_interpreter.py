@@ -1,4 +1,4 @@
-"""An interpreter that has loaded bench, and forks for each command line: loading takes longer than most commands.
+"""An interpreter that has loaded bench, which takes longer than most commands, and forks for each of them.
 
 Run as a program with the number of its socket: a message is a JSON object with ``arguments``, ``cwd`` and
 ``environment``, beside three descriptors (input, output, errors); the answer is the exit code.
