@@ -17,6 +17,7 @@ import tempfile
 from typing import Any
 
 import bench.cli
+import bench.report.html
 
 HEAVY = (
     "bench.plugin",
@@ -33,6 +34,9 @@ def load() -> None:
     for module in pkgutil.walk_packages(bench.__path__, "bench."):
         if not module.name.startswith(HEAVY):
             importlib.import_module(module.name)
+    pages = bench.report.html.templates()
+    for page in pages.list_templates(["j2"]):
+        pages.get_template(page)
 
 
 def serve(connection: socket.socket) -> dict[str, Any] | None:

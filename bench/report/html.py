@@ -7,6 +7,9 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import msgspec
 from markupsafe import Markup
@@ -20,6 +23,9 @@ from bench.report.svg import inline_svg
 from bench.report.trafficview import HOW_TO_READ
 from bench.report.validationhtml import validation_html
 from bench.report.view import page_view
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +45,12 @@ def render_html(conclusion: Conclusion, pictures: Iterable[Picture]) -> str:
 
 def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], validation: str = "") -> str:
     """A page from the template of this name, with the run file inside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("bench.report", "templates")
-    templates = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-    templates.filters["breakable"] = breakable
+    environment = templates()
 
     def verbatim(name: str) -> Markup:
-        return Markup(loader.get_source(templates, name)[0])
+        return Markup((files("bench.report") / "templates" / name).read_text(encoding="utf-8"))
 
-    return templates.get_template(name).render(
+    return environment.get_template(name).render(
         page=page,
         traffic_words=HOW_TO_READ,
         figures={picture.name: _figure(picture) for picture in pictures},
@@ -61,6 +60,22 @@ def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], 
         packed_run=packed(run),
         validation=validation,
     )
+
+
+@cache
+def templates() -> Environment:
+    """The templates of the pages, each compiled once in a process: that takes longer than filling them in."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("bench.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = breakable
+    return environment
 
 
 def breakable(text: str) -> Markup:

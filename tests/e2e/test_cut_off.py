@@ -38,7 +38,7 @@ PHASES = {
         "100 requests/s",
     ),
     "migrating": (SLEEPER, "002_sleep: 1 statements"),
-    "explaining": ([*CRM, "--scale", "0.05"], "views, functions and queries"),
+    "explaining": ([*CRM, "--scale", "0.01", "--no-probe"], "views, functions and queries"),
 }
 
 Start = Callable[[str], tuple[Running, list[psutil.Process]]]
