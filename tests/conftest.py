@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 
+import hypothesis
 import pytest
 
 # Where the tests run in the background of a shell, Ctrl-C is ignored, and every program that they start would
@@ -16,6 +17,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Neither what the tests keep for later runs nor what runs have kept before is any business of the other.
 os.environ["BENCH_NO_PICTURES"] = "1"  # those who look at pictures ask for them
 os.environ["BENCH_CACHE_DIR"] = tempfile.mkdtemp(prefix="pgrehearse-cache-")
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_unconfigure() -> None:

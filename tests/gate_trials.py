@@ -103,19 +103,19 @@ class Score:
     found: int = 0
 
 
-def scores(side: Record, draws: int, seed: int = 1) -> dict[str, Score]:
+def scores(
+    side: Record, draws: int, seed: int = 1, rules: Mapping[str, other_gates.Rule] = other_gates.RULES
+) -> dict[str, Score]:
     """Each rule on the same draws: ours in turn, the others with as many repeats on each side."""
     rng, light = random.Random(seed), timed_alone(side)
-    told = {"pgrehearse": Score()} | {
-        f"{name}, n = {n}": Score() for name in other_gates.RULES for n in (FIRST, ALL)
-    }
+    told = {"pgrehearse": Score()} | {f"{name}, n = {n}": Score() for name in rules for n in (FIRST, ALL)}
     for _ in range(draws):
         old, new = same(side, rng)
         victim = rng.choice(timed(light))
         told["pgrehearse"].alarms += bool(failed(in_turn(light, light, old, new)))
         slow = failed(in_turn(light, light, old, new, {victim.sha256: SLOWER}))
         told["pgrehearse"].found += (victim.line, victim.text) in slow
-        for name, rule in other_gates.RULES.items():
+        for name, rule in rules.items():
             for n in (FIRST, ALL):
                 score = told[f"{name}, n = {n}"]
                 score.alarms += any(rule(*_times(one, old[:n], new[:n])) for one in timed(light))

@@ -21,9 +21,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "pip", *build], check=True)
     (wheel,) = wheels.glob("*.whl")
     place = tmp_path_factory.mktemp("environment")
-    venv.create(place, with_pip=True)
-    python = place / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--no-deps", "--quiet", str(wheel)], check=True)
+    venv.create(place)
+    pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python")]
+    subprocess.run([*pip, "install", "--no-deps", "--no-compile", "--quiet", str(wheel)], check=True)
     (libraries,) = place.glob("lib/python*/site-packages")
     (libraries / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return place / "bin"
