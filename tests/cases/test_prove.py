@@ -12,9 +12,11 @@ from proving import by_code, proved
 from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
+from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.report.validation import render_validation
 from bench.run.prove.session import ProofOptions
+from bench.run.prove.states import compare, paired, read_state
 
 NO_CRASHES = ProofOptions(budget_s=0.0)
 
@@ -88,6 +90,35 @@ def test_real_suite_16_generated_keys(server: Server, tmp_path: Path) -> None:
     ]
 
 
+def test_rows_with_generated_keys_are_told_by_their_other_values() -> None:
+    were = {"k1": ("a", "1"), "k2": ("b", "1")}
+    assert paired(were, {"n1": ("b", "2"), "n2": ("a", "2"), "n3": ("c", "2")}) == (
+        {"k1": "n2", "k2": "n1"},
+        (1,),
+    )
+    assert paired(were, {"n1": ("x", "2"), "n2": ("y", "2")}) == ({}, ()), "nothing tells them"
+    assert paired({"k1": ("a",)}, {"n1": ("b",)}) == ({}, ())
+
+
+def test_rows_that_come_with_another_key_in_each_run_are_not_lost(server: Server) -> None:
+    names = [new_name("state"), new_name("state")]
+    volatile = {"public.t": frozenset({"id"})}
+    try:
+        for calls, name in enumerate(names):
+            create_database(server, name)
+            with server.connect(name) as conn:
+                conn.execute(
+                    "CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), mail text, calls int)"
+                )
+                conn.execute("INSERT INTO t (mail, calls) VALUES ('a', %s), ('b', %s), ('c', 7)", [calls] * 2)
+        one, other = (read_state(server, name, volatile) for name in names)
+        (difference,) = compare(server, one, other, volatile)
+    finally:
+        for name in names:
+            drop_database(server, name)
+    assert (difference.change, difference.rows, difference.columns) == ("changed", 2, ("calls",))
+
+
 def test_real_suite_17_validation_claims(server: Server, tmp_path: Path) -> None:
     run = proved_case(server, "real-suite/17-validation-claims", tmp_path)
     told = render_validation(conclude(run))
@@ -99,6 +130,7 @@ def test_real_suite_21_row_order_trigger(server: Server, tmp_path: Path) -> None
     run = proved_case(server, "real-suite/21-row-order-trigger", tmp_path)
     found = by_code(run, "fails-on-data")
     assert "27000" in " ".join(finding.message for finding in found)
+    assert "make it an AFTER trigger" in " ".join(finding.fix or "" for finding in found)
     (proof,) = run.proofs.dirt
     chief, other = proof.offending
     assert '"chief": true' in chief.values

@@ -88,6 +88,8 @@ def _for_rows_refused(statement: StatementSummary, sqlstate: str, query: str | N
     required = required_columns(statement.text) if sqlstate == "23502" else None
     if required is not None:
         return Remedy(_GIVE_A_VALUE.format(" and ".join(required[1])))
+    if sqlstate == "27000":
+        return Remedy(_OWN_TRIGGER)
     say = (
         f"Repair or set aside the rows {'that this query lists' if query else 'that it names'} before line "
         f"{statement.line} runs, in a statement of its own that can be repeated."
@@ -99,6 +101,10 @@ def _for_rows_refused(statement: StatementSummary, sqlstate: str, query: str | N
     return Remedy(say, sql)
 
 
+_OWN_TRIGGER = (
+    "A BEFORE trigger of the table changes rows that the statement is to change as well: make it an AFTER "
+    "trigger, or change these rows in statements of their own."
+)
 _GIVE_A_VALUE = (
     "Give {} a default, or add it without NOT NULL, fill it in batches and set NOT NULL then; deploy "
     "code that writes it first."

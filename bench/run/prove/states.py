@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 
 KEYS_SHOWN = 5
+KEYS_PAIRED = 20_000
+"""Rows with generated keys, to be told by their other values."""
 KEYS_COMPARED = 1000
 """Of changed rows, to find the columns that changed."""
 TEXT_SHOWN = 400
@@ -194,6 +196,20 @@ def _rows(
     added = [key for key in new if key not in old]
     if not set(ours.key) <= set(columns):  # the same row may have come with another generated key
         removed, added = _unpaired(removed, old, new, added), _unpaired(added, new, old, removed)
+        if 0 < len(removed) <= KEYS_PAIRED and 0 < len(added) <= KEYS_PAIRED:
+            were, are = read_values(left, ours, columns, removed), read_values(right, theirs, columns, added)
+            pairs, others = paired(were, are)
+            if pairs:
+                yield Difference(
+                    "rows",
+                    ours.name,
+                    "changed",
+                    rows=len(pairs),
+                    keys=_first(list(pairs)),
+                    columns=tuple(columns[position] for position in others),
+                )
+            removed = [key for key in removed if key not in pairs]
+            added = [key for key in added if key not in pairs.values()]
     changed = [key for key, row in old.items() if key in new and new[key] != row]
     parted: tuple[tuple[Change, list[str]], ...] = (("removed", removed), ("added", added))
     for change, keys in parted:
@@ -214,6 +230,29 @@ def _rows(
                 if any(were[key][position] != are[key][position] for key in some)
             ),
         )
+
+
+def paired(
+    were: Mapping[str, Sequence[object]], are: Mapping[str, Sequence[object]]
+) -> tuple[dict[str, str], tuple[int, ...]]:
+    """Rows whose key is generated, by the values that tell them apart and are the same on both sides.
+
+    Returns the keys there and here, and the positions of the columns that have other values.
+    """
+    width = len(next(iter(were.values())))
+    counts = [
+        (Counter(row[n] for row in were.values()), Counter(row[n] for row in are.values()))
+        for n in range(width)
+    ]
+    same = [n for n, (before, after) in enumerate(counts) if before <= after or after <= before]
+    here = {tuple(row[n] for n in same): key for key, row in are.items()}
+    there = {tuple(row[n] for n in same): key for key, row in were.items()}
+    if not same or len(here) < len(are) or len(there) < len(were):  # they tell no row from the next
+        return {}, ()
+    pairs = {key: here[values] for values, key in there.items() if values in here}
+    return pairs, tuple(
+        n for n in range(width) if any(were[key][n] != are[other][n] for key, other in pairs.items())
+    )
 
 
 def _unpaired(
