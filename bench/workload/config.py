@@ -11,7 +11,7 @@ from bench.migrate.config import check_keys, read_toml, suggest
 from bench.migrate.kinds import classify
 from bench.model.load import Access
 from bench.workload.parameters import names_in
-from bench.workload.spec import Generator, RequestClass, TrafficMix
+from bench.workload.spec import Generator, RequestClass, TrafficMix, access_of
 
 _KEYS: dict[str, type] = {
     "name": str,
@@ -69,11 +69,12 @@ def _read_class(path: Path, position: int, entry: object) -> RequestClass:
     for key in ("name", "sql", "tables"):
         if not entry.get(key):
             raise UsageError(f"{path}: {where} has no {key}", hint=f"add {key} = …")
+    statements = _statements(path, where, entry["sql"])
     found = RequestClass(
         name=entry["name"],
-        statements=_statements(path, where, entry["sql"]),
+        statements=statements,
         tables=_texts(path, f"{where}: tables", entry["tables"]),
-        access=cast(Access, entry.get("access", "read")),
+        access=cast(Access, entry.get("access", access_of(statements))),
         weight=float(entry.get("weight", 1)),
         role=entry.get("role"),
         settings=_settings(path, where, entry.get("settings", {})),

@@ -13,14 +13,12 @@ from postgast import PgQueryError, split
 
 from bench.errors import UsageError
 from bench.migrate.kinds import named_relations
-from bench.model.load import Access
 from bench.workload.expressions import check
-from bench.workload.spec import Generator, RequestClass, TrafficMix
+from bench.workload.spec import Generator, RequestClass, TrafficMix, access_of
 
 _SET = re.compile(r"\\set\s+(\w+)\s+(.+)")
 _VARIABLE = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 _NUMBERED = re.compile(r"\$(\d+)")
-_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 
 
 def read_scripts(given: Sequence[str]) -> TrafficMix:
@@ -58,12 +56,11 @@ def _read(path: Path, weight: float) -> RequestClass:
         for each in statements
         for relation in named_relations(_PLACEHOLDER.sub("NULL", each))
     )
-    access: Access = "write" if any(_WRITES.search(each) for each in statements) else "read"
     return RequestClass(
         name=path.stem,
         statements=statements,
         tables=tuple(tables) or (path.stem,),
-        access=access,
+        access=access_of(statements),
         weight=weight,
         generate={name: each for name, each in generate.items() if name in used},
     )

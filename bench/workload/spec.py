@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.model.load import Access
+
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
+
+
+def access_of(statements: Sequence[str]) -> Access:
+    """What requests with these statements do where nobody says; SELECT … FOR UPDATE waits as a write does."""
+    return "write" if any(_WRITES.search(text) for text in statements) else "read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from field import folder
 from proving import by_code, proved
 
 from bench.analyse.conclude import conclude
+from bench.analyse.proofs.crash import so_far
+from bench.analyse.proofs.rollback import gravest_first
 from bench.migrate.suite import find_suite
+from bench.model.proof import Difference
 from bench.model.run import Run
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
@@ -173,3 +176,13 @@ def test_reports_84_hostile_names(server: Server, tmp_path: Path) -> None:
     scopes = {proof.scope: proof.outcome for proof in run.proofs.rollback}
     assert scopes.keys() == {"alone", "after-writes", "all"}
     assert "failed" not in scopes.values()
+
+
+def test_parts_of_a_table_or_a_view_are_no_items_of_their_own() -> None:
+    whole = Difference("schema", "view public.v", "added")
+    columns = [Difference("schema", f"column public.v.{name}", "added") for name in "ab"]
+    rows = Difference("rows", "public.log", "added", rows=60)
+    assert gravest_first([*columns, whole]) == [whole]
+    assert so_far([*columns, whole, rows]) == (
+        "60 rows of public.log there already; view public.v there already"
+    )

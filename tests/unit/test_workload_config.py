@@ -129,3 +129,12 @@ def test_same_as_must_lead_to_a_file_at_once(tmp_path: Path) -> None:
         read_workload(written(tmp_path, 'same_as = "nowhere.toml"'))
     with pytest.raises(UsageError, match="another same_as"):
         read_workload(written(tmp_path, 'same_as = "workload.toml"'))
+
+
+def test_what_changes_rows_is_a_write_where_nobody_says(tmp_path: Path) -> None:
+    path = tmp_path / "workload.toml"
+    sent = {"drop": "DELETE FROM t WHERE id = 1", "look": "SELECT updated FROM t"}
+    path.write_text(
+        "".join(f'[[class]]\nname = "{n}"\ntables = ["t"]\nsql = "{s}"\n' for n, s in sent.items())
+    )
+    assert [each.access for each in read_workload(path).classes] == ["write", "read"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.proofs.rollback import SHOWN, describe, describe_error, listed
+from bench.analyse.proofs.rollback import SHOWN, describe, describe_error, gravest_first, listed
+from bench.analyse.quantity import count
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, Difference, IdempotenceProof
 from bench.model.run import Run
@@ -44,7 +45,7 @@ def _partial(migration: str, bad: Sequence[CrashPoint], points: Sequence[CrashPo
         migration,
         first.statement if first.statement >= 0 else None,
         None,
-        f"a crash {where} leaves {migration} half done ({_there(first.differences)}), and {then}; "
+        f"a crash {where} leaves {migration} half done ({so_far(first.differences)}), and {then}; "
         f"so at {stuck} of {boundaries} points",
         {
             "points": boundaries,
@@ -62,11 +63,20 @@ def _partial(migration: str, bad: Sequence[CrashPoint], points: Sequence[CrashPo
     )
 
 
-def _there(differences: Sequence[Difference]) -> str:
-    verbs = {"added": "there already", "removed": "gone already", "changed": "changed already"}
-    shown = [f"{each.object} {verbs[each.change]}" for each in differences[:SHOWN]]
-    more = len(differences) - SHOWN
+def so_far(differences: Sequence[Difference]) -> str:
+    """What a crash leaves, in words: the gravest first."""
+    ordered = gravest_first(differences)
+    shown = [_state(each) for each in ordered[:SHOWN]]
+    more = len(ordered) - SHOWN
     return "; ".join([*shown, f"{more} more"] if more > 0 else shown)
+
+
+def _state(difference: Difference) -> str:
+    verb = {"added": "there", "removed": "gone", "changed": "changed"}[difference.change]
+    if difference.thing != "rows":
+        return f"{difference.object} {verb} already"
+    rows = f"{count(difference.rows or 0)} {'row' if difference.rows == 1 else 'rows'}"
+    return f"{rows} of {difference.object} {verb} already"
 
 
 def _second_run(proof: IdempotenceProof) -> Finding:

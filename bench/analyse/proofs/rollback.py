@@ -12,6 +12,8 @@ from bench.model.run import Run
 from bench.model.statement import StatementError
 
 SHOWN = 3
+_RELATIONS = ("table ", "foreign table ", "view ", "materialized view ")
+"""What columns are parts of, as differences name it."""
 
 
 def rollback_findings(run: Run) -> Iterator[Finding]:
@@ -65,7 +67,7 @@ def describe_error(error: StatementError | None) -> str:
 def gravest_first(differences: Sequence[Difference]) -> list[Difference]:
     """What is lost before what is left over, rows and values first; parts of a whole table are no items."""
     schema = [difference for difference in differences if difference.thing == "schema"]
-    tables = [difference for difference in schema if difference.object.startswith("table ")]
+    tables = [difference for difference in schema if difference.object.startswith(_RELATIONS)]
     whole = {_table(difference) for difference in tables if difference.change != "changed"}
     # A column more or less changes its table, too.
     told = {f"table {_table(difference)}" for difference in schema if difference.object.startswith("column ")}
@@ -81,9 +83,11 @@ def gravest_first(differences: Sequence[Difference]) -> list[Difference]:
 
 
 def _table(difference: Difference) -> str:
-    """The table that it is, or is a column of."""
-    kind, _, name = difference.object.partition(" ")
-    return name if kind == "table" else name.rpartition(".")[0]
+    """The table or view that it is, or is a column of."""
+    for kind in _RELATIONS:
+        if difference.object.startswith(kind):
+            return difference.object.removeprefix(kind)
+    return difference.object.partition(" ")[2].rpartition(".")[0]
 
 
 def _is_part(difference: Difference, tables: Collection[str]) -> bool:
