@@ -70,6 +70,8 @@ def derive(
 
 _FIRST_ROWS = _Request("read", "SELECT * FROM {table} LIMIT 20", 5, by_key=False)
 _COPY = "INSERT INTO {table} ({others}) SELECT {others} FROM {table}"
+_DELETE = "DELETE FROM {table} WHERE {match} AND random() < 0"
+"""Which rows may go is not known: it locks what a DELETE locks, and a foreign key to come finds every row."""
 _RANGE_READ = _Request(
     "range read", "SELECT * FROM {table} WHERE ({key}) >= ({values}) ORDER BY {key} LIMIT 20", 2
 )
@@ -88,7 +90,7 @@ def _requests(table: _Table) -> Iterator[_Request]:
         if table.key_is_made and table.others:
             yield _Request("insert", f"{_COPY} WHERE {{match}}", 1)
         if table.unreferenced:
-            yield _Request("delete", "DELETE FROM {table} WHERE {match}", 0.25)
+            yield _Request("delete", _DELETE, 0.25)
     else:
         yield _Request("point read", "SELECT * FROM {table} WHERE {match} LIMIT 20", 5)
         yield _RANGE_READ

@@ -58,14 +58,14 @@ def test_faults_26_a_migration_that_ends_its_own_session_fails_there(rehearse_ca
 
 def test_faults_26_settings_of_the_whole_server_end_no_query_of_ours(own_server: Server) -> None:
     with own_server.connect() as conn:
-        conn.execute("ALTER SYSTEM SET statement_timeout = '1ms'")
-        conn.execute("ALTER SYSTEM SET idle_session_timeout = '1ms'")
+        conn.execute("ALTER SYSTEM SET statement_timeout = '200ms'")
+        conn.execute("ALTER SYSTEM SET idle_session_timeout = '200ms'")
         conn.execute("SELECT pg_reload_conf()")
-        conn.execute("SELECT pg_sleep(0.05)")
+        conn.execute("SELECT pg_sleep(0.3)")
         with own_server.connect(application_name="pgrehearse observer") as other:
-            other.execute("SELECT pg_sleep(0.05)")
+            other.execute("SELECT pg_sleep(0.3)")
         with own_server.connect(application_name="pgrehearse migration", kind="deploy") as client:
-            assert client.execute("SHOW statement_timeout").fetchone() == ("1ms",)
+            assert client.execute("SHOW statement_timeout").fetchone() == ("200ms",)
             assert client.execute("SHOW idle_session_timeout").fetchone() == ("0",)
 
 

@@ -21,13 +21,14 @@ from hold_trials import BASE, Kind, Trial, Truth, disagreement, draw_trial, serv
 
 from bench.migrate.script import read_statements
 from bench.model.lock import Lock, LockMode
+from bench.pg.reopening import reopening
 from bench.pg.server import Server
 from bench.run.apply import MigrationApplier
 from bench.run.progress import silent
 from bench.run.watch import Watch
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-TRIALS = int(os.environ.get("BENCH_HOLD_TRIALS", "100"))
+TRIALS = int(os.environ.get("BENCH_HOLD_TRIALS", "40"))
 SEED = int(os.environ.get("BENCH_HOLD_SEED", "1"))
 EXACT = ("block", "file", "savepoint", "wait")
 """Kinds whose last lock is there at the end of its statement."""
@@ -37,12 +38,16 @@ class Lab:
     """A database on which trials run one after the other."""
 
     def __init__(self, server: Server, dbname: str, file: Path) -> None:
+        self.server, self.dbname = server, dbname
         self.connect = lambda: server.connect(dbname, application_name="pgrehearse trial")
         self.file = file
 
     @contextmanager
     def watching(self) -> Iterator[Watch]:
-        with self.connect() as observer, self.connect() as sampling:
+        with (
+            self.connect() as observer,
+            reopening(self.server, self.dbname, "pgrehearse sampler") as sampling,
+        ):
             yield Watch(observer, sampling)
 
     def run(self, trial: Trial, watch: Watch) -> str | None:

@@ -54,7 +54,7 @@ class Hazard:
     def around(self, server: Server, dbname: str) -> Iterator[None]:
         """Make it, wait until it is seen to be there, and end it and all that belongs to it after the block.
 
-        NotThereError where it did not come about.
+        NotThereError where it did not come about; ServerError where the server itself is gone.
         """
         self.record = None
         began = clock()
@@ -65,7 +65,7 @@ class Hazard:
                 ready = clock()
                 yield
         except ServerError as error:
-            if scene is not None:
+            if scene is not None or not server.endpoint.answers():
                 raise
             raise NotThereError(error.message) from error
         finally:
