@@ -101,7 +101,12 @@ def long_blocks(
     migration: MigrationSummary, rehearsed: Rehearsed, explained: Iterable[Finding]
 ) -> Iterator[Finding]:
     """Of each relation the longest block that asks for somebody's consent and that nothing else explains."""
-    known = {(each.statement, each.relation) for each in explained if each.code in BLOCKING_CODES}
+    known = {
+        (each.statement, relation)
+        for each in explained
+        if each.code in BLOCKING_CODES
+        for relation in (each.relation, *each.evidence.get("read_as_well", ()))
+    }
     blocking = [lock for lock in migration.locks if lock.blocks_reads or lock.blocks_writes]
     worst: dict[str, LockSummary] = {}
     for lock in sorted(blocking, key=longest_first):
