@@ -50,16 +50,14 @@ def as_run_here(command: str) -> str:
     if command.startswith("make bench"):
         # A machine without PostgreSQL's programs has those of the wheel.
         bindir = "" if find_installations() else f" --pg-bindir {embedded_installation().bindir}"
-        # One of them does all but the traffic.
-        fast = "" if command == "make bench" else " --no-explain --no-probe"
-        return f"{command} SCALE=0.01 ARGS='--repeats 1 --quiet --no-load{fast}{bindir}'"
+        return f"{command} SCALE=0.01 ARGS='--repeats 1 --quiet --no-load --no-explain --no-probe{bindir}'"
     if command in RECIPES:
         return command.replace("make", "make -n", 1)
     return re.sub(r"--scale \S+", "--scale 0.01", command) + quicker(command)
 
 
 def quicker(command: str) -> str:
-    """Options that leave out what the command is not about; `make bench` has left out the traffic alone."""
+    """Options that leave out what the command is not about."""
     options = ""
     if "bench run" in command:
         options += " --repeats 1 --no-probe"
