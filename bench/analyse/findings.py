@@ -35,6 +35,7 @@ from bench.analyse.dangers.rowsecurity import hidden_rows
 from bench.analyse.dangers.spoken import spoken
 from bench.analyse.dangers.stopped import stopped
 from bench.analyse.dangers.traffic import traffic_findings
+from bench.analyse.dangers.unlogged import unlogged_tables
 from bench.analyse.dangers.work import find_work
 from bench.analyse.grouping import told_once
 from bench.analyse.nested import growth_findings
@@ -120,6 +121,7 @@ def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
     yield from row_locks(migration, rehearsed)
     yield from hidden_rows(migration, rehearsed)
     yield from triggers_off(migration, rehearsed)
+    yield from unlogged_tables(migration, rehearsed)
     yield from advisory_locks(migration, rehearsed)
     yield from lock_table_full(migration, rehearsed)
     yield from spoken(migration)

@@ -61,6 +61,7 @@ FINDING_CODES = frozenset(
         "transaction-claim",
         "trigger-off",
         "truncated",
+        "unlogged",
     }
 )
 """Every code that a finding can have."""

@@ -28,7 +28,10 @@ STATUS = {
 }
 SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
 RISKS = (
-    ("Data loss", ("rows-gone", "columns-gone", "copy-misses-writes", "truncated", "rollback-incomplete")),
+    (
+        "Data loss",
+        ("rows-gone", "columns-gone", "copy-misses-writes", "truncated", "rollback-incomplete", "unlogged"),
+    ),
     ("Downtime", ("blocks-reads", "blocks-writes", "rewrite", "scan-under-lock", "held-across")),
     ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success", "error-swallowed")),
     ("Performance", ("growth", "row-locks", "policy-cost")),

@@ -21,6 +21,7 @@ COPY_BYTES = 1 << 17
 NOT_IN_TRANSACTION = frozenset({"25001", "2D000", "55P04"})
 """active_sql_transaction, invalid_transaction_termination, unsafe_new_enum_value_usage.
 https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_TO_STDOUT = re.compile(r"\bTO\s+STDOUT\b", re.IGNORECASE)
 _COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
 
 
@@ -50,6 +51,10 @@ def execute_with(cursor: psycopg.Cursor[TupleRow], statement: Statement) -> int 
     elif statement.copy_data is not None:
         with cursor.copy(statement.text.encode()) as copy:
             copy.write(statement.copy_data)
+    elif statement.kind == "COPY" and _TO_STDOUT.search(statement.text):
+        with cursor.copy(statement.text.encode()) as copy:
+            for _ in copy:
+                pass  # psql prints the rows; what is not fetched would keep the session from going on
     else:
         text = statement.text
         if CURRENT_DATABASE in text:

@@ -49,6 +49,12 @@ _FIXES = {
     "57014": "Hold the lock for less than the application's timeouts, in shorter transactions.",
 }
 
+_NO_PARTITION_FIX = (
+    "Keep a partition for the rows that the application writes today: create the one that takes its place in "
+    "the same transaction."
+)
+"""Of a 23514 that is no check's; the server's message alone tells them apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
@@ -91,7 +97,9 @@ def _finding(fault: _Fault) -> Finding:
         message=f'"{fault.name}" works before the migrations and {fault.when}: {fault.message} '
         f"({fault.sqlstate})",
         evidence={"class": fault.name, "sqlstate": fault.sqlstate, **fault.evidence},
-        fix=_FIXES.get(fault.sqlstate) or _FIXES.get(fault.sqlstate[:2], _DEFAULT_FIX),
+        fix=_NO_PARTITION_FIX
+        if fault.message.startswith("no partition of relation")
+        else _FIXES.get(fault.sqlstate) or _FIXES.get(fault.sqlstate[:2], _DEFAULT_FIX),
     )
 
 

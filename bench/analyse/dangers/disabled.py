@@ -23,19 +23,32 @@ _ON = frozenset(
     {tree.AT_EnableTrig, tree.AT_EnableTrigAll, tree.AT_EnableTrigUser, tree.AT_EnableAlwaysTrig}
     | {tree.AT_EnableRule, tree.AT_EnableAlwaysRule}
 )
+_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT"})
 _Switched = tuple[str, str, str]
 """Table, kind of what was switched, its name."""
 
 
 def triggers_off(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Each trigger that is off once its statement is committed, and until when."""
+    """Each trigger that is off once a transaction is committed, and until when."""
     for statement in migration.statements:
-        if statement.outcome != "applied" or statement.transaction == "file":
-            continue  # in the file's own transaction nobody else writes while it is off
+        if statement.outcome != "applied":
+            continue
         for table, what, name in _switched(statement.text, off=True):
-            if is_named_in(table, rehearsed.made):
+            again = _turned_on(statement, migration, table)
+            if is_named_in(table, rehearsed.made) or _in_one_transaction(statement, again, migration):
                 continue
-            yield _finding(statement, _turned_on(statement, migration, table), table, what, name)
+            yield _finding(statement, again, table, what, name)
+
+
+def _in_one_transaction(
+    statement: StatementSummary, again: StatementSummary | None, migration: MigrationSummary
+) -> bool:
+    """Whether nobody else sees the trigger off: it is on again before the file's own transaction ends."""
+    return again is not None and all(
+        each.transaction == "file" and each.kind not in _ENDS
+        for each in migration.statements
+        if statement.index <= each.index <= again.index
+    )
 
 
 def _finding(
