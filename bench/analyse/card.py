@@ -131,7 +131,7 @@ def _traffic(run: Run, summary: RunSummary, quiet: PassFigures | None, limits: L
     if quiet is None:
         why = next((note.text for note in run.notes if note.subject == "loaded pass"), None)
         if why is None:
-            why = "a migration fails without it" if summary.failed else "there was no loaded pass"
+            why = "a migration fails even without them" if summary.failed else "there was no loaded pass"
             why = "the run was interrupted" if not summary.finished else why
         return CardLine(
             "traffic",

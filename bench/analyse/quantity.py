@@ -56,6 +56,11 @@ def count(value: float | None) -> str:
     return _short(value, _COUNT)
 
 
+def other_requests(kinds: int) -> str:
+    """How many kinds of requests are meant beside one that is named: ``1 other kind of requests``."""
+    return f"{count(kinds)} other kind{'' if kinds == 1 else 's'} of requests"
+
+
 def size(value_bytes: float | None) -> str:
     """Bytes: ``512 B``, ``41 KiB``, ``1.21 GiB``."""
     return _short(value_bytes, _SIZE)

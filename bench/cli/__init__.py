@@ -78,8 +78,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
-        """End with exit code 2, as argparse does."""
-        super().error(concealed(message))
+        """Raise UsageError: argparse would print the whole usage above the one line that matters."""
+        raise UsageError(
+            f"{self.prog}: {message.removeprefix('argument ')}", f"all options: {self.prog} --help"
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -100,12 +102,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
-    """The options of one command. SystemExit for ``--help`` and options that cannot be used.
+    """The options of one command. SystemExit for ``--help`` and ``--version``.
 
-    Raises UsageError: no such command or option, with the one that may be meant.
+    Raises UsageError: no such command or option, with the one that may be meant, or a value it cannot have.
     """
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
-    if argv and not argv[0].startswith("-") and argv[0] not in names:
+    if not argv:
+        raise UsageError("bench needs a command", f"commands: {', '.join(names)}; bench demo shows one")
+    if not argv[0].startswith("-") and argv[0] not in names:
         raise UsageError(
             f"there is no command {argv[0]}", f"{suggest(argv[0], names)}commands: {', '.join(names)}"
         )
@@ -125,7 +129,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. SystemExit for ``--help`` and wrong options."""
+    """Run one command; returns its exit code. SystemExit for ``--help``."""
     prepare_streams()
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)

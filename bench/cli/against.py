@@ -36,7 +36,7 @@ def suite_at(suite: Suite, revision: str) -> Iterator[Suite]:
     from bench.migrate.suite import find_suite
     from bench.pg.lease import leased_directory
 
-    top = Path(_git(suite.path, "rev-parse", "--show-toplevel").decode().strip())
+    top = _top_of(suite)
     commit = _git(suite.path, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     below = suite.path.resolve().relative_to(top.resolve())
     with leased_directory("against") as directory:
@@ -95,6 +95,19 @@ def _read_elsewhere(directory: Path) -> Iterator[Path]:
                 target = Path(os.path.normpath(script.parent / named))
                 if target.is_relative_to(directory) and not target.exists():
                     yield target.relative_to(directory)
+
+
+def _top_of(suite: Suite) -> Path:
+    """The top of the repository that the suite is in; UsageError where it is in none."""
+    try:
+        return Path(_git(suite.path, "rev-parse", "--show-toplevel").decode().strip())
+    except UsageError as error:
+        if "not a git repository" not in error.message:
+            raise  # such as a repository of somebody else, which git refuses
+        raise UsageError(
+            f"{suite.path} is in no git repository, so it has no other revision",
+            "run this where the migrations are checked out, with their .git",
+        ) from error
 
 
 def _git(directory: Path, *arguments: str) -> bytes:

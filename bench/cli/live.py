@@ -65,9 +65,9 @@ class Plain:
                 yield text
             case Loading(phase=phase) if phase != self._phase:
                 self._phase = phase
-                yield f"loading: {phase}, {event.total:,} {_unit(event)}"
+                yield f"loading: {phase}" + (f", {event.total:,} {_unit(event)}" if event.total else "")
             case StatementBegan(position=0):
-                yield f"{event.migration}: {event.count} statements"
+                yield f"{event.migration}: {event.count} statement{'' if event.count == 1 else 's'}"
             case StatementEnded(run=run) if run.error is not None:
                 yield f"{_file(event, run)}:{run.error.line}: {run.error.message} ({run.error.sqlstate})"
             case StatementEnded(run=run) if (run.duration_s or 0.0) >= SLOW_S:

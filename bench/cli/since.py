@@ -65,7 +65,10 @@ def pending(today: Suite, before: Suite, since: str) -> Suite:
 def remarks_on(today: Suite, before: Suite) -> Iterator[str]:
     """What a reader must know of what is deployed: how much that is, and what became of it since."""
     named = f"{before.migrations[0].file} to {before.migrations[-1].file}"
-    yield f"{len(before.migrations)} migrations are part of the state before, applied unwatched: {named}."
+    if len(before.migrations) == 1:
+        yield f"1 migration is part of the state before, applied unwatched: {before.migrations[0].file}."
+    else:
+        yield f"{len(before.migrations)} migrations are part of the state before, applied unwatched: {named}."
     now = {each.id: each for each in today.migrations}
     edited = [e.file for e in before.migrations if e.id in now and now[e.id].sha256 != e.sha256]
     if edited:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_output_options, add_server_options, add_tool_options
 from bench.cli.terminal import terminal
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
@@ -101,8 +102,8 @@ def trace(
     _say(given.remarks)
     if not given.scripts:
         return 0
+    before = _existing(schema=schema, data=data)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    before = [path for path in (schema, data) if path is not None]
     with (
         live(quiet=quiet or json == "-") as progress,
         open_server(
@@ -126,6 +127,14 @@ def trace(
     if json != "-":
         print_trace(runs, terminal(highlight=False), findings)
     return 4 if any(run.outcome == "failed" for run in runs) else 0
+
+
+def _existing(**files: Path | None) -> list[Path]:
+    """The named files of the state before; UsageError, before a server starts, for what is none."""
+    for option, path in files.items():
+        if path is not None and not path.is_file():
+            raise UsageError(f"there is no file {path}", f"give --{option} a file of SQL")
+    return [path for path in files.values() if path is not None]
 
 
 def _say(remarks: Sequence[str]) -> None:

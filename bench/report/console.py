@@ -110,6 +110,13 @@ def _parts(conclusion: Conclusion) -> Iterator[tuple[str, RenderableType]]:
                 for each in findings
                 if each.migration == migration.id and each.code == "false-success" and each.accepted is None
             ]
+            stays = [
+                each.message
+                for each in findings
+                if each.migration == migration.id and each.code == "side-effect-on-failure"
+            ]
+            if stays:
+                yield "What is left", Text("\n".join(stays), overflow="fold", style="red")
             if goes_on:
                 yield "And without ON_ERROR_STOP", Text("\n".join(goes_on), overflow="fold", style="red")
 
@@ -230,12 +237,19 @@ def _worst(conclusion: Conclusion) -> str:
     return f"{who} on {worst.relation}, {seconds(worst.seconds)} at most ({what}{at})"
 
 
+_NOT_THERE = {"42P01", "42703", "42704", "42883", "3F000"}
+"""An undefined table, column, object, function or schema: PostgreSQL manual, appendix A."""
+
+
 def _next(conclusion: Conclusion) -> str:
     """What to do next: the same command again, after what it asks for."""
     run, summary = conclusion.run, conclusion.summary
     again = run.command or f"bench run {shlex.quote(_suite_name(run))}"
     if summary.failed is not None:
-        return f"correct the file, then: {again}"
+        failed = summary.failed.failed_statement
+        missing = failed is not None and failed.error is not None and failed.error.sqlstate in _NOT_THERE
+        what = "the file, or the state before it (--base)" if missing else "the file"
+        return f"correct {what}, then: {again}"
     if not summary.finished:
         return f"run it again: {again}"
     if conclusion.verdict.status in ("not_ready", "conditional"):

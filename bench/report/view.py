@@ -194,6 +194,6 @@ def _prediction(run: Run) -> str:
         if small := next((each[0].data_rows for each in sizes if each), None):
             return (
                 f"Duration in production: not predicted. How each statement grows from {fmt.count(small)} to "
-                f"{fmt.count(rows)} rows stands with it."
+                f"{fmt.count(rows)} rows is told with the statement."
             )
     return f"Duration in production: not predicted. {size}; how the time grows with the data is not known."

@@ -128,11 +128,11 @@ def _check_names(schema: Schema, wishes: Wishes) -> None:
     labels = {table.oid: table.label for table in schema.tables}
     tables = {*labels.values(), *(table.name for table in schema.tables)}
     columns = {f"{labels[column.table]}.{column.name}" for column in schema.columns}
-    for name, known in [(name, tables) for name in wishes.rows] + [
-        (name, columns) for name in wishes.columns
+    for what, name, known in [("table", name, tables) for name in wishes.rows] + [
+        ("column", name, columns) for name in wishes.columns
     ]:
         if name not in known:
-            raise UsageError(f"there is no {name} to fill", f"known: {', '.join(sorted(known)[:20])}")
+            raise UsageError(f"there is no {what} {name} to fill", f"known: {', '.join(sorted(known)[:20])}")
 
 
 def _refuse(problems: Sequence[str]) -> None:

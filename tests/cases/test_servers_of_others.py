@@ -405,7 +405,7 @@ def test_faults_18_network_that_stands_still(others: Others, tmp_path: Path) -> 
         arguments = ["run", "m", "--server", dsn, *SHORT[:-1], "--out", "o"]
         running = Running(arguments, tmp_path)
         try:
-            running.wait_for("001_x: 1 statements")
+            running.wait_for("001_x: 1 statement")
             proxy.stall()
             assert running.end(signal.SIGINT) == 130, running.said
         finally:

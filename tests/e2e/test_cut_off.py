@@ -37,7 +37,7 @@ PHASES = {
         ],
         "100 requests/s",
     ),
-    "migrating": (SLEEPER, "002_sleep: 1 statements"),
+    "migrating": (SLEEPER, "002_sleep: 1 statement"),
     "explaining": ([*CRM, "--scale", "0.01", "--no-probe"], "views, functions and queries"),
 }
 

@@ -118,8 +118,8 @@ def test_an_interrupted_wait_behind_a_hazard_is_kept_and_leaves_nothing(shop: Pa
     running = Running(command, shop, {"TMPDIR": str(servers)})
     try:
         running.wait_for("loaded pass beside long-reader, 50 requests/s")
-        begun = running.said.count("001_state: 1 statements")
-        while running.said.count("001_state: 1 statements") == begun:
+        begun = running.said.count("001_state: 1 statement")
+        while running.said.count("001_state: 1 statement") == begun:
             assert running.process.poll() is None, running.said
             time.sleep(0.02)
         started = [*running.servers(), *running.generators()]

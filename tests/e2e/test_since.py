@@ -46,7 +46,7 @@ def test_only_what_is_pending_is_rehearsed_on_what_is_deployed(repository: Path)
     assert update["rows"] == 3000
     notes = [each["text"] for each in run["notes"] if each["subject"] == "migrations"]
     assert [note.split(":")[0] for note in notes] == [
-        "1 migrations are part of the state before, applied unwatched",
+        "1 migration is part of the state before, applied unwatched",
         "Edited after they were deployed, and applied as they were then",
     ]
 

@@ -85,7 +85,7 @@ def test_a_deploy_that_fails_says_where_and_with_what() -> None:
     said = sentences(failed_run())
     assert "the deploy fails at " in said["deploy"]
     assert "(23505)" in said["deploy"]
-    assert said["traffic"].endswith("(a migration fails without it).")
+    assert said["traffic"].endswith("(a migration fails even without them).")
     assert tones(failed_run())["deploy"] == "bad"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.dangers.traffic import quiet_workloads
-from bench.analyse.quantity import count
+from bench.analyse.quantity import count, other_requests
 from bench.model.finding import Finding
 from bench.model.load import ClassLoad, ComparedRequest, KeptError, RequestErrors, Workload
 from bench.model.run import Run
@@ -204,7 +204,7 @@ def _cached_plans(run: Run) -> Iterator[Finding]:
                 alike.setdefault(load.kept_error, {}).setdefault(load.name, load)
     for error, loads in alike.items():
         first, *others = loads.values()
-        also = f" (and {count(len(others))} other kinds of requests)" if others else ""
+        also = f" (and {other_requests(len(others))})" if others else ""
         yield Finding(
             code="cached-plan",
             # What was derived from the catalog is no statement of the application.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.analyse.budgets import within_budget
 from bench.analyse.dangers.evidence import Rehearsed, severity_of, statement_of_lock
 from bench.analyse.locks import LockSummary
-from bench.analyse.quantity import count, seconds
+from bench.analyse.quantity import count, other_requests, seconds
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding
 from bench.model.load import BlockedBy, ClassLoad, HeldLock, LockOrder, Workload
@@ -196,7 +196,7 @@ def _guards(gate: LockSummary, first: LockSummary, order: LockOrder, migration: 
 def _order_finding(migration: MigrationSummary, pair: _Pair, reverse: list[LockOrder]) -> Finding:
     first, second = pair.first, pair.second
     names = sorted({order.name for order in reverse})
-    others = f" and {count(len(names) - 1)} other kinds of requests" if len(names) > 1 else ""
+    others = f" and {other_requests(len(names) - 1)}" if len(names) > 1 else ""
     return Finding(
         code="deadlock-order",
         severity="warning",

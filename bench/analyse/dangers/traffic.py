@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.analyse.dangers.evidence import Rehearsed, severity_of
 from bench.analyse.limits import Limits
-from bench.analyse.quantity import count, seconds
+from bench.analyse.quantity import other_requests, seconds
 from bench.model.finding import Finding
 from bench.model.load import Cause, ClassLoad, Workload
 from bench.model.run import Run
@@ -60,14 +60,14 @@ def _block_finding(block: _Block, classes: list[str], limits: Limits) -> Finding
     cause, load = block.cause, block.load
     what = f"the lock on {cause.relation}" if cause.relation else "rows that it has changed"
     others = len(set(classes)) - 1
-    also = f" and {count(others)} other kinds of requests" if others else ""
+    who = f" and {other_requests(others)} wait" if others else " waits"
     return Finding(
         code="blocks-reads" if load.access == "read" else "blocks-writes",
         severity=severity_of(block.worst_s, limits),
         migration=cause.migration,
         statement=cause.statement,
         relation=cause.relation or load.table,
-        message=f'under traffic, "{load.name}"{also} waits up to {seconds(block.worst_s)} for {what} '
+        message=f'under traffic, "{load.name}"{who} up to {seconds(block.worst_s)} for {what} '
         f"({seconds(block.total_s)} in all)",
         evidence={
             "class": load.name,

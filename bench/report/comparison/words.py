@@ -39,7 +39,7 @@ class Row:
 
 
 def rows(comparison: Comparison) -> tuple[Row, ...]:
-    """Every gate that is not a plain pass, and every statement without a partner; worst first."""
+    """Every gate that is not a plain pass, and every statement that was edited or has no partner; worst first."""
     found = [*_rows(comparison)]
     return tuple(sorted(found, key=lambda row: ORDER.index(row.gate.outcome)))
 
@@ -62,7 +62,7 @@ def _rows(comparison: Comparison) -> Iterator[Row]:
 
 def _of(verdict: Verdict, *, alone: bool) -> Iterator[Row]:
     what = f"query {verdict.text}" if verdict.kind == "query" else verdict.kind
-    if alone and verdict.presence in ("missing", "added"):
+    if alone and verdict.presence in ("missing", "added", "edited"):
         listed = Gate("E0", "presence", "pass", verdict.presence, None, None)
         yield _row(verdict.file, verdict.line, f"{what}: {shortened(verdict.text, 60)}", listed)
     for gate in verdict.gates:
