@@ -39,7 +39,7 @@ class Row:
 
 
 def rows(comparison: Comparison) -> tuple[Row, ...]:
-    """Every gate that is not a plain pass, and every statement that was edited or has no partner; worst first."""
+    """Every gate that is not a plain pass, and every statement edited or without a partner; worst first."""
     found = [*_rows(comparison)]
     return tuple(sorted(found, key=lambda row: ORDER.index(row.gate.outcome)))
 
