@@ -68,7 +68,7 @@ def quicker(command: str) -> str:
         options += " --no-cold --no-load --no-indexes"
     if "bench forecast" in command:
         options += " --scales 0.00125,0.0025,0.005 --repeats 1"
-    return options + (" --budget 10 --no-dirt" if "bench prove" in command else "")
+    return options + (" --budget 5 --no-dirt" if "bench prove" in command else "")
 
 
 def dsn(server: Server) -> str:
