@@ -110,3 +110,23 @@ def test_statements_of_one_transaction_are_done_together_or_not_at_all(
     assert load.rows_before == 2.0
     row = conn.execute("SELECT (SELECT count(*) FROM log) = (SELECT count(*) FROM tally)").fetchone()
     assert row == (True,)
+
+
+@pytest.mark.parametrize(("slow_calls", "is_slow"), [(10, False), (1000, True)])
+def test_a_slow_moment_of_the_machine_is_looked_at_twice(
+    slow_calls: int, is_slow: bool, conn: Conn, connect: Connect
+) -> None:
+    """Ten calls are the first round's; what is slow for a reason of its own is so in the second, too."""
+    conn.execute(f"""
+        CREATE FUNCTION moment() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+            IF to_regclass('pg_temp.calls') IS NOT NULL THEN
+                PERFORM pg_sleep(CASE WHEN nextval('pg_temp.calls') <= {slow_calls} THEN 0.02 ELSE 0 END);
+            END IF;
+            RETURN 1;
+        END $$""")
+    new = connect()
+    new.execute("CREATE TEMP SEQUENCE calls")
+    request = write("SELECT moment()")
+    wires = draw_parameters(conn, TrafficMix((request,), "workload.toml"), 1)
+    (compared,) = compare_requests(conn, new, (request,), wires, 1)
+    assert (min(compared.after.latency_s) >= 0.02) is is_slow
