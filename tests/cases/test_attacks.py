@@ -34,6 +34,13 @@ def test_a_trigger_that_a_transaction_leaves_off_is_told(
     assert [each.severity for each in run.findings if each.code == "trigger-off"] == [severity]
 
 
+def test_a_trigger_that_a_later_migration_turns_on_is_off_until_then(rehearse_files: Case) -> None:
+    files = {"1.sql": "ALTER TABLE t DISABLE TRIGGER ALL;", "2.sql": "ALTER TABLE t ENABLE TRIGGER ALL;"}
+    (finding,) = (f for f in rehearse_files(files, TRIGGERED).findings if f.code == "trigger-off")
+    assert finding.severity == "warning"
+    assert "is off for all sessions until 2.sql has run" in finding.message
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -37,7 +37,18 @@ def triggers_off(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
             again = _turned_on(statement, migration, table)
             if is_named_in(table, rehearsed.made) or _in_one_transaction(statement, again, migration):
                 continue
-            yield _finding(statement, again, table, what, name)
+            later = _later_file(migration, table, rehearsed) if again is None else None
+            yield _finding(statement, again, table, what, name, later)
+
+
+def _later_file(migration: MigrationSummary, table: str, rehearsed: Rehearsed) -> str | None:
+    """The migration after this one that turns triggers of the table on again."""
+    migrations = rehearsed.summary.migrations
+    for later in migrations[migrations.index(migration) + 1 :]:
+        for statement in later.statements:
+            if any(on[0] == table for on in _switched(statement.text, off=False)):
+                return later.file
+    return None
 
 
 def _in_one_transaction(
@@ -52,14 +63,22 @@ def _in_one_transaction(
 
 
 def _finding(
-    statement: StatementSummary, again: StatementSummary | None, table: str, what: str, name: str
+    statement: StatementSummary,
+    again: StatementSummary | None,
+    table: str,
+    what: str,
+    name: str,
+    later: str | None,
 ) -> Finding:
     which = f"{what} {name}" if name else what
     off_s = _between(statement, again)
-    how_long = f"for {seconds(off_s)}, until line {again.line}" if again else "and never turned on again"
+    if again is not None:
+        how_long = f"for {seconds(off_s)}, until line {again.line}"
+    else:
+        how_long = f"until {later} has run" if later else "and never turned on again"
     return finding(
         "trigger-off",
-        "warning" if again else "error",
+        "warning" if again or later else "error",
         statement,
         f"{which} of {table} is off for all sessions {how_long}: what the application writes "
         "meanwhile passes it by, and after a failure before then it stays off",
@@ -68,6 +87,7 @@ def _finding(
             "what": which,
             "off_s": off_s,
             "until_line": again.line if again else None,
+            "until_file": later,
         },
         remedy=Remedy(
             "Turn it off, change the rows and turn it on in one transaction, so that no other session writes "
