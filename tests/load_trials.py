@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -20,6 +21,7 @@ from bench.model.run import Repeat
 from bench.pg.server import Server
 from bench.run.loaded import LoadOptions, Scripts, loaded_pass
 from bench.run.progress import silent
+from bench.workload.choose import given_mix
 from bench.workload.spec import Generator, RequestClass, TrafficMix
 
 SHOP = """
@@ -135,3 +137,17 @@ def inside_s(load: ClassLoad, begin_s: float, end_s: float) -> float:
     return sum(
         max(0.0, min(end, end_s + 0.1) - max(begin, begin_s - 0.02)) for begin, end in load.blocked
     )  # fmt: skip
+
+
+def traffic(directory: Path, **changes: Any) -> LoadOptions:
+    """Half a second of traffic before the deploy and half a second after it, by the suite's own workload."""
+    quick: dict[str, Any] = {
+        "mix": given_mix(directory, ()),
+        "rate_per_s": 150.0,
+        "arrivals": "fixed",
+        "connections": 8,
+        "warm_s": 0.4,
+        "after_s": 0.4,
+        "drain_s": 3.0,
+    }
+    return LoadOptions(**quick | changes)

@@ -35,6 +35,8 @@ class _Table:
     key_is_made: bool
     unreferenced: bool
     others: list[str]
+    without_default: list[str]
+    """Of the others, those that no default fills: an application often leaves the rest out."""
     free: str | None
     roles: list[str]
 
@@ -47,6 +49,9 @@ class _Request:
     template: str
     weight: float
     by_key: bool = True
+    taken_back: bool = False
+    """Whether its rows go again: which values may stand twice is not known, and a unique key to come would
+    meet copies that no application makes."""
 
 
 def derive(
@@ -81,21 +86,21 @@ def _requests(table: _Table) -> Iterator[_Request]:
     if not table.key:
         yield _FIRST_ROWS
         if table.others:
-            yield _Request("insert", f"{_COPY} LIMIT 1", 1, by_key=False)
+            yield _Request("insert", f"{_COPY} LIMIT 1", 1, by_key=False, taken_back=True)
     elif table.one_row:
         yield _Request("point read", "SELECT * FROM {table} WHERE {match}", 5)
         yield _RANGE_READ
         if table.free is not None:
             yield _Request("update", "UPDATE {table} SET {free} = {free} WHERE {match}", 2)
         if table.key_is_made and table.others:
-            yield _Request("insert", f"{_COPY} WHERE {{match}}", 1)
+            yield _Request("insert", f"{_COPY} WHERE {{match}}", 1, taken_back=True)
         if table.unreferenced:
             yield _Request("delete", _DELETE, 0.25)
     else:
         yield _Request("point read", "SELECT * FROM {table} WHERE {match} LIMIT 20", 5)
         yield _RANGE_READ
         if table.others:
-            yield _Request("insert", f"{_COPY} WHERE {{match}} LIMIT 1", 1)
+            yield _Request("insert", f"{_COPY} WHERE {{match}} LIMIT 1", 1, taken_back=True)
 
 
 def _classes(conn: psycopg.Connection[TupleRow], table: _Table) -> Iterator[RequestClass]:
@@ -110,9 +115,11 @@ def _classes(conn: psycopg.Connection[TupleRow], table: _Table) -> Iterator[Requ
     if not sees(None):
         return
     role = next(filter(sees, table.roles), None)
+    brief = replace(table, others=table.without_default) if table.without_default else table
     for request in _requests(table):
-        for user in dict.fromkeys((role, None)):
-            found = _as_class(conn, table, request, user)
+        tries = ((form, user) for form in (brief, table) for user in dict.fromkeys((role, None)))
+        for form, user in tries:
+            found = _as_class(conn, form, request, user)
             answer = _try(conn, found)
             if answer is not None and answer.sqlstate is None:
                 yield found
@@ -129,9 +136,10 @@ def _as_class(
         if request.by_key
         else None
     )
+    statement = _text(conn, table, request.template, percent="%%")
     return RequestClass(
         f"{request.what} {name}",
-        (_text(conn, table, request.template, percent="%%"),),
+        ("BEGIN", statement, "ROLLBACK") if request.taken_back else (statement,),
         (name,),
         access,
         request.weight,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from load_trials import traffic
 
 from bench.model.run import Run
-from tests.cases.test_traffic import traffic
 
 Case = Callable[..., Run]
 
@@ -81,3 +81,44 @@ def test_a_partition_that_takes_todays_rows_is_detached(rehearse_files: Case, tm
     (broken,) = (each for each in run.findings if each.code == "broken-query")
     assert broken.severity == "error"
     assert "create the one that takes its place" in (broken.fix or "")
+
+
+USERS = """
+CREATE TABLE users (
+  id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL, state text NOT NULL DEFAULT 'new'
+);
+INSERT INTO users (email) SELECT 'u' || g || '@x.test' FROM generate_series(1, 500) g;
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sqlstate"),
+    [
+        ("CREATE UNIQUE INDEX CONCURRENTLY e ON users (email);\n"
+         "ALTER TABLE users ADD CONSTRAINT e UNIQUE USING INDEX e;", None),
+        ("ALTER TABLE users ADD UNIQUE (email);", None),
+        ("ALTER TABLE users ALTER COLUMN state DROP DEFAULT;", "23502"),
+        ("ALTER TABLE users ALTER COLUMN id DROP IDENTITY, ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;",
+         "23505"),
+    ],
+)  # fmt: skip
+def test_inserts_that_nobody_wrote_show_what_the_deploy_breaks_and_nothing_else(
+    text: str, sqlstate: str | None, rehearse_files: Case, tmp_path: Path
+) -> None:
+    """They copy rows, which a new unique key refuses of them alone, and leave out what has a default."""
+    files = {"1.sql": f"SET lock_timeout = '2s';\n{text}\n"}
+    run = rehearse_files(files, USERS, load=traffic(tmp_path, rate_per_s=60.0))
+    broken = {f.evidence["sqlstate"] for f in run.findings if f.code == "broken-query"}
+    assert broken == ({sqlstate} if sqlstate else set())
+    assert "fails-under-traffic" not in {finding.code for finding in run.findings}
+
+
+def test_a_view_that_shows_fewer_rows_since_is_told(rehearse_files: Case) -> None:
+    views = "CREATE VIEW people AS TABLE users; CREATE VIEW same AS TABLE users;"
+    text = (
+        "CREATE OR REPLACE VIEW people AS SELECT * FROM users WHERE id > 400;\n"
+        "CREATE OR REPLACE VIEW same AS SELECT * FROM users WHERE id > 0;\n"
+    )
+    run = rehearse_files({"1.sql": text}, USERS + views, explain=True)
+    (finding,) = [finding for finding in run.findings if finding.code == "fewer-rows"]
+    assert "1.sql:1: public.people shows 100 rows where it showed 500" in finding.message

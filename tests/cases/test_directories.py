@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from field import folder
 
 from bench.errors import UsageError
 from bench.migrate.given import read_given
@@ -19,7 +20,6 @@ from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.prove.chain import chain, read_scripts
 from bench.run.prove.rollback import prove_alone
-from tests.cases.conftest import folder
 
 Rehearse = Callable[..., Run]
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from command_line import bench
+from fix_db import Connect, WaitUntil
+from load_trials import fill_shop, rehearse_load, scripts_of
 
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
@@ -18,9 +21,6 @@ from bench.run.loading import HazardOptions
 from bench.run.progress import Step, silent
 from bench.run.room import connection_room, fitting
 from bench.run.session import RunOptions, rehearse
-from tests.command_line import bench
-from tests.fix_db import Connect, WaitUntil
-from tests.load_trials import fill_shop, rehearse_load, scripts_of
 
 SUITE = {
     "base.sql": "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 99);",

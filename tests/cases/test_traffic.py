@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from field import folder
+from fix_db import Connect
+from load_trials import traffic
 from psycopg import sql
 
 from bench.analyse.conclude import conclude
@@ -18,31 +21,14 @@ from bench.pg.server import Server
 from bench.run.explain.indexes import read_indexes
 from bench.run.explain.session import ExplainOptions, explain_suite
 from bench.run.explain.trial import try_table
-from bench.run.loaded import LoadOptions
 from bench.run.loading import HazardOptions
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.workload.choose import given_mix
 from bench.workload.derived import derive
 from bench.workload.draw import draw_parameters
-from tests.cases.conftest import folder
-from tests.fix_db import Connect
 
 Case = Callable[..., Run]
-
-
-def traffic(directory: Path, **changes: Any) -> LoadOptions:
-    """Half a second of traffic before the deploy and half a second after it, by the suite's own workload."""
-    quick: dict[str, Any] = {
-        "mix": given_mix(directory, ()),
-        "rate_per_s": 150.0,
-        "arrivals": "fixed",
-        "connections": 8,
-        "warm_s": 0.4,
-        "after_s": 0.4,
-        "drain_s": 3.0,
-    }
-    return LoadOptions(**quick | changes)
 
 
 def found(run: Run, code: str) -> list[Finding]:

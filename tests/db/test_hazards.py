@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import psycopg
 import pytest
+from fix_db import Connect, WaitUntil
 
 from bench.model.deploy import HAZARDS, HazardName, HazardRecord
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.hazards import Hazard, NotThereError, Setting
-from tests.fix_db import Connect, WaitUntil
 
 LENGTH_S = 1.0
 BASE = """

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fix_db import Blocker, Connect
 
 from bench.migrate.script import read_statements
 from bench.model.deploy import Try
@@ -16,7 +17,6 @@ from bench.pg.server import Server
 from bench.run.deploy import Deploy, Record
 from bench.run.progress import silent
 from bench.run.retry import Retrier, RetryPolicy
-from tests.fix_db import Blocker, Connect
 
 TIMEOUT_S = 0.2
 BASE = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator
 
-from bench.analyse.dangers.evidence import Rehearsed
+from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.limits import Limits
 from bench.analyse.quantity import count, seconds
+from bench.analyse.remedies.script import Remedy
+from bench.analyse.summary import StatementSummary
 from bench.model.finding import Finding, Severity
 from bench.model.load import ComparedRequest
 from bench.model.run import Run
@@ -27,6 +30,39 @@ def compared_findings(rehearsed: Rehearsed) -> Iterator[Finding]:
             continue  # a query that broke is told as that
         yield from _rows(request, rehearsed.run)
         yield from _slower(request, rehearsed.run, rehearsed.limits)
+    yield from _views(rehearsed)
+
+
+def _views(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Views that the deploy makes anew, and that show fewer rows of the same data: no error tells of it."""
+    for query in rehearsed.run.queries:
+        before, after = query.before, query.after
+        if query.kind != "view" or before is None or after is None:
+            continue
+        if before.rows is None or after.rows is None or after.rows >= before.rows:
+            continue
+        made = _making(query.name, rehearsed)
+        if made is not None:
+            yield finding(
+                "fewer-rows",
+                "warning" if after.rows else "error",
+                made,
+                f"{query.name} shows {count(after.rows)} rows where it showed {count(before.rows)}",
+                relation=query.name,
+                evidence={"rows_before": before.rows, "rows_after": after.rows},
+                remedy=Remedy(
+                    "Look which rows its new query leaves out; accept the finding where they shall go."
+                ),
+            )
+
+
+def _making(view: str, rehearsed: Rehearsed) -> StatementSummary | None:
+    """The statement that makes the view of this name, the last one where several do."""
+    bare = view.rpartition(".")[2].strip('"')
+    word = re.compile(rf"\bVIEW\b.*\b{re.escape(bare)}\b", re.IGNORECASE | re.DOTALL)
+    statements = [s for migration in rehearsed.summary.migrations for s in migration.statements]
+    made = [s for s in statements if s.kind.startswith("CREATE") and word.search(s.text)]
+    return made[-1] if made else None
 
 
 def _rows(request: ComparedRequest, run: Run) -> Iterator[Finding]:

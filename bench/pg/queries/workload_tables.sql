@@ -12,6 +12,10 @@ SELECT n.nspname AS schema,
               WHERE k.attrelid = c.oid AND k.attnum > 0 AND NOT k.attisdropped AND k.attgenerated = '' AND k.attidentity = ''
                 AND NOT coalesce(i.found_by_it = 1 AND k.attname = ANY (i.columns) AND d.adbin IS NOT NULL, FALSE)
               ORDER BY k.attnum) AS others,
+       ARRAY(SELECT k.attname FROM pg_catalog.pg_attribute k
+              WHERE k.attrelid = c.oid AND k.attnum > 0 AND NOT k.attisdropped AND k.attgenerated = '' AND k.attidentity = ''
+                AND NOT k.atthasdef
+              ORDER BY k.attnum) AS without_default,
        (SELECT u.attname FROM pg_catalog.pg_attribute u
          WHERE u.attrelid = c.oid AND u.attnum > 0 AND NOT u.attisdropped AND u.attgenerated = '' AND u.attidentity = ''
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid AND u.attnum = ANY (x.indkey::int2[]))
