@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from bench.analyse.conclude import conclude
+from bench.analyse.limits import DEFAULT_LIMITS
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Run
 from bench.pg.server import Server
@@ -38,7 +41,8 @@ def traced(server: Server, tmp_path: Path) -> Callable[[str, str], MigrationRun]
 
 
 def test_reports_03_not_valid_and_validate_in_one_transaction(rehearse_case: Rehearse) -> None:
-    run = rehearse_case("reports/03-not-valid-and-validate-in-one-transaction")
+    rehearsed = rehearse_case("reports/03-not-valid-and-validate-in-one-transaction")
+    run = conclude(rehearsed, replace(DEFAULT_LIMITS, noticeable_s=0.0), anew=True).run
     (kept,) = found(run, "held-across")
     assert kept.evidence["mode"] == "AccessExclusiveLock"
     assert kept.fix == "Commit before line 4."

@@ -136,7 +136,7 @@ def test_a_file_chooses_rows_and_values(
     file.write_text('[columns."public.t.pet"]\nvalue = "cat"\n')
     with pytest.raises(UsageError, match="unknown key value"):
         read_overrides(file)
-    with pytest.raises(UsageError, match=r"no public\.x\.y"):
+    with pytest.raises(UsageError, match=r"no column public\.x\.y"):
         fill(server.conninfo(database), columns={"public.x.y": Override()})
 
 

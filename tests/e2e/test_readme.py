@@ -67,7 +67,7 @@ def quicker(command: str) -> str:
     if "bench explain" in command:
         options += " --no-cold --no-load --no-indexes"
     if "bench forecast" in command:
-        options += " --scales 0.00125,0.0025,0.005 --repeats 1"
+        options += " --scales 0.0017,0.0034,0.0068 --repeats 1"
     return options + (" --budget 5 --no-dirt" if "bench prove" in command else "")
 
 

@@ -133,7 +133,7 @@ def test_a_server_that_dies_is_exit_code_5_and_leaves_nothing(directory: Path) -
     (directory / "script.sql").write_text("SELECT pg_sleep(60);")
     running = Running(("trace", "script.sql", "--schema", "schema.sql"), directory)
     try:
-        running.wait_for("1 statements")
+        running.wait_for("1 statement")
         servers = running.servers()
         next(each for each in servers if each.ppid() == running.process.pid).kill()
         assert running.process.wait(timeout=60) == 5
@@ -148,7 +148,7 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing(directory: Path) -> None:
     (directory / "script.sql").write_text("DO $$ BEGIN PERFORM pg_sleep(60); END $$;")
     running = Running(("trace", "script.sql", "--schema", "schema.sql"), directory)
     try:
-        running.wait_for("1 statements")
+        running.wait_for("1 statement")
         servers = running.servers()
         assert running.end(signal.SIGINT) == 130
         _, alive = psutil.wait_procs(servers, timeout=20)

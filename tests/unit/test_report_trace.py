@@ -56,7 +56,7 @@ def test_how_a_lock_is_known_is_said_unless_it_is_exact() -> None:
 def test_new_relations_and_toast_are_left_out() -> None:
     toast = replace(TABLE, relation="pg_toast.pg_toast_1", target="toast")
     text = told(replace(STATEMENT, locks=(replace(TABLE, new=True), toast)))
-    assert "1 statement locks nothing that was there before" in text
+    assert "1 statement locks nothing more that was there before" in text
 
 
 def test_who_waits_and_why() -> None:
