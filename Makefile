@@ -28,11 +28,11 @@ prove: setup ## rollbacks, crash points, second runs, access: tried for real on 
 	$(BENCH) prove $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 test: lint type ## everything but the container tests and what asserts times
-	$(BIN)/pytest -m 'not container and not timing and not alone' -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -m 'not container and not timing and not alone' -n 2 --dist loadfile $(ARGS)
 	$(BIN)/pytest -m alone $(ARGS)
 
 test-cases: setup ## the small inputs from the field, each with its right answer
-	$(BIN)/pytest tests/cases -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest tests/cases -n 2 --dist loadfile $(ARGS)
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Generator
 
 import hypothesis
 import pytest
@@ -25,20 +24,6 @@ hypothesis.settings.load_profile("unhurried")
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["BENCH_CACHE_DIR"], ignore_errors=True)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
-    """Tests that share what is dear stay together (``--dist loadgroup``), others go where there is room.
-
-    A wrapper, as xdist puts the groups into the tests' names in a hook of its own, which comes first else.
-    """
-    for item in items:
-        definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-        shared = any(made[-1].scope in ("class", "module", "package") for made in definitions)
-        if shared or "unit" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{item.path.stem}"))
-    return (yield)
 
 
 pytest.register_assert_rewrite("contract")
