@@ -24,6 +24,7 @@ from bench.cli import (
     forecast,
     history,
     prove,
+    record,
     report,
     run,
     templates,
@@ -45,6 +46,8 @@ examples:
   bench run                             the CRM suite on the server that `bench doctor` picks
   bench run db/migrations --base schema.sql
   bench run crm --server postgresql://me@staging/postgres --scale 0.1
+  bench run --command 'python manage.py migrate' --base schema.sql
+                                        migrations in code: any command, recorded and rehearsed
   bench trace migration.sql --schema schema.sql
                                         what a script locks, and who would wait
   bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what
@@ -67,7 +70,8 @@ READER_GONE = 141
 """128 and the number of SIGPIPE, as a shell tells it of programs that the signal ends."""
 
 COMMANDS = (
-    run, demo, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa, history,
+    run, demo, record, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa,
+    history,
 )  # fmt: skip
 
 

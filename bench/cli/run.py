@@ -27,6 +27,7 @@ from bench.cli.options import (
     require_writable,
     write_json,
 )
+from bench.cli.record import add_workdir_option, write_down
 from bench.cli.since import chosen_suite
 from bench.cli.terminal import terminal
 from bench.errors import UsageError
@@ -82,6 +83,14 @@ def add_parser(commands: Any) -> None:
     add_suite_options(parser)
     add_tool_options(parser)
     parser.add_argument(
+        "--command",
+        dest="sends",
+        default=None,
+        metavar="COMMAND",
+        help="in place of SUITE: record what this command sends, and rehearse that (see bench record)",
+    )
+    add_workdir_option(parser)
+    parser.add_argument(
         "--repeats",
         type=positive_count,
         default=3,
@@ -129,6 +138,8 @@ def run(
     tool: str | None = None,
     transaction: Transaction | None = None,
     since: str | None = None,
+    sends: str | None = None,
+    workdir: Path = Path(),
     from_dump: Path | None = None,
     from_dsn: str | None = None,
     exclude_table_data: Sequence[str] = (),
@@ -145,12 +156,35 @@ def run(
     )  # fmt: skip
     if since is not None and options["against"] is not None:
         raise UsageError("--since and --against exclude each other", "compare the two runs: bench compare")
-    with (
-        dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump,
-        chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found,
-    ):
+    with dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump:
         own = {name: options.pop(name) for name in ("role", "size", "locale")}
-        return run_on(found=found, dump=dump, own=own, hazards=hazards, **options)
+        if sends is not None:
+            if since is not None or options["against"] is not None:
+                raise UsageError("--command goes with neither --since nor --against", "leave that out")
+            suite = _recorded(sends, workdir, base, dump, options | own)
+        with chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found:
+            return run_on(found=found, dump=dump, own=own, hazards=hazards, **options)
+
+
+_OF_DATA = (
+    *("scale", "rows", "seed", "dirt", "dirt_kinds", "like", "workers", "no_cache", "fill", "columns"),
+    *("role", "size", "locale"),
+)
+
+
+def _recorded(
+    sends: str, workdir: Path, base: Path | None, dump: Path | None, options: Mapping[str, Any]
+) -> str:
+    """Record the command with the options of the run; returns the suite's directory."""
+    from bench.run.record.record import state_before
+
+    data = data_options(state_before(base), dump=dump, **{name: options[name] for name in _OF_DATA})
+    spec = _spec(options["server"], options["image"], options["pg_bindir"], None)
+    directory, recording = write_down(sends, workdir, base, data, spec, None, quiet=options["quiet"])
+    console = terminal(stderr=True, highlight=False)
+    for remark in (*recording.remarks, f"recorded in {directory}"):
+        console.print(remark, markup=False, soft_wrap=True)
+    return str(directory)
 
 
 def run_on(

@@ -31,6 +31,8 @@ class Column:
     has_default: bool
     generated: bool
     identity_always: bool
+    numbered: bool
+    """Its default is the next number of a sequence, which no rollback gives back."""
     in_key: bool
     """Part of a unique or exclusion key."""
     references_other: bool
@@ -46,23 +48,24 @@ def rows_to_try(
     """New rows, values as text by column, to be tried until the table takes one; the likeliest come first.
 
     ``sample`` is a row that the table has, empty for an empty table; ``fresh`` a number that makes keys new.
-    A column that is left out takes its default.
+    A column that is left out takes its default. A key that a sequence numbers is given a number, since the
+    migration may rely on the next one, as a runner in code does that was recorded.
     """
     for attempt in range(ATTEMPTS):
         yield {
             column.name: value
             for column in columns
             if not column.generated
-            and not column.identity_always
+            and (column.in_key or not column.identity_always)
             and (value := _value(column, sample, attempt, fresh)) is not None
         }
 
 
 def insert_row(table: sql.Identifier, row: Mapping[str, str]) -> sql.Composed:
-    """The INSERT of a row."""
+    """The INSERT of a row; a number for an identity column is taken, whatever the column says."""
     if not row:
         return sql.SQL("INSERT INTO {} DEFAULT VALUES").format(table)
-    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+    return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
         table,
         sql.SQL(", ").join(map(sql.Identifier, row)),
         sql.SQL(", ").join(map(sql.Literal, row.values())),
@@ -73,7 +76,8 @@ def _value(column: Column, sample: Mapping[str, str | None], attempt: int, fresh
     """The column's value in a new row; None leaves it to its default."""
     present = sample.get(column.name)
     if column.in_key and not (column.in_partition_key and attempt % 2 == 0 and present is not None):
-        return None if column.has_default and attempt == 0 else _new_key(column, present, attempt, fresh)
+        has_own = column.has_default and not column.numbered
+        return None if has_own and attempt == 0 else _new_key(column, present, attempt, fresh)
     if column.references_other:
         return present if present is not None else _new_key(column, present, attempt, fresh)
     if column.has_default or (present is None and not column.not_null):

@@ -32,7 +32,7 @@ SHUTDOWN_TIMEOUT_S = 60.0
 SOCKET_PATH_BYTES = 107
 _CRASH = re.compile(r"PANIC: |LOG: (?= +\w[\w ]* \(PID \d+\) was terminated by signal)")
 OWN_SETTINGS = "pgrehearse.conf"
-HBA = "local all all trust\nlocal replication all trust\n"
+HBA = "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 STAND_INS = Path(__file__).parent / "extension"
 
 

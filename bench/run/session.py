@@ -55,9 +55,11 @@ from bench.run.measured import not_reached
 from bench.run.onward import go_on
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
+from bench.run.record.folder import note_on_end, read_end, read_recording
 from bench.run.requests import compared_requests
 from bench.run.room import fitting
 from bench.run.scripts import Scripts, read_scripts
+from bench.run.templates import template_key
 from bench.run.trace import trace_in
 from bench.run.waits import WAITS, fell_short, missed, put_blocks
 from bench.run.watch import Watch, counters_database, watch
@@ -193,11 +195,21 @@ class Rehearsal:
             clone(self.server, prepared, "solo") as dbname,
         ):
             self._repeat(index, dbname, counters)
+            self._hold_against_command(dbname)
             if index == 0:
                 self._count_gone(prepared)
             if last and self.draft.failed is None:
                 self._note_stand_ins(dbname)
                 self._compare(prepared, dbname)
+
+    def _hold_against_command(self, dbname: str) -> None:
+        """Where the suite is a recorded command, see that its statements leave what the command left."""
+        recording = read_recording(self.suite.path)
+        if recording is None or self.draft.failed is not None:
+            return
+        with self.server.connect(dbname, application_name="pgrehearse compare") as conn:
+            found = read_end(conn)
+        self.draft.note(note_on_end(recording, found, template_key(self.suite, self.options.data)))
 
     def _repeat(self, index: int, dbname: str, counters: str | None) -> None:
         """Apply the migrations in order; after one that failed the others are not reached."""

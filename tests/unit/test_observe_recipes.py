@@ -22,6 +22,7 @@ PLAIN = Column(
     has_default=False,
     generated=False,
     identity_always=False,
+    numbered=False,
     in_key=False,
     references_other=False,
     in_partition_key=False,
@@ -63,6 +64,12 @@ def test_a_default_key_that_is_taken_is_given_another_value() -> None:
     assert [row.keys() for row in rows] == [set(), {"id"}]
 
 
+def test_a_key_that_a_sequence_numbers_takes_no_number_from_it() -> None:
+    """No rollback gives the number back, and the migration may count on it."""
+    assert first(replace(KEY, has_default=True, numbered=True)).keys() == {"id"}
+    assert first(replace(KEY, has_default=True, numbered=True, identity_always=True)).keys() == {"id"}
+
+
 def test_the_values_of_a_check_are_tried() -> None:
     column = replace(PLAIN, not_null=True, checks=["CHECK (note = ANY (ARRAY['open', 'shut']))"])
     tried = {row["note"] for row in rows_to_try([column], {}, 77)}
@@ -75,7 +82,7 @@ def test_a_row_of_defaults_alone() -> None:
 
 def test_values_are_quoted() -> None:
     text = insert_row(TABLE, {'a"b': "it's"}).as_string(None)
-    assert text == """INSERT INTO "public"."t" ("a""b") VALUES ('it''s')"""
+    assert text == """INSERT INTO "public"."t" ("a""b") OVERRIDING SYSTEM VALUE VALUES ('it''s')"""
 
 
 @given(st.integers(0, 2**31 - 1), st.sampled_from("NSDBETARIGUX"), st.booleans())

@@ -19,6 +19,7 @@ from bench.migrate.tools.play import PLAY
 from bench.migrate.tools.postgrator import POSTGRATOR
 from bench.migrate.tools.prisma import PRISMA
 from bench.migrate.tools.rambler import RAMBLER
+from bench.migrate.tools.recorded import RECORDED
 from bench.migrate.tools.refinery import REFINERY
 from bench.migrate.tools.shape import Tool
 from bench.migrate.tools.sqitch import SQITCH
@@ -46,6 +47,7 @@ TOOLS: tuple[Tool, ...] = (
     POSTGRATOR,
     PRISMA,
     RAMBLER,
+    RECORDED,
     REFINERY,
     SQITCH,
     SQL_MIGRATE,

@@ -8,6 +8,8 @@ SELECT a.attrelid AS oid,
        a.atthasdef OR a.attidentity <> '' OR (t.typdefault IS NOT NULL) AS has_default,
        a.attgenerated <> '' AS generated,
        a.attidentity = 'a' AS identity_always,
+       a.attidentity <> '' OR EXISTS (SELECT FROM pg_catalog.pg_attrdef n WHERE n.adrelid = a.attrelid AND n.adnum = a.attnum
+                  AND pg_get_expr(n.adbin, n.adrelid) LIKE 'nextval(%%') AS numbered,
        EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = a.attrelid AND (i.indisunique OR i.indisexclusion)
                   AND a.attnum = ANY (i.indkey::int2[])) AS in_key,
        EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.conrelid = a.attrelid AND f.contype = 'f'
