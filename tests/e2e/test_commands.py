@@ -1,0 +1,35 @@
+"""Migrations in code, by their own tools: recorded, rehearsed, and equal in the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import bench
+
+PROJECTS = Path(__file__).parents[1] / "commands"
+SCRIPTS = Path(sys.executable).parent
+COMMANDS = {
+    "django": f"{sys.executable} manage.py migrate",
+    "alembic": f"{SCRIPTS / 'alembic'} upgrade head",
+}
+
+
+@pytest.mark.parametrize("tool", COMMANDS)
+def test_a_tool_in_code_is_recorded_and_rehearsed_to_the_same_end(tool: str, tmp_path: Path) -> None:
+    done = bench(
+        "run", "--command", COMMANDS[tool], "--workdir", str(PROJECTS / tool), "--repeats", "2", "--no-load",
+        "--no-explain", "--server", "embedded", "--out", "run", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "run" / "run.json").read_bytes())
+    notes = [note["text"] for note in run["notes"] if note["subject"] == "recording"]
+    assert notes == ["Repeated, the statements leave the same schema and the same rows as the command."]
+    migrations = run["passes"][0]["repeats"][0]["migrations"]
+    assert len(migrations) >= 6
+    statements = [statement for migration in migrations for statement in migration["statements"]]
+    concurrently = next(one for one in statements if "CONCURRENTLY" in one["text"])
+    assert concurrently["outcome"] == "applied"
