@@ -20,7 +20,7 @@ from bench.cli.options import (
     positive_number,
     require_writable,
 )
-from bench.cli.since import chosen_suite
+from bench.cli.since import Pending, add_pending_options, chosen_suite
 
 if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
@@ -85,12 +85,7 @@ def add_parser(commands: Any) -> None:
         help="on a server that runs already, let migrations make, change and drop its roles; those that they "
         "made are dropped again",
     )
-    parser.add_argument(
-        "--since",
-        default=None,
-        metavar="REV",
-        help="prove the migrations that this git revision does not have, on top of those that it has",
-    )
+    add_pending_options(parser)
     add_source_options(parser)
     add_data_options(parser)
     add_server_options(parser)
@@ -107,6 +102,8 @@ def prove(
     tool: str | None,
     transaction: Transaction | None,
     since: str | None,
+    from_version: str | None,
+    pending_of: str | None,
     from_dump: Path | None,
     from_dsn: str | None,
     exclude_table_data: Sequence[str],
@@ -114,9 +111,10 @@ def prove(
     **options: Any,
 ) -> int:
     """Prove a suite, on a dump where one is named; returns the exit code."""
+    deployed = Pending(since, from_version, pending_of)
     with (
         dumped(from_dump, from_dsn, exclude_table_data, quiet=quiet) as dump,
-        chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found,
+        chosen_suite(suite, base, dump, deployed, tool=tool, transaction=transaction) as found,
     ):
         return prove_on(found=found, dump=dump, quiet=quiet, **options)
 

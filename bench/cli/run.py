@@ -28,7 +28,7 @@ from bench.cli.options import (
     write_json,
 )
 from bench.cli.record import add_workdir_option, write_down
-from bench.cli.since import chosen_suite
+from bench.cli.since import Pending, add_pending_options, chosen_suite
 from bench.cli.terminal import terminal
 from bench.errors import UsageError
 
@@ -117,12 +117,7 @@ def add_parser(commands: Any) -> None:
         help="rehearse the suite of this git revision, too, in turn with today's, and say what got worse; 5 "
         "repeats or more of each, without probe",
     )
-    parser.add_argument(
-        "--since",
-        default=None,
-        metavar="REV",
-        help="rehearse the migrations that this git revision does not have, on top of those that it has",
-    )
+    add_pending_options(parser)
     add_data_options(parser)
     add_server_options(parser)
     add_output_options(parser)
@@ -138,6 +133,8 @@ def run(
     tool: str | None = None,
     transaction: Transaction | None = None,
     since: str | None = None,
+    from_version: str | None = None,
+    pending_of: str | None = None,
     sends: str | None = None,
     workdir: Path = Path(),
     from_dump: Path | None = None,
@@ -154,15 +151,21 @@ def run(
         no_load=options["no_load"], against=options["against"], hazard=hazard, hazard_length=hazard_length,
         lock_timeout=lock_timeout, retries=retries,
     )  # fmt: skip
-    if since is not None and options["against"] is not None:
-        raise UsageError("--since and --against exclude each other", "compare the two runs: bench compare")
+    deployed = Pending(since, from_version, pending_of)
+    if deployed != Pending() and options["against"] is not None:
+        raise UsageError(
+            "--against excludes --since, --from and --pending-of", "compare the two runs: bench compare"
+        )
     with dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump:
         own = {name: options.pop(name) for name in ("role", "size", "locale")}
         if sends is not None:
-            if since is not None or options["against"] is not None:
-                raise UsageError("--command goes with neither --since nor --against", "leave that out")
+            if deployed != Pending() or options["against"] is not None:
+                raise UsageError(
+                    "--command takes what is pending from its own table, and cannot be compared by --against",
+                    "leave the other option out",
+                )
             suite = _recorded(sends, workdir, base, dump, options | own)
-        with chosen_suite(suite, base, dump, since, tool=tool, transaction=transaction) as found:
+        with chosen_suite(suite, base, dump, deployed, tool=tool, transaction=transaction) as found:
             return run_on(found=found, dump=dump, own=own, hazards=hazards, **options)
 
 

@@ -1,16 +1,80 @@
-"""``bench run --since REV``: the migrations that REV does not have, on top of those that it has."""
+"""Which migrations are pending: by a git revision, a version, or the tool's own table."""
 
 from __future__ import annotations
 
+import argparse
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cli.against import suite_at
 from bench.errors import UsageError
 from bench.migrate.migration import Transaction
+from bench.migrate.pending import after_version, bookkeeping_of, without_applied
 from bench.migrate.suite import Suite, find_suite
+from bench.migrate.tools.choose import named_tool
+from bench.pg.endpoint import DSN_SCHEMES, parse_dsn
+from bench.pg.notes import read_notes
+from bench.run.dump import notes_in_dump
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What the options say of what is deployed already; all None: nothing of the suite."""
+
+    since: str | None = None
+    """A git revision."""
+    version: str | None = None
+    """The last migration that is deployed."""
+    of: str | None = None
+    """Connection string of a database, or path of a dump, that has the tool's table."""
+
+
+def add_pending_options(parser: argparse.ArgumentParser) -> None:
+    """``--since``, ``--from``, ``--pending-of``."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--since",
+        default=None,
+        metavar="REV",
+        help="only the migrations that this git revision does not have, on top of those that it has",
+    )
+    group.add_argument(
+        "--from",
+        dest="from_version",
+        default=None,
+        metavar="VERSION",
+        help="only the migrations after this one, on top of those up to it",
+    )
+    group.add_argument(
+        "--pending-of",
+        default=None,
+        metavar="DSN|DUMP",
+        help="only the migrations that the tool's own table in this database or dump does not have; it is "
+        "read, and nothing else of it",
+    )
+
+
+def _noted(suite: Suite, of: str) -> Suite:
+    """The suite without what a database or a dump has had."""
+    bookkeeping = bookkeeping_of(suite)
+    if of.startswith(DSN_SCHEMES):
+        place, rows = read_notes(parse_dsn(of), bookkeeping.table, bookkeeping.columns)
+    else:
+        place, rows = notes_in_dump(Path(of), bookkeeping.table)
+    return without_applied(suite, rows, place)
+
+
+def _has_notes(suite: Suite) -> bool:
+    """Whether the base makes the tool's table, as the schema of production does."""
+    tool = named_tool(suite.runner.tool)
+    if suite.base is None or tool.bookkeeping is None:
+        return False
+    text = suite.base.read_text(encoding="utf-8", errors="replace")
+    table = re.escape(tool.bookkeeping.table)
+    return re.search(rf'CREATE\s+TABLE\b[^;(]*\b"?{table}"?\s*\(', text, re.IGNORECASE) is not None
 
 
 @contextmanager
@@ -18,18 +82,25 @@ def chosen_suite(
     name: str,
     base: Path | None,
     dump: Path | None,
-    since: str | None,
+    deployed: Pending = Pending(),
     *,
     tool: str | None = None,
     transaction: Transaction | None = None,
 ) -> Iterator[Suite]:
-    """The suite that the options name; with ``since`` what of it is pending.
+    """The suite that the options name; or what of it is pending.
 
     A dump stands in place of the suite's own state before; it holds what has been deployed, so that nothing
     is applied to it. Raises UsageError for a revision that cannot be read, or where nothing is pending.
     """
-    on_data = dump is not None or since is not None
+    since = deployed.since
+    on_data = dump is not None or deployed != Pending()
     found = find_suite(name, base=base, tool=tool, transaction=transaction, on_data=on_data)
+    if deployed.version is not None:
+        found = after_version(found, deployed.version)
+    if deployed.of is not None:
+        found = _noted(found, deployed.of)
+    if found.deployed and (dump is not None or _has_notes(found)):  # what they made is there
+        found = replace(found, deployed=())
     if since is None:
         yield found if dump is None else replace(found, base=base, data=None)
         return

@@ -12,7 +12,7 @@ TYPED: ContextVar[str | None] = ContextVar("TYPED", default=None)
 """The command line that this process was started for; None where it was not started by one."""
 _OF_ONE_RUN = {"--out": 2, "--json": 2, "--quiet": 1, "--debug": 1}
 """What a next run shall not repeat, with the words that it takes."""
-_PLACEHOLDERS = {"--server": '"$DSN"', "--from-dsn": '"$SOURCE_DSN"'}
+_PLACEHOLDERS = {"--server": '"$DSN"', "--from-dsn": '"$SOURCE_DSN"', "--pending-of": '"$PENDING_DSN"'}
 
 
 def retyped(words: Sequence[str]) -> str:

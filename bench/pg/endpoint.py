@@ -18,6 +18,7 @@ from bench.pg.network import GuestConnection
 
 APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
+DSN_SCHEMES = ("postgresql://", "postgres://")
 MAINTENANCE_DATABASE = "postgres"
 KEEPALIVE = {
     "keepalives": "1",

@@ -43,7 +43,7 @@ from bench.pg.database import (
 )
 from bench.pg.datacache import CacheError, sweep_partial, take_out
 from bench.pg.embedded import embedded_installation
-from bench.pg.endpoint import Endpoint, SessionKind, parse_dsn, require_no_pooler, with_options
+from bench.pg.endpoint import DSN_SCHEMES, Endpoint, SessionKind, parse_dsn, require_no_pooler, with_options
 from bench.pg.lease import Lease, end_lease, end_leases, sweep_directories, write_lease
 from bench.pg.ownership import staying_owner
 from bench.pg.roles import drop_own_roles, sweep_roles
@@ -51,7 +51,6 @@ from bench.pg.shared import SharedState, changes_since, read_shared
 
 ServerKind = Literal["auto", "container", "embedded", "cluster", "dsn"]
 DEFAULT_IMAGE = "postgres:17"
-DSN_SCHEMES = ("postgresql://", "postgres://")
 _NEWER = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 """Timeouts that only newer servers have, by the version from which on they do.
 https://www.postgresql.org/docs/current/runtime-config-client.html"""

@@ -20,6 +20,7 @@ from bench.migrate.script import statements_of
 from bench.model.run import Dataset, Note
 from bench.pg.clients import Client, find_clients, for_dumping, for_restoring
 from bench.pg.endpoint import OWN_SETTINGS, Endpoint, with_options
+from bench.pg.notes import Row, notes_in_script
 from bench.pg.server import Server
 from bench.run.progress import Progress, Step
 
@@ -120,6 +121,22 @@ def outline(dump: Dump) -> tuple[str, ...]:
     if done.returncode != 0:
         raise _refused(f"{dump.path} cannot be read", done.stderr, program)
     return statements_of(done.stdout)
+
+
+def notes_in_dump(path: Path, table: str) -> tuple[str, tuple[Row, ...]]:
+    """Name and rows of the table in which a migration tool notes what it has applied.
+
+    UsageError: the dump cannot be read, or has no such table or several.
+    """
+    dump = require_dump(path)
+    if not dump.archive:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return notes_in_script(lines, table, str(path))
+    program = max(find_clients("pg_restore"), key=lambda client: client.major)
+    done = _run([str(program.path), "--data-only", "--table", table, "--file=-", str(path)], {})
+    if done.returncode != 0:
+        raise _refused(f"{path} cannot be read", done.stderr, program)
+    return notes_in_script(iter(done.stdout.splitlines(keepends=True)), table, str(path))
 
 
 def restore(

@@ -55,7 +55,7 @@ def test_only_what_is_pending_is_rehearsed_on_what_is_deployed(repository: Path)
     ("arguments", "said"),
     [
         (("--since", "nowhere"), "nowhere"),
-        (("--since", "HEAD", "--against", "HEAD"), "exclude each other"),
+        (("--since", "HEAD", "--against", "HEAD"), "--against excludes --since"),
     ],
 )
 def test_what_cannot_be_is_refused(repository: Path, arguments: tuple[str, ...], said: str) -> None:

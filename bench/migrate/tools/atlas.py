@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from bench.migrate.migration import Transaction
+from bench.migrate.migration import Migration, Transaction
+from bench.migrate.tools.bookkeeping import Bookkeeping, Row, by_row
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import list_names
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -68,6 +69,14 @@ def _mode(file: File) -> Transaction | None:
     return modes[found[1]] if found else None
 
 
+def _version_of_row(row: Row) -> str | None:
+    return None if row.get("error") else row.get("version")
+
+
+def _version(migration: Migration) -> str:
+    return re.split(r"[_.]", migration.path.name, maxsplit=1)[0]
+
+
 ATLAS = Tool(
     "atlas",
     "Atlas",
@@ -76,4 +85,7 @@ ATLAS = Tool(
     transaction="file",
     keeps_session=True,
     switch="write -- atlas:txmode none as the file's first line, and an empty line after it",
+    bookkeeping=Bookkeeping(
+        "atlas_schema_revisions", ("version", "error"), by_row(_version_of_row, _version)
+    ),
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from bench.errors import UsageError
 from bench.migrate.migration import Migration, Part
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, digits_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import others
 from bench.migrate.tools.sections import holds_sql, left_out, sections
@@ -76,4 +77,5 @@ DBMATE = Tool(
     transaction="file",
     keeps_session=True,
     switch="write -- migrate:up transaction:false",
+    bookkeeping=Bookkeeping("schema_migrations", ("version",), by_row(column("version"), digits_of_name)),
 )

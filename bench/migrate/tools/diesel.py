@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.migrate.config import read_toml
 from bench.migrate.migration import Migration, Transaction
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import left_out
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -65,6 +66,10 @@ def _mode(metadata: Path) -> Transaction | None:
     return None if read_toml(metadata).get("run_in_transaction", False) is True else "query"
 
 
+def _noted(migration: Migration) -> str:
+    return _version(migration.path.parent)
+
+
 DIESEL = Tool(
     "diesel",
     "diesel",
@@ -73,4 +78,5 @@ DIESEL = Tool(
     transaction="file",
     keeps_session=True,
     switch="write run_in_transaction = false into a metadata.toml beside its up.sql",
+    bookkeeping=Bookkeeping("__diesel_schema_migrations", ("version",), by_row(column("version"), _noted)),
 )

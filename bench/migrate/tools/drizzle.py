@@ -6,10 +6,13 @@ Source: https://github.com/drizzle-team/drizzle-orm, ``src/migrator.ts``, ``pg-c
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.migration import Migration
 from bench.migrate.names import version_of
+from bench.migrate.tools.bookkeeping import Applied, Bookkeeping, Row
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import others
 from bench.migrate.tools.sections import left_out
@@ -71,4 +74,30 @@ def _file(folder: Folder, tag: str) -> File:
     return folder.file(path)
 
 
-DRIZZLE = Tool("drizzle", "Drizzle", _recognise, _read, transaction="all", keeps_session=True)
+def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:
+    """All that the journal dates up to the newest row; the hash tells whether a file is as it was."""
+    newest = max((int(row["created_at"] or 0) for row in rows), default=-1)
+    hashes = {row["hash"] for row in rows}
+    dates = _dates(migrations[0].path) if migrations else {}
+    done = [migration for migration in migrations if dates.get(migration.id, 0) <= newest]
+    edited = frozenset(migration.id for migration in done if migration.sha256 not in hashes)
+    return Applied(frozenset(migration.id for migration in done), edited=edited)
+
+
+def _dates(file: Path) -> dict[str, int]:
+    """Milliseconds since 1970 by migration: from the journal, or from the directories' names."""
+    journal = file.parent / "meta" / "_journal.json"
+    if not journal.is_file():
+        return {}
+    return {str(entry["tag"]): int(entry["when"]) for entry in json.loads(journal.read_bytes())["entries"]}
+
+
+DRIZZLE = Tool(
+    "drizzle",
+    "Drizzle",
+    _recognise,
+    _read,
+    transaction="all",
+    keeps_session=True,
+    bookkeeping=Bookkeeping("__drizzle_migrations", ("id", "hash", "created_at"), _applied),
+)

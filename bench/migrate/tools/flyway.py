@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.migration import Migration, Part, Transaction
 from bench.migrate.names import Version
+from bench.migrate.tools.bookkeeping import Applied, Bookkeeping, Row, by_row, where
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import fill_in, left_out, list_names
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -200,6 +203,30 @@ def _mode(settings: Mapping[str, str]) -> Transaction | None:
     return "all" if settings.get("group") == "true" else None
 
 
+def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:
+    """By script; an undo takes its version back, and a repeatable one is pending where it is otherwise."""
+    noted: list[Row] = []
+    for row in rows:
+        if (row.get("type") or "").startswith("UNDO"):
+            noted = [other for other in noted if other.get("version") != row.get("version")]
+        else:
+            noted.append(row)
+    found = by_row(where("script", "success"), _script, checksum=_checksum)(migrations, noted)
+    again = {name for name in found.edited if _REPEATABLE.match(f"{name}.sql")}
+    return replace(found, ids=found.ids - again, edited=found.edited - again)
+
+
+def _script(migration: Migration) -> str:
+    return migration.file
+
+
+def _checksum(migration: Migration) -> str:
+    """CRC-32 of the lines without their ends, as a signed number (Flyway's ``ChecksumCalculator``)."""
+    lines = migration.path.read_text(encoding="utf-8-sig").splitlines()
+    value = zlib.crc32("".join(lines).encode())
+    return str(value - 2**32 if value >= 2**31 else value)
+
+
 FLYWAY = Tool(
     "flyway",
     "Flyway",
@@ -209,4 +236,9 @@ FLYWAY = Tool(
     keeps_session=False,
     switch="give the statement a file of its own, or write executeInTransaction=false into a file of its "
     "name and .conf",
+    bookkeeping=Bookkeeping(
+        "flyway_schema_history",
+        ("installed_rank", "version", "script", "type", "success", "checksum"),
+        _applied,
+    ),
 )

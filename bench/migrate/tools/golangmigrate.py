@@ -6,7 +6,11 @@ Source: https://github.com/golang-migrate/migrate, ``source/parse.go``, ``databa
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
+from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import TRUE, Applied, Bookkeeping, Row, number, number_of_name, up_to
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.numbers import by_number, others, refuse_same_number
 from bench.migrate.tools.sections import left_out
@@ -35,6 +39,17 @@ def _read(folder: Folder) -> Plan:
     )
 
 
+def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:
+    """One row has the last version, and whether it failed half-way."""
+    found = up_to(number("version"), number_of_name)(migrations, rows)
+    dirty = [row["version"] for row in rows if (row.get("dirty") or "").lower() in TRUE]
+    said = tuple(
+        f"The database is dirty at version {version}: golang-migrate refuses to go on until it is forced."
+        for version in dirty
+    )
+    return replace(found, remarks=said)
+
+
 GOLANG_MIGRATE = Tool(
     "golang-migrate",
     "golang-migrate",
@@ -43,4 +58,5 @@ GOLANG_MIGRATE = Tool(
     transaction="query",
     keeps_session=True,
     switch="give the statement a file of its own",
+    bookkeeping=Bookkeeping("schema_migrations", ("version", "dirty"), _applied),
 )

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.errors import UsageError
+from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Applied, Bookkeeping, Row, by_row, number, number_of_name
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.numbers import by_number, others, refuse_same_number
 from bench.migrate.tools.sections import end_of, left_out, sections
@@ -73,6 +76,12 @@ def _value(found: re.Match[str]) -> str:
     return os.environ.get(found[1] or found[3], found[2] or "")
 
 
+def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:
+    """The last row of a version says whether it is there; the first row of the table is no migration."""
+    last = {row["version_id"]: row for row in rows if row["version_id"] != "0"}
+    return by_row(number("version_id", "is_applied"), number_of_name)(migrations, list(last.values()))
+
+
 GOOSE = Tool(
     "goose",
     "goose",
@@ -82,4 +91,5 @@ GOOSE = Tool(
     keeps_session=True,
     switch="write -- +goose NO TRANSACTION into the file",
     cutting="line ends",
+    bookkeeping=Bookkeeping("goose_db_version", ("id", "version_id", "is_applied"), _applied),
 )

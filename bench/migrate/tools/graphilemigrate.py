@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.errors import UsageError
 from bench.migrate.migration import Migration
 from bench.migrate.source import name_beside
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, file_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number
 from bench.migrate.tools.sections import end_of, holds_sql, left_out
@@ -116,4 +117,5 @@ GRAPHILE_MIGRATE = Tool(
     transaction="file",
     keeps_session=True,
     switch="write --! no-transaction below the file's header, above its only statement",
+    bookkeeping=Bookkeeping("migrations", ("filename", "hash"), by_row(column("filename"), file_name)),
 )

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, number, number_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import number_of
 from bench.migrate.tools.sections import left_out
@@ -63,4 +64,7 @@ HASURA = Tool(
     transaction="query",
     keeps_session=True,
     switch="give the statement a migration of its own",
+    bookkeeping=Bookkeeping(
+        "schema_migrations", ("version", "dirty"), by_row(number("version"), number_of_name)
+    ),
 )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from bench.migrate.migration import Migration, digest
 from bench.migrate.names import version_of
+from bench.migrate.tools.bookkeeping import Bookkeeping, Row, by_row, own_id
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import others
 from bench.migrate.tools.sections import end_of, fill_in, left_out, sections
@@ -86,7 +88,7 @@ def _changesets(folder: Folder, file: File) -> Iterator[tuple[Migration | None, 
         back = _backward(text)
         migration = LIQUIBASE.migration(
             file,
-            id=_UNSAFE.sub("-", f"{file.stem}-{name}").strip("-"),
+            id=_id(file.stem, name),
             forward=LIQUIBASE.part(file, text, transaction="none" if mode else None),
             back=LIQUIBASE.part(file, back, transaction="none" if mode else None) if back else None,
         )
@@ -129,6 +131,16 @@ def _backward(text: str) -> str | None:
     return "".join(lines) if any(line.strip() for line in lines) else None
 
 
+def _id(stem: str, name: str) -> str:
+    return _UNSAFE.sub("-", f"{stem}-{name}").strip("-")
+
+
+def _noted(row: Row) -> str | None:
+    """The file's name without its directories, as these depend on how Liquibase was called."""
+    stem = PurePath(row.get("filename") or "").name.removesuffix(".sql")
+    return _id(stem, f"{row.get('author')}:{row.get('id')}")
+
+
 LIQUIBASE = Tool(
     "liquibase",
     "Liquibase",
@@ -138,4 +150,7 @@ LIQUIBASE = Tool(
     keeps_session=True,
     switch="write runInTransaction:false on the changeset's line",
     unit="changeset",
+    bookkeeping=Bookkeeping(
+        "databasechangelog", ("orderexecuted", "id", "author", "filename"), by_row(_noted, own_id)
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, number, number_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number, others
 from bench.migrate.tools.sections import fill_in, left_out, sections
@@ -46,4 +47,5 @@ MYBATIS = Tool(
     transaction="file",
     keeps_session=True,
     switch="say auto_commit=true in the environment's properties",
+    bookkeeping=Bookkeeping("changelog", ("id",), by_row(number("id"), number_of_name)),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, own_id
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import left_out, sections
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -71,5 +72,11 @@ def _direction(line: str) -> str | None:
 
 
 NODE_PG_MIGRATE = Tool(
-    "node-pg-migrate", "node-pg-migrate", _recognise, _read, transaction="all", keeps_session=True
+    "node-pg-migrate",
+    "node-pg-migrate",
+    _recognise,
+    _read,
+    transaction="all",
+    keeps_session=True,
+    bookkeeping=Bookkeeping("pgmigrations", ("name",), by_row(column("name"), own_id)),
 )

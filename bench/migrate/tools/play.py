@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Bookkeeping, Row, by_row, number, number_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number, others, refuse_same_number
 from bench.migrate.tools.sections import fill_in, left_out, sections
@@ -50,6 +51,17 @@ def _without_hashes(text: str) -> str:
     return re.sub(r"^#", "--", text, flags=re.MULTILINE)
 
 
+def _id(row: Row) -> str | None:
+    return number("id")(row) if row.get("state") == "applied" else None
+
+
 PLAY = Tool(
-    "play", "Play evolutions", _recognise, _read, transaction="none", keeps_session=True, cutting="play"
+    "play",
+    "Play evolutions",
+    _recognise,
+    _read,
+    transaction="none",
+    keeps_session=True,
+    cutting="play",
+    bookkeeping=Bookkeeping("play_evolutions", ("id", "state"), by_row(_id, number_of_name)),
 )

@@ -5,8 +5,11 @@ Source: https://github.com/rickbergfalk/postgrator, ``postgrator.js``.
 
 from __future__ import annotations
 
+import hashlib
 import re
 
+from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, number, number_of_name
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.numbers import by_number, number_of, others, refuse_same_number
 from bench.migrate.tools.sections import left_out
@@ -34,6 +37,10 @@ def _read(folder: Folder) -> Plan:
     )
 
 
+def _md5(migration: Migration) -> str:
+    return hashlib.md5(migration.path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
 POSTGRATOR = Tool(
     "postgrator",
     "postgrator",
@@ -42,4 +49,9 @@ POSTGRATOR = Tool(
     transaction="query",
     keeps_session=True,
     switch="give the statement a file of its own",
+    bookkeeping=Bookkeeping(
+        "schemaversion",
+        ("version", "md5"),
+        by_row(number("version"), number_of_name, checksum=_md5, of_checksum="md5"),
+    ),
 )

@@ -5,6 +5,7 @@ Source: https://github.com/prisma/prisma-engines, ``apply_migration_script``: ``
 
 from __future__ import annotations
 
+from bench.migrate.tools.bookkeeping import Bookkeeping, Row, by_row, directory_name
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.sections import left_out
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -32,6 +33,10 @@ def _read(folder: Folder) -> Plan:
     )
 
 
+def _finished(row: Row) -> str | None:
+    return row.get("migration_name") if row.get("finished_at") and not row.get("rolled_back_at") else None
+
+
 PRISMA = Tool(
     "prisma",
     "Prisma",
@@ -40,4 +45,9 @@ PRISMA = Tool(
     transaction="query",
     keeps_session=True,
     switch="give the statement a migration of its own",
+    bookkeeping=Bookkeeping(
+        "_prisma_migrations",
+        ("started_at", "migration_name", "finished_at", "rolled_back_at", "checksum"),
+        by_row(_finished, directory_name, checksum=lambda migration: migration.sha256),
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, file_name
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.numbers import by_number, others
 from bench.migrate.tools.sections import left_out, sections
@@ -36,4 +37,12 @@ def _direction(line: str) -> str | None:
     return found[1] if found else None
 
 
-RAMBLER = Tool("rambler", "rambler", _recognise, _read, transaction="file", keeps_session=True)
+RAMBLER = Tool(
+    "rambler",
+    "rambler",
+    _recognise,
+    _read,
+    transaction="file",
+    keeps_session=True,
+    bookkeeping=Bookkeeping("migrations", ("migration",), by_row(column("migration"), file_name)),
+)

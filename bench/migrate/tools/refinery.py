@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, number, number_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number, refuse_same_number
 from bench.migrate.tools.sections import left_out
@@ -54,4 +55,14 @@ def _read(folder: Folder) -> Plan:
     )
 
 
-REFINERY = Tool("refinery", "refinery", _recognise, _read, transaction="file", keeps_session=True)
+REFINERY = Tool(
+    "refinery",
+    "refinery",
+    _recognise,
+    _read,
+    transaction="file",
+    keeps_session=True,
+    bookkeeping=Bookkeeping(
+        "refinery_schema_history", ("version",), by_row(number("version"), number_of_name)
+    ),
+)

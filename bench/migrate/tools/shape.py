@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.migrate.migration import Cutting, Migration, Part, Transaction, digest
+from bench.migrate.tools.bookkeeping import Bookkeeping
 from bench.migrate.tools.folder import File, Folder
 
 
@@ -56,6 +57,8 @@ class Tool:
     """It stops at the first error of a file."""
     unit: str = "file"
     """What it calls one migration, where several are in a file."""
+    bookkeeping: Bookkeeping | None = None
+    """The table in which it notes what it has applied."""
 
     def part(self, file: File, text: str | None = None, *, transaction: Transaction | None = None) -> Part:
         """What of a file goes one way, as this tool sends it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.sections import left_out
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -100,4 +101,18 @@ def _change(folder: Folder, plan: Path, top: Path, line: int, script: str, name:
     )
 
 
-SQITCH = Tool("sqitch", "sqitch", _recognise, _read, transaction="none", keeps_session=False, cutting="psql")
+def _name(migration: Migration) -> str:
+    """The change's name, also of a script that was kept when it was reworked."""
+    return migration.path.stem.partition("@")[0]
+
+
+SQITCH = Tool(
+    "sqitch",
+    "sqitch",
+    _recognise,
+    _read,
+    transaction="none",
+    keeps_session=False,
+    cutting="psql",
+    bookkeeping=Bookkeeping("changes", ("committed_at", "change"), by_row(column("change"), _name)),
+)

@@ -9,6 +9,7 @@ import re
 
 from bench.errors import UsageError
 from bench.migrate.migration import Transaction
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, file_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import sections
 from bench.migrate.tools.shape import Evidence, Plan, Tool
@@ -70,4 +71,5 @@ SQL_MIGRATE = Tool(
     keeps_session=True,
     switch="write -- +migrate Up notransaction",
     cutting="line ends",
+    bookkeeping=Bookkeeping("gorp_migrations", ("id",), by_row(column("id"), file_name)),
 )

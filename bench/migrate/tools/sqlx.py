@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from bench.migrate.migration import Transaction
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, number, number_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number, others, refuse_same_number
 from bench.migrate.tools.sections import left_out
@@ -53,4 +54,7 @@ SQLX = Tool(
     transaction="file",
     keeps_session=True,
     switch=f"write {_MARK} as the file's very first characters",
+    bookkeeping=Bookkeeping(
+        "_sqlx_migrations", ("version", "success"), by_row(number("version", "success"), number_of_name)
+    ),
 )

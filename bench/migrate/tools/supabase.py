@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, digits_of_name
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.numbers import others
 from bench.migrate.tools.sections import left_out
@@ -42,4 +43,5 @@ SUPABASE = Tool(
     transaction="query",
     keeps_session=False,
     switch="give the statement a file of its own",
+    bookkeeping=Bookkeeping("schema_migrations", ("version",), by_row(column("version"), digits_of_name)),
 )

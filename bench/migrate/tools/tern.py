@@ -9,6 +9,7 @@ import re
 
 from bench.errors import UsageError
 from bench.migrate.migration import Migration
+from bench.migrate.tools.bookkeeping import Bookkeeping, number, number_of_name, up_to
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number, number_of, others
 from bench.migrate.tools.sections import fill_in, left_out, line_of, sections
@@ -66,4 +67,5 @@ TERN = Tool(
     transaction="file",
     keeps_session=False,
     switch="write ---- tern: disable-tx ---- into the file, on a line of its own",
+    bookkeeping=Bookkeeping("schema_version", ("version",), up_to(number("version"), number_of_name)),
 )

@@ -10,6 +10,7 @@ import re
 
 from bench.errors import UsageError
 from bench.migrate.migration import Migration, Transaction
+from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, own_id
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.shape import Evidence, Plan, Tool
 
@@ -105,4 +106,5 @@ YOYO = Tool(
     transaction="file",
     keeps_session=True,
     switch="write -- transactional: false at the top of the file",
+    bookkeeping=Bookkeeping("_yoyo_migration", ("migration_id",), by_row(column("migration_id"), own_id)),
 )
