@@ -7,7 +7,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
 
-.PHONY: setup bench prove test test-cases test-container test-conformance perf lint type report explain forecast compare doctor clean
+.PHONY: setup bench prove test tools test-cases test-container test-conformance perf lint type report explain forecast compare doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,6 +36,10 @@ test-cases: setup ## the small inputs from the field, each with its right answer
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)
+
+tools: setup ## the migration tools that tests compare with: from npm, and on Debian sqitch and Rails' ActiveRecord
+	npm install --prefix tests/real_tools --no-package-lock --no-audit --no-fund --silent
+	@command -v sqitch >/dev/null && ruby -e 'require "active_record"; require "pg"' || echo 'for sqitch and Rails: apt-get install sqitch libdbd-pg-perl ruby-activerecord ruby-pg'
 
 test-conformance: setup ## every lock case of the debugger, on PostgreSQL 15 and 18 (ten minutes)
 	BENCH_TEST_CONFORMANCE=all $(BIN)/pytest tests/conformance $(ARGS)

@@ -38,6 +38,8 @@ class Part:
     """What the runner is called in sentences."""
     stops: bool = False
     """Whether the runner stops at an error by itself; psql goes on, unless it is told not to."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """psql's variables that the runner sets, by name."""
     origins: tuple[tuple[str | None, int], ...] = ()
     """For each line of a text that includes other files, the file (None: its own) and the line there."""
 

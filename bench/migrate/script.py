@@ -55,7 +55,7 @@ def read_part(
     Commands and variables are psql's alone. UsageError as there, and where the runner would refuse the part.
     """
     if part.cutting == "psql":
-        session = _Session(part.path, Variables(variables), of_database)
+        session = _Session(part.path, Variables({**(variables or {}), **dict(part.variables)}), of_database)
         _Script(part.path, session, part.text).read()
         return tuple(session.statements)
     text = read_text(part.path) if part.text is None else part.text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -20,6 +21,8 @@ _SKIPPED = re.compile(r"\s*(?:%|@|#|$)")
 _CHANGE = re.compile(r"\s*([+-]?)\s*([^\s\[@#]+)")
 _TAG = re.compile(r"\s*@(\S+)")
 _TOP = re.compile(r"^\s*top_dir\s*=\s*(\S+)", re.MULTILINE)
+_SECTION = re.compile(r'^\[(?:deploy|core) "variables"\]\n((?:[ \t].*\n?)*)', re.MULTILINE)
+_SETTING = re.compile(r'^\s*([\w-]+)\s*=\s*"?(.*?)"?\s*$', re.MULTILINE)
 _EXTENSION = ".sql"
 
 
@@ -59,7 +62,11 @@ def _read(folder: Folder) -> Plan:
     return Plan(
         migrations,
         tuple(folder.files_in(top / "revert")),
-        left_out("sqitch", stray, "not in sqitch.plan"),
+        (
+            *left_out("sqitch", stray, "not in sqitch.plan"),
+            "Where a change fails, sqitch itself goes back with the revert scripts to where it began (--mode "
+            "all, its default); here what was deployed before the failure stays, as with --mode change.",
+        ),
     )
 
 
@@ -94,11 +101,23 @@ def _change(folder: Folder, plan: Path, top: Path, line: int, script: str, name:
             hint="put the file back, or take the change out of the plan",
         )
     back = top / "revert" / f"{script}{_EXTENSION}"
+    file = folder.file(path)
+    variables = tuple({**_variables(plan), **folder.placeholders}.items())
     return SQITCH.migration(
-        folder.file(path),
+        file,
         id=script.replace("/", "-"),
-        back=folder.file(back) if back.is_file() else None,
+        forward=replace(SQITCH.part(file), variables=variables),
+        back=replace(SQITCH.part(folder.file(back)), variables=variables) if back.is_file() else None,
     )
+
+
+def _variables(plan: Path) -> dict[str, str]:
+    """Those of ``[deploy "variables"]`` in sqitch.conf."""
+    configured = plan.parent / "sqitch.conf"
+    if not configured.is_file():
+        return {}
+    section = _SECTION.search(configured.read_text(encoding="utf-8", errors="replace"))
+    return dict(_SETTING.findall(section[1])) if section else {}
 
 
 def _name(migration: Migration) -> str:

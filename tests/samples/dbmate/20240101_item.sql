@@ -1,0 +1,5 @@
+-- migrate:up
+CREATE TABLE item (id int PRIMARY KEY, note text NOT NULL DEFAULT 'a;b');
+
+-- migrate:down
+DROP TABLE item;

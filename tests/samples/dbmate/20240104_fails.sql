@@ -1,0 +1,5 @@
+-- migrate:up
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');
+
+-- migrate:down

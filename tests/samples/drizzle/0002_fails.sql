@@ -1,0 +1,3 @@
+INSERT INTO item VALUES (4, 'four');
+--> statement-breakpoint
+INSERT INTO item VALUES (4, 'again');

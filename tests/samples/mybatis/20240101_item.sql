@@ -1,0 +1,5 @@
+-- // a change
+CREATE TABLE item (id int PRIMARY KEY, note text NOT NULL DEFAULT 'a;b');
+
+-- //@UNDO
+DROP TABLE item;

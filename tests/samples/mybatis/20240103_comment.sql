@@ -1,0 +1,5 @@
+-- // a change
+COMMENT ON TABLE item IS '${owner}';
+
+-- //@UNDO
+SELECT 1;

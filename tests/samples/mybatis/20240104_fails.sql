@@ -1,0 +1,6 @@
+-- // a change
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');
+
+-- //@UNDO
+SELECT 1;

@@ -1,0 +1,5 @@
+-- Up Migration
+CREATE TABLE item (id int PRIMARY KEY, note text NOT NULL DEFAULT 'a;b');
+
+-- Down Migration
+DROP TABLE item;

@@ -1,0 +1,3 @@
+-- Up Migration
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');

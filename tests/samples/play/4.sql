@@ -1,0 +1,2 @@
+# --- !Ups
+COMMENT ON TABLE item IS '$evolutions{{{owner}}}';

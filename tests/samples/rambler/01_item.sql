@@ -1,0 +1,5 @@
+-- rambler up
+CREATE TABLE item (id int PRIMARY KEY, note text NOT NULL DEFAULT 'a;b');
+
+-- rambler down
+DROP TABLE item;

@@ -1,0 +1,5 @@
+-- rambler up
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');
+
+-- rambler down

@@ -1,0 +1,6 @@
+-- Deploy shop:fails to pg
+
+BEGIN;
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');
+COMMIT;

@@ -1,0 +1,3 @@
+-- Deploy shop:index to pg
+
+CREATE INDEX CONCURRENTLY item_note ON item (note);

@@ -1,0 +1,4 @@
+BEGIN;
+DROP FUNCTION twice(int);
+DELETE FROM item;
+COMMIT;

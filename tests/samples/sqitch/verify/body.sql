@@ -1,0 +1,1 @@
+SELECT 1 / (twice(2) = 4)::int;

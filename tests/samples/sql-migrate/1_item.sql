@@ -1,0 +1,5 @@
+-- +migrate Up
+CREATE TABLE item (id int PRIMARY KEY, note text NOT NULL DEFAULT 'a;b');
+
+-- +migrate Down
+DROP TABLE item;

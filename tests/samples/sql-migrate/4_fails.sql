@@ -1,0 +1,3 @@
+-- +migrate Up
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');

@@ -1,0 +1,2 @@
+-- no-transaction
+CREATE INDEX CONCURRENTLY item_note ON item (note);

@@ -1,0 +1,2 @@
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');

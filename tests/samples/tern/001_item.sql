@@ -1,0 +1,5 @@
+CREATE TABLE item (id int PRIMARY KEY, note text NOT NULL DEFAULT 'a;b');
+
+---- create above / drop below ----
+
+DROP TABLE item;

@@ -1,0 +1,4 @@
+-- depends: 0003.index
+
+INSERT INTO item VALUES (4, 'four');
+INSERT INTO item VALUES (4, 'again');
