@@ -11,6 +11,7 @@ from bench.cli import doctor
 from bench.cli import main as bench
 from bench.pg import choice
 from bench.pg.lease import write_lease
+from tests.command_line import bench as command_line
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,20 @@ def test_where_nothing_can_run_it_exits_with_5(
     said = capsys.readouterr().out
     assert "nothing can run here" in said
     assert "no runnable initdb and postgres" in " ".join(said.split())
+
+
+def test_a_directory_is_told_as_its_tool_reads_it(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[1] / "samples" / "goose"
+    done = command_line("doctor", str(sample), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'Recognised as migrations of goose by "-- +goose" in 4 of its files' in done.stdout
+    assert "00003_index.sql  none" in done.stdout
+    told = json.loads(command_line("doctor", str(sample), "--json", "-", cwd=tmp_path).stdout)
+    assert told["migrations"][0]["file"] == "00001_item.sql"
+
+
+def test_two_tools_that_fit_are_a_question(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_text("-- +goose Up\n-- migrate:up\nSELECT 1;\n")
+    done = command_line("doctor", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--tool dbmate or --tool goose" in done.stderr
