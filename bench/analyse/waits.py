@@ -9,9 +9,11 @@ from bench.analyse.dangers.amounts import locked_rows
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.names import bare
 from bench.analyse.quantity import count, seconds
+from bench.analyse.summary import MigrationSummary
 from bench.model.load import Access, ClassLoad
 from bench.model.longest import LongestWait, WaitSource
 from bench.model.run import Pass
+from bench.model.statement import IS_PAUSE
 
 ACCESSES: tuple[Access, ...] = ("read", "write")
 
@@ -37,11 +39,12 @@ def longest_wait(
 
 def describe_wait(wait: LongestWait) -> str:
     """Where a wait comes from: ``SHARE on public.deals``, ``2,000 rows of public.deals``, a request."""
+    away = f"; {seconds(wait.away_s)} of it the command was away" if wait.away_s else ""
     if wait.source == "table lock":
-        return f"{wait.mode} on {wait.relation}"
+        return f"{wait.mode} on {wait.relation}{away}"
     if wait.source == "locked rows":
         rows = "rows" if wait.rows is None else "1 row" if wait.rows == 1 else f"{count(wait.rows)} rows"
-        return f"{rows} of {wait.relation}, locked until their transaction ends"
+        return f"{rows} of {wait.relation}, locked until their transaction ends{away}"
     tried = f", lock_timeout {wait.lock_timeout_s:g} s" if wait.lock_timeout_s is not None else ""
     return f'"{wait.place}" {_meanwhile(wait)}{tried}'
 
@@ -78,6 +81,7 @@ def _waits(rehearsed: Rehearsed) -> Iterator[LongestWait]:
 
 
 def _table_locks(rehearsed: Rehearsed) -> Iterator[LongestWait]:
+    migrations = {migration.id: migration for migration in rehearsed.summary.migrations}
     for lock in rehearsed.summary.locks:
         if lock.longest_s is None:
             continue
@@ -86,6 +90,7 @@ def _table_locks(rehearsed: Rehearsed) -> Iterator[LongestWait]:
                 yield LongestWait(
                     access, lock.longest_s, "table lock", lock.subject, lock.migration, lock.statement,
                     lock.where, mode=lock.mode.sql_name,
+                    away_s=_away_s(migrations[lock.migration], lock.statement, lock.longest_s),
                 )  # fmt: skip
 
 
@@ -96,7 +101,19 @@ def _locked_rows(rehearsed: Rehearsed) -> Iterator[LongestWait]:
             yield LongestWait(
                 "write", rows.locked_s, "locked rows", rows.relation, migration.id, statement.index,
                 statement.where, rows=None if statement.transaction == "none" else rows.distinct,
+                away_s=_away_s(migration, statement.index, rows.locked_s),
             )  # fmt: skip
+
+
+def _away_s(migration: MigrationSummary, statement: int, held_s: float) -> float:
+    """Seconds in which the command was away while it held a statement's locks, to its transaction's end."""
+    away_s = 0.0
+    for later in migration.statements[statement + 1 :]:
+        if later.kind in ("COMMIT", "ROLLBACK"):
+            break
+        if IS_PAUSE.match(later.text) and later.duration_s is not None:
+            away_s += later.duration_s.median
+    return min(away_s, held_s)
 
 
 def _requests(measured_in: Pass, load: ClassLoad) -> Iterator[LongestWait]:

@@ -33,3 +33,5 @@ class LongestWait:
     hazard: str | None = None
     lock_timeout_s: float | None = None
     """Of the pass beside a hazard, where it tried again."""
+    away_s: float = 0.0
+    """Seconds of it in which a recorded command was away, with its transaction open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,9 @@ StatementOutcome = Literal["applied", "failed", "skipped"]
 TransactionMode = Literal["file", "own", "none"]
 
 
+PAUSE = "SELECT pg_sleep({:.3f}) /* the command was away */"
+"""Stands in a recorded migration for the time that the command was away with its transaction open."""
+IS_PAUSE = re.compile(r"SELECT pg_sleep\([0-9.]+\) /\* the command was away \*/\Z")
 CURRENT_DATABASE = '"pgrehearse:current database"'
 """Stands in a statement for the quoted name of the database that it is sent to: each pass has its own."""
 

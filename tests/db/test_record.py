@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import MigrationError, UsageError
-from bench.migrate.tools.recorded import IS_PAUSE
+from bench.model.statement import IS_PAUSE, PAUSE
 from bench.pg.server import ServerSpec
 from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
@@ -68,4 +68,4 @@ def test_a_command_that_talks_to_nothing_is_told_where_the_address_is(tmp_path: 
 
 
 def test_a_pause_is_recognised_by_its_text() -> None:
-    assert IS_PAUSE.match("SELECT pg_sleep(1.250) /* the command was away */")
+    assert IS_PAUSE.match(PAUSE.format(1.25))

@@ -15,8 +15,6 @@ from bench.migrate.tools.shape import Evidence, Plan, Tool
 HEAD = "-- recorded from: "
 MIGRATION = "-- migration: "
 TOGETHER = "-- transaction: all"
-PAUSE = "SELECT pg_sleep({:.3f}) /* the command was away */"
-IS_PAUSE = re.compile(r"SELECT pg_sleep\(([0-9.]+)\) /\* the command was away \*/\Z")
 _FILE = re.compile(r"(\d+)_.*\.sql$")
 _MARK = re.compile(rf"\A{re.escape(HEAD)}")
 _NAME = re.compile(rf"^{re.escape(MIGRATION)}(.+)$", re.MULTILINE)
