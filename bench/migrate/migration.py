@@ -75,6 +75,8 @@ class Migration:
     """The file that takes this migration back, or that holds the part which does."""
     forward: Part
     backward: Part | None = None
+    verify: Part | None = None
+    """A script of its tool that fails where the migration has not done what it should; it changes nothing."""
 
 
 def digest(data: bytes) -> str:

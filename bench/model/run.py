@@ -236,6 +236,17 @@ class Proofs:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """One verify script of a migration tool, run once all migrations were applied."""
+
+    migration: str
+    file: str
+    """Path from the suite's directory."""
+    error: StatementError | None
+    """The first statement that failed; None where all is as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One rehearsal. Raw repeats are kept; every statistic is computed again from them."""
 
@@ -274,5 +285,7 @@ class Run:
     """In a run file, the full texts of long statements by their SHA-256, which stand cut in their places."""
     command: str | None = None
     """The command that made it, as it can be typed again; addresses of servers are left out."""
+    verified: tuple[Verified, ...] = ()
+    """What the migration tool's own verify scripts said after the last repeat of the solo pass."""
     requests: tuple[ComparedRequest, ...] = ()
     """The application's requests before and after the migrations, with nothing beside."""

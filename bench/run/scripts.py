@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.migrate.suite import Migration, Suite
-from bench.migrate.transactions import read_migrations
+from bench.migrate.transactions import read_alone, read_migrations
 from bench.model.statement import Statement
 from bench.pg.server import Server
 from bench.run.dataoptions import DataOptions
@@ -30,6 +30,9 @@ def read_scripts(server: Server, suite: Suite, data: DataOptions) -> Scripts:
     check_state_before(server, suite, data)
     for migration, statements in scripts:
         check_file(server, migration.path, statements)
+    for migration in suite.migrations:
+        if migration.verify is not None:
+            check_file(server, migration.verify.path, read_alone(migration.verify, known))
     for query in suite.queries:
         check_queries(server, ((query.name, text) for text in (query.sql, *query.params.values())))
     return scripts

@@ -61,6 +61,7 @@ from bench.run.room import fitting
 from bench.run.scripts import Scripts, read_scripts
 from bench.run.templates import template_key
 from bench.run.trace import trace_in
+from bench.run.verify import verify
 from bench.run.waits import WAITS, fell_short, missed, put_blocks
 from bench.run.watch import Watch, counters_database, watch
 
@@ -201,6 +202,7 @@ class Rehearsal:
             if last and self.draft.failed is None:
                 self._note_stand_ins(dbname)
                 self._compare(prepared, dbname)
+                self.draft.update(verified=tuple(verify(self.server, dbname, self.suite)))
 
     def _hold_against_command(self, dbname: str) -> None:
         """Where the suite is a recorded command, see that its statements leave what the command left."""

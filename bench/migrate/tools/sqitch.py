@@ -103,12 +103,16 @@ def _change(folder: Folder, plan: Path, top: Path, line: int, script: str, name:
     back = top / "revert" / f"{script}{_EXTENSION}"
     file = folder.file(path)
     variables = tuple({**_variables(plan), **folder.placeholders}.items())
-    return SQITCH.migration(
+    verify = top / "verify" / f"{script}{_EXTENSION}"
+    migration = SQITCH.migration(
         file,
         id=script.replace("/", "-"),
         forward=replace(SQITCH.part(file), variables=variables),
         back=replace(SQITCH.part(folder.file(back)), variables=variables) if back.is_file() else None,
     )
+    if not verify.is_file():
+        return migration
+    return replace(migration, verify=replace(SQITCH.part(folder.file(verify)), variables=variables))
 
 
 def _variables(plan: Path) -> dict[str, str]:
