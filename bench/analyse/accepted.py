@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bench.analyse.summary import MigrationSummary, RunSummary
-from bench.model.finding import FINDING_CODES, Acceptance, Finding
+from bench.model.finding import Acceptance, Finding
 
 NEVER_ACCEPTED = frozenset({"suppression"})
 
 
 def accept(
     findings: Iterable[Finding], acceptances: Sequence[Acceptance], summary: RunSummary
-) -> tuple[Finding, ...]:
-    """The findings, each with the reason of the first acceptance that means it; then those of acceptances.
-
-    An acceptance is a finding of its own where its words are wrong, or where all that it speaks of ran and
-    nothing of the kind was found.
-    """
-    usable = [each for each in acceptances if each.problem is None and each.code in FINDING_CODES]
-    used: set[Acceptance] = set()
-    kept: list[Finding] = []
+) -> Iterator[Finding]:
+    """The findings, each with the reason of the first acceptance that means it."""
     for finding in findings:
-        meant = [each for each in usable if _means(each, finding, summary)]
-        used.update(meant)
-        kept.append(replace(finding, accepted=meant[0].because) if meant else finding)
-    for each in acceptances:
-        if each not in used:
-            kept += _complaint(each, summary)
-    return tuple(kept)
+        meant = next((words for words in acceptances if _means(words, finding, summary)), None)
+        yield finding if meant is None else replace(finding, accepted=meant.because)
+
+
+def complaints(
+    findings: Sequence[Finding],
+    acceptances: Iterable[Acceptance],
+    summary: RunSummary,
+    codes: Collection[str],
+) -> Iterator[Finding]:
+    """A finding for each acceptance whose words are wrong, or that all it speaks of ran without needing."""
+    for words in acceptances:
+        if not any(_means(words, finding, summary) for finding in findings):
+            yield from _complaint(words, summary, frozenset(codes) - NEVER_ACCEPTED)
 
 
 def _means(acceptance: Acceptance, finding: Finding, summary: RunSummary) -> bool:
-    if finding.code != acceptance.code or finding.code in NEVER_ACCEPTED:
+    if finding.code != acceptance.code or finding.code in NEVER_ACCEPTED or acceptance.problem is not None:
         return False
     migration = next((each for each in summary.migrations if each.id == finding.migration), None)
     if acceptance.migration is not None and not (migration and _is_called(migration, acceptance.migration)):
@@ -53,15 +53,15 @@ def _is_called(migration: MigrationSummary, name: str) -> bool:
     return name in (migration.id, migration.file, migration.file.rpartition("/")[2])
 
 
-def _complaint(acceptance: Acceptance, summary: RunSummary) -> Iterator[Finding]:
+def _complaint(acceptance: Acceptance, summary: RunSummary, codes: frozenset[str]) -> Iterator[Finding]:
     code = acceptance.code
     if acceptance.problem is not None:
         message, fix = acceptance.problem, _SPELLING
-    elif code not in FINDING_CODES:
-        near = difflib.get_close_matches(code, FINDING_CODES, n=1, cutoff=0.6)
+    elif code not in codes:
+        near = difflib.get_close_matches(code, codes, n=1, cutoff=0.6)
         hint = f'did you mean "{near[0]}"? ' if near else ""
         message = f'there is no finding "{code}"'
-        fix = f"{hint}Known: {', '.join(sorted(FINDING_CODES - NEVER_ACCEPTED))}."
+        fix = f"{hint}Known: {', '.join(sorted(codes))}; bench help findings."
     else:
         concerned = [
             each
@@ -84,7 +84,7 @@ def _complaint(acceptance: Acceptance, summary: RunSummary) -> Iterator[Finding]
         migration=_migration_id(acceptance, summary),
         statement=None,
         relation=acceptance.relation,
-        message=f"{acceptance.place}: {message}",
+        message=f"{message} ({acceptance.place})",
         evidence={"accepted": code, "because": acceptance.because} if acceptance.because else {},
         fix=fix,
     )

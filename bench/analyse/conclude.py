@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bench.analyse.budgets import unmeasured_note
 from bench.analyse.card import DeployCard, deploy_card
 from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.findings import find_dangers
+from bench.analyse.findings import find_dangers, with_places
 from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.summary import RunSummary
 from bench.analyse.verdict import judge
@@ -56,7 +56,7 @@ def conclude(run: Run, limits: Limits = DEFAULT_LIMITS, *, anew: bool = False) -
         run=run,
         summary=rehearsed.summary,
         card=deploy_card(run, rehearsed.summary, waits, limits),
-        findings=run.findings,
+        findings=tuple(with_places(run.findings, rehearsed)),
         checks=run.budgets,
         verdict=run.verdict,
         waits=waits,

@@ -1,84 +1,208 @@
-"""Dangers that the figures of the solo pass prove, each with its evidence and the way out.
+"""All dangers, and what they find in a rehearsal.
 
 Nothing here is a rule about SQL text: a finding needs a lock that was held, a file that was written, rows
-that were read or an error that came back. Text only chooses the wording of the fix; two findings alone are
-about words, and those are what the file itself says of time.
+that were read or an error that came back. Text only chooses the wording of the fix; a few findings alone are
+about words, and those are what the file itself says. A new danger is a function with a page in its docstring
+(:mod:`bench.analyse.dangers.danger`) and a line of ``DANGERS``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bench.analyse.accepted import accept
-from bench.analyse.dangers.amounts import advisory_locks, lock_table_full, row_locks, truncated
-from bench.analyse.dangers.broken import broken_findings
-from bench.analyse.dangers.claims import estimates, frozen_timers
-from bench.analyse.dangers.compared import compared_findings
-from bench.analyse.dangers.copies import copies_miss_writes
-from bench.analyse.dangers.disabled import triggers_off
-from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.dangers.failures import (
-    extension_missing,
-    fails_on_any_row,
-    fails_on_data,
-    false_success,
-    non_transactional,
-    refused,
-    side_effects,
+from bench.analyse.accepted import accept, complaints
+from bench.analyse.dangers import (
+    access,
+    amounts,
+    blocks,
+    claims,
+    copies,
+    crash,
+    failures,
+    growth,
+    guards,
+    losses,
+    outcome,
+    queues,
+    requests,
+    rollback,
+    spoken,
+    values,
+    work,
 )
-from bench.analyse.dangers.held import fan_out, held_across, long_blocks, no_lock_timeout
-from bench.analyse.dangers.losses import invalid_indexes, losses
-from bench.analyse.dangers.queues import deadlocks, lock_queues
-from bench.analyse.dangers.rowsecurity import hidden_rows
-from bench.analyse.dangers.spoken import spoken
-from bench.analyse.dangers.stopped import stopped
-from bench.analyse.dangers.traffic import traffic_findings
-from bench.analyse.dangers.unlogged import unlogged_tables
-from bench.analyse.dangers.work import find_work
+from bench.analyse.dangers.danger import Danger, danger
+from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.grouping import told_once
-from bench.analyse.nested import growth_findings
-from bench.analyse.proofs import proof_findings
-from bench.analyse.proofs.preflight import preflight, preflight_findings
 from bench.analyse.remedies.script import OUTSIDE, OWN
-from bench.analyse.summary import MigrationSummary, summarise_migration
-from bench.model.finding import Finding, Severity
-from bench.model.run import MigrationFile, MigrationRun
+from bench.model.finding import Finding, Place, Severity
+from bench.model.run import (
+    SCHEMA_VERSION,
+    Environment,
+    HostInfo,
+    MigrationFile,
+    MigrationRun,
+    Pass,
+    Repeat,
+    Run,
+    ServerInfo,
+    SuiteInfo,
+)
 
 _OWN_TRANSACTIONS = re.compile(rf"-- (?:{OUTSIDE}|{OWN})|^COMMIT\b", re.MULTILINE)
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
+@danger("suppression", "An acceptance that means nothing", None, is_condition=False)
+def suppression(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A comment accepts a finding, and its words are wrong or nothing of the kind was found.
+
+    Why: what accepts nothing today hides the next finding of its kind. A note, as it is about words alone;
+    it cannot be accepted itself.
+    Way out: correct the words, or remove them where the finding did not show on more data either.
+    Example:
+        -- bench: accept rewrite because the table is small
+        ALTER TABLE deals ADD COLUMN region text;
+    Instead:
+        ALTER TABLE deals ADD COLUMN region text;
+    Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-COMMENTS
+    """
+    told = [
+        finding for other in DANGERS if other is not suppression for finding in rehearsed.found(other.find)
+    ]
+    yield from complaints(told, rehearsed.run.suite.accepted, rehearsed.summary, BY_CODE)
+
+
+DANGERS: tuple[Danger, ...] = (
+    losses.rows_gone,
+    losses.columns_gone,
+    losses.truncated,
+    losses.cascade,
+    copies.copy_misses_writes,
+    failures.fails_on_data,
+    failures.refused,
+    failures.extension_missing,
+    failures.plpgsql_syntax,
+    work.rewrite,
+    work.index_built_under_lock,
+    work.scan_under_lock,
+    blocks.held_across,
+    blocks.blocks_reads,
+    blocks.blocks_writes,
+    blocks.fan_out,
+    blocks.no_lock_timeout,
+    amounts.row_locks,
+    guards.row_security,
+    guards.trigger_off,
+    guards.unlogged,
+    amounts.advisory_lock,
+    amounts.lock_table_full,
+    spoken.did_nothing,
+    spoken.name_cut,
+    spoken.temporary_view,
+    spoken.set_local_outside_transaction,
+    spoken.server_warning,
+    outcome.false_success,
+    outcome.side_effect_on_failure,
+    outcome.transaction_claim,
+    outcome.non_transactional,
+    claims.timer_frozen,
+    claims.estimate_wrong,
+    losses.invalid_index,
+    requests.broken_query,
+    requests.cached_plan,
+    requests.fewer_rows,
+    requests.more_rows,
+    requests.slower_query,
+    queues.lock_queue,
+    queues.deadlock_order,
+    queues.fails_under_traffic,
+    growth.growth,
+    rollback.rollback_incomplete,
+    crash.partial_failure,
+    crash.not_idempotent,
+    access.access_opened,
+    access.definer_search_path,
+    access.function_fails,
+    access.error_swallowed,
+    access.policy_cost,
+    values.constraint_contradiction,
+    values.constraint_unenforced,
+    suppression,
+)
+"""In the order in which the findings of one file are told: what is lost comes first."""
+BY_CODE: Mapping[str, Danger] = {danger.code: danger for danger in DANGERS}
+TRACED = (
+    failures.extension_missing,
+    failures.plpgsql_syntax,
+    spoken.did_nothing,
+    spoken.name_cut,
+    spoken.temporary_view,
+    spoken.set_local_outside_transaction,
+    spoken.server_warning,
+    outcome.transaction_claim,
+)
+"""What can be said of a script by its text, and by what the server said meanwhile."""
+
+
 def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
-    """The dangers in a run's solo pass, the severest first, then in the order of the files.
+    """The dangers in a rehearsal, the severest first, then in the order of the files and of ``DANGERS``.
 
     Severity follows what was measured: ``error`` where others wait longer than ``Limits.not_ready_s``,
     ``warning`` above ``Limits.conditional_s`` or where it is not known, else ``info``. Those that the
     suite's authors accept come last, with their reason.
     """
-    found = [*losses(rehearsed), *copies_miss_writes(rehearsed)]  # what is lost is told first
-    for migration in rehearsed.summary.migrations:
-        found += _of_migration(migration, rehearsed)
-    found += invalid_indexes(rehearsed)
-    found += broken_findings(rehearsed)
-    found += compared_findings(rehearsed)
-    found += traffic_findings(rehearsed)
-    found += lock_queues(rehearsed)
-    found += deadlocks(rehearsed)
-    found += stopped(rehearsed)
-    found += growth_findings(rehearsed)
-    found += preflight_findings(rehearsed.run)
-    found += proof_findings(rehearsed.run)
-    found = list(_beside_tools(found, rehearsed.run.suite.migrations))
-    with_reasons = accept(found, rehearsed.run.suite.accepted, rehearsed.summary)
-    told = told_once(with_reasons, rehearsed.around.partitions)
+    suite = rehearsed.run.suite
+    found = _beside_tools(_found(DANGERS, rehearsed), suite.migrations)
+    told = told_once(accept(found, suite.accepted, rehearsed.summary), rehearsed.around.partitions)
+    files = {file.id: position for position, file in enumerate(suite.migrations)}
+    kinds = {code: position for position, code in enumerate(BY_CODE)}
     return tuple(
         sorted(
             told,
-            key=lambda finding: (finding.accepted is not None, _SEVERITIES.index(finding.severity)),
+            key=lambda finding: (
+                finding.accepted is not None,
+                _SEVERITIES.index(finding.severity),
+                files.get(finding.migration or "", len(files)),
+                kinds[finding.code],
+            ),
         )
     )
+
+
+def trace_findings(runs: Sequence[MigrationRun], server: ServerInfo) -> tuple[Finding, ...]:
+    """What can be said of scripts that were traced, the severest first."""
+    files = tuple(MigrationFile(run.id, run.id, "", None) for run in runs)
+    traced = Run(
+        SCHEMA_VERSION, "", "", "", None,
+        environment=Environment(server, HostInfo("", "", 0, 0)),
+        suite=SuiteInfo("", "", None, files),
+        dataset=None,
+        passes=(Pass("solo", None, (Repeat(0, None, tuple(runs)),)),),
+    )  # fmt: skip
+    found = _found(TRACED, Rehearsed(traced))
+    return tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity)))
+
+
+def with_places(findings: Iterable[Finding], rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The findings, each with the place of its statement or file.
+
+    Run files of before have none: there the messages begin with the place.
+    """
+    places = {
+        (statement.migration, statement.index): statement.place for statement in rehearsed.summary.statements
+    }
+    files = {file.id: Place(file.file) for file in rehearsed.run.suite.migrations}
+    for finding in findings:
+        at = (finding.migration or "", -1 if finding.statement is None else finding.statement)
+        place = finding.place or places.get(at) or files.get(finding.migration or "")
+        yield replace(finding, place=place, message=finding.message.removeprefix(f"{place}: "))
+
+
+def _found(dangers: Iterable[Danger], rehearsed: Rehearsed) -> Iterator[Finding]:
+    found = (finding for danger in dangers for finding in rehearsed.found(danger.find))
+    return with_places(found, rehearsed)
 
 
 def _beside_tools(found: Iterable[Finding], files: Iterable[MigrationFile]) -> Iterator[Finding]:
@@ -90,42 +214,3 @@ def _beside_tools(found: Iterable[Finding], files: Iterable[MigrationFile]) -> I
             yield replace(finding, fix=f"{finding.fix or ''} {said}".strip())
         else:
             yield finding
-
-
-def trace_findings(runs: Sequence[MigrationRun], extensions: Collection[str]) -> tuple[Finding, ...]:
-    """What can be said of scripts that were traced: by their text, and by what the server said meanwhile.
-
-    ``extensions`` are those that the server can install.
-    """
-    found = list(preflight(runs, extensions))
-    for run in runs:
-        found += spoken(summarise_migration(MigrationFile(run.id, run.id, "", None), [run]))
-    return tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity)))
-
-
-def _of_migration(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    explained: list[Finding] = []
-    for statement in migration.statements:
-        explained += fails_on_data(statement, migration, rehearsed)
-        explained += fails_on_any_row(statement, rehearsed)
-        explained += refused(statement)
-        explained += extension_missing(statement, rehearsed)
-        explained += find_work(statement, rehearsed)
-        explained += truncated(statement, rehearsed)
-        explained += frozen_timers(statement)
-    explained += held_across(migration, rehearsed)
-    yield from explained
-    yield from long_blocks(migration, rehearsed, explained)
-    yield from fan_out(migration, rehearsed)
-    yield from no_lock_timeout(migration, rehearsed)
-    yield from row_locks(migration, rehearsed)
-    yield from hidden_rows(migration, rehearsed)
-    yield from triggers_off(migration, rehearsed)
-    yield from unlogged_tables(migration, rehearsed)
-    yield from advisory_locks(migration, rehearsed)
-    yield from lock_table_full(migration, rehearsed)
-    yield from spoken(migration)
-    yield from false_success(migration, rehearsed)
-    yield from side_effects(migration, rehearsed)
-    yield from estimates(migration, rehearsed)
-    yield from non_transactional(migration)

@@ -51,11 +51,10 @@ def _root(relation: str, parents: Mapping[str, str]) -> str:
 
 
 def _pattern(finding: Finding) -> tuple[str, str]:
-    """Message and fix without place, relation and numbers."""
+    """Message and fix without relation and numbers."""
     assert finding.relation is not None
-    message = finding.message.partition(": ")[2]
     names = sorted({finding.relation, quoted(finding.relation), finding.relation.partition(".")[2]}, key=len)
-    texts = [message, finding.fix or ""]
+    texts = [finding.message, finding.fix or ""]
     for name in filter(None, reversed(names)):
         texts = [text.replace(name, "…") for text in texts]
     return _NUMBER.sub("#", texts[0]), _NUMBER.sub("#", texts[1])

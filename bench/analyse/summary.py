@@ -15,6 +15,7 @@ from bench.analyse.locks import merge_locks, worst_block
 from bench.analyse.queries import QuerySummary as QuerySummary
 from bench.analyse.queries import summarise_query
 from bench.analyse.stats import Spread
+from bench.model.finding import Place
 from bench.model.metric import Counters
 from bench.model.plan import GrowthOf, NestedPlan
 from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
@@ -84,10 +85,14 @@ class StatementSummary:
     """What hangs on the columns whose type it changed."""
 
     @property
+    def place(self) -> Place:
+        """Its file and line; the line where the server points if the statement failed."""
+        return Place(self.file, self.error.line if self.error and self.error.line else self.line)
+
+    @property
     def where(self) -> str:
-        """``file:line``; the line where the server points if the statement failed."""
-        line = self.error.line if self.error and self.error.line else self.line
-        return f"{self.file}:{line}"
+        """``file:line`` of its place."""
+        return str(self.place)
 
     @property
     def strongest_lock(self) -> LockSummary | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.analyse.budgets import describe_check
 from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.dangers.held import BLOCKING_CODES
+from bench.analyse.findings import BY_CODE
 from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
 from bench.analyse.gaps import find_gaps
 from bench.analyse.limits import Limits
@@ -61,8 +61,8 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     broken = [describe_check(each) for each in checks if each.broken]
     held = _forecast_hold(run, limits)
     conditions = (
-        *broken, *gaps, *map(describe_block, blocks), *(each.message for each in others), *unmeasured, *empty,
-        *held,
+        *broken, *gaps, *map(describe_block, blocks), *(each.sentence for each in others),
+        *unmeasured, *empty, *held,
     )  # fmt: skip
     outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
     errors = [each for each in others if each.severity == "error"]
@@ -80,10 +80,10 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
         sentence = _blocked(summary, blocks[0], state, limit_s)
         return Verdict("not_ready" if outage else "conditional", sentence, conditions)
     if errors:
-        sentence = f"{_applied(summary, 'is not ready')}, but {errors[0].message}."
+        sentence = f"{_applied(summary, 'is not ready')}, but {errors[0].sentence}."
         return Verdict("not_ready", sentence, conditions)
     if others:
-        sentence = f"{_applied(summary, 'is ready on conditions')}; {others[0].message}."
+        sentence = f"{_applied(summary, 'is ready on conditions')}; {others[0].sentence}."
         return Verdict("conditional", sentence, conditions)
     if conditions:
         sentence = f"{_applied(summary, 'is ready on conditions')}, but not all is known: {conditions[0]}."
@@ -125,7 +125,9 @@ def _counts(finding: Finding, summary: RunSummary, limits: Limits) -> bool:
     """
     if finding.accepted is not None or finding.severity == "info":
         return False
-    return finding.code not in BLOCKING_CODES or not any(
+    if not BY_CODE[finding.code].is_condition:
+        return False
+    return not BY_CODE[finding.code].explains_block or not any(
         (lock.migration, lock.subject) == (finding.migration, finding.relation)
         and (lock.longest_s is None or lock.longest_s > limits.conditional_s)
         for lock in _blocking(summary)
@@ -137,7 +139,7 @@ def _is_accepted(lock: LockSummary, findings: Sequence[Finding]) -> bool:
     about = [
         each
         for each in findings
-        if each.code in BLOCKING_CODES
+        if BY_CODE[each.code].explains_block
         and (each.migration, each.statement, each.relation) == (lock.migration, lock.statement, lock.subject)
     ]
     return bool(about) and all(each.accepted is not None for each in about)

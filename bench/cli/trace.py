@@ -120,7 +120,7 @@ def trace(
             progress=progress,
         )
         info = opened.info
-    findings = trace_findings(runs, info.extensions)
+    findings = trace_findings(runs, info)
     if json is not None:
         document = trace_document(runs, info, findings)
         write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2))

@@ -5,70 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FINDING_CODES = frozenset(
-    {
-        "access-opened",
-        "advisory-lock",
-        "blocks-reads",
-        "blocks-writes",
-        "broken-query",
-        "cached-plan",
-        "cascade",
-        "columns-gone",
-        "constraint-contradiction",
-        "constraint-unenforced",
-        "copy-misses-writes",
-        "deadlock-order",
-        "definer-search-path",
-        "did-nothing",
-        "error-swallowed",
-        "estimate-wrong",
-        "extension-missing",
-        "fails-on-data",
-        "fails-under-traffic",
-        "false-success",
-        "fan-out",
-        "fewer-rows",
-        "function-fails",
-        "growth",
-        "held-across",
-        "index-built-under-lock",
-        "invalid-index",
-        "lock-queue",
-        "lock-table-full",
-        "more-rows",
-        "name-cut",
-        "no-lock-timeout",
-        "non-transactional",
-        "not-idempotent",
-        "partial-failure",
-        "plpgsql-syntax",
-        "policy-cost",
-        "refused",
-        "rewrite",
-        "rollback-incomplete",
-        "row-locks",
-        "row-security",
-        "rows-gone",
-        "scan-under-lock",
-        "server-warning",
-        "set-local-outside-transaction",
-        "side-effect-on-failure",
-        "slower-query",
-        "suppression",
-        "temporary-view",
-        "timer-frozen",
-        "transaction-claim",
-        "trigger-off",
-        "truncated",
-        "unlogged",
-    }
-)
-"""Every code that a finding can have."""
-
 Severity = Literal["info", "warning", "error"]
 VerdictStatus = Literal["ready", "conditional", "incomplete", "not_ready"]
 """``incomplete``: nothing that was measured is in the way, but something that was asked for is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the suite's files something stands."""
+
+    file: str
+    """Path below the suite's directory."""
+    line: int | None = None
+    """From 1; None where it is about the whole file."""
+
+    def __str__(self) -> str:
+        """``file:line``, or the file."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +34,7 @@ class Finding:
     statement: int | None
     relation: str | None
     message: str
+    """What was measured, without the place."""
     evidence: dict[str, Any] = field(default_factory=dict)
     fix: str | None = None
     """The way out in a sentence."""
@@ -88,6 +42,15 @@ class Finding:
     """Why the authors accept it, where they said so; it then counts for no verdict."""
     sql: str | None = None
     """The statements to run instead, with the names of this place; comments say where a transaction ends."""
+    place: Place | None = None
+    """Of its statement, or the file of its migration; None where it is about none."""
+
+    @property
+    def sentence(self) -> str:
+        """``file:line: message``; the message alone where it is about no line."""
+        return (
+            self.message if self.place is None or self.place.line is None else f"{self.place}: {self.message}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

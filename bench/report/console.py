@@ -106,12 +106,12 @@ def _parts(conclusion: Conclusion) -> Iterator[tuple[str, RenderableType]]:
         if migration.outcome == "failed" and not migration.interrupted:
             yield "Failure", _failure(migration)
             goes_on = [
-                each.message
+                each.sentence
                 for each in findings
                 if each.migration == migration.id and each.code == "false-success" and each.accepted is None
             ]
             stays = [
-                each.message
+                each.sentence
                 for each in findings
                 if each.migration == migration.id and each.code == "side-effect-on-failure"
             ]

@@ -30,7 +30,7 @@ def findings_section(findings: Sequence[Finding]) -> Iterator[str]:
         yield "### Accepted"
         yield "The suite's authors accept these; they count for no verdict and no condition."
         yield bullets(
-            f"{code(each.code)}, {plain(each.message)}. **Because** {plain(each.accepted or '')}"
+            f"{code(each.code)}, {plain(each.sentence)}. **Because** {plain(each.accepted or '')}"
             for each in accepted
         )
 
@@ -54,35 +54,34 @@ def alike(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
 
 
 def _told(together: Sequence[Finding]) -> str:
-    """The message of a finding, or how many there are and the message of the one with the longest hold."""
+    """The sentence of a finding, or how many there are and that of the one with the longest hold."""
     if len(together) == 1:
-        return together[0].message
-    worst = max(together, key=lambda each: float(each.evidence.get("held_s") or 0.0))
-    lines = list(dict.fromkeys(_place(each).rpartition(":")[2] for each in together))
+        return together[0].sentence
+    worst = max(together, key=lambda finding: float(finding.evidence.get("held_s") or 0.0))
+    lines = list(dict.fromkeys(_line(finding) for finding in together))
     if len(lines) == len(together):
         where = f"lines {', '.join(lines)}"
     else:  # several of one statement: the line alone would not tell them apart
-        where = ", ".join(dict.fromkeys(_what(each) for each in together if each is not worst))
-    return f"{worst.message}. So do {len(together) - 1} more, none for longer: {where}"
+        where = ", ".join(dict.fromkeys(_what(finding) for finding in together if finding is not worst))
+    return f"{worst.sentence}. So do {len(together) - 1} more, none for longer: {where}"
 
 
 def _what(finding: Finding) -> str:
     """The object that a finding is about, with its line where there is none."""
-    return str(
-        finding.evidence.get("index") or finding.relation or f"line {_place(finding).rpartition(':')[2]}"
-    )
+    return str(finding.evidence.get("index") or finding.relation or f"line {_line(finding)}")
 
 
 def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
     """For each file and way out the sentence, its places and the statements of each place."""
-    ordered = sorted(findings, key=lambda each: (each.migration or "", each.statement or 0))
+    ordered = sorted(findings, key=lambda finding: (finding.migration or "", finding.statement or 0))
     ways: dict[tuple[str | None, str | None], list[Finding]] = {}
-    for each in ordered:
-        ways.setdefault((each.migration, each.fix), []).append(each)
+    for finding in ordered:
+        ways.setdefault((finding.migration, finding.fix), []).append(finding)
     for (_, fix), together in ways.items():
-        codes = ", ".join(code(name) for name in dict.fromkeys(each.code for each in together))
-        yield f"**{plain(_places(together))}**, {codes}: {plain(fix or '')}"
-        scripts = dict.fromkeys((_place(each).rpartition(":")[2], each.sql) for each in together if each.sql)
+        codes = ", ".join(code(name) for name in dict.fromkeys(finding.code for finding in together))
+        where = _places(together)
+        yield f"{f'**{plain(where)}**, ' if where else ''}{codes}: {plain(fix or '')}"
+        scripts = dict.fromkeys((_line(finding), finding.sql) for finding in together if finding.sql)
         if scripts:
             many = len(scripts) > 1
             parts = (f"-- instead of line {line}:\n{sql}" if many else str(sql) for line, sql in scripts)
@@ -90,12 +89,13 @@ def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _places(together: Sequence[Finding]) -> str:
-    """``file:line``, or the file and all lines."""
-    places = list(dict.fromkeys(map(_place, together)))
-    file = places[0].rpartition(":")[0]
-    return places[0] if len(places) == 1 else f"{file}: {', '.join(p.rpartition(':')[2] for p in places)}"
+    """``file:line``, the file with all lines, or the relation where they are about no file."""
+    places = list(dict.fromkeys(finding.place for finding in together if finding.place is not None))
+    if not places:
+        return ", ".join(dict.fromkeys(finding.relation for finding in together if finding.relation))
+    lines = [str(place.line) for place in places if place.line is not None]
+    return str(places[0]) if len(places) == 1 else f"{places[0].file}: {', '.join(lines)}"
 
 
-def _place(finding: Finding) -> str:
-    """``file:line`` as the message begins."""
-    return finding.message.split(": ", 1)[0]
+def _line(finding: Finding) -> str:
+    return str(finding.place.line or "?") if finding.place else "?"

@@ -35,21 +35,18 @@ class FindingView:
 
 def finding_view(finding: Finding, summary: RunSummary) -> FindingView:
     """One finding, linked to its statement."""
-    place, href = "", ""
+    href = ""
     ids = [migration.id for migration in summary.migrations]
     if finding.migration in ids:
         at = ids.index(finding.migration)
-        migration = summary.migrations[at]
-        place, href = migration.file, f"#m{at + 1}"
-        statement = next((s for s in migration.statements if s.index == finding.statement), None)
-        if statement is not None:
-            place, href = statement.where, f"#m{at + 1}-s{statement.index}"
+        indexes = [statement.index for statement in summary.migrations[at].statements]
+        href = f"#m{at + 1}-s{finding.statement}" if finding.statement in indexes else f"#m{at + 1}"
     return FindingView(
         severity=finding.severity,
         word=SEVERITIES[finding.severity],
         code=finding.code,
         message=finding.message,
-        place=place,
+        place=str(finding.place or ""),
         href=href,
         evidence=tuple(
             Fact(_label(key), evidence_text(key, value)) for key, value in finding.evidence.items()

@@ -106,7 +106,7 @@ def _migrations(conclusion: Conclusion) -> str:
 def _finding(finding: Finding) -> str:
     """The finding, and folded below it what to write instead."""
     sign = {"error": "🔴", "warning": "🟡", "info": "·"}[finding.severity]
-    line = f"{sign} {code(finding.code)} {plain(finding.message)}"
+    line = f"{sign} {code(finding.code)} {plain(finding.sentence)}"
     if not finding.fix:
         return line
     way_out = f"{plain(finding.fix)}\n\n{block(finding.sql)}" if finding.sql else plain(finding.fix)

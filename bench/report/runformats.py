@@ -11,7 +11,6 @@ from bench.analyse.summary import RunSummary
 from bench.analyse.verdict import describe_failure
 from bench.model.finding import Finding
 from bench.model.run import Run
-from bench.model.statement import StatementRun
 from bench.report.markdown import render_markdown
 from bench.report.messages import Case, Level, Message, gitlab, junit, sarif, workflow_commands
 
@@ -47,27 +46,12 @@ def _failures(run: Run, summary: RunSummary) -> Iterator[Message]:
 
 
 def _of_finding(run: Run, finding: Finding) -> Message:
-    file, line = _place(run, finding)
+    file, line = (finding.place.file, finding.place.line or 0) if finding.place else ("", 0)
     path = str(PurePosixPath(run.suite.path) / file) if file else ""
     identity = (finding.code, file, str(line), finding.relation or "")
     return Message(
         _LEVEL[finding.severity], f"BENCH-{finding.code.upper()}", path, line, finding.message, identity
     )
-
-
-def _place(run: Run, finding: Finding) -> tuple[str, int]:
-    """File below the suite's directory and line; an empty file and 0 where the finding is about none."""
-    file = next((each.file for each in run.suite.migrations if each.id == finding.migration), "")
-    for each in _solo(run).get(finding.migration or "", ()):
-        if each.index == finding.statement:
-            return each.file_beside(file), each.line
-    return file, 0
-
-
-def _solo(run: Run) -> dict[str, tuple[StatementRun, ...]]:
-    """Migration → statements of the last repeat that has it."""
-    repeats = [repeat for each in run.passes if each.kind == "solo" for repeat in each.repeats]
-    return {each.id: each.statements for repeat in repeats for each in repeat.migrations}
 
 
 def as_junit(conclusion: Conclusion) -> str:
@@ -100,8 +84,8 @@ def _cases(conclusion: Conclusion, migration: str | None) -> Iterator[Case]:
         of = [each for each in own if each.code == code]
         yield Case(
             code,
-            tuple(each.message for each in of if each.severity == "error"),
-            tuple(each.message for each in of if each.severity != "error"),
+            tuple(each.sentence for each in of if each.severity == "error"),
+            tuple(each.sentence for each in of if each.severity != "error"),
             "finding",
         )
 

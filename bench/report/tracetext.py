@@ -39,7 +39,7 @@ def print_trace(runs: Sequence[MigrationRun], console: Console, findings: Sequen
             console.print(Text(f"{run.id}: {run.error.message}", style="bold red"), soft_wrap=True)
     for finding in findings:
         console.print(
-            Text(f"{finding.code}: {finding.message}", style=_FINDINGS[finding.severity]), soft_wrap=True
+            Text(f"{finding.code}: {finding.sentence}", style=_FINDINGS[finding.severity]), soft_wrap=True
         )
         if finding.fix:
             console.print(Text(f"{' ' * _INDENT}{finding.fix}", style="dim"), soft_wrap=True)

@@ -205,7 +205,7 @@ def _migration(
     )
     yield "#### Critical issues"
     critical = [each for each in own if each.severity != "info"]
-    found = bullets(f"{SIGN[each.severity]} {code(each.code)}: {plain(each.message)}" for each in critical)
+    found = bullets(f"{SIGN[each.severity]} {code(each.code)}: {plain(each.sentence)}" for each in critical)
     yield found or "None found."
 
 
@@ -271,7 +271,7 @@ def _security(run: Run, findings: Sequence[Finding]) -> Iterator[str]:
     yield table(("Actor", ">Tried", ">Reaches rows", ">Reaches none", ">Refused", ">Opened"), rows)
     opened_all = [each for each in findings if each.code == "access-opened"]
     if opened_all:
-        yield bullets(plain(each.message) for each in opened_all)
+        yield bullets(plain(each.sentence) for each in opened_all)
     yield from _owner_rights(run.proofs)
     if run.proofs.policy_costs:
         costs = [
@@ -341,7 +341,7 @@ def _risks(run: Run, findings: Sequence[Finding]) -> Iterator[tuple[str, str, st
         level = {"error": "🔴 high", "warning": "🟡 medium", "info": "🟢 low"}[worst]
         first = next(each for each in own if each.severity == worst)
         more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
-        yield risk, level, plain(first.message) + more
+        yield risk, level, plain(first.sentence) + more
 
 
 def _has_actions(findings: Sequence[Finding]) -> bool:

@@ -10,8 +10,8 @@ from field import folder
 from proving import by_code, proved
 
 from bench.analyse.conclude import conclude
-from bench.analyse.proofs.crash import so_far
-from bench.analyse.proofs.rollback import gravest_first
+from bench.analyse.dangers.crash import so_far
+from bench.analyse.dangers.rollback import gravest_first
 from bench.migrate.suite import find_suite
 from bench.model.proof import Difference
 from bench.model.run import Run

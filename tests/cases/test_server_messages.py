@@ -48,7 +48,7 @@ def test_real_suite_06_preflight_only_in_prove(rehearse_case: Callable[..., Run]
 
     file = folder("real-suite/06-preflight-only-in-prove") / "m" / "001_blocks.sql"
     traced = trace(server, read_scripts([file]), probe=False)
-    told = trace_findings(traced, server.info.extensions)
+    told = trace_findings(traced, server.info)
     assert [each.evidence["line"] for each in coded(told, "plpgsql-syntax")] == [3, 5]
     assert [each["code"] for each in trace_document(traced, server.info, told)["findings"]].count(
         "plpgsql-syntax"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from proving import BASE, by_code, clean_suite, proved, write_suite
 
-from bench.analyse.proofs.rollback import rollback_findings
+from bench.analyse.dangers.evidence import Rehearsed
+from bench.analyse.dangers.rollback import rollback_incomplete
 from bench.pg.server import Server
 from bench.run.prove.session import ProofOptions
 
@@ -20,7 +21,7 @@ def outcomes(run: object) -> set[tuple[str, str]]:
 
 def test_a_clean_suite_goes_back_exactly_and_raises_nothing(server: Server, tmp_path: Path) -> None:
     run = proved(server, clean_suite(tmp_path))
-    assert list(rollback_findings(run)) == []
+    assert list(rollback_incomplete.find(Rehearsed(run))) == []
     alone = [each for each in run.proofs.rollback if each.scope == "alone"]
     assert [each.outcome for each in alone] == ["exact", "exact"]
     assert all(each.duration_s is not None and each.locks for each in alone)

@@ -8,7 +8,8 @@ import pytest
 from command_line import bench
 
 from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.nested import Hot, growth_findings, hot_statement
+from bench.analyse.dangers.growth import growth
+from bench.analyse.nested import Hot, hot_statement
 from bench.analyse.summary import summarise
 from bench.model.run import Run
 from bench.store.codec import decode
@@ -65,7 +66,8 @@ def test_the_ilike_backfill_is_hot_and_quadratic(rehearsed: tuple[Run, Path, str
 
 def test_the_finding_names_it_and_leaves_linear_steps_alone(rehearsed: tuple[Run, Path, str]) -> None:
     run, _, _ = rehearsed
-    found = {each.statement: each for each in growth_findings(Rehearsed(run)) if each.migration == MIGRATION}
+    told = Rehearsed(run).found(growth.find)
+    found = {each.statement: each for each in told if each.migration == MIGRATION}
     steps = {each.index: each.text for each in summarise(run).statements if each.migration == MIGRATION}
     (linking,) = [index for index, text in steps.items() if "SET primary_contact_id" in text]
     (linear,) = [index for index, text in steps.items() if "INSERT INTO deal_stakeholders" in text]

@@ -106,7 +106,7 @@ def test_an_accepted_hold_that_is_not_known_is_no_condition() -> None:
 def test_an_unknown_code_is_told_with_the_nearest() -> None:
     finding = suppression(run_with(accepting("rewrites")))
     assert finding is not None
-    assert (finding.severity, finding.message) == ("info", f'{PLACE}: there is no finding "rewrites"')
+    assert (finding.severity, finding.message) == ("info", f'there is no finding "rewrites" ({PLACE})')
     assert 'did you mean "rewrite"?' in (finding.fix or "")
 
 

@@ -9,7 +9,8 @@ from factories import a_base_dataset, a_lock, a_migration, a_run, a_statement, a
 
 from bench.analyse.conclude import conclude
 from bench.analyse.dangers.claims import read_estimate
-from bench.model.finding import FINDING_CODES, Finding
+from bench.analyse.findings import BY_CODE
+from bench.model.finding import Finding
 from bench.model.lock import LockMode
 from bench.model.run import Dataset, Run, TableKey, TableSize
 from bench.model.statement import AdvisoryLock, Block, RowChanges, StatementError, StatementRun
@@ -27,7 +28,7 @@ def run_of(*statements: StatementRun, rows: int = 50_000, outcome: str | None = 
 
 def find(*statements: StatementRun, code: str, **made: object) -> list[Finding]:
     found = conclude(run_of(*statements, **made)).findings  # type: ignore[arg-type]
-    assert {each.code for each in found} <= FINDING_CODES
+    assert {each.code for each in found} <= BY_CODE.keys()
     return [each for each in found if each.code == code]
 
 

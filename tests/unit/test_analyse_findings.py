@@ -222,7 +222,7 @@ def test_statements_outside_a_transaction_are_one_note_per_file_with_their_lines
         "statements": 2, "duration_s": 0.5, "lines": [1, 30], "kinds": ["CREATE INDEX CONCURRENTLY"],
     }  # fmt: skip
     assert "INVALID index" in finding.message
-    assert ": 2 statements run outside a transaction for 500 ms" in finding.message
+    assert "2 statements run outside a transaction for 500 ms" in finding.message
     assert finding.fix is not None
     assert "DROP INDEX CONCURRENTLY" in finding.fix
     vacuum = only(plain("VACUUM"))
@@ -302,7 +302,8 @@ def test_findings_stand_severest_first_and_name_places_that_exist(make: Callable
     ids = {migration.id for migration in run.suite.migrations}
     for finding in findings:
         assert finding.migration in ids
-        assert finding.message.startswith(f"{finding.migration}.sql:")
+        assert finding.sentence.startswith(f"{finding.migration}.sql:")
+        assert finding.sentence == f"{finding.place}: {finding.message}"
         assert finding.fix
         assert None not in finding.evidence.values()
 

@@ -8,7 +8,8 @@ import pytest
 from factories import a_migration, a_run, a_statement
 
 from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.nested import dominant_node, file_line, growth_findings, hot_statement, hottest
+from bench.analyse.dangers.growth import growth
+from bench.analyse.nested import dominant_node, file_line, hot_statement, hottest
 from bench.analyse.summary import StatementSummary, summarise
 from bench.model.finding import Finding
 from bench.model.plan import AtSize, NestedPlan
@@ -52,7 +53,7 @@ def block(*nested: NestedPlan, **changes: object) -> StatementRun:
 
 
 def found(repeat: list[MigrationRun]) -> tuple[Finding, ...]:
-    return growth_findings(Rehearsed(a_run(repeat)))
+    return Rehearsed(a_run(repeat)).found(growth.find)
 
 
 def summary(statement: StatementRun) -> StatementSummary:
@@ -95,7 +96,7 @@ def test_growth_names_the_hot_sql_its_share_its_node_and_both_sizes() -> None:
     (finding,) = found([a_migration([block(quadratic(), ran("INSERT", 0.2))])])
     assert (finding.code, finding.severity, finding.statement) == ("growth", "warning", 0)
     assert finding.message == (
-        "001_first.sql:31: in DO, UPDATE deals SET x = 1 (001_first.sql:34, 80 % of the time, 1 call, 10 "
+        "in DO, UPDATE deals SET x = 1 (001_first.sql:34, 80 % of the time, 1 call, 10 "
         "rows) grows with the power 2.0 of the data: 4 times the data, 16 times the rows handled; most work: "
         "Seq Scan on companies c, 1.2 G rows removed by Filter"
     )

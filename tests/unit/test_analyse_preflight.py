@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from factories import a_migration, a_run, a_statement
 
-from bench.analyse.proofs.preflight import plpgsql_error, preflight_findings
+from bench.analyse.dangers.evidence import Rehearsed
+from bench.analyse.dangers.failures import extension_missing, plpgsql_error, plpgsql_syntax
+from bench.analyse.dangers.outcome import transaction_claim
 from bench.migrate.script import read_statements
 from bench.migrate.suite import find_suite
 from bench.model.finding import Finding
@@ -21,7 +23,9 @@ def found(*texts: str, transaction: str = "own") -> list[Finding]:
                     transaction=transaction)
         for position, text in enumerate(texts)
     ]  # fmt: skip
-    return list(preflight_findings(a_run([a_migration(statements)])))
+    rehearsed = Rehearsed(a_run([a_migration(statements)]))
+    dangers = (plpgsql_syntax, transaction_claim, extension_missing)
+    return [finding for danger in dangers for finding in rehearsed.found(danger.find)]
 
 
 def test_savepoints_inside_plpgsql_are_named() -> None:

@@ -10,12 +10,15 @@ from factories import rich_run
 
 from bench.analyse.conclude import conclude
 from bench.model.budget import BudgetCheck
-from bench.model.finding import Finding
+from bench.model.finding import Finding, Place
 from bench.report.runformats import RENDERERS, messages
 
 CONCLUDED = conclude(rich_run(3))
 RUN = CONCLUDED.run
-ERROR = Finding("rewrite", "error", RUN.suite.migrations[0].id, 0, "public.deals", "50 % <written> anew\x00")
+FILE = RUN.suite.migrations[0]
+ERROR = Finding(
+    "rewrite", "error", FILE.id, 0, "public.deals", "50 % <written> anew\x00", place=Place(FILE.file, 12)
+)
 NOTED = Finding("growth", "info", None, None, None, "grows")
 ACCEPTED = replace(ERROR, accepted="small")
 BROKEN = BudgetCheck("deploy_s", 2.0, "bench.toml:3", 2.5, broken=True)
@@ -29,8 +32,7 @@ def test_what_is_accepted_is_left_out_and_the_worst_comes_first() -> None:
 
 def test_a_finding_has_the_line_of_its_statement_and_a_fingerprint_without_values() -> None:
     (first, *_) = [each for each in messages(TOLD) if each.rule == "BENCH-REWRITE"]
-    statement = RUN.passes[0].repeats[0].migrations[0].statements[0]
-    assert (first.file, first.line) == (f"{RUN.suite.path}/{RUN.suite.migrations[0].file}", statement.line)
+    assert (first.file, first.line) == (f"{RUN.suite.path}/{FILE.file}", 12)
     again = replace(TOLD, findings=(replace(ERROR, message="70 % written anew"),))
     assert first.fingerprint in {each.fingerprint for each in messages(again)}
 

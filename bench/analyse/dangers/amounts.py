@@ -1,18 +1,80 @@
-"""Rows and entries that a migration keeps to itself: locked rows, emptied tables, the shared lock table."""
+"""What a migration keeps to itself: locked rows, entries of the shared lock table, advisory locks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
 from bench.analyse.quantity import count, seconds
-from bench.analyse.remedies.choice import for_emptied, for_rows
+from bench.analyse.remedies.choice import for_rows
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
 from bench.model.statement import RowChanges
+
+
+@danger("row-locks", "Rows stay locked for long", "Performance")
+def row_locks(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A backfill holds the locks of the rows that it has changed until its transaction ends.
+
+    Why: who updates or deletes one of them waits, and a request that waits keeps its own locks meanwhile.
+    Way out: change few rows in each transaction, in batches that commit.
+    Example:
+        BEGIN;
+        UPDATE deals SET stage = 'open';
+        SELECT pg_sleep(1.2);
+        COMMIT;
+    Instead:
+        UPDATE deals SET stage = 'open' WHERE id <= 100;
+        UPDATE deals SET stage = 'open' WHERE id > 100 AND id <= 200;
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
+    """
+    for migration in rehearsed.summary.migrations:
+        yield from _row_locks(migration, rehearsed)
+
+
+@danger("lock-table-full", "The shared lock table fills up", "Downtime")
+def lock_table_full(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """One transaction locks so many relations that little of the lock table is left for all others.
+
+    Its size is max_locks_per_transaction times the number of sessions that may be.
+
+    Why: with no entry left, every session fails with "out of shared memory".
+    Way out: commit more often, so that fewer relations are locked at once; or raise
+    max_locks_per_transaction, which needs a restart.
+    Example:
+        BEGIN;
+        DO $$ BEGIN FOR i IN 1..2500 LOOP EXECUTE format('CREATE TABLE many_%s (i int)', i); END LOOP; END $$;
+        COMMIT;
+    Instead:
+        CREATE TABLE many (kind int, i int);
+    Source: https://www.postgresql.org/docs/current/runtime-config-locks.html
+    """
+    for migration in rehearsed.summary.migrations:
+        yield from _lock_table_full(migration, rehearsed)
+
+
+@danger("advisory-lock", "An advisory lock is held", "Downtime")
+def advisory_lock(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A migration takes an advisory lock: who asks for the same key waits.
+
+    Why: beside CREATE INDEX CONCURRENTLY, which waits for every older snapshot, a second deploy that waits
+    for the key ends in a deadlock with the first. By itself it is a note.
+    Way out: ask for the key without waiting, and again after a pause until it is had; give it back as soon as
+    the migrations are done.
+    Example:
+        SELECT pg_advisory_lock(4711);
+        CREATE INDEX CONCURRENTLY deals_title ON deals (title);
+        SELECT pg_advisory_unlock(4711);
+    Instead:
+        CREATE INDEX CONCURRENTLY deals_title ON deals (title);
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+    for migration in rehearsed.summary.migrations:
+        yield from _advisory_locks(migration, rehearsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +115,7 @@ def locked_rows(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[L
                 yield locked
 
 
-def row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+def _row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """Rows of existing tables that stay locked until their transaction ends, where that takes a while."""
     limits = rehearsed.limits
     for locked in locked_rows(migration, rehearsed):
@@ -113,28 +175,7 @@ def _locked_s(statement: StatementSummary, migration: MigrationSummary, change: 
     return max(known, default=statement.duration_s.high if statement.duration_s else None)
 
 
-def truncated(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Existing tables that were emptied at one stroke, where they held rows."""
-    emptied = {table for execution in rehearsed.executions(statement) for table in execution.truncated}
-    for table in sorted(emptied):
-        rows = rehearsed.rows_before(table)
-        if rows == 0 or table in rehearsed.made:
-            continue
-        lock = next((each for each in statement.locks if each.relation == table and each.felt), None)
-        what = "an unknown number of rows" if rows is None else f"{count(rows)} rows"
-        yield finding(
-            "truncated",
-            "warning",
-            statement,
-            f"{statement.kind} empties {table}, which held {what}: they are gone with the commit, and no "
-            "rollback file can bring them back",
-            relation=table,
-            evidence={"rows": rows, "held_s": lock.longest_s if lock else None},
-            remedy=for_emptied(statement.text, table, sorted(emptied)),
-        )
-
-
-def lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+def _lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """The most entries of the shared lock table held at once, against its size.
 
     https://www.postgresql.org/docs/current/runtime-config-locks.html
@@ -189,7 +230,7 @@ _WAITS_FOR_SNAPSHOTS = ("CREATE INDEX CONCURRENTLY", "REINDEX")
 https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY"""
 
 
-def advisory_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+def _advisory_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """Each advisory lock once, from the statement that took it to the one that gave it back."""
     holders: dict[tuple[str, str], list[StatementSummary]] = {}
     for statement in migration.statements:

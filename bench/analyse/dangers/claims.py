@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from postgast import PgQueryError, scan
 from postgast import pg_query_pb2 as tree
 
+from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.quantity import seconds
 from bench.analyse.remedies.script import Remedy
@@ -33,6 +34,43 @@ SLACK = 1.5
 """A measured time up to so many times the estimate agrees with it: nobody estimates closer."""
 _NOW = frozenset({"now", "transaction_timestamp"})
 _NOW_WORDS = frozenset({"current_timestamp", "localtimestamp"})
+
+
+@danger("estimate-wrong", "A comment's estimate is wrong", None, is_condition=False)
+def estimate_wrong(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A comment says how long the file or the statement takes, and it took far longer or shorter.
+
+    Why: whoever plans the deploy plans by these words. A note, as no row and no user suffers from it.
+    Way out: write the measured time, and the number of rows that it belongs to, into the comment.
+    Example:
+        -- takes about 1 ms
+        SELECT pg_sleep(0.1);
+    Instead:
+        -- takes about 0.1 seconds on 20,000 deals
+        SELECT pg_sleep(0.1);
+    Source: https://www.postgresql.org/docs/current/sql-explain.html
+    """
+    for migration in rehearsed.summary.migrations:
+        yield from _estimates(migration, rehearsed)
+
+
+@danger("timer-frozen", "A timer that stands still", None, is_condition=False)
+def timer_frozen(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A body times itself with now(), which is the transaction's start from its beginning to its end.
+
+    Why: the difference of two readings is 0 whatever happens between; the file reports a duration that it
+    never measured. A note, as no row and no user suffers from it.
+    Way out: time with clock_timestamp() at both ends.
+    Example:
+        DO $$ DECLARE began timestamptz := now(); BEGIN PERFORM pg_sleep(0.01);
+        RAISE NOTICE '%', now() - began; END $$;
+    Instead:
+        DO $$ DECLARE began timestamptz := clock_timestamp(); BEGIN PERFORM pg_sleep(0.01);
+        RAISE NOTICE '%', clock_timestamp() - began; END $$;
+    Source: https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-CURRENT
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _frozen_timer(statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +100,7 @@ def read_estimate(comment: str) -> Estimate | None:
     return Estimate(" ".join(found[0].split()), 0.0 if at_most else low, high)
 
 
-def estimates(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+def _estimates(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """Estimates in comments: at the head of the file of all of it, later of the statement below."""
     if migration.outcome != "applied":
         return
@@ -108,7 +146,7 @@ def comments_before(text: str) -> str:
     return "\n".join(lines)
 
 
-def frozen_timers(statement: StatementSummary) -> Iterator[Finding]:
+def _frozen_timer(statement: StatementSummary) -> Iterator[Finding]:
     """A body that times itself with now(), which stands still from the transaction's start to its end.
 
     https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-CURRENT

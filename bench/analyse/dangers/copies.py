@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.names import identifier, quoted
 from bench.analyse.remedies.script import Remedy
@@ -29,8 +30,26 @@ class _Copy:
     """Of the table that a column is filled from; the target is then the same table."""
 
 
-def copies_miss_writes(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Copies that take the place of what they were made of, with no lock against writes since they began."""
+@danger("copy-misses-writes", "A copy misses what is written meanwhile", "Data loss")
+def copy_misses_writes(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A table or column is copied, and the copy takes its place, with no lock against writes between.
+
+    Why: what others write between the copy and the swap is in the old one alone, and goes with it.
+    Way out: keep both in step by a trigger before the copy; or lock the table against writes, in one
+    transaction with copy and swap.
+    Example:
+        CREATE TABLE notes_new AS TABLE notes;
+        ALTER TABLE notes RENAME TO notes_old;
+        ALTER TABLE notes_new RENAME TO notes;
+    Instead:
+        BEGIN;
+        LOCK TABLE notes IN SHARE ROW EXCLUSIVE MODE;
+        CREATE TABLE notes_new AS TABLE notes;
+        ALTER TABLE notes RENAME TO notes_old;
+        ALTER TABLE notes_new RENAME TO notes;
+        COMMIT;
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+    """
     statements = [each for each in rehearsed.summary.statements if each.outcome == "applied"]
     trees = [statement_of(each.text) for each in statements]
     copies = [copy for at, parsed in enumerate(trees) if parsed for copy in _copies(at, *parsed)]

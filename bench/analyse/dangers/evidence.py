@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +38,16 @@ class Rehearsed:
     @cached_property
     def summary(self) -> RunSummary:
         return summarise(self.run)
+
+    @cached_property
+    def _found(self) -> dict[object, tuple[Finding, ...]]:
+        return {}
+
+    def found(self, find: Callable[[Rehearsed], Iterator[Finding]]) -> tuple[Finding, ...]:
+        """What a danger's search finds here, searched for once."""
+        if find not in self._found:
+            self._found[find] = tuple(find(self))
+        return self._found[find]
 
     @cached_property
     def checks(self) -> tuple[BudgetCheck, ...]:
@@ -138,7 +148,7 @@ def finding(
     evidence: Mapping[str, object],
     remedy: Remedy,
 ) -> Finding:
-    """A danger of one statement; its message begins with the place, its evidence has what is known.
+    """A danger of one statement, at its place; its evidence has what is known.
 
     Statements of many thousand characters are not repeated to be run instead.
     """
@@ -148,10 +158,11 @@ def finding(
         migration=statement.migration,
         statement=statement.index,
         relation=relation,
-        message=f"{statement.where}: {message}",
+        message=message,
         evidence={key: value for key, value in evidence.items() if value is not None},
         fix=remedy.say,
         sql=remedy.sql if len(remedy.sql or "") <= LONGEST else None,
+        place=statement.place,
     )
 
 

@@ -1,22 +1,27 @@
-"""What a failure says and leaves: rows refused, extensions missing, work kept or lost, success claimed."""
+"""Statements that cannot run: refused by rows or by the server, without an extension, or not to be parsed."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from bench.analyse.dangers.evidence import Rehearsed, finding, total
+from postgast import PgQueryError, parse_plpgsql, split
+
+from bench.analyse.dangers.danger import danger
+from bench.analyse.dangers.evidence import Rehearsed, finding
+from bench.analyse.dangers.rollback import describe_error
 from bench.analyse.names import identifier, is_named_in
-from bench.analyse.quantity import count, seconds
+from bench.analyse.quantity import count
 from bench.analyse.remedies.alter import required_columns
-from bench.analyse.remedies.indexes import name_of_index
 from bench.analyse.remedies.offending import offending_rows
 from bench.analyse.remedies.retrying import for_refused, invalid_index
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.remedies.tree import messages, statement_of
-from bench.analyse.summary import TRANSACTION_CONTROL, MigrationSummary, StatementSummary
+from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding
-from bench.model.statement import Onward
+from bench.model.proof import DirtProof, OffendingRow
 
 _DATA_ERRORS = ("21", "22", "23", "27", "44")
 """SQLSTATE classes that rows cause: cardinality violation, data exception, integrity constraint violation,
@@ -33,20 +38,94 @@ PROVIDED = {
 _MISSING_NAME = re.compile(
     r'(?:function |type |operator class )"?(?:\w+\.)?(\w+)"?(?:\(.*\))? does not exist', re.DOTALL
 )
-_CLAIM = re.compile(r"\b(success(?:ful(?:ly)?)?|succeeded|completed?|finished|done)\b", re.IGNORECASE)
-_COMPLAINT = re.compile(r"\b(?:fail(?:ed|ure|s)?|errors?|rolled back|abort(?:ed)?|not)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_ENDS_ALL = ("COMMIT", "END", "ROLLBACK")
-_SETTINGS = ("RESET", "SET TRANSACTION", "SET CONSTRAINTS", "RELEASE", "ROLLBACK TO", "ANALYZE", "DISCARD")
-_AGAIN = ("REFRESH", "REINDEX", "VACUUM", "ANALYZE", "CLUSTER", "CHECKPOINT")
-"""Beginnings of commands that a second run does once more."""
-_LINES = 8
-"""So many lines are named."""
-_TABLES = 4
-"""So many tables are named, those with the most rows."""
+_CREATES = re.compile(r'\bCREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?"?([\w-]+)"?', re.IGNORECASE)
+_FUNCTIONS = re.compile(r'\bFUNCTION\s+(?:"?\w+"?\.)?"?(\w+)"?\s*\(', re.IGNORECASE)
+_PLPGSQL = ("DO", "CREATE FUNCTION", "CREATE PROCEDURE", "CREATE OR REPLACE FUNCTION")
+_SAVEPOINTS = re.compile(r"\b(?:ROLLBACK\s+TO|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
+SHOWN = 3
+ROW_SHOWN = 120
 
 
-def fails_on_data(
+@danger("fails-on-data", "The rows that exist are refused", "Data integrity")
+def fails_on_data(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A statement cannot take rows that are there, or rows that production may have.
+
+    Seen where it failed on the rehearsal's own rows, where a column would need a value that a table happens
+    to be too empty to ask for, and where rows were made dirty on purpose (`bench prove`).
+
+    Why: it passes on the small clean data of a test and stops the deploy in production.
+    Way out: find the rows by a query, repair or set them aside in a statement of its own, then constrain.
+    Example:
+        ALTER TABLE contacts ADD CONSTRAINT email_unique UNIQUE (phone);
+    Instead:
+        UPDATE contacts SET phone = phone || '-' || id;
+        ALTER TABLE contacts ADD CONSTRAINT email_unique UNIQUE (phone);
+    Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    for migration in rehearsed.summary.migrations:
+        for statement in migration.statements:
+            yield from _rows_refused(statement, migration, rehearsed)
+            yield from _fails_on_any_row(statement, rehearsed)
+    yield from _dirt(rehearsed)
+
+
+@danger("refused", "The server refuses a statement", "Partial failure")
+def refused(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The server refuses a statement for something else than rows, and there is a known way round it.
+
+    Why: the deploy stops there: CONCURRENTLY inside a transaction, a column that a view uses, an index
+    that cannot become a constraint.
+    Way out: the one that the finding names, with the names of its place.
+    Example:
+        ALTER TABLE deals ALTER COLUMN title TYPE varchar(200);
+    Instead:
+        DROP VIEW titles;
+        ALTER TABLE deals ALTER COLUMN title TYPE varchar(200);
+        CREATE VIEW titles AS SELECT id, title FROM deals;
+    Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _refused(statement)
+
+
+@danger("extension-missing", "An extension is missing", "Partial failure")
+def extension_missing(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A migration uses what an extension brings, and nobody creates the extension, or the server lacks it.
+
+    Why: it works where somebody created the extension by hand once, and fails on every new database.
+    Way out: create it in the migration, IF NOT EXISTS; have its files installed on every server first.
+    Example:
+        CREATE INDEX contacts_email_like ON contacts USING gin (email gin_trgm_ops);
+    Instead:
+        CREATE EXTENSION IF NOT EXISTS pg_trgm;
+        CREATE INDEX contacts_email_like ON contacts USING gin (email gin_trgm_ops);
+    Source: https://www.postgresql.org/docs/current/sql-createextension.html
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _not_installed(statement, rehearsed)
+    yield from _not_created(rehearsed)
+    yield from _needed(rehearsed)
+
+
+@danger("plpgsql-syntax", "PL/pgSQL that cannot be parsed", "Partial failure")
+def plpgsql_syntax(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A DO block or function has a body that PL/pgSQL's own parser refuses.
+
+    Why: the server looks at a body when it runs; the file may have done half of its work by then.
+    Way out: a block with EXCEPTION in place of savepoints, which PL/pgSQL has none of; a dollar quote of its
+    own for every body inside another one.
+    Example:
+        DO $$ BEGIN ROLLBACK TO SAVEPOINT before_all; END $$;
+    Instead:
+        DO $$ BEGIN UPDATE deals SET stage = 'open'; EXCEPTION WHEN check_violation THEN NULL; END $$;
+    Source: https://www.postgresql.org/docs/current/plpgsql-control-structures.html#PLPGSQL-ERROR-TRAPPING
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _unparsable(statement)
+
+
+def _rows_refused(
     statement: StatementSummary, migration: MigrationSummary, rehearsed: Rehearsed
 ) -> Iterator[Finding]:
     """A statement that the rows there are refuse."""
@@ -111,7 +190,7 @@ _GIVE_A_VALUE = (
 )
 
 
-def refused(statement: StatementSummary) -> Iterator[Finding]:
+def _refused(statement: StatementSummary) -> Iterator[Finding]:
     """A statement that the server refused for something else than rows, where a way out is known."""
     error = statement.error
     if error is None or error.interrupted or (remedy := for_refused(error.sqlstate, statement.text)) is None:
@@ -126,7 +205,7 @@ def refused(statement: StatementSummary) -> Iterator[Finding]:
     )
 
 
-def fails_on_any_row(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+def _fails_on_any_row(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """A column that rows of before would have no value for, added to a table that happens to be empty here.
 
     https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN
@@ -154,7 +233,7 @@ def fails_on_any_row(statement: StatementSummary, rehearsed: Rehearsed) -> Itera
         )
 
 
-def extension_missing(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+def _not_installed(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """An extension that the server cannot install, or that nobody created before its names were used."""
     error = statement.error
     if error is None:
@@ -185,254 +264,143 @@ def extension_missing(statement: StatementSummary, rehearsed: Rehearsed) -> Iter
     )
 
 
-def side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """What a migration that failed had committed by then."""
-    failed = migration.failed_statement
-    if migration.outcome != "failed" or migration.interrupted:
-        return
-    kept = committed(migration)
-    worked = [
-        each
-        for each in kept
-        if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT" and not _may_run_again(each)
-    ]
-    if not worked:
-        return
-    made = {lock.relation for each in worked for lock in each.locks if lock.stays}
-    rows = sum(total(change) for each in worked for change in rehearsed.row_changes(each))
-    left = [f"{len(worked)} {'statement' if len(worked) == 1 else 'statements'}"]
-    left += [f"{len(made)} new {'relation' if len(made) == 1 else 'relations'}"] if made else []
-    left += [f"{count(rows)} changed {'row' if rows == 1 else 'rows'}"] if rows else []
-    last = worked[-1]
-    online = any(
-        "CONCURRENTLY" in each.kind or each.kind in ("VACUUM", "CALL") for each in migration.statements
-    )
-    yield finding(
-        "side-effect-on-failure",
-        "warning",
-        failed or last,
-        f"the migration failed, but {_listed(left)} up to line {last.line} "
-        f"{'stays' if left == ['1 statement'] else 'stay'}: the state is neither that "
-        "before nor that after, and the file cannot simply run again",
-        evidence={
-            "statements": len(worked),
-            "new_relations": len(made) or None,
-            "changed_rows": rows or None,
-            "last_line": last.line,
-        },
-        remedy=Remedy(
-            "Make each statement safe to run again (IF NOT EXISTS, OR REPLACE, WHERE it is not done yet; an "
-            "index is dropped first, as IF NOT EXISTS would keep one that is INVALID), and put those "
-            "that belong together between BEGIN and COMMIT."
-            if online
-            else "Put the whole file between BEGIN and COMMIT, so that a failure leaves nothing.",
-        ),
-    )
+def plpgsql_error(text: str) -> str | None:
+    """What PL/pgSQL's own parser says against a DO block or a function; None where it has no objection.
+
+    Where the grammar of SQL refuses the text, what that says; None for another language's body, too.
+    """
+    found = statement_of(text)
+    if found is None:
+        return _grammar_error(text)
+    if not _has_plpgsql_body(*found):
+        return None  # the parser ends the process where it finds no body
+    try:
+        parse_plpgsql(text)
+    except PgQueryError as error:
+        return str(error)
+    except (json.JSONDecodeError, RecursionError):  # it was parsed; its tree cannot be written down
+        return None
+    return None
 
 
-def _may_run_again(statement: StatementSummary) -> bool:
-    """Whether a second run does the same once more, so that the first one leaves nothing in the way."""
-    return statement.kind.startswith(_AGAIN)
+def _grammar_error(text: str) -> str | None:
+    try:
+        split(text, method="parser")
+    except PgQueryError as error:
+        return str(error)
+    return None
 
 
-def committed(migration: MigrationSummary) -> list[StatementSummary]:
-    """The statements whose work was committed: before a failure, and not taken back by the file itself."""
-    kept: list[StatementSummary] = []
-    open_work: list[StatementSummary] = []
-    for each in migration.statements:
-        if each.outcome != "applied":
-            break
-        if each.transaction == "file" and each.kind not in _ENDS_ALL:
-            open_work.append(each)
-        elif each.transaction == "file" and each.kind == "ROLLBACK":
-            open_work = []
-        else:
-            kept += [*open_work, each]
-            open_work = []
-    return kept
-
-
-def false_success(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Work that is rolled back while the file says, or its exit code would say, that all is well."""
-    if migration.interrupted:
-        return
-    if migration.outcome == "failed":
-        yield from _lost_at_end(migration)
-        yield from _goes_on(migration)
-    elif migration.outcome == "applied":
-        yield from _rolled_back(migration, rehearsed)
-
-
-def _lost_at_end(migration: MigrationSummary) -> Iterator[Finding]:
-    """Every statement succeeded, but nobody committed."""
-    if not migration.statements or any(each.outcome != "applied" for each in migration.statements):
-        return
-    last = migration.statements[-1]
-    begin = next((each for each in reversed(migration.statements) if each.kind == "BEGIN"), last)
-    yield finding(
-        "false-success",
-        "error",
-        last,
-        f"every statement succeeds and psql exits 0, but the transaction of line {begin.line} is never "
-        "committed: the server rolls all of it back",
-        evidence={"begin_line": begin.line, "statements": last.index - begin.index},
-        remedy=Remedy("End the file with COMMIT.", "COMMIT;"),
-    )
-
-
-def _goes_on(migration: MigrationSummary) -> Iterator[Finding]:
-    """What psql without ON_ERROR_STOP prints and commits after the failure, before it exits with 0."""
-    failed = migration.failed_statement
-    if failed is None or not migration.onward:
-        return
-    kept = [each for each in migration.onward if each.committed and _works(each)]
-    claim = _claim(migration)
-    if claim is None and not kept:
-        return
-    rows: dict[str, int] = {}
-    for change in (change for each in kept for change in each.row_changes):
-        rows[change.relation] = rows.get(change.relation, 0) + total(change)
-    errors = 1 + sum(each.sqlstate is not None for each in migration.onward)
-    at = claim[0] if claim else kept[0]
-    statement = next(each for each in migration.statements if each.index == at.index)
-    does = [f'prints "{claim[1]}" here'] if claim else []
-    does += [_commits(kept, rows)] if kept else []
-    yield finding(
-        "false-success",
-        "error" if claim or rows else "warning",
-        statement,
-        f"without ON_ERROR_STOP, psql goes on after line {migration.failure_line or failed.line} failed"
-        f"{f' ({errors} errors in all)' if errors > 1 else ''}, {_listed([*does, 'exits 0'])}",
-        evidence={
-            "failed_line": migration.failure_line or failed.line,
-            "errors": errors,
-            "claim": claim[1] if claim else None,
-            "committed_statements": len(kept) or None,
-            "committed_lines": [each.line for each in kept] or None,
-            "changed_rows": sum(rows.values()) or None,
-            "relations": sorted(rows) or None,
-        },
-        remedy=Remedy(
-            "Have psql stop at the first error, and report success inside the transaction that did the work.",
-            "\\set ON_ERROR_STOP on",
-        ),
-    )
-
-
-def _works(statement: Onward) -> bool:
-    if statement.kind in TRANSACTION_CONTROL or statement.kind in _SETTINGS:
+def _has_plpgsql_body(node: str, statement: Any) -> bool:
+    elements = statement.args if node == "do_stmt" else getattr(statement, "options", ())
+    if node not in ("do_stmt", "create_function_stmt"):
         return False
-    return statement.kind not in ("SELECT", "DO", "CALL") or bool(statement.row_changes)
+    options = {element.def_elem.defname: element.def_elem.arg for element in elements}
+    language = options["language"].string.sval if "language" in options else "plpgsql"
+    return "as" in options and language.lower() == "plpgsql"
 
 
-def _commits(kept: Sequence[Onward], rows: Mapping[str, int]) -> str:
-    lines = [str(each.line) for each in kept if each.row_changes or not rows]
-    at = f"line {lines[0]}" if len(lines) == 1 else f"lines {', '.join(lines[:_LINES])}"
-    if not rows:
-        return f"commits {'1 statement' if len(kept) == 1 else f'{len(kept)} statements'} ({at})"
-    most = sorted(rows.items(), key=lambda item: -item[1])
-    changed = [
-        f"{many:,} changed {'row' if many == 1 else 'rows'} of {name}" for name, many in most[:_TABLES]
-    ]
-    more = len(most) - _TABLES
-    changed += [f"rows of {more} more {'table' if more == 1 else 'tables'}"] if more > 0 else []
-    return f"commits {_listed(changed)} ({at})"
-
-
-def _claim(migration: MigrationSummary) -> tuple[Onward, str] | None:
-    """The statement that reports, and what psql prints for it: words of success first, else any sentence."""
-    texts = {each.index: each.text for each in migration.statements}
-    said = [
-        (each, text)
-        for each in migration.onward
-        for text in each.prints
-        if not _COMPLAINT.search(text) and (_CLAIM.search(text) or _only_reports(each, texts[each.index]))
-    ]
-    claims = [(each, text) for each, text in said if _CLAIM.search(text)]
-    sentences = [(each, text) for each, text in said if len(text.split()) > 1]
-    return next(iter([*claims, *sentences]), None)
-
-
-def _only_reports(statement: Onward, text: str) -> bool:
-    """Whether it does nothing but print: what it prints is then meant as a report."""
-    if statement.kind == "SELECT":
-        return not re.search(r"\bFROM\b", _COMMENT.sub(" ", text), re.IGNORECASE)
-    return bool(statement.prints) and not statement.row_changes
-
-
-def _rolled_back(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """A ROLLBACK that the file itself asks for, after work."""
-    open_work: list[StatementSummary] = []
-    for each in migration.statements:
-        if each.kind == "ROLLBACK" and open_work:
-            rows = sum(total(change) for work in open_work for change in rehearsed.row_changes(work))
-            yield finding(
-                "false-success",
-                "warning",
-                each,
-                f"the file applies without an error, but takes back its {len(open_work)} "
-                f"{'statement' if len(open_work) == 1 else 'statements'} from line {open_work[0].line} on",
-                evidence={"statements": len(open_work), "changed_rows": rows or None},
-                remedy=Remedy("Write COMMIT where the work is to stay, and take a trial out of the deploy."),
-            )
-        if each.transaction != "file" or each.kind in _ENDS_ALL:
-            open_work = []
-        elif each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT":
-            open_work.append(each)
-
-
-def non_transactional(migration: MigrationSummary) -> Iterator[Finding]:
-    """One finding for all statements of a file that refused a transaction."""
-    plain = [
-        each
-        for each in migration.statements
-        if each.transaction == "none" and each.kind not in TRANSACTION_CONTROL and each.outcome != "skipped"
-    ]
-    if not plain:
+def _unparsable(statement: StatementSummary) -> Iterator[Finding]:
+    if not statement.kind.startswith(_PLPGSQL) or (error := plpgsql_error(statement.text)) is None:
         return
-    first = plain[0]
-    total_s = sum(each.duration_s.median for each in plain if each.duration_s)
-    many = "1 statement runs" if len(plain) == 1 else f"{len(plain)} statements run"
-    builds = [each for each in plain if each.kind == "CREATE INDEX CONCURRENTLY"]
-    invalid = any("CONCURRENTLY" in each.kind for each in plain)
-    unguarded = _unguarded(builds, migration)
-    drops = [f"DROP INDEX CONCURRENTLY IF EXISTS {name}; -- before line {line}" for name, line in unguarded]
+    savepoint = bool(_SAVEPOINTS.search(_COMMENT.sub("", statement.text)))
     yield finding(
-        "non-transactional",
-        "info",
-        first,
-        f"{many} outside a transaction for {seconds(total_s)}: a failure there leaves what came before in "
-        f"place{', and an INVALID index' if invalid else ''}",
-        evidence={
-            "statements": len(plain),
-            "duration_s": total_s,
-            "lines": [each.line for each in plain],
-            "kinds": list(dict.fromkeys(each.kind for each in plain)),
-        },
+        "plpgsql-syntax",
+        "error",
+        statement,
+        f"{statement.kind} cannot be parsed: {error}" + ("; PL/pgSQL has no savepoints" if savepoint else ""),
+        evidence={"line": statement.line, "error": error},
         remedy=Remedy(
-            "Make each of them safe to run again"
-            + (
-                ": DROP INDEX CONCURRENTLY IF EXISTS before an index is built again."
-                if drops
-                else ": the indexes already are, as each is dropped before it is built."
-                if builds
-                else "."
-            ),
-            "\n".join(drops) or None,
+            "Use a block with EXCEPTION, which rolls back to its own begin."
+            if savepoint
+            else "Give every body inside another one a dollar quote of its own, such as $body$."
         ),
     )
 
 
-def _unguarded(builds: Sequence[StatementSummary], migration: MigrationSummary) -> Iterator[tuple[str, int]]:
-    """The builds whose index no statement before them drops: name and line."""
-    for build in builds:
-        name = name_of_index(build.text)
-        before = (each.text for each in migration.statements[: build.index] if "DROP" in each.text.upper())
-        plain = name.rpartition(".")[2].strip('"') if name else ""
-        if name and not any(plain in text for text in before):
-            yield name, build.line
+def _not_created(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Extensions whose functions are called, and that no migration creates."""
+    statements = [(s, _COMMENT.sub("", s.text)) for s in rehearsed.summary.statements]
+    created = {name.lower() for _, text in statements for name in _CREATES.findall(text)}
+    own = {name.lower() for _, text in statements for name in _FUNCTIONS.findall(text)}
+    for word, name in PROVIDED.items():
+        if name in created or word in own:
+            continue
+        call = re.compile(rf"(?<![\w.\"]){word}\s*\(")
+        statement = next((statement for statement, text in statements if call.search(text)), None)
+        if statement is None:
+            continue
+        created.add(name)  # once is enough
+        available = name in rehearsed.run.environment.server.extensions
+        there = "" if available else ", and this server has no files of it"
+        yield finding(
+            "extension-missing",
+            "info",
+            statement,
+            f"{word} is of extension {name}, which no migration creates: it must be there before{there}",
+            evidence={"extension": name, "available": available, "line": statement.line},
+            remedy=Remedy(f"Begin with CREATE EXTENSION IF NOT EXISTS {identifier(name)};"),
+        )
 
 
-def _listed(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+def _needed(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Extensions without which a migration was tried, and failed."""
+    for need in rehearsed.run.proofs.extensions:
+        yield Finding(
+            "extension-missing",
+            "warning",
+            need.migration,
+            None,
+            None,
+            f"{need.migration} needs extension {need.extension}, which it does not create: on a database "
+            f"without it, it fails {describe_error(need.error)}",
+            {"extension": need.extension, "sqlstate": need.error.sqlstate, "line": need.error.line},
+            f"Begin with CREATE EXTENSION IF NOT EXISTS {identifier(need.extension)};",
+        )
+
+
+def _dirt(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """``fails-on-data``, one for each way to fail, with the kinds of dirt that lead there."""
+    failed = [each for each in rehearsed.run.proofs.dirt if each.outcome == "failed"]
+    for way in dict.fromkeys(map(_way, failed)):
+        yield _dirt_finding([each for each in failed if _way(each) == way])
+
+
+def _way(proof: DirtProof) -> tuple[str | None, str | None, int | None]:
+    error = proof.error
+    return proof.migration, error.sqlstate if error else None, error.line if error else None
+
+
+def _dirt_finding(proofs: Sequence[DirtProof]) -> Finding:
+    first = next((each for each in proofs if each.offending), proofs[0])
+    alone = [each.kinds[0] for each in proofs if len(each.kinds) == 1]
+    if not first.kinds:
+        what = f"{count(first.rows)} rows"
+    elif alone:
+        what = f"rows that are dirty by {', '.join(alone)}"
+    else:
+        what = f"rows that are dirty in all {len(first.kinds)} ways together, though in none of them alone"
+    fewest = "the fewest rows that do" if first.smallest else "of the rows that do"
+    rows = f"; {fewest}: {_rows(first.offending)}" if first.offending else ""
+    return Finding(
+        "fails-on-data",
+        "error",
+        first.migration,
+        None,
+        first.offending[0].relation if first.offending else None,
+        f"{first.migration} fails {describe_error(first.error)} on {what}{rows}",
+        {
+            "kinds": alone,
+            "dirty_rows": first.rows,
+            "sqlstate": first.error.sqlstate if first.error else None,
+            "rows": [f"{each.relation} {each.key}" for each in first.offending],
+            "trials": first.trials,
+        },
+        "Let the migration meet such rows: match by a key of its own, leave out what cannot be decided, "
+        "count it, and insert with ON CONFLICT.",
+    )
+
+
+def _rows(rows: Sequence[OffendingRow]) -> str:
+    shown = [f"{each.relation} {each.key} {each.values[:ROW_SHOWN]}" for each in rows[:SHOWN]]
+    return "; ".join(shown) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")

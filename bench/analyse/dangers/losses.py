@@ -1,14 +1,17 @@
-"""What the deploy takes away, by the statement that did it: rows, columns, and what CASCADE took along."""
+"""What the deploy takes away, by the statement that did it: rows, columns, indexes, and what CASCADE took."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
-from bench.analyse.dangers.failures import committed
+from bench.analyse.dangers.outcome import committed
 from bench.analyse.locks import LockSummary
 from bench.analyse.names import identifier, quoted
+from bench.analyse.quantity import count
+from bench.analyse.remedies.choice import for_emptied
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.remedies.tree import messages, statement_of, tree
 from bench.analyse.summary import StatementSummary
@@ -22,24 +25,111 @@ _NAMED = 6
 _RUN_CODE = frozenset({"DO", "CALL", "SELECT"})
 
 
-def losses(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Tables and columns that are gone, rows that were deleted, and what CASCADE took, by statement."""
-    blamed: dict[tuple[str, int], list[Gone]] = {}
-    for gone in rehearsed.run.gone:
-        if (culprit := _culprit(gone, rehearsed)) is not None:
-            blamed.setdefault((culprit.migration, culprit.index), []).append(gone)
+@danger("rows-gone", "Rows are dropped or deleted", "Data loss")
+def rows_gone(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A table goes with its rows, or rows of a table that was there before are deleted.
+
+    Why: they are gone with the commit; no rollback file can bring them back.
+    Way out: keep a copy, or rename the table and drop it in a later deploy, when nobody has missed it. Where
+    rows are meant to be deleted, accept the finding.
+    Example:
+        DROP TABLE notes;
+    Instead:
+        ALTER TABLE notes RENAME TO notes_unused;
+    Source: https://www.postgresql.org/docs/current/sql-droptable.html
+    """
     kept = {
         (migration.id, statement.index)
         for migration in rehearsed.summary.migrations
         for statement in committed(migration)
     }
-    for statement in rehearsed.summary.statements:
-        lost = blamed.get((statement.migration, statement.index), [])
-        yield from _tables(statement, [each for each in lost if each.kind == "table"])
-        yield from _columns(statement, [each for each in lost if each.kind == "column"], rehearsed)
+    for statement, gone in _by_statement(rehearsed):
+        yield from _tables(statement, [lost for lost in gone if lost.kind == "table"])
         if (statement.migration, statement.index) in kept:
             yield from _deleted(statement, rehearsed)
-        yield from _cascade(statement, [each for each in lost if _goes_along(each, statement)])
+
+
+@danger("columns-gone", "Columns are dropped with their values", "Data loss")
+def columns_gone(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A column goes, and rows had values in it.
+
+    Why: the values are gone with the commit, no rollback file can bring them back, and releases that still
+    run and name the column fail.
+    Way out: drop it in a later deploy, when no release reads it any more; keep a copy of its values until
+    the deploy is certain.
+    Example:
+        ALTER TABLE deals DROP COLUMN stage;
+    Instead:
+        ALTER TABLE deals ALTER COLUMN stage SET DEFAULT 'new';
+    Source: https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-REMOVING-A-COLUMN
+    """
+    for statement, gone in _by_statement(rehearsed):
+        yield from _columns(statement, [lost for lost in gone if lost.kind == "column"], rehearsed)
+
+
+@danger("truncated", "A table is emptied", "Data loss")
+def truncated(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """TRUNCATE empties a table that held rows, or one that refers to such a table, by CASCADE.
+
+    Why: the rows are gone with the commit; no rollback file can bring them back.
+    Way out: rename the table and make a new one in its place, or keep a copy until the deploy is certain.
+    Example:
+        TRUNCATE notes;
+    Instead:
+        ALTER TABLE notes RENAME TO notes_before;
+        CREATE TABLE notes (LIKE notes_before INCLUDING ALL);
+    Source: https://www.postgresql.org/docs/current/sql-truncate.html
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _truncated(statement, rehearsed)
+
+
+@danger("cascade", "Takes along what it does not name", "Data integrity")
+def cascade(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A DROP takes views, constraints, policies, triggers or defaults along that nobody asked for.
+
+    Why: CASCADE names them in a NOTICE that nobody reads. A foreign key that goes lets orphans in; row
+    security that is left without a policy hides every row.
+    Way out: drop or change each of them by name, without CASCADE, and make again in the same transaction
+    what is still needed.
+    Example:
+        ALTER TABLE deals DROP COLUMN title CASCADE;
+    Instead:
+        DROP VIEW titles;
+        ALTER TABLE deals DROP COLUMN title;
+    Source: https://www.postgresql.org/docs/current/ddl-depend.html
+    """
+    for statement, gone in _by_statement(rehearsed):
+        yield from _cascade(statement, [lost for lost in gone if _goes_along(lost, statement)])
+
+
+@danger("invalid-index", "An INVALID index is left", "Performance")
+def invalid_index(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """An index is not valid after the deploy: left by a build that failed, or never finished.
+
+    Why: no query uses it, and every write keeps it up to date all the same.
+    Way out: build it again with REINDEX INDEX CONCURRENTLY, or drop it; of a partitioned table, attach an
+    index of each partition.
+    Example:
+        CREATE INDEX CONCURRENTLY IF NOT EXISTS deals_amount ON deals (amount);
+    Instead:
+        DROP INDEX CONCURRENTLY IF EXISTS deals_amount;
+        CREATE INDEX CONCURRENTLY deals_amount ON deals (amount);
+    Source: https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+    """
+    for index in rehearsed.run.invalid_indexes:
+        if index.after:
+            yield _invalid(index, rehearsed)
+
+
+def _by_statement(rehearsed: Rehearsed) -> Iterator[tuple[StatementSummary, Sequence[Gone]]]:
+    """Each statement, with what is gone on its account."""
+    blamed: dict[tuple[str, int], list[Gone]] = {}
+    for gone in rehearsed.run.gone:
+        if (culprit := _culprit(gone, rehearsed)) is not None:
+            blamed.setdefault((culprit.migration, culprit.index), []).append(gone)
+    for statement in rehearsed.summary.statements:
+        yield statement, blamed.get((statement.migration, statement.index), [])
 
 
 def _culprit(gone: Gone, rehearsed: Rehearsed) -> StatementSummary | None:
@@ -259,6 +349,27 @@ def _copy_name(relation: str) -> str:
     return f"{identifier(schema)}.{identifier(kept)}" if schema else identifier(kept)
 
 
+def _truncated(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Existing tables that were emptied at one stroke, where they held rows."""
+    emptied = {table for execution in rehearsed.executions(statement) for table in execution.truncated}
+    for table in sorted(emptied):
+        rows = rehearsed.rows_before(table)
+        if rows == 0 or table in rehearsed.made:
+            continue
+        lock = next((each for each in statement.locks if each.relation == table and each.felt), None)
+        what = "an unknown number of rows" if rows is None else f"{count(rows)} rows"
+        yield finding(
+            "truncated",
+            "warning",
+            statement,
+            f"{statement.kind} empties {table}, which held {what}: they are gone with the commit, and no "
+            "rollback file can bring them back",
+            relation=table,
+            evidence={"rows": rows, "held_s": lock.longest_s if lock else None},
+            remedy=for_emptied(statement.text, table, sorted(emptied)),
+        )
+
+
 def _goes_along(gone: Gone, statement: StatementSummary) -> bool:
     """Whether nobody asked for it, and it is no mere part of what is gone."""
     if gone.kind == "table" or names(statement, gone):
@@ -309,13 +420,6 @@ def _taken(statement: StatementSummary, lost: Sequence[Gone], severity: Severity
 def _described(gone: Gone) -> str:
     on = f" on {gone.table}" if gone.table and gone.kind not in ("column", "sequence", "default") else ""
     return f"{gone.kind} {gone.name}{on}"
-
-
-def invalid_indexes(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Indexes that are not valid after the deploy, whoever left them so."""
-    for index in rehearsed.run.invalid_indexes:
-        if index.after:
-            yield _invalid(index, rehearsed)
 
 
 def _invalid(index: InvalidIndex, rehearsed: Rehearsed) -> Finding:

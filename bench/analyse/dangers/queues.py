@@ -1,4 +1,4 @@
-"""Locks that a deploy waits for while others wait behind it, and locks that it takes in the wrong order."""
+"""A deploy among others: requests queue behind it, deadlock with it, or stop it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.analyse.budgets import within_budget
+from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, severity_of, statement_of_lock
 from bench.analyse.locks import LockSummary
+from bench.analyse.names import is_named_in
 from bench.analyse.quantity import count, other_requests, seconds
+from bench.analyse.remedies.retrying import detached_by, for_stopped, passes_by
 from bench.analyse.summary import MigrationSummary
-from bench.model.finding import Finding
+from bench.model.finding import Finding, Place
 from bench.model.load import BlockedBy, ClassLoad, HeldLock, LockOrder, Workload
 from bench.model.lock import LockMode
-from bench.model.run import Pass, Repeat, Run
+from bench.model.run import MigrationRun, Pass, Repeat, Run
 from bench.model.statement import StatementRun
 
 DEADLOCK = "40P01"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
-_Place = tuple[str, int | None, str | None]
+_At = tuple[str, int | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +36,95 @@ class _Queue:
     """How long the statement took there, most of it in the queue."""
 
 
-def lock_queues(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """For each statement and relation that requests queued behind while it waited itself, the worst pass.
+@danger("lock-queue", "Requests queue behind the waiting deploy", "Downtime")
+def lock_queue(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The deploy waits for a lock, and requests wait behind it that its own lock would not have met yet.
 
     Where a hazard was tried both ways, the pass with retries counts: it is how the deploy is meant to run.
+
+    Why: a lock that is asked for is granted in turn: behind one long query and one ALTER TABLE, every SELECT
+    of the table waits.
+    Way out: a lock_timeout and another try after a pause: nobody then waits longer than that. Deploy when no
+    long transaction is open.
+    Example:
+        ALTER TABLE deals ADD COLUMN region text;
+    Instead:
+        CREATE TABLE deal_regions (deal_id bigint PRIMARY KEY, region text);
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
     """
-    found: dict[_Place, list[_Queue]] = {}
-    for each in judged_passes(rehearsed.run):
-        for repeat in each.repeats:
-            for queue in _queues(each, repeat):
+    queued: dict[_At, list[_Queue]] = {}
+    for measured_in in judged_passes(rehearsed.run):
+        for repeat in measured_in.repeats:
+            for queue in _queues(measured_in, repeat):
                 cause = queue.blocked.cause
-                found.setdefault((cause.migration, cause.statement, cause.relation), []).append(queue)
-    for place, queues in found.items():
-        if max(each.blocked.worst_blocked_s for each in queues) >= rehearsed.limits.noticeable_s:
-            yield _queue_finding(place, queues, rehearsed)
+                queued.setdefault((cause.migration, cause.statement, cause.relation), []).append(queue)
+    for at, queues in queued.items():
+        if max(queue.blocked.worst_blocked_s for queue in queues) >= rehearsed.limits.noticeable_s:
+            yield _queue_finding(at, queues, rehearsed)
+
+
+@danger("deadlock-order", "Locks in an order that requests reverse", "Downtime")
+def deadlock_order(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """One transaction of the deploy locks two tables that requests lock the other way round.
+
+    Told where both orders were seen, and where a deadlock came about under traffic.
+
+    Why: each waits for what the other has; after deadlock_timeout the server ends one of them, and it may be
+    the deploy.
+    Way out: lock the tables in the application's order, or one table in each transaction.
+    Example:
+        BEGIN;
+        ALTER TABLE contacts ADD COLUMN region text;
+        ALTER TABLE deals ADD COLUMN region text;
+        COMMIT;
+    Instead:
+        ALTER TABLE contacts ADD COLUMN region text;
+        ALTER TABLE deals ADD COLUMN region text;
+    Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
+    """
+    orders = [
+        order
+        for measured_in in rehearsed.run.passes
+        for repeat in measured_in.repeats
+        if repeat.workload is not None
+        for order in repeat.workload.lock_orders
+    ]
+    for migration in rehearsed.summary.migrations:
+        yield from _reversed(migration, orders)
+    for measured_in in rehearsed.run.passes:
+        for repeat in measured_in.repeats:
+            if repeat.workload is not None:
+                yield from _came_about(measured_in, repeat, repeat.workload)
+
+
+@danger("fails-under-traffic", "The deploy stops under traffic", "Partial failure")
+def fails_under_traffic(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A migration that applies alone fails beside requests or a hazard: a timeout, a refusal by new rows.
+
+    Where the deploy gets through by trying again, it still stops as the files have it: that is a condition.
+
+    Why: it was tried on an idle server, and production is none.
+    Way out: try again after a pause (`--lock-timeout` with `--retries` rehearses it); shorter transactions.
+    Example:
+        SET lock_timeout = '200ms';
+        ALTER TABLE deals ADD COLUMN region text;
+    Instead:
+        CREATE TABLE deal_regions (deal_id bigint PRIMARY KEY, region text);
+    Source: https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT
+    """
+    if rehearsed.summary.failed is not None:
+        return
+    judged = tuple(judged_passes(rehearsed.run))
+    stops = {id(each): stop for each in rehearsed.run.passes if (stop := _stop(each)) is not None}
+    for measured_in in rehearsed.run.passes:
+        if id(measured_in) not in stops:
+            continue
+        by_retries = None
+        if measured_in not in judged:
+            by_retries = next((tried for tried in judged if tried.hazard == measured_in.hazard), None)
+            if by_retries is None or id(by_retries) in stops:
+                continue  # told of the pass that tried again
+        yield _stop_finding(rehearsed, measured_in, *stops[id(measured_in)], by_retries)
 
 
 def judged_passes(run: Run) -> Iterator[Pass]:
@@ -72,7 +150,7 @@ def _queues(measured_in: Pass, repeat: Repeat) -> Iterator[_Queue]:
                 yield _Queue(measured_in, load, blocked, max(spans, default=None))
 
 
-def _queue_finding(place: _Place, queues: list[_Queue], rehearsed: Rehearsed) -> Finding:
+def _queue_finding(place: _At, queues: list[_Queue], rehearsed: Rehearsed) -> Finding:
     migration, statement, relation = place
     worst = max(queues, key=lambda each: each.blocked.worst_blocked_s)
     worst_s = worst.blocked.worst_blocked_s
@@ -80,7 +158,7 @@ def _queue_finding(place: _Place, queues: list[_Queue], rehearsed: Rehearsed) ->
     kept = within_budget(rehearsed.checks, worst.measured_in, worst.load.access)
     beside = f" beside {worst.measured_in.hazard}" if worst.measured_in.hazard else " under traffic"
     execution = _execution(rehearsed, migration, statement)
-    where = f"{_file(rehearsed, migration)}:{execution.line}: {execution.kind}" if execution else migration
+    who = execution.kind if execution else migration
     bounded = execution is not None and bool(execution.lock_timeout_s)
     took = f", which took {seconds(worst.queued_s)} there" if worst.queued_s is not None else ""
     return Finding(
@@ -89,7 +167,7 @@ def _queue_finding(place: _Place, queues: list[_Queue], rehearsed: Rehearsed) ->
         migration=migration,
         statement=statement,
         relation=relation,
-        message=f"{where}{took}, queues for {relation}{beside}: {count(waits)} "
+        message=f"{who}{took}, queues for {relation}{beside}: {count(waits)} "
         f"{'request waits' if waits == 1 else 'requests wait'} behind it, \"{worst.load.name}\" up to "
         f"{seconds(worst_s)}",
         evidence={
@@ -118,27 +196,6 @@ def _execution(rehearsed: Rehearsed, migration: str, statement: int | None) -> S
     summaries = (each for each in rehearsed.summary.statements if each.migration == migration)
     found = next((each for each in summaries if each.index == statement), None)
     return next(iter(rehearsed.executions(found)), None) if found is not None else None
-
-
-def _file(rehearsed: Rehearsed, migration: str) -> str:
-    return next((each.file for each in rehearsed.run.suite.migrations if each.id == migration), migration)
-
-
-def deadlocks(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Deadlocks that came about under traffic, and orders of locking that lead to one."""
-    orders = [
-        order
-        for each in rehearsed.run.passes
-        for repeat in each.repeats
-        if repeat.workload is not None
-        for order in repeat.workload.lock_orders
-    ]
-    for migration in rehearsed.summary.migrations:
-        yield from _reversed(migration, orders)
-    for each in rehearsed.run.passes:
-        for repeat in each.repeats:
-            if repeat.workload is not None:
-                yield from _came_about(each, repeat, repeat.workload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +260,7 @@ def _order_finding(migration: MigrationSummary, pair: _Pair, reverse: list[LockO
         migration=migration.id,
         statement=second.statement,
         relation=second.relation,
-        message=f"{second.where}: locks {second.relation} ({second.mode.sql_name}) while it has "
+        message=f"locks {second.relation} ({second.mode.sql_name}) while it has "
         f'{first.relation} since line {first.line}; "{names[0]}"{others} come to them the other way round: '
         "each then waits for the other, and one fails",
         evidence={
@@ -255,3 +312,68 @@ def _came_about(measured_in: Pass, repeat: Repeat, workload: Workload) -> Iterat
         },
         fix="Lock one table in each transaction, or all that are needed at once in the application's order.",
     )
+
+
+def _stop(measured_in: Pass) -> tuple[Repeat, MigrationRun] | None:
+    """The first repeat of a loaded pass in which a migration failed, and that migration."""
+    for repeat in measured_in.repeats if measured_in.kind == "loaded" else ():
+        failed = next((run for run in repeat.migrations if run.outcome == "failed"), None)
+        if failed is None or failed.error is None or failed.error.interrupted:
+            continue
+        if failed.error.sqlstate != DEADLOCK:
+            return repeat, failed
+    return None
+
+
+def _stop_finding(
+    rehearsed: Rehearsed, measured_in: Pass, repeat: Repeat, failed: MigrationRun, by_retries: Pass | None
+) -> Finding:
+    error = failed.error
+    assert error is not None
+    statement = next((each for each in failed.statements if each.outcome == "failed"), None)
+    file = next((each.file for each in rehearsed.run.suite.migrations if each.id == failed.id), failed.id)
+    line = error.line or (statement.line if statement else None)
+    beside = f"beside {measured_in.hazard}" if measured_in.hazard else "under traffic"
+    tries = [each for each in repeat.tries if each.migration == failed.id]
+    after = f" after {count(len(tries))} tries in {seconds(failed.wall_s)}" if len(tries) > 1 else ""
+    measured = {
+        "hazard": measured_in.hazard,
+        "lock_timeout_s": measured_in.lock_timeout_s,
+        "tries": len(tries) or None,
+        "gave_up": tries[-1].gave_up if tries else None,
+        "wall_s": failed.wall_s,
+    }
+    remedy = for_stopped(error.sqlstate, statement.text if statement else None)
+    state = f" ({error.sqlstate})" if error.sqlstate else ""
+    through = ""
+    if by_retries is not None:
+        retries = f" and {count(by_retries.retries)} retries" if by_retries.retries else " and retries"
+        through = f"; with lock_timeout {by_retries.lock_timeout_s:g} s{retries} it gets through"
+    gone = _gone_from_view(statement.text if statement else None, error.sqlstate, rehearsed)
+    return Finding(
+        code="fails-under-traffic",
+        severity="warning" if measured_in.hazard else "error",
+        migration=failed.id,
+        statement=statement.index if statement else None,
+        relation=None,
+        message=f"{beside} the deploy stops here{after}: {error.message}{state}{gone}{through}",
+        evidence={
+            "sqlstate": error.sqlstate,
+            **{name: value for name, value in measured.items() if value is not None},
+        },
+        fix=remedy.say,
+        sql=remedy.sql,
+        place=Place(statement.file_beside(file) if statement else file, line),
+    )
+
+
+def _gone_from_view(text: str | None, sqlstate: str | None, rehearsed: Rehearsed) -> str:
+    """The rows that no query of the parent finds once a DETACH … CONCURRENTLY was cut off."""
+    detached = detached_by(text) if text and passes_by(sqlstate) else None
+    if detached is None:
+        return ""
+    parent, partition = detached
+    sizes = rehearsed.run.dataset.tables if rehearsed.run.dataset else ()
+    rows = next((size.rows for size in sizes if is_named_in(partition, [size.name])), None)
+    many = f"the {count(rows)} rows" if rows is not None else "the rows"
+    return f"; from then on {many} of {partition} are missing from {parent}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.dangers.evidence import finding
+from bench.analyse.dangers.danger import danger
+from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.remedies.tree import statement_of
 from bench.analyse.summary import MigrationSummary, StatementSummary
@@ -33,15 +34,149 @@ _MAKES_VIEW = re.compile(r'^SQL statement "\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:RE
 _LISTED = 6
 
 
-def spoken(migration: MigrationSummary) -> Iterator[Finding]:
-    """The findings that the messages of a migration's statements make."""
-    for statement in migration.statements:
-        yield from _did_nothing(statement)
-        yield from _absent(statement)
+@danger("did-nothing", "A statement did nothing", "Data integrity")
+def did_nothing(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """IF NOT EXISTS found something of the name, or IF EXISTS found nothing, and the statement passed.
+
+    Why: IF NOT EXISTS looks at the name alone: what is there may be another table, another column type, or
+    an INVALID index, and no error tells of it.
+    Way out: bring what is there to what is wanted by ALTER, change by change; drop an INVALID index before it
+    is built again.
+    Example:
+        ALTER TABLE deals ADD COLUMN IF NOT EXISTS title varchar(20);
+    Instead:
+        ALTER TABLE deals ADD COLUMN IF NOT EXISTS short_title varchar(20);
+    Source: https://www.postgresql.org/docs/current/sql-altertable.html
+    """
+    for migration in rehearsed.summary.migrations:
+        for statement in migration.statements:
+            yield from _did_nothing(statement)
+            yield from _absent(statement)
+        yield from _same_already(migration)
+        yield from _nothing_to_drop(migration)
+
+
+@danger("name-cut", "A name is cut to 63 bytes", "Data integrity")
+def name_cut(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A name is longer than 63 bytes, and the server cuts it.
+
+    Why: who looks for the long one in the catalog does not find it, and two names that differ at their ends
+    alone are one.
+    Way out: choose a name of at most 63 bytes.
+    Example:
+        CREATE TABLE what_every_single_deal_of_a_contact_has_cost_in_the_years_before (id bigint);
+    Instead:
+        CREATE TABLE deal_costs_by_year (id bigint);
+    Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+    """
+    for statement, notice in _notices(rehearsed):
+        if notice.sqlstate == _CUT and not notice.raised:
+            yield _cut_name(notice, statement)
+
+
+@danger("temporary-view", "A view is temporary without saying so", "Data integrity")
+def temporary_view(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A view reads a temporary table, and so is temporary itself.
+
+    Why: it is gone when the migration's session ends; the file reported that it was created.
+    Way out: have it read permanent tables, or say CREATE TEMP VIEW where that is meant.
+    Example:
+        CREATE TEMP TABLE picked AS SELECT id FROM deals;
+        CREATE VIEW picked_deals AS SELECT * FROM picked;
+    Instead:
+        CREATE TABLE picked AS SELECT id FROM deals;
+        CREATE VIEW picked_deals AS SELECT * FROM picked;
+    Source: https://www.postgresql.org/docs/current/sql-createview.html
+    """
+    for statement, notice in _notices(rehearsed):
+        if _makes_view(notice, statement) and not notice.raised:
+            yield finding(
+                "temporary-view",
+                "warning",
+                statement,
+                f"the view {name_in(notice)} is temporary, as what it reads is: it is gone when the "
+                "migration's session ends",
+                evidence={"name": name_in(notice), "line": notice.line},
+                remedy=Remedy(
+                    "Have the view read permanent tables, or say CREATE TEMP VIEW if that is meant."
+                ),
+            )
+
+
+@danger("set-local-outside-transaction", "SET LOCAL outside a transaction", "Downtime")
+def set_local_outside_transaction(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """SET LOCAL, or SET TRANSACTION, stands where no transaction is open: it has no effect.
+
+    Why: most often it is the lock_timeout that was to protect the application.
+    Way out: put BEGIN before it and COMMIT after what it is meant for; or write SET without LOCAL.
+    Example:
+        SET LOCAL lock_timeout = '2s';
+        ALTER TABLE deals ADD COLUMN region text;
+    Instead:
+        BEGIN;
+        SET LOCAL lock_timeout = '2s';
+        ALTER TABLE deals ADD COLUMN region text;
+        COMMIT;
+    Source: https://www.postgresql.org/docs/current/sql-set.html
+    """
+    for statement, notice in _notices(rehearsed):
+        if _warns(notice) and _sets_nothing(notice, statement):
+            yield finding(
+                "set-local-outside-transaction",
+                "warning",
+                statement,
+                f"it has no effect, as no transaction is open: {notice.message}",
+                evidence={"sqlstate": notice.sqlstate},
+                remedy=Remedy(
+                    "Put BEGIN before it and COMMIT after what it is meant for; or write SET without LOCAL, "
+                    "and RESET after it."
+                ),
+            )
+
+
+@danger("server-warning", "The server warns", "Data integrity")
+def server_warning(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The server answers a statement with a WARNING, or the migration's own code raises one.
+
+    Why: the statement passed, and did not do all that its words say.
+    Way out: change the statement so that the server has nothing to say.
+    Example:
+        ALTER TABLE deals ADD COLUMN region text;
+        COMMIT;
+    Instead:
+        BEGIN;
+        ALTER TABLE deals ADD COLUMN region text;
+        COMMIT;
+    Source: https://www.postgresql.org/docs/current/plpgsql-errors-and-messages.html
+        https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-SEVERITY-LEVELS
+    """
+    for statement, notice in _notices(rehearsed):
+        if notice.raised and notice.severity == "WARNING":
+            yield _own_warning(notice, statement)
+        elif _warns(notice) and not _sets_nothing(notice, statement) and not _makes_view(notice, statement):
+            yield finding(
+                "server-warning",
+                "info" if notice.sqlstate == _BACKSLASHES else "warning",
+                statement,
+                f"the server warns: {notice.message}{f' ({notice.detail})' if notice.detail else ''}",
+                evidence={"sqlstate": notice.sqlstate, "line": notice.line},
+                remedy=Remedy(notice.hint or _advice(notice, statement)),
+            )
+
+
+def _notices(rehearsed: Rehearsed) -> Iterator[tuple[StatementSummary, Notice]]:
+    """Each message once, whatever the line."""
+    for statement in rehearsed.summary.statements:
         for notice in _distinct(statement):
-            yield from _of_notice(notice, statement)
-    yield from _same_already(migration)
-    yield from _nothing_to_drop(migration)
+            yield statement, notice
+
+
+def _warns(notice: Notice) -> bool:
+    return notice.severity == "WARNING" and notice.sqlstate != _CUT and not notice.raised
+
+
+def _sets_nothing(notice: Notice, statement: StatementSummary) -> bool:
+    return notice.sqlstate == _NO_TRANSACTION and statement.kind in _SETS
 
 
 def _distinct(statement: StatementSummary) -> Iterator[Notice]:
@@ -200,25 +335,6 @@ def _nothing_to_drop(migration: MigrationSummary) -> Iterator[Finding]:
         )
 
 
-def _of_notice(notice: Notice, statement: StatementSummary) -> Iterator[Finding]:
-    if notice.raised:
-        yield from _raised(notice, statement)
-    elif notice.sqlstate == _CUT:
-        yield _name_cut(notice, statement)
-    elif _makes_view(notice, statement):
-        yield finding(
-            "temporary-view",
-            "warning",
-            statement,
-            f"the view {name_in(notice)} is temporary, as what it reads is: it is gone when the migration's "
-            "session ends",
-            evidence={"name": name_in(notice), "line": notice.line},
-            remedy=Remedy("Have the view read permanent tables, or say CREATE TEMP VIEW if that is meant."),
-        )
-    elif notice.severity == "WARNING":
-        yield from _warning(notice, statement)
-
-
 def _makes_view(notice: Notice, statement: StatementSummary) -> bool:
     """CREATE VIEW has no other message without a code of its own."""
     inside = _MAKES_VIEW.match(notice.context or "")
@@ -229,7 +345,7 @@ def _makes_view(notice: Notice, statement: StatementSummary) -> bool:
     )
 
 
-def _name_cut(notice: Notice, statement: StatementSummary) -> Finding:
+def _cut_name(notice: Notice, statement: StatementSummary) -> Finding:
     names = [name.replace('""', '"') for name in _QUOTED.findall(notice.message)]
     full, kept = (names[0], names[-1]) if len(names) > 1 else (notice.message, "")
     return finding(
@@ -245,30 +361,6 @@ def _name_cut(notice: Notice, statement: StatementSummary) -> Finding:
     )
 
 
-def _warning(notice: Notice, statement: StatementSummary) -> Iterator[Finding]:
-    if notice.sqlstate == _NO_TRANSACTION and statement.kind in _SETS:
-        yield finding(
-            "set-local-outside-transaction",
-            "warning",
-            statement,
-            f"it has no effect, as no transaction is open: {notice.message}",
-            evidence={"sqlstate": notice.sqlstate},
-            remedy=Remedy(
-                "Put BEGIN before it and COMMIT after what it is meant for; or write SET without LOCAL, and "
-                "RESET after it."
-            ),
-        )
-        return
-    yield finding(
-        "server-warning",
-        "info" if notice.sqlstate == _BACKSLASHES else "warning",
-        statement,
-        f"the server warns: {notice.message}{f' ({notice.detail})' if notice.detail else ''}",
-        evidence={"sqlstate": notice.sqlstate, "line": notice.line},
-        remedy=Remedy(notice.hint or _advice(notice, statement)),
-    )
-
-
 def _advice(notice: Notice, statement: StatementSummary) -> str:
     if notice.sqlstate == _NO_TRANSACTION and statement.kind in ("COMMIT", "ROLLBACK"):
         return "Put BEGIN where the transaction is to start: what ran before this line is committed already."
@@ -277,17 +369,15 @@ def _advice(notice: Notice, statement: StatementSummary) -> str:
     return "Change the statement so that the server has nothing to say."
 
 
-def _raised(notice: Notice, statement: StatementSummary) -> Iterator[Finding]:
-    """A WARNING that the migration's own code raises."""
-    if notice.severity == "WARNING":
-        yield finding(
-            "server-warning",
-            "info",
-            statement,
-            f"its own code warns: {notice.message}",
-            evidence={"sqlstate": notice.sqlstate, "line": notice.line},
-            remedy=Remedy("Read what it says before the deploy."),
-        )
+def _own_warning(notice: Notice, statement: StatementSummary) -> Finding:
+    return finding(
+        "server-warning",
+        "info",
+        statement,
+        f"its own code warns: {notice.message}",
+        evidence={"sqlstate": notice.sqlstate, "line": notice.line},
+        remedy=Remedy("Read what it says before the deploy."),
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

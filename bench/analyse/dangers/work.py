@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.analyse.asked import asks_for
+from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import (
     Rehearsed,
     block_on,
@@ -25,30 +26,80 @@ from bench.model.lock import LockMode
 from bench.model.statement import Validation
 
 
-def find_work(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """What a statement did to whole tables while others waited."""
-    yield from _rewrites(statement, rehearsed)
-    yield from _index_builds(statement, rehearsed)
-    yield from _scans(statement, rehearsed)
+@danger("rewrite", "A table is written anew under a lock", "Downtime", explains_block=True)
+def rewrite(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A statement writes a table, or an index of it, anew from its first row to its last.
+
+    Why: the new files are written under ACCESS EXCLUSIVE: nobody reads or writes the table meanwhile, for
+    as long as it is large. The disk holds both copies, and standbys receive all of it as WAL.
+    Way out: make a change that the server makes in its catalog alone (text for varchar, a wider varchar), or
+    add a new column, fill it in batches, and let it take the old one's place.
+    Example:
+        ALTER TABLE deals ALTER COLUMN quantity TYPE bigint;
+    Instead:
+        ALTER TABLE deals ADD COLUMN quantity_wide bigint;
+    Source: https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _written_anew(statement, rehearsed, rebuild=False)
+        yield from _index_builds(statement, rehearsed, of_new_type=True)
 
 
-def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """Tables written anew, their indexes counted in; and indexes written anew alone."""
+@danger("index-built-under-lock", "An index is built while writes wait", "Downtime", explains_block=True)
+def index_built_under_lock(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """An index of a table with rows is built, or built again, while its writes are blocked.
+
+    Why: CREATE INDEX, ADD UNIQUE and ADD PRIMARY KEY read and sort the whole table under a lock that every
+    write waits for; REINDEX stops reads that would use the index as well.
+    Way out: build it CONCURRENTLY, outside a transaction; a constraint takes the finished index over.
+    Example:
+        CREATE INDEX deals_title ON deals (title);
+    Instead:
+        CREATE INDEX CONCURRENTLY deals_title ON deals (title);
+    Source: https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _written_anew(statement, rehearsed, rebuild=True)
+        yield from _index_builds(statement, rehearsed, of_new_type=False)
+
+
+@danger("scan-under-lock", "A table is read in full under a lock", "Downtime", explains_block=True)
+def scan_under_lock(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A statement reads every row of a table under a lock that the table's users wait for.
+
+    Why: SET NOT NULL, a CHECK or a foreign key looks at each row before it is there; the lock is held for
+    as long as that takes.
+    Way out: add the constraint NOT VALID, which looks at no row, and VALIDATE it in a later transaction,
+    under a lock that reads and writes do not wait for.
+    Example:
+        ALTER TABLE deals ADD CONSTRAINT amount_positive CHECK (amount >= 0);
+    Instead:
+        ALTER TABLE deals ADD CONSTRAINT amount_positive CHECK (amount >= 0) NOT VALID;
+        ALTER TABLE deals VALIDATE CONSTRAINT amount_positive;
+    Source: https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT
+    """
+    for statement in rehearsed.summary.statements:
+        yield from _scans(statement, rehearsed)
+
+
+def _written_anew(statement: StatementSummary, rehearsed: Rehearsed, *, rebuild: bool) -> Iterator[Finding]:
+    """Tables written anew, their indexes counted in; and indexes alone. ``rebuild``: those of REINDEX."""
     if "CONCURRENTLY" in statement.kind or statement.kind == "TRUNCATE":
+        return
+    if rebuild is not statement.kind.startswith("REINDEX"):
         return
     emptied = {table for execution in rehearsed.executions(statement) for table in execution.truncated}
     by_table: dict[str, list[tuple[str, int | None]]] = {}
-    for rewrite in statement.rewrites:
-        table = rewrite.table or rewrite.relation
+    for written in statement.rewrites:
+        table = written.table or written.relation
         if not is_toast(table) and table not in emptied:
-            by_table.setdefault(table, []).append((rewrite.relation, rewrite.bytes))
-    for table, written in by_table.items():
+            by_table.setdefault(table, []).append((written.relation, written.bytes))
+    for table, files in by_table.items():
         lock = block_on(statement, rehearsed.migration_of(statement), table)
-        total = _sum(amount for _, amount in written)
-        whole = any(relation == table for relation, _ in written)
-        named = [relation for relation, _ in written if not is_toast(relation)]
+        total = _sum(amount for _, amount in files)
+        whole = any(relation == table for relation, _ in files)
+        named = [relation for relation, _ in files if not is_toast(relation)]
         what = table if whole else ", ".join(named) or f"the TOAST of {table}"
-        rebuild = statement.kind.startswith("REINDEX")
         yield finding(
             "index-built-under-lock" if rebuild else "rewrite",
             severity_of_lock(lock, rehearsed.limits),
@@ -56,22 +107,23 @@ def _rewrites(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fin
             f"{statement.kind} writes {what} anew: {size(total)} in {took(statement)}{while_held(lock)}",
             relation=table,
             evidence=figures(statement, lock, bytes=total, relations=named or None),
-            remedy=for_reindex(statement.text, table, named if len(named) == len(written) else ())
+            remedy=for_reindex(statement.text, table, named if len(named) == len(files) else ())
             if rebuild
             else for_rewrite(statement.kind, statement.text, table, rehearsed.around, statement.hanging),
         )
 
 
-def _index_builds(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
-    """New indexes on existing tables, built while writes to the table were blocked."""
+def _index_builds(
+    statement: StatementSummary, rehearsed: Rehearsed, *, of_new_type: bool
+) -> Iterator[Finding]:
+    """New indexes on existing tables, built while writes were blocked; those of a column's new type apart."""
     for index in _built(statement, rehearsed):
         lock = block_on(statement, rehearsed.migration_of(statement), index.table or "")
-        if lock is None or index.table is None:
+        if lock is None or index.table is None or alters_type(statement.text) is not of_new_type:
             continue
-        again = alters_type(statement.text)
         remedy = (
             for_rewrite(statement.kind, statement.text, index.table, rehearsed.around, statement.hanging)
-            if again
+            if of_new_type
             else for_index(
                 statement.kind,
                 statement.text,
@@ -81,7 +133,7 @@ def _index_builds(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator
             )
         )
         yield finding(
-            "rewrite" if again else "index-built-under-lock",
+            "rewrite" if of_new_type else "index-built-under-lock",
             severity_of_lock(lock, rehearsed.limits),
             statement,
             f"{statement.kind} builds {index.relation} in {took(statement)}{while_held(lock)}",

@@ -4,25 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.proofs.rollback import SHOWN, describe, describe_error, gravest_first, listed
+from bench.analyse.dangers.danger import danger
+from bench.analyse.dangers.evidence import Rehearsed
+from bench.analyse.dangers.rollback import SHOWN, describe, describe_error, gravest_first, listed
 from bench.analyse.quantity import count
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, Difference, IdempotenceProof
-from bench.model.run import Run
 
 
-def crash_findings(run: Run) -> Iterator[Finding]:
-    """``partial-failure`` for each migration that a crash can leave half done, and that cannot go on."""
-    for migration in dict.fromkeys(point.migration for point in run.proofs.crash_points):
-        points = [point for point in run.proofs.crash_points if point.migration == migration]
+@danger("partial-failure", "A crash leaves it half done", "Partial failure")
+def partial_failure(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A crash at one of the statements leaves a state from which the migration cannot go on.
+
+    Found by `bench prove`, which cuts each migration off after every statement and runs it again.
+
+    Why: a lost connection or a restart is enough; somebody then repairs the schema by hand.
+    Way out: put what belongs together into one transaction; let what cannot be in one begin by looking at
+    what is there (IF NOT EXISTS; DROP INDEX CONCURRENTLY IF EXISTS before an index).
+    Example:
+        ALTER TABLE deals ADD COLUMN region text;
+        ALTER TABLE contacts ADD COLUMN region text;
+    Instead:
+        BEGIN;
+        ALTER TABLE deals ADD COLUMN region text;
+        ALTER TABLE contacts ADD COLUMN region text;
+        COMMIT;
+    Source: https://www.postgresql.org/docs/current/tutorial-transactions.html
+    """
+    every = rehearsed.run.proofs.crash_points
+    for migration in dict.fromkeys(point.migration for point in every):
+        points = [point for point in every if point.migration == migration]
         bad = [point for point in points if point.state == "partial" and point.rerun in ("fails", "damages")]
         if bad:
             yield _partial(migration, bad, points)
 
 
-def idempotence_findings(run: Run) -> Iterator[Finding]:
-    """``not-idempotent``: a warning where a run in the wrong moment leaves another state."""
-    for proof in run.proofs.idempotence:
+@danger("not-idempotent", "A second run does other things", "Data integrity")
+def not_idempotent(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A migration that runs twice, or before its turn, fails or leaves another state.
+
+    Found by `bench prove`. A second run that is refused and changes nothing is a note.
+
+    Why: two runners that start at once, or a retry after a lost answer, run a file twice.
+    Way out: let every statement look at what is there first.
+    Example:
+        UPDATE deals SET quantity = quantity + 1;
+    Instead:
+        ALTER TABLE deals ADD COLUMN IF NOT EXISTS region text;
+    Source: https://www.postgresql.org/docs/current/tutorial-transactions.html
+    """
+    for proof in rehearsed.run.proofs.idempotence:
         if proof.scope == "twice" and proof.outcome != "same":
             yield _second_run(proof)
         elif proof.scope == "out-of-order" and proof.outcome in ("changes", "breaks"):

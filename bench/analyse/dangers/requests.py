@@ -1,4 +1,4 @@
-"""Requests that work before the deploy and fail after it, or while it is under way.
+"""Requests that fail after the deploy or beside it, have other rows, or take far longer than before.
 
 Three things show them: the traffic beside the deploy, the same requests sent to the state before and to the
 state after, and statements that a session had prepared before and keeps. SQLSTATEs are those of
@@ -8,13 +8,18 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.dangers.traffic import quiet_workloads
-from bench.analyse.quantity import count, other_requests
-from bench.model.finding import Finding
+from bench.analyse.dangers.blocks import quiet_workloads
+from bench.analyse.dangers.danger import danger
+from bench.analyse.dangers.evidence import Rehearsed, finding
+from bench.analyse.limits import Limits
+from bench.analyse.quantity import count, other_requests, seconds
+from bench.analyse.remedies.script import Remedy
+from bench.analyse.summary import StatementSummary
+from bench.model.finding import Finding, Severity
 from bench.model.load import ClassLoad, ComparedRequest, KeptError, RequestErrors, Workload
 from bench.model.run import Run
 
@@ -31,6 +36,13 @@ AMONG_REQUESTS = ("40", "23")
 DERIVED = "catalog"
 """Source of traffic that nobody wrote: it copies rows."""
 _UNIQUE = re.compile(r"\bUNIQUE\b|\bPRIMARY\s+KEY\b", re.IGNORECASE)
+
+FEWEST = 3
+"""Pairs of latencies, at least: fewer show nothing."""
+MOST_PAIRS = 0.75
+"""So many of the pairs must be slower by two thirds of the factor: no few slow ones make the median."""
+MANY_MORE = 2.0
+"""So many times the rows are worth a condition; a table that grows by a few has more, too."""
 
 _DEFAULT_FIX = (
     "Deploy code that works with both schemas first, or keep the old names, columns and privileges until no "
@@ -76,8 +88,22 @@ class _Fault:
     evidence: dict[str, object]
 
 
-def broken_findings(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """``broken-query`` for each class and way to fail, an error where it lasts; and ``cached-plan``."""
+@danger("broken-query", "A request fails since the deploy", "Downtime")
+def broken_query(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A request of the application works before the migrations and fails after them, or beside them.
+
+    Seen under traffic, and by sending the same requests to the state before and to the state after.
+
+    Why: the release that runs while the migrations do does not know of them: its users see errors until the
+    next one is out.
+    Way out: deploy code that works with both schemas first; keep old names, columns and privileges until no
+    code uses them.
+    Example:
+        ALTER TABLE deals RENAME COLUMN stage TO state;
+    Instead:
+        ALTER TABLE deals ADD COLUMN state text;
+    Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
     compared = {request.name: request for request in rehearsed.run.requests}
     derived = any(workload.source == DERIVED for workload in quiet_workloads(rehearsed.run))
     copies = _unique_to_come(rehearsed.run) if derived else frozenset()
@@ -88,14 +114,79 @@ def broken_findings(rehearsed: Rehearsed) -> Iterator[Finding]:
                 continue
             if (fault.name, fault.sqlstate) not in told:
                 told.add((fault.name, fault.sqlstate))
-                yield _finding(fault)
+                yield _broken(fault)
     for request in rehearsed.run.requests:
         found = _on_state_after(request, rehearsed.run)
         if found is None or _is_a_copy(found, copies):
             continue
         if (found.name, found.sqlstate) not in told:
-            yield _finding(found)
+            yield _broken(found)
+
+
+@danger("cached-plan", "Prepared statements fail after the deploy", "Downtime")
+def cached_plan(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A session that prepared a statement before the deploy gets an error when it executes it after.
+
+    Why: "cached plan must not change result type": drivers and poolers that prepare statements keep them for
+    as long as the session lives, which is until somebody restarts it.
+    Way out: name the columns in place of `*`; or let sessions reconnect right after the deploy.
+    Example:
+        ALTER TABLE deals ADD COLUMN region text;
+    Instead:
+        CREATE TABLE deal_regions (deal_id bigint PRIMARY KEY, region text);
+    Source: https://www.postgresql.org/docs/current/sql-prepare.html
+    """
     yield from _cached_plans(rehearsed.run)
+
+
+@danger("fewer-rows", "A request or view has fewer rows", "Data integrity")
+def fewer_rows(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The same request, with the same parameters, has fewer rows after the migrations, or none.
+
+    Why: no error tells of it. Rows may be deleted, moved, or hidden by row security without a policy.
+    Way out: look which rows it still sees, as the application's role; where they are meant to go, accept the
+    finding.
+    Example:
+        ALTER TABLE deals ENABLE ROW LEVEL SECURITY;
+    Instead:
+        ALTER TABLE deals ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY all_of_them ON deals USING (true);
+    Source: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+    """
+    yield from _other_rows(rehearsed, "fewer-rows")
+    yield from _views(rehearsed)
+
+
+@danger("more-rows", "A request has many more rows", "Data integrity")
+def more_rows(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The same request, with the same parameters, has twice the rows after the migrations, or more.
+
+    Why: a policy that is gone shows the rows of others; rows that were copied are counted twice.
+    Way out: look which rows it sees now, as the application's role; where more are meant, accept the finding.
+    Example:
+        INSERT INTO deals (id, contact_id, title) SELECT id + 100000, contact_id, title FROM deals;
+    Instead:
+        CREATE TABLE deals_copied AS SELECT id, contact_id, title FROM deals;
+    Source: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+    """
+    yield from _other_rows(rehearsed, "more-rows")
+
+
+@danger("slower-query", "A request takes far longer", "Performance")
+def slower_query(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """The same request, with the same parameters, takes several times as long after the migrations.
+
+    Why: an index that is gone, or another plan: under the application's load that fills the server.
+    Way out: compare its plans (`bench explain` shows both); keep the old index until another one serves
+    the query as well.
+    Example:
+        DROP INDEX deals_created;
+    Instead:
+        ALTER INDEX deals_created RENAME TO deals_created_at;
+    Source: https://www.postgresql.org/docs/current/using-explain.html
+    """
+    for request in _compared(rehearsed):
+        yield from _slower(request, rehearsed.run, rehearsed.limits)
 
 
 def _unique_to_come(run: Run) -> frozenset[str]:
@@ -128,7 +219,7 @@ def _is_a_copy(fault: _Fault, unique_to_come: Collection[str]) -> bool:
     }
 
 
-def _finding(fault: _Fault) -> Finding:
+def _broken(fault: _Fault) -> Finding:
     return Finding(
         code="broken-query",
         severity="error" if fault.lasting else "warning",
@@ -264,3 +355,148 @@ def _cached_plans(run: Run) -> Iterator[Finding]:
 def _running_at(workload: Workload, at_s: float) -> str | None:
     begun = [span for span in workload.statements if span.begin_s <= at_s]
     return begun[-1].migration if begun else None
+
+
+def _compared(rehearsed: Rehearsed) -> Iterator[ComparedRequest]:
+    """The requests that still work; one that broke is told as that."""
+    for request in rehearsed.run.requests:
+        if not request.before.failed and request.after.failed != request.after.sent:
+            yield request
+
+
+def _other_rows(rehearsed: Rehearsed, code: str) -> Iterator[Finding]:
+    for request in _compared(rehearsed):
+        yield from (finding for finding in _rows(request, rehearsed.run) if finding.code == code)
+
+
+def _views(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """Views that the deploy makes anew, and that show fewer rows of the same data: no error tells of it."""
+    for query in rehearsed.run.queries:
+        before, after = query.before, query.after
+        if query.kind != "view" or before is None or after is None:
+            continue
+        if before.rows is None or after.rows is None or after.rows >= before.rows:
+            continue
+        made = _making(query.name, rehearsed)
+        if made is not None:
+            yield finding(
+                "fewer-rows",
+                "warning" if after.rows else "error",
+                made,
+                f"{query.name} shows {count(after.rows)} rows where it showed {count(before.rows)}",
+                relation=query.name,
+                evidence={"rows_before": before.rows, "rows_after": after.rows},
+                remedy=Remedy(
+                    "Look which rows its new query leaves out; accept the finding where they shall go."
+                ),
+            )
+
+
+def _making(view: str, rehearsed: Rehearsed) -> StatementSummary | None:
+    """The statement that makes the view of this name, the last one where several do."""
+    bare = view.rpartition(".")[2].strip('"')
+    word = re.compile(rf"\bVIEW\b.*\b{re.escape(bare)}\b", re.IGNORECASE | re.DOTALL)
+    statements = [s for migration in rehearsed.summary.migrations for s in migration.statements]
+    made = [s for s in statements if s.kind.startswith("CREATE") and word.search(s.text)]
+    return made[-1] if made else None
+
+
+def _rows(request: ComparedRequest, run: Run) -> Iterator[Finding]:
+    before, after = request.before, request.after
+    if not request.steady:
+        return
+    sent = f"the same {count(after.sent)} requests" if after.sent > 1 else "the same request"
+    verb = "returns" if request.access == "read" else "reaches"
+    if after.unexpected and not before.unexpected:
+        fewer = after.rows < before.rows
+        what = f"{verb} other rows than the {request.expected} that its workload tells"
+        code, severity = "fewer-rows" if fewer else "more-rows", "error"
+    elif before.rows and not after.rows:
+        code, severity, what = "fewer-rows", "error", f"{verb} no row"
+    elif not before.empty and after.sent and after.empty == after.sent - after.failed:
+        code, severity, what = "fewer-rows", "error", "returns nothing but 0 or NULL where it had values"
+    elif after.rows < before.rows and not after.failed:
+        code, severity, what = "fewer-rows", "warning", f"{verb} fewer rows"
+    elif before.rows and after.rows >= MANY_MORE * before.rows:
+        code, severity, what = "more-rows", "warning", f"{verb} more rows"
+    else:
+        return
+    rows = f"{count(after.rows)} where there were {count(before.rows)}, " if after.rows != before.rows else ""
+    yield _compared_finding(
+        code,
+        "error" if severity == "error" else "warning",
+        request,
+        run,
+        f'"{request.name}" {what} after the migrations: {rows}from {sent}{_as_role(request)}',
+        {"rows_before": before.rows, "rows_after": after.rows, "requests": after.sent},
+        "Look which rows it still sees, as the application's role. Rows may be deleted, moved or in a table "
+        "that is gone; row-level security without a policy shows none, a policy that is gone shows all."
+        if severity == "error" or code == "more-rows"
+        else "Where these rows are meant to go, accept the finding.",
+    )
+
+
+def _slower(request: ComparedRequest, run: Run, limits: Limits) -> Iterator[Finding]:
+    pairs = list(zip(request.before.latency_s, request.after.latency_s, strict=False))
+    if len(pairs) < FEWEST:
+        return
+    before_s = statistics.median(before for before, _ in pairs)
+    after_s = statistics.median(after for _, after in pairs)
+    slower = sum(after > 2 / 3 * limits.slower_factor * before for before, after in pairs)
+    if (
+        after_s < limits.slower_factor * before_s
+        or after_s - before_s < limits.slower_s
+        or slower < MOST_PAIRS * len(pairs)
+    ):
+        return
+    factor = after_s / before_s
+    far = factor >= limits.far_slower_factor and after_s - before_s >= limits.far_slower_s
+    yield _compared_finding(
+        "slower-query",
+        "error" if far else "warning",
+        request,
+        run,
+        f'"{request.name}" takes {_times(factor)} times as long after the migrations: {seconds(after_s)} '
+        f"where it took {seconds(before_s)}, on warm caches (medians of {count(len(pairs))} requests"
+        f"{_as_role(request)})",
+        {
+            "before_s": before_s,
+            "after_s": after_s,
+            "factor": factor,
+            "n": len(pairs),
+            "before_spread_s": [min(before for before, _ in pairs), max(before for before, _ in pairs)],
+            "after_spread_s": [min(after for _, after in pairs), max(after for _, after in pairs)],
+        },
+        "Compare its plans: bench explain shows both. Where it used an index that is gone, keep that one "
+        "until another serves it as well.",
+    )
+
+
+def _compared_finding(
+    code: str,
+    severity: Severity,
+    request: ComparedRequest,
+    run: Run,
+    message: str,
+    evidence: dict[str, object],
+    fix: str,
+) -> Finding:
+    migrations = run.suite.migrations
+    return Finding(
+        code=code,
+        severity=severity,
+        migration=migrations[0].id if len(migrations) == 1 else None,
+        statement=None,
+        relation=request.table,
+        message=message,
+        evidence={"class": request.name, **evidence},
+        fix=fix,
+    )
+
+
+def _as_role(request: ComparedRequest) -> str:
+    return f" as {request.role}" if request.role else ""
+
+
+def _times(factor: float) -> str:
+    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.1f}"

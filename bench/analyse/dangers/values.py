@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.analyse.dangers.danger import danger
+from bench.analyse.dangers.evidence import Rehearsed
 from bench.model.finding import Finding, Severity
 from bench.model.proof import ValueTrial
-from bench.model.run import Run
 
 REFUSALS = ("22", "23")
 """SQLSTATE classes data exception and integrity constraint violation: a trigger may refuse otherwise."""
@@ -15,23 +16,55 @@ NOT_ITS_OWN = frozenset({"23503", "23505"})
 SHOWN = 3
 
 
-def value_findings(run: Run) -> Iterator[Finding]:
-    """``constraint-contradiction`` and ``constraint-unenforced``, one for each constraint or column.
+@danger("constraint-contradiction", "Constraints contradict each other", "Data integrity")
+def constraint_contradiction(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A value that one constraint allows is refused by another, or a key's own action breaks a rule.
 
-    One for each constraint that deletions break: it stands in the way of many keys that lead there.
+    One finding for each constraint that deletions break: it stands in the way of many keys that lead there.
+    Found by `bench prove`, which tries values at the edges of every constraint.
+
+    Why: a default that its own column refuses, an ON DELETE SET NULL into NOT NULL: the error comes with the
+    first user who gets there.
+    Way out: a default that the constraints accept; a type as wide as its check; a key that cascades.
+    Example:
+        ALTER TABLE deals ADD COLUMN state varchar(5) DEFAULT 'pending';
+    Instead:
+        ALTER TABLE deals ADD COLUMN state varchar(10) DEFAULT 'pending';
+    Source: https://www.postgresql.org/docs/current/ddl-constraints.html
     """
-    deletions = [each for each in run.proofs.values if each.kind == "delete" and _contradicts(each)]
-    for broken in dict.fromkeys((each.constraint, each.message) for each in deletions):
-        yield _deletion([each for each in deletions if (each.constraint, each.message) == broken])
-    others = [each for each in run.proofs.values if each.kind != "delete"]
-    for subject in dict.fromkeys((each.relation, each.subject) for each in others):
-        trials = [each for each in others if (each.relation, each.subject) == subject]
-        refused = [each for each in trials if _contradicts(each)]
-        passed = [each for each in trials if _lets_through(each)]
-        if refused:
+    trials = rehearsed.run.proofs.values
+    deletions = [trial for trial in trials if trial.kind == "delete" and _contradicts(trial)]
+    for broken in dict.fromkeys((trial.constraint, trial.message) for trial in deletions):
+        yield _deletion([trial for trial in deletions if (trial.constraint, trial.message) == broken])
+    for of_one in _by_subject(trials):
+        if refused := [trial for trial in of_one if _contradicts(trial)]:
             yield _contradiction(refused)
-        if passed:
+
+
+@danger("constraint-unenforced", "A constraint refuses nothing", "Data integrity")
+def constraint_unenforced(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A value that a constraint should refuse was accepted.
+
+    Found by `bench prove`, which tries values at the edges of every constraint.
+
+    Why: the code relies on it: a constraint that is NOT ENFORCED, or whose trigger is off, is a comment.
+    Way out: enforce the constraint, or drop it.
+    Example:
+        ALTER TABLE deals ADD COLUMN discount int CONSTRAINT discount_range CHECK (discount > 0) NOT ENFORCED;
+    Instead:
+        ALTER TABLE deals ADD COLUMN discount int CONSTRAINT discount_range CHECK (discount > 0);
+    Source: https://www.postgresql.org/docs/current/sql-createtable.html
+    """
+    for of_one in _by_subject(rehearsed.run.proofs.values):
+        if passed := [trial for trial in of_one if _lets_through(trial)]:
             yield _unenforced(passed)
+
+
+def _by_subject(trials: Sequence[ValueTrial]) -> Iterator[Sequence[ValueTrial]]:
+    """The trials of each constraint or column, deletions left out."""
+    others = [trial for trial in trials if trial.kind != "delete"]
+    for subject in dict.fromkeys((trial.relation, trial.subject) for trial in others):
+        yield [trial for trial in others if (trial.relation, trial.subject) == subject]
 
 
 def _contradicts(trial: ValueTrial) -> bool:

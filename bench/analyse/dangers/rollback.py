@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from bench.analyse.dangers.danger import danger
+from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.quantity import count
 from bench.model.finding import Finding
 from bench.model.proof import Difference, RollbackProof, UserWrite
@@ -16,8 +18,24 @@ _RELATIONS = ("table ", "foreign table ", "view ", "materialized view ")
 """What columns are parts of, as differences name it."""
 
 
-def rollback_findings(run: Run) -> Iterator[Finding]:
-    """``rollback-incomplete`` for each proof that did not end in the state before."""
+@danger("rollback-incomplete", "The way back is missing, fails or loses", "Data loss")
+def rollback_incomplete(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A rollback does not lead back to the state before: it is missing, fails, or leaves or loses something.
+
+    Found by `bench prove`, which applies each rollback after its migration, also once users have written.
+
+    Why: it is needed at the worst moment, and nobody has tried it.
+    Way out: let the rollback undo what the migration did and nothing else, and prove it again; what cannot
+    come back is kept by a copy, or said in a warning.
+    Example:
+        ALTER TABLE deals ADD COLUMN region text;
+        -- in the rollback: ALTER TABLE deals DROP COLUMN region, stage;
+    Instead:
+        ALTER TABLE deals ADD COLUMN region text;
+        -- in the rollback: ALTER TABLE deals DROP COLUMN region;
+    Source: https://www.postgresql.org/docs/current/ddl-alter.html
+    """
+    run = rehearsed.run
     broken: set[str] = set()
     for proof in run.proofs.rollback:
         if proof.draft:
