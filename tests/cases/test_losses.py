@@ -18,8 +18,8 @@ def coded(findings: Iterable[Finding], *codes: str) -> list[Finding]:
 
 def test_reports_95_drop_and_delete_of_all_rows(rehearse_case: Callable[..., Run]) -> None:
     run = rehearse_case("reports/95-drop-and-delete-of-all-rows")
-    table, column, rows = coded(run.findings, "rows-gone", "columns-gone")
-    assert list(run.findings)[:3] == [table, column, rows], "before any other difference"
+    table, rows, column = coded(run.findings, "rows-gone", "columns-gone")
+    assert list(run.findings)[:3] == [table, rows, column], "before any other difference"
     assert {each.severity for each in (table, column, rows)} == {"warning"}
     assert "DROP TABLE drops public.invoice_archive with its 40,000 rows" in table.message
     assert "drops public.invoice.pdf with its values in 40,000 rows" in column.message
@@ -33,7 +33,7 @@ def test_reports_11_drop_column_cascade_takes_views(rehearse_case: Callable[...,
     (cascade,) = coded(run.findings, "cascade")
     assert cascade.severity == "warning"
     assert cascade.evidence["objects"] == ["view public.person_card", "view public.person_list"]
-    assert cascade.message.startswith("001_split.sql:3: ")
+    assert cascade.sentence.startswith("001_split.sql:3: ")
     (column,) = coded(run.findings, "columns-gone")
     assert "public.person.name with its values in 10,000 rows" in column.message
 

@@ -36,7 +36,7 @@ def statements(run: Run) -> dict[int, StatementRun]:
 def test_real_suite_30_silent_temp_view(rehearse_case: Callable[..., Run]) -> None:
     run = rehearse_case("real-suite/30-silent-temp-view", "m")
     (view,) = coded(run.findings, "temporary-view")
-    assert view.message.startswith("001_summary.sql:2: the view public_summary is temporary")
+    assert view.sentence.startswith("001_summary.sql:2: the view public_summary is temporary")
     assert "gone when the migration's session ends" in view.message
 
 

@@ -33,7 +33,8 @@ def test_it_is_judged_anew_where_that_is_asked_for() -> None:
 def test_a_run_file_whose_messages_begin_with_the_place_is_told_as_one_of_today() -> None:
     """Findings had no place of their own before."""
     (told, *_) = conclude(rich_run()).findings
-    assert told.place is not None and told.place.line is not None
+    assert told.place is not None
+    assert told.place.line is not None
     before = replace(told, place=None, message=f"{told.place}: {told.message}")
     stored = replace(conclude(rich_run()).run, findings=(before,))
     assert conclude(stored).findings == (told,)

@@ -41,7 +41,8 @@ def test_each_format_holds_the_error() -> None:
     told = {name: render(TOLD) for name, render in RENDERERS.items()}
     failures = ElementTree.fromstring(told["junit"]).findall(".//failure")
     assert [each.get("message") for each in failures] == [
-        "50 % <written> anew", "the deploy takes 2.50 s, over its budget of 2.00 s (bench.toml:3)",
+        f"{FILE.file}:12: 50 % <written> anew",
+        "the deploy takes 2.50 s, over its budget of 2.00 s (bench.toml:3)",
     ]  # fmt: skip
     assert told["annotations"].splitlines()[0].endswith("50 %25 <written> anew\x00")
     assert json.loads(told["sarif"])["runs"][0]["results"][0]["level"] == "error"
