@@ -1,4 +1,4 @@
-"""Every command and example of the README is run, in the README's order, in a copy of the checkout.
+"""Every command and example of the READMEs is run, in their order, in a copy of the checkout.
 
 They run small here.
 """
@@ -14,15 +14,25 @@ from pathlib import Path
 import pytest
 from command_line import bench
 
+from bench.migrate.tools.table import TOOLS
 from bench.pg.binaries import find_installations
 from bench.pg.embedded import embedded_installation
 from bench.pg.server import Server
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / part / "README.md" for part in ("migrations", "datagen", "bench", "results")),
 ]
+README = PAGES[0].read_text(encoding="utf-8")
+COMMANDS = list(
+    dict.fromkeys(
+        line
+        for page in PAGES
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        for line in block.splitlines()
+    )
+)
 RECIPES = {"make test", "make lint", "make type"}
 """Of these the recipe is read alone: they would run this test again, or ran before it."""
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -137,6 +147,13 @@ def run_as_test(example: str, checkout: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_file_that_the_readme_names_exists() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_readme_names_exists(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_table_of_tools_names_every_tool() -> None:
+    titles = {tool.title for tool in TOOLS if tool.name not in ("plain", "recorded")}
+    said = README.replace("Supabase", "the Supabase CLI").replace("MyBatis", "MyBatis Migrations")
+    assert [title for title in titles if title not in said] == []
