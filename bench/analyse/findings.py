@@ -84,6 +84,7 @@ DANGERS: tuple[Danger, ...] = (
     failures.refused,
     failures.extension_missing,
     failures.plpgsql_syntax,
+    failures.verify_fails,
     work.rewrite,
     work.index_built_under_lock,
     work.scan_under_lock,

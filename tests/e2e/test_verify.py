@@ -35,3 +35,11 @@ def test_every_verify_script_is_run_after_the_deploy(tmp_path: Path) -> None:
     code, found, _ = verified(tmp_path)
     assert code == 0
     assert found == [("verify/item.sql", None), ("verify/body.sql", None), ("verify/index.sql", None)]
+
+
+def test_one_that_fails_makes_the_verdict_not_ready(tmp_path: Path) -> None:
+    (project(tmp_path) / "verify" / "body.sql").write_text("SELECT 1;\nSELECT absent FROM item;\n")
+    code, found, said = verified(tmp_path)
+    assert found[1] == ("verify/body.sql", "42703")
+    assert code == 1
+    assert "verify/body.sql:2" in said

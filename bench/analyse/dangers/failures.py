@@ -20,7 +20,7 @@ from bench.analyse.remedies.retrying import for_refused, invalid_index
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.remedies.tree import messages, statement_of
 from bench.analyse.summary import MigrationSummary, StatementSummary
-from bench.model.finding import Finding
+from bench.model.finding import Finding, Place
 from bench.model.proof import DirtProof, OffendingRow
 
 _DATA_ERRORS = ("21", "22", "23", "27", "44")
@@ -106,6 +106,40 @@ def extension_missing(rehearsed: Rehearsed) -> Iterator[Finding]:
         yield from _not_installed(statement, rehearsed)
     yield from _not_created(rehearsed)
     yield from _needed(rehearsed)
+
+
+@danger("verify-fails", "A verify script of the migration tool fails", "Data integrity")
+def verify_fails(rehearsed: Rehearsed) -> Iterator[Finding]:
+    """A script that the tool keeps to check a migration fails once all migrations are applied.
+
+    Why: what the script looks for is not there, though the migration reported success; `sqitch verify`
+    fails in production as well.
+    Way out: correct the migration, or the script where a later migration has changed what it looks for.
+    Example:
+        -- deploy/items.sql
+        CREATE TABLE items (id int);
+        -- verify/items.sql
+        SELECT id, note FROM items WHERE false;
+    Instead:
+        -- deploy/items.sql
+        CREATE TABLE items (id int, note text);
+        -- verify/items.sql
+        SELECT id, note FROM items WHERE false;
+    Source: https://sqitch.org/docs/manual/sqitch-verify/
+    """
+    for verified in rehearsed.run.verified:
+        if (error := verified.error) is not None:
+            yield Finding(
+                code="verify-fails",
+                severity="error",
+                migration=verified.migration,
+                statement=None,
+                relation=None,
+                message=f"fails after the deploy: {error.message} ({error.sqlstate})",
+                evidence={"sqlstate": error.sqlstate},
+                fix="Correct the migration, or the script where a later migration changed what it looks for.",
+                place=Place(verified.file, error.line),
+            )
 
 
 @danger("plpgsql-syntax", "PL/pgSQL that cannot be parsed", "Partial failure")
