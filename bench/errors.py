@@ -14,6 +14,22 @@ Each says in one sentence what failed, on which thing, with which value; ``hint`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+EXIT_CODES: Mapping[int, str] = {
+    0: 'the migrations applied; with --fail-on error they are also not "not ready", with --fail-on warning '
+    "they are ready without conditions",
+    1: "a budget is broken, a rollback failed, something got worse, or the verdict is one of --fail-on",
+    2: "usage, configuration or unreadable input",
+    3: "runs that are not comparable",
+    4: "a migration failed, alone or under traffic with nothing in its way",
+    5: "the server cannot be started, reached or used",
+    6: "with --fail-on: incomplete, as something that was asked for was not measured",
+    70: "a fault of pgrehearse; --debug shows where",
+    130: "interrupted",
+}
+"""What each exit code says, of whatever command gives it."""
+
 
 class BenchError(Exception):
     """Base of every error that is shown without a traceback."""

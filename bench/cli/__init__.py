@@ -22,6 +22,7 @@ from bench.cli import (
     doctor,
     explain,
     forecast,
+    help,
     history,
     prove,
     record,
@@ -58,11 +59,12 @@ examples:
   bench history crm                     how its figures went from run to run
   bench aa crm --scale 0.1              learn this machine's noise, for bench compare
   bench doctor                          what this machine can do
+  bench help rewrite                    what a finding means, and the way out
 
 exit codes: 0 the migrations applied, 1 something got worse, a budget is broken, a rollback failed, or the
 verdict is one of --fail-on, 2 usage, configuration or unreadable input, 3 not comparable, 4 a migration
 failed, alone or under traffic, 5 server trouble, 6 with --fail-on: incomplete, 70 a fault of pgrehearse,
-130 interrupted
+130 interrupted (bench help exit-codes)
 """
 
 
@@ -71,7 +73,7 @@ READER_GONE = 141
 
 COMMANDS = (
     run, demo, record, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa,
-    history,
+    history, help,
 )  # fmt: skip
 
 

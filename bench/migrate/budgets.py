@@ -10,11 +10,11 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.migrate.config import read_toml, suggest
-from bench.model.budget import ANY_HAZARD, Budget
+from bench.model.budget import ANY_HAZARD, KEYS, Budget
 from bench.model.deploy import HAZARDS
 
 NAME = "bench.toml"
-_LIMITS = ("longest_blocked_read_s", "longest_blocked_write_s", "blocked_s", "error_share", "deploy_s")
+_LIMITS = tuple(key for key in KEYS if key != "hold_s")
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 _NAME = re.compile(r"\\([^ \t\n\r\f\v\\]*)")
 # Up to the end of the line or the next backslash outside quotes, as psqlscanslash.l reads arguments.
@@ -52,6 +53,29 @@ _HINTS = {
     "r": "remove it, and the statement before it",
     "reset": "remove it, and the statement before it",
 }
+
+
+def reference() -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
+    """What is done with each meta-command, by kind: a heading, and rows of commands and words."""
+    yield (
+        "It acts",
+        (
+            (_listed(INCLUDES), "reads the file"),
+            (_listed(CONDITIONALS), "chooses what is run"),
+            (_listed(SENDS), "ends a statement, as a semicolon does"),
+            ("\\set, \\unset", "sets a variable, which :name, :'name' and :\"name\" write into a statement"),
+            ("\\copy … FROM", "copies the rows of a file"),
+        ),
+    )
+    yield (
+        "It changes what psql prints alone, and is passed over",
+        (("prints", _listed(_PRINTS)), ("display", _listed(_DISPLAY))),
+    )
+    yield "It is refused with file and line", [(f"\\{name}", hint) for name, hint in _HINTS.items()]
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"\\{name}" for name in sorted(names))
 
 
 def command_end(text: str, position: int) -> int:

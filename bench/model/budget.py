@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 ANY_HAZARD = "any"
 """As :attr:`Budget.hazard`: beside every hazard that has no budget of its own of that key."""
-KEYS = ("longest_blocked_read_s", "longest_blocked_write_s", "blocked_s", "error_share", "deploy_s", "hold_s")
+KEYS: Mapping[str, str] = {
+    "longest_blocked_read_s": "the longest wait of a request that reads for a lock of the deploy, in seconds",
+    "longest_blocked_write_s": "the longest wait of a request that writes",
+    "blocked_s": "how long requests of one kind wait in all",
+    "error_share": "which share of the requests may fail, from 0 to 1",
+    "deploy_s": "how long the deploy takes under traffic",
+    "hold_s": "how long a lock that blocks writers of a table is held",
+}
+"""Each measure that can have a budget."""
 
 
 @dataclass(frozen=True, slots=True)

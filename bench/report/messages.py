@@ -12,6 +12,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from bench import __version__
+from bench.analyse.findings import BY_CODE
+from bench.report.dangertext import as_markdown, as_text
 
 MOST_ANNOTATIONS = 10
 """Of one step, as GitHub shows them."""
@@ -74,7 +76,7 @@ def sarif(messages: Sequence[Message]) -> str:
     driver: dict[str, Any] = {
         "name": "pgrehearse",
         "version": __version__,
-        "rules": [{"id": each, "shortDescription": {"text": each}} for each in rules],
+        "rules": [_rule(name) for name in rules],
     }
     document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -82,6 +84,20 @@ def sarif(messages: Sequence[Message]) -> str:
         "runs": [{"tool": {"driver": driver}, "results": [_result(each, rules) for each in messages]}],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(name: str) -> dict[str, Any]:
+    """A kind of message; a danger's has its page."""
+    danger = BY_CODE.get(name.removeprefix("BENCH-").lower())
+    if danger is None:
+        return {"id": name, "shortDescription": {"text": name}}
+    return {
+        "id": name,
+        "shortDescription": {"text": danger.title},
+        "fullDescription": {"text": danger.page.what},
+        "helpUri": danger.page.sources[0],
+        "help": {"text": as_text(danger), "markdown": as_markdown(danger)},
+    }
 
 
 def _result(message: Message, rules: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.claims import comments_before, read_estimate
+from bench.analyse.dangers.danger import RISKS
+from bench.analyse.findings import BY_CODE
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, RollbackProof
@@ -27,28 +29,6 @@ STATUS = {
     "not_ready": "🔴 NOT READY",
 }
 SIGN = {"error": "🔴", "warning": "🟡", "info": "🟢"}
-RISKS = (
-    (
-        "Data loss",
-        ("rows-gone", "columns-gone", "copy-misses-writes", "truncated", "rollback-incomplete", "unlogged"),
-    ),
-    ("Downtime", ("blocks-reads", "blocks-writes", "rewrite", "scan-under-lock", "held-across")),
-    ("Partial failure", ("partial-failure", "side-effect-on-failure", "false-success", "error-swallowed")),
-    ("Performance", ("growth", "row-locks", "policy-cost")),
-    ("Security", ("access-opened", "definer-search-path")),
-    (
-        "Data integrity",
-        (
-            "cascade",
-            "did-nothing",
-            "not-idempotent",
-            "fails-on-data",
-            "constraint-contradiction",
-            "constraint-unenforced",
-            "trigger-off",
-        ),
-    ),
-)
 
 
 def render_validation(conclusion: Conclusion, *, fold: bool = True) -> str:
@@ -331,8 +311,8 @@ def _unmeasured(run: Run) -> Iterator[str]:
 
 def _risks(run: Run, findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
     tried = {"Partial failure": run.proofs.crash_points, "Security": run.proofs.access}
-    for risk, codes in RISKS:
-        own = [each for each in findings if each.code in codes]
+    for risk in RISKS:
+        own = [finding for finding in findings if BY_CODE[finding.code].risk == risk]
         worst = next((s for s in ("error", "warning", "info") if any(e.severity == s for e in own)), None)
         if worst is None:
             known = bool(tried.get(risk, True))

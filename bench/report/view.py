@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
+from bench.analyse.dangers.danger import Danger
 from bench.analyse.locks import without_block
 from bench.analyse.summary import RunSummary, solo_repeats
 from bench.analyse.waits import describe_wait
@@ -15,6 +16,7 @@ from bench.model.load import Access
 from bench.model.run import Run
 from bench.report import format as fmt
 from bench.report.conditionsview import ConditionsView, conditions_view
+from bench.report.dangertext import meant_by
 from bench.report.findingview import FindingView, finding_view
 from bench.report.forecastview import ForecastView, forecast_view
 from bench.report.migrationview import MigrationView, TableUnits, migration_views
@@ -77,6 +79,8 @@ class PageView:
     findings: tuple[FindingView, ...]
     accepted: tuple[FindingView, ...]
     """Findings that count for nothing, as the suite's authors accept them."""
+    dangers: tuple[Danger, ...]
+    """What the codes of these findings mean."""
     conditions: ConditionsView
 
 
@@ -103,6 +107,7 @@ def page_view(conclusion: Conclusion) -> PageView:
         forecast=None if run.forecast is None else forecast_view(run.forecast),
         findings=tuple(finding_view(each, summary) for each in open_ones),
         accepted=tuple(finding_view(each, summary) for each in findings if each.accepted is not None),
+        dangers=tuple(meant_by(findings)),
         conditions=conditions_view(run),
     )
 

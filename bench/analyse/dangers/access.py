@@ -26,10 +26,10 @@ def access_opened(rehearsed: Rehearsed) -> Iterator[Finding]:
     creates a table, REVOKE EXECUTE … FROM PUBLIC.
     Example:
         CREATE VIEW all_notes AS SELECT * FROM notes;
-        GRANT SELECT ON all_notes TO app;
+        GRANT SELECT ON all_notes TO authenticated;
     Instead:
         CREATE VIEW all_notes WITH (security_invoker) AS SELECT * FROM notes;
-        GRANT SELECT ON all_notes TO app;
+        GRANT SELECT ON all_notes TO authenticated;
     Source: https://www.postgresql.org/docs/current/rules-privileges.html
         https://www.postgresql.org/docs/current/ddl-rowsecurity.html
     """
@@ -161,12 +161,12 @@ def policy_cost(rehearsed: Rehearsed) -> Iterator[Finding]:
     Way out: write function calls of a policy as (SELECT f()), so that they run once, and index what the
     policy compares.
     Example:
-        CREATE FUNCTION slow_user() RETURNS bigint LANGUAGE plpgsql STABLE
-        AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN 1; END $$;
+        CREATE FUNCTION slow_user() RETURNS uuid LANGUAGE plpgsql STABLE
+        AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN auth.uid(); END $$;
         CREATE POLICY own_notes ON notes FOR SELECT USING (owner_id = slow_user());
     Instead:
-        CREATE FUNCTION slow_user() RETURNS bigint LANGUAGE plpgsql STABLE
-        AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN 1; END $$;
+        CREATE FUNCTION slow_user() RETURNS uuid LANGUAGE plpgsql STABLE
+        AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN auth.uid(); END $$;
         CREATE POLICY own_notes ON notes FOR SELECT USING (owner_id = (SELECT slow_user()));
     Source: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
     """

@@ -68,10 +68,7 @@ def blocks_reads(rehearsed: Rehearsed) -> Iterator[Finding]:
     Way out: give the statement a transaction of its own, with a lock_timeout and another try: it then holds
     the lock for as long as it needs, and nobody waits behind it for longer than the timeout.
     Example:
-        BEGIN;
-        LOCK TABLE deals IN ACCESS EXCLUSIVE MODE;
-        SELECT pg_sleep(1.2);
-        COMMIT;
+        DO $$ BEGIN LOCK TABLE deals; PERFORM pg_sleep(1.2); END $$;
     Instead:
         SET lock_timeout = '2s';
         ALTER TABLE deals ADD COLUMN region text;
@@ -91,10 +88,7 @@ def blocks_writes(rehearsed: Rehearsed) -> Iterator[Finding]:
     is empty, everything waits.
     Way out: shorter transactions and smaller batches; for locks of tables a lock_timeout and another try.
     Example:
-        BEGIN;
-        LOCK TABLE deals IN SHARE MODE;
-        SELECT pg_sleep(1.2);
-        COMMIT;
+        DO $$ BEGIN LOCK TABLE deals IN SHARE MODE; PERFORM pg_sleep(1.2); END $$;
     Instead:
         SET lock_timeout = '2s';
         ALTER TABLE deals ALTER COLUMN stage SET DEFAULT 'new';

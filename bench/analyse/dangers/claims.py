@@ -46,7 +46,7 @@ def estimate_wrong(rehearsed: Rehearsed) -> Iterator[Finding]:
         -- takes about 1 ms
         SELECT pg_sleep(0.1);
     Instead:
-        -- takes about 0.1 seconds on 20,000 deals
+        -- takes less than 1 second on 20,000 deals
         SELECT pg_sleep(0.1);
     Source: https://www.postgresql.org/docs/current/sql-explain.html
     """

@@ -80,8 +80,8 @@ def read_page(text: str) -> Page:
             raise ValueError(f"the page does not say: {part}")
     return Page(
         what=_words(what),
-        why=_words(parts["Why"]),
-        way_out=_words(parts["Way out"]),
+        why=_sentence(parts["Why"]),
+        way_out=_sentence(parts["Way out"]),
         example=_lines(parts["Example"]),
         instead=_lines(parts.get("Instead", "")),
         sources=tuple(parts["Source"].split()),
@@ -91,6 +91,11 @@ def read_page(text: str) -> Page:
 def _words(text: str) -> str:
     """One paragraph for each of the text, whatever its lines."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+
+
+def _sentence(text: str) -> str:
+    words = _words(text)
+    return words[:1].upper() + words[1:]
 
 
 def _lines(text: str) -> str:

@@ -57,10 +57,10 @@ def fails_on_data(rehearsed: Rehearsed) -> Iterator[Finding]:
     Why: it passes on the small clean data of a test and stops the deploy in production.
     Way out: find the rows by a query, repair or set them aside in a statement of its own, then constrain.
     Example:
-        ALTER TABLE contacts ADD CONSTRAINT email_unique UNIQUE (phone);
+        ALTER TABLE contacts ADD CONSTRAINT one_phone UNIQUE (phone);
     Instead:
         UPDATE contacts SET phone = phone || '-' || id;
-        ALTER TABLE contacts ADD CONSTRAINT email_unique UNIQUE (phone);
+        ALTER TABLE contacts ADD CONSTRAINT one_phone UNIQUE (phone);
     Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     for migration in rehearsed.summary.migrations:
@@ -74,15 +74,17 @@ def fails_on_data(rehearsed: Rehearsed) -> Iterator[Finding]:
 def refused(rehearsed: Rehearsed) -> Iterator[Finding]:
     """The server refuses a statement for something else than rows, and there is a known way round it.
 
-    Why: the deploy stops there: CONCURRENTLY inside a transaction, a column that a view uses, an index
-    that cannot become a constraint.
+    Why: the deploy stops there: a new enum value is used in the transaction that added it, a partition is
+    half detached, a table is in use by its own session, a timeout is too short.
     Way out: the one that the finding names, with the names of its place.
     Example:
-        ALTER TABLE deals ALTER COLUMN title TYPE varchar(200);
+        BEGIN;
+        ALTER TYPE priority ADD VALUE 'urgent';
+        ALTER TABLE deals ADD COLUMN priority priority DEFAULT 'urgent';
+        COMMIT;
     Instead:
-        DROP VIEW titles;
-        ALTER TABLE deals ALTER COLUMN title TYPE varchar(200);
-        CREATE VIEW titles AS SELECT id, title FROM deals;
+        ALTER TYPE priority ADD VALUE 'urgent';
+        ALTER TABLE deals ADD COLUMN priority priority DEFAULT 'urgent';
     Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     for statement in rehearsed.summary.statements:
@@ -96,10 +98,9 @@ def extension_missing(rehearsed: Rehearsed) -> Iterator[Finding]:
     Why: it works where somebody created the extension by hand once, and fails on every new database.
     Way out: create it in the migration, IF NOT EXISTS; have its files installed on every server first.
     Example:
-        CREATE INDEX contacts_email_like ON contacts USING gin (email gin_trgm_ops);
+        ALTER TABLE deals ADD COLUMN key uuid DEFAULT uuid_generate_v4();
     Instead:
-        CREATE EXTENSION IF NOT EXISTS pg_trgm;
-        CREATE INDEX contacts_email_like ON contacts USING gin (email gin_trgm_ops);
+        ALTER TABLE deals ADD COLUMN key uuid DEFAULT gen_random_uuid();
     Source: https://www.postgresql.org/docs/current/sql-createextension.html
     """
     for statement in rehearsed.summary.statements:

@@ -28,11 +28,11 @@ def rollback_incomplete(rehearsed: Rehearsed) -> Iterator[Finding]:
     Way out: let the rollback undo what the migration did and nothing else, and prove it again; what cannot
     come back is kept by a copy, or said in a warning.
     Example:
-        ALTER TABLE deals ADD COLUMN region text;
-        -- in the rollback: ALTER TABLE deals DROP COLUMN region, stage;
+        ALTER TABLE deals ALTER COLUMN stage SET DEFAULT 'open';
+        -- in the rollback: ALTER TABLE deals ALTER COLUMN stage DROP DEFAULT;
     Instead:
-        ALTER TABLE deals ADD COLUMN region text;
-        -- in the rollback: ALTER TABLE deals DROP COLUMN region;
+        ALTER TABLE deals ALTER COLUMN stage SET DEFAULT 'open';
+        -- in the rollback: ALTER TABLE deals ALTER COLUMN stage SET DEFAULT 'new';
     Source: https://www.postgresql.org/docs/current/ddl-alter.html
     """
     run = rehearsed.run

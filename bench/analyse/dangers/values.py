@@ -27,9 +27,9 @@ def constraint_contradiction(rehearsed: Rehearsed) -> Iterator[Finding]:
     first user who gets there.
     Way out: a default that the constraints accept; a type as wide as its check; a key that cascades.
     Example:
-        ALTER TABLE deals ADD COLUMN state varchar(5) DEFAULT 'pending';
+        ALTER TABLE deals ADD COLUMN state varchar(5) CHECK (state IN ('new', 'pending'));
     Instead:
-        ALTER TABLE deals ADD COLUMN state varchar(10) DEFAULT 'pending';
+        ALTER TABLE deals ADD COLUMN state varchar(10) CHECK (state IN ('new', 'pending'));
     Source: https://www.postgresql.org/docs/current/ddl-constraints.html
     """
     trials = rehearsed.run.proofs.values

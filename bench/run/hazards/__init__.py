@@ -38,6 +38,11 @@ _STAGES: Mapping[HazardName, tuple[_Stage, _Refusal]] = {
 }
 
 
+def what_it_is(name: HazardName) -> str:
+    """A hazard in a sentence."""
+    return (_STAGES[name][0].__doc__ or "").partition("\n")[0].replace("``length_s``", "--hazard-length")
+
+
 @dataclass(slots=True)
 class Hazard:
     """One hazard; ``record`` is what became of it, once its block has been left."""
