@@ -93,10 +93,13 @@ class Planted:
     rows: int | str = 2000
     """Contacts, and deals; or a variable of psql's."""
     run: RunOptions = field(default_factory=lambda: RunOptions(1, explain=False, probe=False))
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What the suite has beside the files of the example."""
     proof: ProofOptions | None = None
     """It is proved, and not rehearsed."""
 
 
+INSIDE = RunOptions(1, probe=False, data=DataOptions(variables={"rows": 3000}))
 LARGE = Planted(rows=60_000)
 LOADED = Planted(APPLICATION, run=RunOptions(1, explain=False, probe=False, load=LOAD))
 BESIDE_A_READER = Planted(
@@ -163,21 +166,34 @@ PLANTED: Mapping[str, Planted] = {
     "trigger-off": Planted(),
     "truncated": Planted(),
     "unlogged": Planted(),
+    "verify-fails": Planted(
+        files={"sqitch.plan": "%project=shop\n\nitems 2026-01-01T00:00:00Z Ada <ada@example.org> # items\n"}
+    ),
 }
 """Of every danger; ``tests/cases/test_planted.py`` sees each of them found, and gone by the way out."""
+_FILE = re.compile(r"^-- (\S+\.sql)\n", re.MULTILINE)
 _ROLLBACK = re.compile(r"^-- in the rollback: (.*)$", re.MULTILINE)
 
 
 def told(server: Server, directory: Path, planted: Planted, sql: str) -> tuple[Finding, ...]:
-    """What is told of a migration of this SQL; what is in its comments for the rollback is its rollback."""
+    """What is told of a migration of this SQL; comments say what is of its rollback, or of other files."""
     base = directory / "base.sql"
     base.write_text(SHOP.format(rows=planted.rows) + planted.more, encoding="utf-8")
-    (directory / "001_change.sql").write_text(f"{sql}\n", encoding="utf-8")
-    if back := _ROLLBACK.search(sql):
-        (directory / "rollback").mkdir()
-        (directory / "rollback" / "001_change.sql").write_text(f"{back[1]}\n", encoding="utf-8")
-    suite = find_suite(str(directory), base=base)
+    suite = directory / "suite"
+    for name, text in (_files(sql) | planted.files).items():
+        (suite / name).parent.mkdir(parents=True, exist_ok=True)
+        (suite / name).write_text(f"{text.rstrip()}\n", encoding="utf-8")
+    found = find_suite(str(suite), base=base)
     if planted.proof is not None:
-        return proved(server, suite, planted.proof).findings
-    run = rehearse(server, suite, planted.run, run_id="planted", save=lambda _: None, progress=silent)
+        return proved(server, found, planted.proof).findings
+    run = rehearse(server, found, planted.run, run_id="planted", save=lambda _: None, progress=silent)
     return conclude(run).findings
+
+
+def _files(sql: str) -> dict[str, str]:
+    """The files of an example: those that its comments name, else one migration, and its rollback if any."""
+    _, *named = _FILE.split(sql)
+    if named:
+        return dict(zip(named[::2], named[1::2], strict=True))
+    back = _ROLLBACK.search(sql)
+    return {"001_change.sql": sql} | ({"rollback/001_change.sql": back[1]} if back else {})

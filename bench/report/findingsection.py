@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.model.finding import Finding
 from bench.model.texts import LONGEST, cut
+from bench.report.dangertext import meant_by
 from bench.report.markup import block, bullets, code, plain, table
 
 _SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}
@@ -25,6 +26,7 @@ def findings_section(findings: Sequence[Finding]) -> Iterator[str]:
         )
         yield "### Ways out"
         yield from _ways_out(open_ones)
+        yield from _meanings(open_ones)
     accepted = [each for each in findings if each.accepted is not None]
     if accepted:
         yield "### Accepted"
@@ -51,6 +53,16 @@ def alike(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
             yield [each]
         elif each is together[0]:
             yield together
+
+
+def _meanings(findings: Sequence[Finding]) -> Iterator[str]:
+    """Folded away: what each code that occurs means, and why it hurts."""
+    said = bullets(
+        f"{code(danger.code)}: {plain(danger.page.what)} {plain(danger.page.why)}"
+        for danger in meant_by(findings)
+    )
+    if said:
+        yield f"<details><summary>What these findings mean</summary>\n\n{said}\n\n</details>"
 
 
 def _told(together: Sequence[Finding]) -> str:

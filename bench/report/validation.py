@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.claims import comments_before, read_estimate
 from bench.analyse.dangers.danger import RISKS
-from bench.analyse.findings import BY_CODE
+from bench.analyse.findings import DANGERS
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, RollbackProof
@@ -312,10 +312,11 @@ def _unmeasured(run: Run) -> Iterator[str]:
 def _risks(run: Run, findings: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
     tried = {"Partial failure": run.proofs.crash_points, "Security": run.proofs.access}
     for risk in RISKS:
-        own = [finding for finding in findings if BY_CODE[finding.code].risk == risk]
+        codes = {danger.code for danger in DANGERS if danger.risk == risk}
+        own = [finding for finding in findings if finding.code in codes]
         worst = next((s for s in ("error", "warning", "info") if any(e.severity == s for e in own)), None)
-        if worst is None:
-            known = bool(tried.get(risk, True))
+        known = bool(tried.get(risk, True))
+        if worst is None or (worst == "info" and not known):  # a note calls nothing safe that was not tried
             yield risk, "🟢 none found" if known else NOT_MEASURED, "no finding" if known else ""
             continue
         level = {"error": "🔴 high", "warning": "🟡 medium", "info": "🟢 low"}[worst]
