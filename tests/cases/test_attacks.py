@@ -121,4 +121,4 @@ def test_a_view_that_shows_fewer_rows_since_is_told(rehearse_files: Case) -> Non
     )
     run = rehearse_files({"1.sql": text}, USERS + views, explain=True)
     (finding,) = [finding for finding in run.findings if finding.code == "fewer-rows"]
-    assert "1.sql:1: public.people shows 100 rows where it showed 500" in finding.message
+    assert "1.sql:1: public.people shows 100 rows where it showed 500" in finding.sentence
