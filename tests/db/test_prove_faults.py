@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
                INSERT INTO companies VALUES (1, 'twice');
            EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'completed successfully'; END $$;""",
         "SELECT 1;",
-        "error-swallowed", "11_block:1 hides an error by EXCEPTION WHEN OTHERS: duplicate key",
+        "error-swallowed", "this block hides an error by EXCEPTION WHEN OTHERS: duplicate key",
     ),
     "12_definer": (
         "CREATE FUNCTION peek() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1 FROM deals';",

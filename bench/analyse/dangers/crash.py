@@ -50,7 +50,7 @@ def not_idempotent(rehearsed: Rehearsed) -> Iterator[Finding]:
     Example:
         UPDATE deals SET quantity = quantity + 1;
     Instead:
-        ALTER TABLE deals ADD COLUMN IF NOT EXISTS region text;
+        UPDATE deals SET quantity = 2 WHERE quantity = 1;
     Source: https://www.postgresql.org/docs/current/tutorial-transactions.html
     """
     for proof in rehearsed.run.proofs.idempotence:

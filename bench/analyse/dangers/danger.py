@@ -2,7 +2,7 @@
 
 The page is the docstring of the function that finds it. It says what the danger is and then, each after
 its own word at the beginning of a line: ``Why:`` it hurts, the ``Way out:``, an ``Example:`` that has it and
-the same work without it, ``Instead:``, both indented, and the ``Source:`` of the rule. Tests run both.
+what is written ``Instead:``, both indented, and the ``Source:`` of the rule. Tests run both.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Page:
     example: str
     """SQL of a migration, or commands, that have it."""
     instead: str
-    """The same work without it; empty where there is no such SQL, as ``way_out`` then says."""
+    """What to write in its place, without it; empty where there is no such SQL, as ``way_out`` then says."""
     sources: tuple[str, ...]
     """Addresses of what the rule rests on."""
 

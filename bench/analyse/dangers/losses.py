@@ -60,7 +60,7 @@ def columns_gone(rehearsed: Rehearsed) -> Iterator[Finding]:
     Example:
         ALTER TABLE deals DROP COLUMN stage;
     Instead:
-        ALTER TABLE deals ALTER COLUMN stage SET DEFAULT 'new';
+        ALTER TABLE deals ALTER COLUMN stage DROP DEFAULT; -- and the column in a later deploy
     Source: https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-REMOVING-A-COLUMN
     """
     for statement, gone in _by_statement(rehearsed):

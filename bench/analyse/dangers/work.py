@@ -38,6 +38,11 @@ def rewrite(rehearsed: Rehearsed) -> Iterator[Finding]:
         ALTER TABLE deals ALTER COLUMN quantity TYPE bigint;
     Instead:
         ALTER TABLE deals ADD COLUMN quantity_wide bigint;
+        -- fill it in batches, kept in step by a trigger; then
+        BEGIN;
+        ALTER TABLE deals RENAME COLUMN quantity TO quantity_narrow;
+        ALTER TABLE deals RENAME COLUMN quantity_wide TO quantity;
+        COMMIT;
     Source: https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
     """
     for statement in rehearsed.summary.statements:
