@@ -22,6 +22,7 @@ from bench.cli import (
     doctor,
     explain,
     forecast,
+    harden,
     help,
     history,
     prove,
@@ -72,8 +73,8 @@ READER_GONE = 141
 """128 and the number of SIGPIPE, as a shell tells it of programs that the signal ends."""
 
 COMMANDS = (
-    run, demo, record, prove, trace, explain, forecast, report, templates, doctor, compare, baseline, aa,
-    history, help,
+    run, demo, record, harden, prove, trace, explain, forecast, report, templates, doctor, compare, baseline,
+    aa, history, help,
 )  # fmt: skip
 
 

@@ -185,6 +185,10 @@ TRIALS = {
                     rows("public.orders")),
     "update of two keys": Trial("UPDATE lines l SET amount = o.total FROM orders o WHERE o.id = l.order_id",
                                 rows("public.lines")),
+    "block of updates": Trial(
+        "DO $$ DECLARE n int; BEGIN UPDATE orders SET total = total + 1 WHERE total > 10; "
+        "GET DIAGNOSTICS n = ROW_COUNT; DELETE FROM orders WHERE total % 7 = 0; RAISE NOTICE '%', n; END $$",
+        rows("public.orders")),
     "delete": Trial("DELETE FROM orders WHERE total % 3 = 0", rows("public.orders")),
     "drop index": Trial("DROP INDEX orders_total, spare_a", lock),
     "drop table": Trial("DROP TABLE north", lock),
@@ -351,10 +355,10 @@ def _gives_sql(call: ast.Call) -> bool:
 
 
 WRITTEN = {
-    "access.access_findings", "amounts._advisory", "amounts.lock_table_full", "copies._missed",
-    "evidence.finding", "failures._for_rows_refused", "failures._goes_on", "failures._lost_at_end",
-    "failures.extension_missing", "failures.non_transactional", "held.no_lock_timeout", "losses._columns",
-    "losses._deleted", "losses._invalid", "losses._tables", "spoken._over_invalid", "stopped._finding",
+    "access.access_opened", "amounts._advisory", "amounts._lock_table_full", "blocks._no_lock_timeout",
+    "copies._missed", "evidence.finding", "failures._for_rows_refused", "failures._not_installed",
+    "losses._columns", "losses._deleted", "losses._invalid", "losses._tables", "outcome._goes_on",
+    "outcome._lost_at_end", "outcome._non_transactional", "queues._stop_finding", "spoken._over_invalid",
 }  # fmt: skip
 GIVES_SQL = {"Remedy", "Remedy | None", "Safer | None", "str | None"}
 ELSEWHERE = {"swap", "offending", "emptied", "stopped", "text"}
@@ -363,6 +367,7 @@ emptied; what was cut off: tests/cases; or no SQL to run."""
 TRIED: dict[str, tuple[str, ...]] = {
     "alter.safer_alter": ("foreign key", "check", "not null", "unique", "primary key", "serial", "identity"),
     "alter.safer_domain": ("check of a domain",),
+    "batches.block_in_batches": ("block of updates",),
     "batches.change_in_batches": ("update", "update of two keys", "delete"),
     "choice.for_emptied": ("emptied",),
     "choice.for_index": ("index", "indexes in a block", "unique of a partitioned table"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
 from bench.analyse.quantity import count, seconds
+from bench.analyse.remedies.batches import rows_per_batch
 from bench.analyse.remedies.choice import for_rows
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import MigrationSummary, StatementSummary
@@ -115,6 +116,12 @@ def locked_rows(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[L
                 yield locked
 
 
+def _batch_rows(locked: LockedRows) -> int:
+    """How many rows of the table a batch may go through, by what the statement took for all of them."""
+    took = locked.statement.duration_s
+    return rows_per_batch(max(locked.rows, locked.share or 0), took.median if took else 0.0)
+
+
 def _row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """Rows of existing tables that stay locked until their transaction ends, where that takes a while."""
     limits = rehearsed.limits
@@ -128,7 +135,7 @@ def _row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fi
         remedy = (
             Remedy("Make the batches smaller, so that others wait for less.")
             if batched
-            else for_rows(statement.text, change.relation, rehearsed.around)
+            else for_rows(statement.text, change.relation, rehearsed.around, _batch_rows(locked))
         )
         many = f"{count(locked.distinct)}{of} rows of {change.relation}"
         kept = (

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from postgast import PgQueryError, parse_plpgsql
 
 from bench.analyse.names import identifier
 from bench.analyse.remedies.script import OUTSIDE, Script
 from bench.analyse.remedies.tree import messages, object_name, relation_name, sql_of, statement_of, tree
 
-BATCH_ROWS = 5000
+BATCH_ROWS, LEAST_ROWS = 5000, 10
+BATCH_S = 0.1
+"""A batch's locks should be held no longer."""
+_REPORTS = ("PLpgSQL_stmt_getdiag", "PLpgSQL_stmt_raise", "PLpgSQL_stmt_return")
+_ERROR = 21
+"""elog level from which RAISE ends the block."""
 Keys = Mapping[str, Sequence[str]]
 """Table, with its schema → columns of its primary key."""
 
 
 def batch_loop(
-    table: str, key: Sequence[str], change: str, at_end: str = "", progress: str | None = None
+    table: str,
+    key: Sequence[str],
+    change: str,
+    at_end: str = "",
+    progress: str | None = None,
+    batch_rows: int = BATCH_ROWS,
 ) -> str:
     """A block that runs ``change`` for one batch after the other; the change holds :func:`in_batch`.
 
@@ -56,7 +70,7 @@ BEGIN
     WHILE {low[0]} IS NOT NULL LOOP
         SELECT {bare} INTO {", ".join(high)}
           FROM (SELECT {bare} FROM {table} WHERE {_row(key)} >= {_tuple(low)}
-                 ORDER BY {bare} LIMIT {BATCH_ROWS}) AS batch
+                 ORDER BY {bare} LIMIT {batch_rows}) AS batch
          ORDER BY {descending} LIMIT 1;
         {change};{noted}
         COMMIT;
@@ -73,7 +87,51 @@ def in_batch(key: Sequence[str], of: str | None = None) -> str:
     return f"{columns} >= {_tuple(low)} AND {columns} <= {_tuple(high)}"
 
 
-def change_in_batches(text: str, table: str, keys: Keys) -> str | None:
+def rows_per_batch(rows: int, duration_s: float) -> int:
+    """So many rows that a batch takes about :data:`BATCH_S`, by what the whole change took; one digit."""
+    if not rows or duration_s <= 0:
+        return BATCH_ROWS
+    fitting = min(max(BATCH_S * rows / duration_s, LEAST_ROWS), BATCH_ROWS)
+    digit = 10 ** (len(str(int(fitting))) - 1)
+    return int(fitting // digit * digit)
+
+
+def block_in_batches(text: str, table: str, keys: Keys, batch_rows: int = BATCH_ROWS) -> str | None:
+    """The UPDATEs and DELETEs of a DO block, each in batches, in the block's order; None where it does more.
+
+    What it reports of them (GET DIAGNOSTICS, RAISE of less than an error) is left out, and said.
+    """
+    found = statement_of(text)
+    if found is None or found[0] != "do_stmt":
+        return None
+    try:
+        function = parse_plpgsql(text)[0]["PLpgSQL_function"]
+    except (PgQueryError, json.JSONDecodeError, RecursionError, LookupError, TypeError):
+        return None
+    body = function.get("action", {}).get("PLpgSQL_stmt_block", {})
+    variables = {
+        datum["refname"]
+        for part in function.get("datums", ())
+        for datum in part.values()
+        if "refname" in datum
+    }
+    scripts = []
+    for statement in body.get("body", ()):
+        ((kind, parts),) = statement.items()
+        if kind == "PLpgSQL_stmt_execsql" and not parts.get("into"):
+            query = parts["sqlstmt"]["PLpgSQL_expr"]["query"]
+            batches = change_in_batches(query, table, keys, batch_rows)
+            if batches is None or any(re.search(rf"\b{re.escape(name)}\b", query) for name in variables):
+                return None
+            scripts.append(batches)
+        elif kind not in _REPORTS or parts.get("elog_level", 0) >= _ERROR:
+            return None
+    if not scripts or body.get("exceptions"):
+        return None
+    return "\n".join(scripts)
+
+
+def change_in_batches(text: str, table: str, keys: Keys, batch_rows: int = BATCH_ROWS) -> str | None:
     """The UPDATE or DELETE of this text in batches; None where they would not come to the same.
 
     That is where no key is known or the key itself changes, and where the statement looks at other rows of
@@ -101,7 +159,11 @@ def change_in_batches(text: str, table: str, keys: Keys) -> str | None:
         script.note("now() is the time of each batch; triggers FOR EACH STATEMENT fire for each batch")
     script.add(f"CREATE TABLE IF NOT EXISTS {progress} AS SELECT {columns} FROM {name} WITH NO DATA")
     change = sql_of(node, statement)
-    script.append(batch_loop(name, key, change, at_end=f"DROP TABLE {progress}", progress=progress))
+    script.append(
+        batch_loop(
+            name, key, change, at_end=f"DROP TABLE {progress}", progress=progress, batch_rows=batch_rows
+        )
+    )
     return script.text
 
 

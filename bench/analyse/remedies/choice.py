@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.analyse.names import quoted
 from bench.analyse.remedies.alter import Safer, TableFacts, alters_type, safer_alter, safer_domain
-from bench.analyse.remedies.batches import change_in_batches
+from bench.analyse.remedies.batches import BATCH_ROWS, block_in_batches, change_in_batches
 from bench.analyse.remedies.indexes import (
     create_concurrently,
     drop_concurrently,
@@ -193,12 +193,13 @@ def for_emptied(text: str, table: str, emptied: Sequence[str]) -> Remedy:
     return Remedy(say, script.text)
 
 
-def for_rows(text: str, table: str, around: Surroundings = NOWHERE) -> Remedy:
+def for_rows(text: str, table: str, around: Surroundings = NOWHERE, batch_rows: int = BATCH_ROWS) -> Remedy:
     """How to change many rows without keeping all of them locked at once."""
     return Remedy(
         f"Change the rows of {quoted(table)} in batches along its key, each committed by itself, so that "
         "others wait for one batch at most.",
-        change_in_batches(text, table, around.keys),
+        change_in_batches(text, table, around.keys, batch_rows)
+        or block_in_batches(text, table, around.keys, batch_rows),
     )
 
 

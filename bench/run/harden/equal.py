@@ -1,0 +1,128 @@
+"""Whether two versions of a suite come to the same: every object and every row, on clones of one template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+
+from bench.migrate.suite import Suite
+from bench.pg.contents import Contents, column_sums, read_contents, read_tables
+from bench.pg.schema import describe_schema
+from bench.pg.server import Server
+from bench.run.clones import clone, own_roles
+from bench.run.dataoptions import DataOptions
+from bench.run.execute import describe_error, execute
+from bench.run.filesessions import sessions, together
+from bench.run.scripts import Scripts, read_scripts
+
+_ORDER = re.compile(r"^columns [^\n]*$\n?", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What two versions of a suite come to."""
+
+    differences: tuple[str, ...]
+    """Objects and tables that are otherwise; none: they come to the same."""
+    apart: tuple[str, ...] = ()
+    """Columns whose values no two runs of the original have in common, such as the time of the deploy."""
+    reordered: tuple[str, ...] = ()
+    """Tables whose columns stand in another order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    schema: Mapping[str, str]
+    contents: Contents
+    columns: Mapping[str, Mapping[str, str]]
+    """Table → column → checksum of its values."""
+    failed: str | None = None
+
+
+def compare_ends(server: Server, template: str, original: Suite, other: Suite, data: DataOptions) -> Ends:
+    """Apply the original twice and the other version once, and compare what is left."""
+    first = _end_of(server, template, original, data)
+    again = _end_of(server, template, original, data)
+    found = _end_of(server, template, other, data)
+    apart = {
+        (table, column)
+        for table, columns in first.columns.items()
+        for column, total in columns.items()
+        if again.columns.get(table, {}).get(column) != total
+    }
+    return Ends(
+        tuple(_differences(first, found, apart)),
+        tuple(sorted(f"{table}.{column}" for table, column in apart)),
+        tuple(_reordered(first, found)),
+    )
+
+
+def _differences(wanted: _End, found: _End, apart: set[tuple[str, str]]) -> Iterator[str]:
+    if wanted.failed != found.failed:
+        yield f"the original {_ended(wanted.failed)}, and the safe version {_ended(found.failed)}"
+        return
+    for name in sorted({*wanted.schema, *found.schema}):
+        one, other = (_ORDER.sub("", end.schema.get(name, "")) for end in (wanted, found))
+        if name not in found.schema:
+            yield f"{name} is not there"
+        elif name not in wanted.schema:
+            yield f"{name} is there, and the original does not leave it"
+        elif one != other:
+            yield f"{name} is otherwise: {_first_difference(one, other)}"
+    for table, total in wanted.contents.tables.items():
+        rows = found.contents.tables.get(table)
+        if rows is not None and rows.rows != total.rows:
+            yield f"{table} has {rows.rows:,} rows, and the original leaves {total.rows:,}"
+    for table, columns in wanted.columns.items():
+        for column, checksum in columns.items():
+            other_sum = found.columns.get(table, {}).get(column, checksum)
+            if other_sum != checksum and (table, column) not in apart:
+                yield f"{table}.{column} has other values"
+
+
+def _ended(failed: str | None) -> str:
+    return "is applied" if failed is None else f"fails ({failed})"
+
+
+def _first_difference(one: str, other: str) -> str:
+    mine, theirs = set(one.splitlines()), set(other.splitlines())
+    gone, new = sorted(mine - theirs), sorted(theirs - mine)
+    return f"{'; '.join(gone) or 'nothing'} became {'; '.join(new) or 'nothing'}"
+
+
+def _reordered(wanted: _End, found: _End) -> Iterator[str]:
+    for name, text in wanted.schema.items():
+        other = found.schema.get(name)
+        if other is not None and other != text and _ORDER.sub("", other) == _ORDER.sub("", text):
+            yield name.removeprefix("table ")
+
+
+def _end_of(server: Server, template: str, suite: Suite, data: DataOptions) -> _End:
+    scripts = read_scripts(server, suite, data)
+    with own_roles(server), clone(server, template, "harden") as dbname:
+        failed = _apply(server, dbname, suite, scripts)
+        with server.connect(dbname, application_name="pgrehearse compare") as conn:
+            tables = read_tables(conn)
+            columns = {name: column_sums(conn, table) for name, table in tables.items()}
+            return _End(describe_schema(conn), read_contents(conn), columns, failed)
+
+
+def _apply(server: Server, dbname: str, suite: Suite, scripts: Scripts) -> str | None:
+    """Apply all files with nothing in between; the first error's SQLSTATE and message, or None."""
+    connect = partial(server.connect, dbname, application_name="pgrehearse harden", kind="deploy")
+    named = [(migration.id, statements) for migration, statements in scripts]
+    with sessions(connect, kept=suite.runner.keeps_session) as session:
+        for group in together(named):
+            with session() as conn:
+                for _, statements in group:
+                    for statement in statements:
+                        try:
+                            execute(conn, statement)
+                        except psycopg.Error as error:
+                            said = describe_error(error, statement)
+                            return f"{said.sqlstate}: {said.message}"
+    return None
