@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.analyse.conclude import Conclusion, conclude
+from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.migrate.suite import Suite, find_suite
 from bench.pg.server import Server
 from bench.run.draft import Save
@@ -46,13 +47,15 @@ def harden_suite(
     run_id: str,
     save: SaveAs,
     progress: Progress,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Outcome:
     """Rehearse, write the safe version into a directory, prove that both come to the same, rehearse that.
 
     Raises what :func:`bench.run.session.rehearse` and ``write_suite`` raise.
     """
     before = conclude(
-        rehearse(server, suite, options, run_id=f"{run_id}-before", save=save("before"), progress=progress)
+        rehearse(server, suite, options, run_id=f"{run_id}-before", save=save("before"), progress=progress),
+        limits,
     )
     acting = replace(server, deploys_as=options.data.role)
     hardened = harden(before, read_scripts(acting, suite, options.data))
@@ -67,7 +70,8 @@ def harden_suite(
     with template(acting, suite, options.data, progress) as prepared:
         ends = compare_ends(acting, prepared.dbname, suite, safe, options.data)
     after = conclude(
-        rehearse(server, safe, options, run_id=f"{run_id}-after", save=save("after"), progress=progress)
+        rehearse(server, safe, options, run_id=f"{run_id}-after", save=save("after"), progress=progress),
+        limits,
     )
     again = harden(after, read_scripts(acting, safe, options.data))
     still = tuple(f"{change.code} {change.place}" for item in again for change in item.changes)
