@@ -132,6 +132,11 @@ def test_a_session_that_only_reads_is_left_out_and_told() -> None:
     assert remarks == ("1 more session only read, and left out.",)
 
 
+def test_new_keys_that_the_command_may_have_sent_back_are_named() -> None:
+    _, remarks = divide(sent("INSERT INTO a (b) VALUES (1) RETURNING id", "INSERT INTO c (a_id) VALUES (1)"))
+    assert remarks[0].startswith("1 statement returns what was written (RETURNING)")
+
+
 def write(directory: Path, *queries: Sent) -> Recording:
     recording = Recording("npx knex migrate:latest", EndState({}, {}), "key", ())
     write_recording(directory, recording, divide(queries)[0])

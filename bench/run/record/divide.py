@@ -19,6 +19,7 @@ LEAST_PAUSE_S = 0.02
 """Shorter pauses of the client add up until they come to this."""
 LAST = "after the last"
 _READS = frozenset({"SELECT", "SHOW", "SET", "RESET", "DISCARD", "EXPLAIN", "VALUES", "DEALLOCATE"})
+_RETURNS = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _ENDS = frozenset({"commit", "rollback", "prepare"})
 _MAY_COMMIT = frozenset({"CALL", "DO"})
 
@@ -114,6 +115,14 @@ def divide(sent: Iterable[Sent]) -> tuple[tuple[Recorded, ...], tuple[str, ...]]
     units.sort(key=lambda unit: unit.began_s)
     if any(later.began_s < earlier.ended_s for earlier, later in pairwise(units)):
         remarks.append("Two sessions wrote at the same time; they are repeated one after the other.")
+    lines = [line for unit in units for line in unit.lines if line.left_out is None]
+    returning = sum(_RETURNS.search(line.text) is not None for line in lines)
+    if returning:
+        statements = "1 statement returns" if returning == 1 else f"{returning} statements return"
+        remarks.append(
+            f"{statements} what was written (RETURNING), such as new keys: where the command sent that back, "
+            "it is sent as it was then."
+        )
     return tuple(_migrations(units)), tuple(remarks)
 
 
