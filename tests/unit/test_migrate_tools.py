@@ -353,3 +353,8 @@ def test_an_older_revision_is_read_with_what_lies_around_it(
     with suite_at(find_suite(str(tmp_path / suite)), "HEAD") as before:
         assert sent(before) == expected
         assert len(before.rollbacks) == ("revert" in str(files))
+
+
+def test_a_part_forward_without_statements_is_said(make: Make) -> None:
+    suite = find_suite(make({"1_a.sql": "-- +goose Up\n-- +goose Down\nDROP TABLE x;\n"}))
+    assert "No statement goes forward in 1_a.sql: goose has nothing to send there." in suite.remarks

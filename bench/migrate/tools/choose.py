@@ -13,7 +13,7 @@ from bench.migrate.migration import Migration, Part, Transaction
 from bench.migrate.names import is_rollback, version_of
 from bench.migrate.tools.code import refuse_code
 from bench.migrate.tools.folder import Folder
-from bench.migrate.tools.sections import list_names
+from bench.migrate.tools.sections import holds_sql, list_names
 from bench.migrate.tools.shape import Evidence, Plan, Tool
 from bench.migrate.tools.table import BY_NAME, TOOLS
 
@@ -118,6 +118,10 @@ def _remarks(tool: Tool, evidence: Evidence | None, plan: Plan) -> Iterator[str]
         back = [each.file for each in plan.migrations if is_rollback(PurePath(each.file))]
         if back and tool.name != "refinery":
             yield f"Named like rollbacks, and applied as {tool.title} does: {list_names(back)}."
+    texts = {migration.file: migration.forward.text for migration in plan.migrations}
+    idle = [file for file, text in texts.items() if text is not None and not holds_sql(text)]
+    if idle:
+        yield f"No statement goes forward in {list_names(idle)}: {tool.title} has nothing to send there."
     yield from plan.remarks
 
 

@@ -56,8 +56,10 @@ def _ordered(files: dict[str, File]) -> list[str]:
         sorter.prepare()
     except graphlib.CycleError as error:
         chain = " → ".join(error.args[1])
+        culprit = files[error.args[1][0]]
+        line = next(n for n, text in enumerate(culprit.skimmed.splitlines(), 1) if "depends" in text.lower())
         raise UsageError(
-            f"{next(iter(files.values())).path.parent}: migrations depend on each other in a circle: {chain}",
+            f"{culprit.path}:{line}: migrations depend on each other in a circle: {chain}",
             hint="take one of the -- depends: lines away",
         ) from error
     order: list[str] = []
