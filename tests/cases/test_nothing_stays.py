@@ -54,8 +54,11 @@ def production(others: Others) -> Iterator[str]:
 
 
 def test_faults_06_from_dsn_kill9_leaves_production_dump(
-    production: str, tmp_path: Path, wait_until: WaitUntil
+    production: str, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(
+        "BENCH_STATE_DIR", str(tmp_path / "state")
+    )  # so that no other start is the first to see it
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "001.sql").write_text("SELECT 1;")
     (tmp_path / "tmp").mkdir()
