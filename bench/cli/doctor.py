@@ -117,7 +117,8 @@ def _tell_directory(suite: Suite, json: str | None) -> None:
     if json is not None:
         write_json(json, text.encode())
     console = terminal(highlight=False)
-    for remark in suite.remarks or (f"Plain SQL, as psql runs it: {len(suite.migrations)} files.",):
+    plain = ("Plain SQL, as psql runs it.",) if suite.runner.tool == "plain" else ()
+    for remark in (*plain, *suite.remarks):
         console.print(remark, markup=False, soft_wrap=True)
     rows = [("#", "file", "transaction", "statements", "goes back")]
     for number, migration in enumerate(migrations, start=1):
@@ -164,7 +165,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> Table:
     head, *rest = rows
     table = Table(box=None, pad_edge=False)
     for name in head:
-        table.add_column(name, overflow="fold", no_wrap=False)
+        table.add_column(name, overflow="fold")
     for row in rest:
         table.add_row(*map(visible, row))
     return table

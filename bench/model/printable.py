@@ -46,6 +46,19 @@ def harmless_parts(parts: Iterable[str]) -> Iterator[str]:
         yield "".join(pieces)
 
 
+_PASSWORD_OPTION = re.compile(
+    r"""(?P<name>-{0,2}(?:\w*passw(?:or)?d\w*|\bpass\b)(?:\s*=\s*|\s+|:))(?![{$])"""
+    r"""(?:"[^"]*"|'[^']*'|[^\s"'&;|]+)""",
+    re.IGNORECASE,
+)
+"""``PGPASSWORD=…``, ``--password …``, ``-password=…``; a variable or ``{password}`` is no secret."""
+
+
+def without_passwords(command: str) -> str:
+    """A command as it may be written down: what may be a password in it is left out."""
+    return _PASSWORD_OPTION.sub(r"\g<name>***", concealed(command))
+
+
 def concealed(text: str) -> str:
     """The text without what may be a connection string with a password in it."""
     return _WITH_PASSWORD.sub("postgresql://…", text)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
 
-from bench.model.printable import visible
+from bench.model.printable import visible, without_passwords
 
 TYPED: ContextVar[str | None] = ContextVar("TYPED", default=None)
 """The command line that this process was started for; None where it was not started by one."""
@@ -30,6 +30,8 @@ def retyped(words: Sequence[str]) -> str:
             del pending[: _OF_ONE_RUN[name] - 1 - len(equals)]
         elif equals and name in _PLACEHOLDERS and _is_address(value):
             kept.append(f"{name}={_PLACEHOLDERS[name]}")
+        elif before == "--command" or name == "--command":
+            kept.append(shlex.quote(visible(without_passwords(word))))
         elif _is_address(word):
             kept.append(_PLACEHOLDERS.get(before, '"$DSN"'))
         else:

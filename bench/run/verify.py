@@ -1,4 +1,4 @@
-"""The verify scripts of a migration tool, run on what the migrations have left; nothing of it stays."""
+"""The verify scripts of a migration tool, run on what the migrations have left in a copy."""
 
 from __future__ import annotations
 

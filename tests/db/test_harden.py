@@ -6,12 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bench.analyse.limits import DEFAULT_LIMITS
+from bench.errors import UsageError
+from bench.migrate.script import statements_of
 from bench.migrate.suite import find_suite
+from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
+from bench.run.dataoptions import DataOptions
+from bench.run.harden.equal import compare_ends
 from bench.run.harden.session import Outcome, harden_suite
+from bench.run.harden.writing import FORMATS
+from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.session import RunOptions
 
@@ -56,8 +64,8 @@ REWRITES = {
     "attach": "ALTER TABLE parted ATTACH PARTITION parted_2024 "
     "FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');",
     "lock without a timeout": "ALTER TABLE orders ADD COLUMN plain int;",
-    "backfill between locks": "BEGIN;\nALTER TABLE customers ADD COLUMN a int;\nUPDATE orders SET spare = total;\n"  # noqa: E501  # one statement
-    "ALTER TABLE orders ADD COLUMN b int;\nCOMMIT;",
+    "backfill between locks": "BEGIN;\nALTER TABLE customers ADD COLUMN a int;\n"
+    "UPDATE orders SET spare = total;\nALTER TABLE orders ADD COLUMN b int;\nCOMMIT;",
 }
 REFUSED = {
     "exclusion": (
@@ -97,6 +105,84 @@ def hardened(server: Server, tmp_path: Path) -> Harden:
         )  # fmt: skip
 
     return run
+
+
+def test_an_index_that_is_there_is_not_dropped(hardened: Harden, server: Server, tmp_path: Path) -> None:
+    """Only an INVALID one is taken away before the build: any other of the name is somebody's."""
+    written = hardened(REWRITES["index"]).written
+    assert written is not None
+    (file,) = (path for path in written.directory.glob("*.sql") if path.name != "base.sql")
+    name = new_name("harden")
+    create_database(server, name)
+    try:
+        with server.connect(name) as conn:
+            conn.execute("CREATE TABLE orders (note text); CREATE TABLE other (x int)")
+            conn.execute("CREATE INDEX by_note ON other (x)")
+            *before, last = statements_of(file.read_text())
+            for statement in before:
+                conn.execute(statement.encode())
+            with pytest.raises(psycopg.errors.DuplicateTable):
+                conn.execute(last.encode())
+            assert conn.execute(
+                "SELECT tablename FROM pg_indexes WHERE indexname = 'by_note'"
+            ).fetchall() == [("other",)]
+    finally:
+        drop_database(server, name)
+
+
+def test_values_in_other_rows_are_found(server: Server, tmp_path: Path) -> None:
+    """Each column holds the same values in both; only the rows tell them apart."""
+    suites = []
+    for name, text in (("one", "UPDATE heap SET m = 6001 - n;"), ("other", "UPDATE heap SET m = n;")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "001_x.sql").write_text(text)
+        (tmp_path / "base.sql").write_text(BASE)
+        suites.append(find_suite(str(tmp_path / name), base=tmp_path / "base.sql"))
+    data = DataOptions()
+    with template(server, suites[0], data, silent) as prepared:
+        ends = compare_ends(server, prepared.dbname, *suites, data)
+    assert ends.differences == ("public.heap has other values in its rows",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("BEGIN;\nUPDATE orders SET spare = 1;\nROLLBACK;\nUPDATE orders SET spare = 2;", "rolls back"),
+        ("COPY heap FROM stdin;\n1\t2\n\\.\nUPDATE orders SET spare = 2;", "copies rows in"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_apart_stays(text: str, words: str, hardened: Harden) -> None:
+    outcome = hardened({"001_x.sql": text, "002_y.sql": REWRITES["index"]})
+    assert [refusal for item in outcome.hardened for refusal in item.refusals if words in refusal.why]
+    assert outcome.written is not None
+    assert (outcome.written.directory / "001_x.sql").read_text() == text + "\n"
+    assert outcome.ends is not None
+    assert outcome.ends.differences == ()
+
+
+def test_what_does_not_change_is_copied_with_its_way_back_where_its_version_moves(hardened: Harden) -> None:
+    files = {
+        "001_x.sql": "CREATE INDEX a ON orders (note);\nCREATE INDEX b ON orders (total);",
+        "002_y.sql": "-- a comment of its own\nSELECT 1;",
+        "rollback/001_x_rollback.sql": "DROP INDEX a; DROP INDEX b;",
+        "rollback/002_y_rollback.sql": "SELECT 2;",
+    }
+    outcome = hardened(files)
+    assert outcome.written is not None
+    assert outcome.written.files == ("001_x.sql", "002_x_part2.sql", "003_y.sql")
+    safe = find_suite(str(outcome.written.directory))
+    assert (safe.path / "003_y.sql").read_text() == files["002_y.sql"] + "\n"
+    backs = {m.file: m.rollback and m.rollback.read_text().strip() for m in safe.migrations}
+    assert backs == {
+        "001_x.sql": files["rollback/001_x_rollback.sql"],
+        "002_x_part2.sql": None,
+        "003_y.sql": files["rollback/002_y_rollback.sql"],
+    }
+
+
+def test_files_without_versions_are_refused_where_one_would_become_several(hardened: Harden) -> None:
+    with pytest.raises(UsageError, match="has no version in its name"):
+        hardened("CREATE INDEX a ON orders (note);\nCREATE INDEX b ON orders (total);", name="x.sql")
 
 
 def codes(outcome: Outcome, *, after: bool) -> set[str]:
@@ -162,7 +248,11 @@ TOOLS = {
         ["20240101000000_a.sql", "20240101000001_a_part2.sql", "20240101000002_a_part3.sql"],
     ),
     "golang-migrate": Tool(
-        {"1_a.up.sql": f"{COLUMN}\n{INDEX}", "1_a.down.sql": "DROP INDEX by_note;", "2_b.up.sql": "SELECT 1;"},  # noqa: E501  # one statement
+        {
+            "1_a.up.sql": f"{COLUMN}\n{INDEX}",
+            "1_a.down.sql": "DROP INDEX by_note;",
+            "2_b.up.sql": "SELECT 1;",
+        },
         ["1_a.up.sql", "2_a_part2.up.sql", "3_a_part3.up.sql", "4_b.up.sql"],
     ),
     "prisma": Tool(
@@ -177,12 +267,30 @@ TOOLS = {
         {"1_a.sql": f"{COLUMN}\n{INDEX}"}, ["1_a.sql", "2_a_part2.sql", "3_a_part3.sql"]
     ),
     "tern": Tool({"001_a.sql": f"{COLUMN}\n{INDEX}"}, ["001_a.sql", "002_a_part2.sql"]),
+    "postgrator": Tool(
+        {"001.do.a.sql": f"{COLUMN}\n{INDEX}", "002.do.b.sql": "SELECT 1;"},
+        ["001.do.a.sql", "002.do.a.sql", "003.do.a.sql", "004.do.b.sql"],
+    ),
+    "flyway": Tool(
+        {"V1__a.sql": "SELECT 1;", "V1.2__b.sql": f"{COLUMN}\n{INDEX}", "V2__c.sql": "SELECT 1;"},
+        ["V1__a.sql", "V1.2__b.sql", "V2__b_part2.sql", "V3__c.sql"],
+    ),
+    "liquibase": Tool(
+        {"changes.sql": f"--liquibase formatted sql\n--changeset me:1\n{COLUMN}\n--rollback SELECT 1;\n"
+         f"--changeset me:2\n{INDEX}"},
+        ["0001_changes-me-1.sql", "0002_changes-me-2.sql"],
+    ),
+    "sqitch": Tool(
+        {"sqitch.plan": "%project=x\n\na 2024-01-01T00:00:00Z x <x@x> # a\n",
+         "deploy/a.sql": f"BEGIN;\n{COLUMN}\n{INDEX}\nCOMMIT;", "revert/a.sql": "DROP INDEX by_note;"},
+        ["0001_a.sql", "0002_a_part2.sql"],
+    ),
     "drizzle": Tool(
         {
             "0000_a.sql": f"{COLUMN}\n--> statement-breakpoint\n{INDEX}",
             "meta/_journal.json": '{"entries": [{"idx": 0, "tag": "0000_a", "when": 1}]}',
         },
-        ["0000_a.sql", "0001_a_part2.sql"],
+        ["0001_0000_a.sql", "0002_0000_a_part2.sql"],
     ),
 }  # fmt: skip
 
@@ -194,8 +302,37 @@ def test_the_files_are_the_tools_own(tool: str, hardened: Harden) -> None:
     assert list(outcome.written.files) == TOOLS[tool].written
     assert outcome.ends is not None
     assert outcome.ends.differences == ()
-    safe = find_suite(
-        str(outcome.written.directory),
-        tool="plain" if outcome.written.remarks and tool == "drizzle" else tool,
-    )
+    as_read = tool if tool in FORMATS else "plain"
+    safe = find_suite(str(outcome.written.directory), tool=as_read)
     assert [migration.file for migration in safe.migrations] == TOOLS[tool].written
+
+
+UPDATE = "UPDATE orders SET spare = spare + 1;"
+BACKFILLS = {
+    "dbmate": {"20240101_a.sql": f"-- migrate:up\n{UPDATE}\n-- migrate:down\nSELECT 1;"},
+    "flyway": {"V1__a.sql": UPDATE},
+    "golang-migrate": {"1_a.up.sql": UPDATE},
+    "goose": {"1_a.sql": f"-- +goose Up\n{UPDATE}\n-- +goose Down\nSELECT 1;"},
+    "sql-migrate": {"1_a.sql": f"-- +migrate Up\n{UPDATE}"},
+    "sqlx": {"1_a.sql": UPDATE},
+    "tern": {"001_a.sql": UPDATE},
+    "atlas": {"20240101_a.sql": UPDATE, "atlas.sum": ""},
+    "prisma": {"20240101_a/migration.sql": UPDATE, "migration_lock.toml": ""},
+    "supabase": {"20240101_a.sql": UPDATE},
+    "hasura": {"1_a/up.sql": UPDATE},
+    "postgrator": {"001.do.a.sql": UPDATE},
+    "plain": {"001_a.sql": UPDATE},
+}
+
+
+def test_every_format_has_a_backfill_tried() -> None:
+    assert BACKFILLS.keys() == FORMATS.keys()
+
+
+@pytest.mark.parametrize("tool", BACKFILLS)
+def test_batches_commit_in_every_tools_files(tool: str, hardened: Harden) -> None:
+    """A block that commits fails inside a transaction, and a splitter may cut it."""
+    outcome = hardened(BACKFILLS[tool], tool)
+    assert [change.code for item in outcome.hardened for change in item.changes] == ["row-locks"]
+    assert outcome.ends is not None
+    assert outcome.ends.differences == ()

@@ -11,19 +11,23 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from bench.analyse.limits import DEFAULT_LIMITS
 from bench.migrate.suite import find_suite
 from bench.migrate.transactions import read_migrations
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server, ServerSpec, open_server
+from bench.run.harden.session import harden_suite
+from bench.run.progress import silent
 from bench.run.record.command import run_command
 from bench.run.record.folder import EndState, differences, read_end
 from bench.run.record.record import _free_port, _logged, _login
 from bench.run.record.serverlog import SERVER_SETTINGS, read_log
+from bench.run.session import RunOptions
 from bench.run.trace import trace_in
 
 HERE = Path(__file__).parents[1]
@@ -118,36 +122,88 @@ def end_of(server: Server, dbname: str, own: tuple[str, ...]) -> EndState:
     return EndState(schema, {name: rows for name, rows in found.rows.items() if not is_own(name)})
 
 
-def run_real(server: Server, dbname: str, tool: RealTool, sample: Path) -> str | None:
-    """Run the tool on a sample; the SQLSTATE at which it stopped, where the sample fails on purpose."""
+def run_tool(
+    server: Server, dbname: str, tool: RealTool, directory: Path
+) -> tuple[list[str], int, list[str]]:
+    """Run the tool on a directory: the SQLSTATEs of what failed, its exit code and what it said."""
     said: list[str] = []
     command = tool.command
-    for name, value in (("sample", sample), ("modules", MODULES), ("node", NODE), ("python", sys.executable)):
+    for name, value in (
+        ("sample", directory),
+        ("modules", MODULES),
+        ("node", NODE),
+        ("python", sys.executable),
+    ):
         command = command.replace("{" + name + "}", str(value))
     with _logged(server, dbname), _login(server, dbname, None) as address:
-        outcome = run_command(command, address, sample, said.append)
+        outcome = run_command(command, address, directory, said.append)
     with server.connect() as conn:
         failed = [query.sqlstate for query in read_log(conn, dbname) if query.sqlstate is not None]
-    assert outcome.code != 0, said
-    assert failed, said
-    return failed[-1]
+    return failed, outcome.code, said
+
+
+def require(name: str) -> None:
+    """Leave a test out whose tool is not installed; where all are asked for, it fails."""
+    if not is_installed(TOOLS[name]):
+        assert os.environ.get("BENCH_TEST_TOOLS") != "all", f"{name} is not installed"
+        pytest.skip(f"{name} is not installed: make tools")
 
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_sample_ends_as_the_tool_itself_leaves_it(name: str, logging: Server, tmp_path: Path) -> None:
     tool = TOOLS[name]
-    if not is_installed(tool):
-        assert os.environ.get("BENCH_TEST_TOOLS") != "all", f"{name} is not installed"
-        pytest.skip(f"{name} is not installed: make tools")
+    require(name)
     sample = tmp_path / "sample"
     shutil.copytree(SAMPLES / name, sample)
     suite = find_suite(str(sample / tool.below))
     assert suite.runner.tool == name
     with database(logging) as theirs, database(logging) as ours:
-        sqlstate = run_real(logging, theirs, tool, sample)
+        states, code, said = run_tool(logging, theirs, tool, sample)
+        assert code != 0, said
+        sqlstate = states[-1]
         scripts = [(found.id, statements) for found, statements in read_migrations(suite.migrations)]
         runs = trace_in(logging, ours, scripts, probe=False, step=False, kept=suite.runner.keeps_session)
         failed = next(run for run in runs if run.error is not None and run.error.sqlstate is not None)
         assert failed.error is not None
         assert (failed.id, failed.error.sqlstate) == (suite.migrations[-1].id, sqlstate)
         assert list(differences(end_of(logging, theirs, tool.own), end_of(logging, ours, tool.own))) == []
+
+
+BASE = """
+CREATE TABLE orders (id int PRIMARY KEY, note text, spare int);
+INSERT INTO orders SELECT i, 'n' || i, i FROM generate_series(1, 3000) AS i;
+"""
+UNSAFE = "CREATE INDEX by_note ON orders (note);\nUPDATE orders SET spare = spare + 1;\n"
+STRICT = replace(DEFAULT_LIMITS, noticeable_s=0.0, conditional_s=0.0, many_rows=100)
+HARDENED = {
+    "dbmate": {"20240101000000_a.sql": f"-- migrate:up\n{UNSAFE}-- migrate:down\nDROP INDEX by_note;\n"},
+    "postgrator": {"001.do.a.sql": UNSAFE},
+}
+
+
+@pytest.mark.parametrize("name", HARDENED)
+def test_the_tool_itself_applies_the_safe_version(name: str, logging: Server, tmp_path: Path) -> None:
+    tool = TOOLS[name]
+    require(name)
+    (tmp_path / "db").mkdir()
+    for file, text in HARDENED[name].items():
+        (tmp_path / "db" / file).write_text(text)
+    (tmp_path / "base.sql").write_text(BASE)
+    suite = find_suite(str(tmp_path / "db"), base=tmp_path / "base.sql", tool=name)
+    outcome = harden_suite(
+        logging, suite, RunOptions(repeats=1, explain=False, probe=False), tmp_path / "safe", run_id="x",
+        save=lambda _: lambda run: None, progress=silent, limits=STRICT,
+    )  # fmt: skip
+    assert outcome.written is not None
+    (outcome.written.directory / "base.sql").unlink()
+    with database(logging) as dbname:
+        with logging.connect(dbname) as conn:
+            conn.execute(BASE)
+        _, code, said = run_tool(logging, dbname, tool, outcome.written.directory)
+        assert code == 0, said
+        with logging.connect(dbname) as conn:
+            valid = conn.execute(
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_note'::regclass"
+            ).fetchall()
+            assert valid == [(True,)]
+            assert conn.execute("SELECT count(*) FROM orders WHERE spare = id + 1").fetchone() == (3000,)

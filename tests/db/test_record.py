@@ -22,16 +22,16 @@ with psycopg.connect(os.environ["DATABASE_URL"]) as conn:
     conn.execute("CREATE TABLE knex_migrations (name text)")
     conn.execute("CREATE TABLE parent (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text)")
     keys = conn.execute("INSERT INTO parent (name) VALUES ('x'), ('y'), ('z') RETURNING id").fetchall()
-    time.sleep(0.2)
+    time.sleep(0.2)  # what is recorded: a client that thinks with its transaction open
     for (key,) in keys:
         conn.execute("UPDATE parent SET name = %s WHERE id = %s", (f"é {key} \\\\ '", key))
     conn.execute("INSERT INTO knex_migrations VALUES (%s)", ("001_parent.js",))
 """
 
 
-def recorded(command: str, tmp_path: Path, **data: object) -> tuple[Recording, tuple[Recorded, ...]]:
+def recorded(command: str, tmp_path: Path, role: str | None = None) -> tuple[Recording, tuple[Recorded, ...]]:
     spec = ServerSpec("embedded", durable=False)
-    return record(spec, Command(command, tmp_path), None, DataOptions(**data), silent)  # type: ignore[arg-type]  # of tests
+    return record(spec, Command(command, tmp_path), None, DataOptions(role=role), silent)
 
 
 def runner(tmp_path: Path, text: str = RUNNER) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.model.printable import concealed, harmless, harmless_parts, visible
+from bench.model.printable import concealed, harmless, harmless_parts, visible, without_passwords
 
 
 def test_control_characters_are_spelled_and_all_else_stays() -> None:
@@ -45,3 +45,19 @@ def test_what_may_hold_a_password_is_concealed(address: str) -> None:
 )
 def test_what_holds_none_is_shown(text: str) -> None:
     assert concealed(text) == text
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("PGPASSWORD=s3cret bin/migrate", "PGPASSWORD=*** bin/migrate"),
+        ("mig --password 's3 cret' up", "mig --password *** up"),
+        ("mig -password=s3cret", "mig -password=***"),
+        ("mig -d postgres://me:s3cret@db/shop up", "mig -d postgresql://… up"),
+        ("mig -password {password} -user {user}", "mig -password {password} -user {user}"),
+        ("mig --password $DB_PASSWORD", "mig --password $DB_PASSWORD"),
+        ("python bypass.py migrate", "python bypass.py migrate"),
+    ],
+)
+def test_a_command_is_written_down_without_passwords(command: str, shown: str) -> None:
+    assert without_passwords(command) == shown

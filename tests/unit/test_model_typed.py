@@ -22,6 +22,18 @@ from bench.model.typed import retyped
         (["run", "m", "--out=x", "--json=y", "--debug", "--repeats=5"], "bench run m --repeats=5"),
         (["run", "m", "--server", "postgresql://me:secret@host/db"], 'bench run m --server "$DSN"'),
         (["run", "m", "--server=postgres://me:secret@host/db"], 'bench run m --server="$DSN"'),
+        (
+            ["run", "--command", "mig -user=me -password=secret {dbname}"],
+            "bench run --command 'mig -user=me -password=*** {dbname}'",
+        ),
+        (
+            ["run", "--command=mig -d postgres://me:secret@h/db"],
+            "bench run '--command=mig -d postgresql://…'",
+        ),
+        (
+            ["run", "m", "--pending-of", "postgres://me:secret@host/db"],
+            'bench run m --pending-of "$PENDING_DSN"',
+        ),
         (["run", "m", "--from-dsn", "host=db password=secret"], 'bench run m --from-dsn "$SOURCE_DSN"'),
     ],
 )

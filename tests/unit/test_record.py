@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.migrate.transactions import read_migrations
 from bench.run.record.command import Address
 from bench.run.record.divide import LAST, Recorded, applied_by, divide
 from bench.run.record.folder import EndState, Recording, differences, read_recording, write_recording
-from bench.run.record.serverlog import Sent, parameters_in, sent_in, with_literals
+from bench.run.record.serverlog import Sent, entries_in, parameters_in, sent_in, with_literals
 
 
 def entry(message: str, at: str = "00.000", session: str = "a", **more: Any) -> dict[str, Any]:
@@ -161,6 +162,19 @@ def test_a_directory_with_files_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(UsageError, match="not empty"):
         write(tmp_path, *sent("CREATE TABLE a ()"))
+
+
+def test_a_client_that_goes_away_in_its_transaction_has_rolled_it_back() -> None:
+    """Else the BEGIN of the next session would stand inside it."""
+    queries = [*sent("BEGIN", "CREATE TABLE a ()", note("1")), *sent(note("2"), session="b")]
+    (found,) = divide(queries)[0]
+    assert found.name == "2"
+    assert texts(found)[:4] == ["BEGIN", "CREATE TABLE a ()", note("1"), "ROLLBACK"]
+
+
+def test_a_line_separator_of_unicode_ends_no_entry() -> None:
+    line = json.dumps({"message": "statement: SELECT '\u2028'"}, ensure_ascii=False)
+    assert entries_in(f"{line}\n{{cut o".encode()) == [{"message": "statement: SELECT '\u2028'"}]
 
 
 def test_ends_differ_by_objects_rows_and_values() -> None:

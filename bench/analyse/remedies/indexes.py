@@ -38,7 +38,7 @@ def create_concurrently(text: str, partitions: Sequence[str] = ()) -> str | None
         index.concurrent = True
         if index.if_not_exists and index.idxname:
             schema = f"{identifier(index.relation.schemaname)}." if index.relation.schemaname else ""
-            script.add(*_without_invalid(f"{schema}{identifier(index.idxname)}"))
+            script.add(*without_invalid(f"{schema}{identifier(index.idxname)}"))
         script.add(sql_of("index_stmt", index), OUTSIDE)
         return script.text
     name = index.idxname = index.idxname or _server_name(index)
@@ -59,7 +59,7 @@ def create_concurrently(text: str, partitions: Sequence[str] = ()) -> str | None
     return script.text
 
 
-def _without_invalid(name: str) -> tuple[str, str]:
+def without_invalid(name: str) -> tuple[str, str]:
     """The statement that drops an index of this name where it is INVALID, and why; a valid one stays."""
     literal = name.replace("'", "''")
     return (

@@ -79,5 +79,6 @@ def refuse_code(directory: Path) -> None:
             if path.stat().st_size <= _LARGEST and tool.mark.search(path.read_text("utf-8", "replace")):
                 raise UsageError(
                     f"{directory} holds migrations of {tool.title} ({path.name}), which are no SQL",
-                    hint=f"rehearse the SQL that it writes, as files named by version: {tool.command}",
+                    hint="rehearse the command that applies them (bench run --command 'COMMAND'), or the SQL "
+                    f"that it writes, as files named by version: {tool.command}",
                 )

@@ -10,7 +10,7 @@ from functools import partial
 import psycopg
 
 from bench.migrate.suite import Suite
-from bench.pg.contents import Contents, column_sums, read_contents, read_tables
+from bench.pg.contents import Sum, Volatile, column_sums, read_contents, read_tables
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
@@ -37,31 +37,35 @@ class Ends:
 @dataclass(frozen=True, slots=True)
 class _End:
     schema: Mapping[str, str]
-    contents: Contents
+    tables: Mapping[str, Sum]
+    """Count and checksum of the rows, without the columns that are told apart."""
     columns: Mapping[str, Mapping[str, str]]
     """Table → column → checksum of its values."""
     failed: str | None = None
 
 
 def compare_ends(server: Server, template: str, original: Suite, other: Suite, data: DataOptions) -> Ends:
-    """Apply the original twice and the other version once, and compare what is left."""
-    first = _end_of(server, template, original, data)
-    again = _end_of(server, template, original, data)
-    found = _end_of(server, template, other, data)
-    apart = {
-        (table, column)
+    """Apply the original twice and the other version once, and compare what is left, row by row.
+
+    Where the two times of the original do not agree on a column, rows are compared without it.
+    """
+    first = _end_of(server, template, original, data, {})
+    again = _end_of(server, template, original, data, {})
+    volatile = {
+        table: frozenset(apart)
         for table, columns in first.columns.items()
-        for column, total in columns.items()
-        if again.columns.get(table, {}).get(column) != total
+        if (apart := {name for name in columns if again.columns.get(table, {}).get(name) != columns[name]})
     }
+    wanted = _end_of(server, template, original, data, volatile) if volatile else first
+    found = _end_of(server, template, other, data, volatile)
     return Ends(
-        tuple(_differences(first, found, apart)),
-        tuple(sorted(f"{table}.{column}" for table, column in apart)),
-        tuple(_reordered(first, found)),
+        tuple(_differences(wanted, found, volatile)),
+        tuple(sorted(f"{table}.{column}" for table, apart in volatile.items() for column in apart)),
+        tuple(_reordered(wanted, found)),
     )
 
 
-def _differences(wanted: _End, found: _End, apart: set[tuple[str, str]]) -> Iterator[str]:
+def _differences(wanted: _End, found: _End, volatile: Volatile) -> Iterator[str]:
     if wanted.failed != found.failed:
         yield f"the original {_ended(wanted.failed)}, and the safe version {_ended(found.failed)}"
         return
@@ -73,15 +77,24 @@ def _differences(wanted: _End, found: _End, apart: set[tuple[str, str]]) -> Iter
             yield f"{name} is there, and the original does not leave it"
         elif one != other:
             yield f"{name} is otherwise: {_first_difference(one, other)}"
-    for table, total in wanted.contents.tables.items():
-        rows = found.contents.tables.get(table)
-        if rows is not None and rows.rows != total.rows:
-            yield f"{table} has {rows.rows:,} rows, and the original leaves {total.rows:,}"
-    for table, columns in wanted.columns.items():
-        for column, checksum in columns.items():
-            other_sum = found.columns.get(table, {}).get(column, checksum)
-            if other_sum != checksum and (table, column) not in apart:
-                yield f"{table}.{column} has other values"
+    for table in sorted({*wanted.tables} & {*found.tables}):
+        one_sum, other_sum = wanted.tables[table], found.tables[table]
+        if one_sum.rows != other_sum.rows:
+            yield f"{table} has {other_sum.rows:,} rows, and the original leaves {one_sum.rows:,}"
+        elif one_sum.checksum != other_sum.checksum:
+            yield f"{table} has other values{_in_columns(table, wanted, found, volatile)}"
+
+
+def _in_columns(table: str, wanted: _End, found: _End, volatile: Volatile) -> str:
+    """The columns that differ by themselves; none where the same values stand in other rows."""
+    apart = volatile.get(table, ())
+    theirs = found.columns[table]
+    names = [
+        name
+        for name, total in wanted.columns[table].items()
+        if name not in apart and theirs.get(name) != total
+    ]
+    return f" in {', '.join(names)}" if names else " in its rows"
 
 
 def _ended(failed: str | None) -> str:
@@ -101,14 +114,13 @@ def _reordered(wanted: _End, found: _End) -> Iterator[str]:
             yield name.removeprefix("table ")
 
 
-def _end_of(server: Server, template: str, suite: Suite, data: DataOptions) -> _End:
+def _end_of(server: Server, template: str, suite: Suite, data: DataOptions, volatile: Volatile) -> _End:
     scripts = read_scripts(server, suite, data)
     with own_roles(server), clone(server, template, "harden") as dbname:
         failed = _apply(server, dbname, suite, scripts)
         with server.connect(dbname, application_name="pgrehearse compare") as conn:
-            tables = read_tables(conn)
-            columns = {name: column_sums(conn, table) for name, table in tables.items()}
-            return _End(describe_schema(conn), read_contents(conn), columns, failed)
+            columns = {name: column_sums(conn, table) for name, table in read_tables(conn).items()}
+            return _End(describe_schema(conn), read_contents(conn, volatile).tables, columns, failed)
 
 
 def _apply(server: Server, dbname: str, suite: Suite, scripts: Scripts) -> str | None:

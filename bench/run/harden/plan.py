@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.analyse.conclude import Conclusion
+from bench.analyse.remedies.indexes import without_invalid
 from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, OWN
 from bench.analyse.summary import StatementSummary
 from bench.migrate.division import read_pieces
@@ -121,12 +122,41 @@ def _harden(conclusion: Conclusion, migration: Migration, statements: Sequence[S
         for finding in conclusion.findings
         if finding.migration == migration.id and finding.accepted is None and finding.severity != "info"
     ]
+    if (reason := _untouchable(statements)) is not None:
+        hurts = next((found for found in findings if found.code in REWRITTEN), None)
+        refusals = (
+            (Refusal(str(hurts.place), hurts.code, f"The file stays as it is: {reason}."),) if hurts else ()
+        )
+        return Hardened(migration, (_verbatim(statements),), (), refusals)
     writing = _Writing(migration, findings, {item.index: item for item in measured.statements})
     whole = writing.must_stay_whole(statements)
     for statement in statements:
         writing.take(statement, whole=whole)
     writing.flush()
     return Hardened(migration, tuple(writing.units), tuple(writing.changes), tuple(writing.refusals))
+
+
+def _untouchable(statements: Sequence[Statement]) -> str | None:
+    """Why a file cannot be taken apart at all; None where it can."""
+    controls = {classify(statement.text).transaction_control for statement in statements} - {
+        None,
+        "begin",
+        "commit",
+    }
+    if controls:
+        return "it rolls back, or has savepoints or chained transactions"
+    if any(statement.copy_data is not None or statement.copy_file is not None for statement in statements):
+        return "it copies rows in"
+    return None
+
+
+def _verbatim(statements: Sequence[Statement]) -> Unit:
+    """All of a file as it is sent; rows follow their COPY."""
+    texts = (
+        statement.text if statement.copy_data is None else f"{statement.text};\n{statement.copy_data}\\."
+        for statement in statements
+    )
+    return Unit(tuple(texts), transaction=False)
 
 
 class _Writing:
@@ -298,14 +328,14 @@ def _of(group: Sequence[str]) -> Iterator[Unit]:
 
 
 def _outside(text: str, code: str) -> Unit:
-    """With what an earlier try may have left taken away before."""
+    """With an INVALID index that an earlier try has left taken away before; a valid one is not touched."""
     found = _INDEX.match(code)
     if found is None:
         return Unit((text,), transaction=False)
     schema = f"{found['schema']}." if found["schema"] else ""
+    block, why = without_invalid(f"{schema}{found['name']}")
     above = text[: len(text) - len(code)]
-    again = f"{above}DROP INDEX CONCURRENTLY IF EXISTS {schema}{found['name']}"
-    return Unit((again, code), transaction=False)
+    return Unit((f"{above}-- {why}\n{block}", code), transaction=False)
 
 
 def _statements(sql: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from bench.pg.server import Server
 from bench.run.draft import Save
 from bench.run.harden.equal import Ends, compare_ends
 from bench.run.harden.plan import Hardened, harden
-from bench.run.harden.writing import Written, write_suite
+from bench.run.harden.writing import FORMATS, Written, write_suite
 from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.scripts import read_scripts
@@ -63,7 +63,7 @@ def harden_suite(
         return Outcome(before, hardened)
     written = write_suite(suite, hardened, directory)
     base = suite.base or (directory / "base.sql" if (directory / "base.sql").exists() else None)
-    tool = "plain" if written.remarks else suite.runner.tool
+    tool = suite.runner.tool if suite.runner.tool in FORMATS else "plain"
     safe = find_suite(str(directory), base=base, tool=tool, on_data=suite.runner.on_data)
     safe = replace(safe, data=suite.data, deployed=suite.deployed)
     progress(Step("both versions, on copies of one state before"))

@@ -6,14 +6,17 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.source import read_text
 from bench.migrate.suite import Suite
 from bench.run.harden.plan import Hardened, Unit, without_own_marks
 
-_VERSION = re.compile(r"(?P<before>[A-Za-z]?)(?P<digits>\d[\d-]*\d|\d)(?P<after>.*)", re.DOTALL)
+_VERSION = re.compile(
+    r"(?P<before>[A-Za-z]?)(?P<digits>\d(?:[\d-]*\d)?)(?P<rest>(?:\.\d+)*)(?P<after>.*)", re.DOTALL
+)
+"""A version at the beginning of a name: digits, and further parts of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,14 @@ class Format:
     """The way forward, the way back and whether it is a transaction → the file's text."""
     many_outside: bool = False
     """A file outside a transaction may hold several statements, which commit one by one."""
+    around: tuple[str, str] | None = None
+    """Marks round a statement that has a semicolon at the end of a line within it."""
+    beside: tuple[str, str] | None = None
+    """Ending and text of a file beside one that is outside a transaction."""
+
+
+_OF_TOOL = re.compile(r"^\s*(?:tool|transaction)\s*=.*\n?", re.MULTILINE)
+"""Keys of suite.toml that say whose files these are."""
 
 
 def _raw(forward: str, back: str | None, transaction: bool) -> str:
@@ -48,18 +59,22 @@ def _goose(forward: str, back: str | None, transaction: bool) -> str:
     return f"{head}-- +goose Up\n{forward}\n-- +goose Down\n{back or 'SELECT 1;'}"
 
 
+_ENDS_WITHIN = re.compile(r";[ \t]*(?:--[^\n]*)?\n")
+_PLAIN = Format(_raw, many_outside=True)
 FORMATS: Mapping[str, Format] = {
-    "plain": Format(_raw, many_outside=True),
-    "flyway": Format(_raw, many_outside=True),
+    "plain": _PLAIN,
+    "flyway": Format(_raw, many_outside=True, beside=(".conf", "executeInTransaction=false\n")),
     "golang-migrate": Format(_raw),
     "supabase": Format(_raw),
     "prisma": Format(_raw),
     "hasura": Format(_raw),
     "postgrator": Format(_raw),
-    "goose": Format(_goose, many_outside=True),
+    "goose": Format(_goose, many_outside=True, around=("-- +goose StatementBegin", "-- +goose StatementEnd")),
     "dbmate": Format(_with("-- migrate:up", "-- migrate:up transaction:false", "-- migrate:down")),
     "sql-migrate": Format(
-        _with("-- +migrate Up", "-- +migrate Up notransaction", "-- +migrate Down"), many_outside=True
+        _with("-- +migrate Up", "-- +migrate Up notransaction", "-- +migrate Down"),
+        many_outside=True,
+        around=("-- +migrate StatementBegin", "-- +migrate StatementEnd"),
     ),
     "sqlx": Format(_first_line("-- no-transaction")),
     "atlas": Format(_first_line("-- atlas:txmode none", "\n"), many_outside=True),
@@ -88,58 +103,121 @@ def write_suite(suite: Suite, hardened: Sequence[Hardened], directory: Path) -> 
 
     UsageError: the directory is not empty, or cannot be written.
     """
-    tool = suite.runner.tool
-    form = FORMATS.get(tool)
-    remarks = []
-    if form is None:
-        remarks.append(
-            f"{tool} has no mark in a file that switches its transaction off: the safe version is plain SQL, "
-            "one file for each transaction, to be applied by psql."
-        )
-        form, tool = FORMATS["plain"], "plain"
+    form = FORMATS.get(suite.runner.tool)
+    plan = _in_order(hardened) if form is None else _in_place(hardened, form)
+    remarks = list(_remarks(suite, plan, own=form is not None))
     try:
         if directory.exists() and any(directory.iterdir()):
             raise UsageError(f"{directory} is not empty", "name a new directory, or empty this one")
         directory.mkdir(parents=True, exist_ok=True)
-        _copy_beside(suite, directory)
-        files = tuple(_write(suite, hardened, directory, form, plain=tool == "plain"))
-        moved = [item.migration.file for item in hardened if item.migration.file not in files]
-        if moved:
-            remarks.append(f"Pushed on to make room, so that its version is another: {', '.join(moved)}.")
+        _copy_beside(suite, directory, own=form is not None)
+        for item in plan:
+            _write(item, suite, directory, form)
     except OSError as error:
         raise UsageError(f"{error.filename or directory}: cannot be written: {error.strerror}") from error
-    return Written(directory, files, tuple(remarks))
+    return Written(directory, tuple(name for item in plan for name in item.names), tuple(remarks))
 
 
-def _copy_beside(suite: Suite, directory: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """One migration and the files that it becomes."""
+
+    hardened: Hardened
+    names: tuple[str, ...]
+    units: tuple[Unit, ...]
+    """One for each name; none where its own file is copied."""
+
+
+def _remarks(suite: Suite, plan: Sequence[_Files], *, own: bool) -> Iterator[str]:
+    if not own:
+        yield (
+            f"{suite.runner.tool} cannot say in a file that it is no transaction, or has more than files: "
+            "the safe version is plain SQL, one file for each transaction, to be applied by psql."
+        )
+        return
+    moved = [item.hardened.migration.file for item in plan if item.names[0] != item.hardened.migration.file]
+    if moved:
+        yield f"Pushed on to make room, so that its version is another: {', '.join(moved)}."
+
+
+def _copy_beside(suite: Suite, directory: Path, *, own: bool) -> None:
     """What lies beside the migrations and belongs to the suite."""
-    for name in ("suite.toml", "workload.toml", "queries.toml", "bench.toml", "base.sql"):
+    for name in ("workload.toml", "queries.toml", "bench.toml", "base.sql", "migration_lock.toml"):
         if (suite.path / name).is_file():
             shutil.copy(suite.path / name, directory / name)
+    if (suite.path / "suite.toml").is_file():
+        text = (suite.path / "suite.toml").read_text(encoding="utf-8")
+        kept = text if own else _OF_TOOL.sub("", text)
+        (directory / "suite.toml").write_text(kept, encoding="utf-8")
     if suite.base is not None and not (directory / "base.sql").exists():
         shutil.copy(suite.base, directory / "base.sql")
 
 
-def _write(
-    suite: Suite, hardened: Sequence[Hardened], directory: Path, form: Format, *, plain: bool
-) -> Iterator[str]:
-    names = _names(hardened, form)
-    for item, own in zip(hardened, names, strict=True):
-        if not item.changed and own[0] == item.migration.file:
-            yield _copy(item, directory, suite)
+def _in_order(hardened: Sequence[Hardened]) -> list[_Files]:
+    """Plain files of all migrations, numbered from 1."""
+    numbers = count(1)
+    plan = []
+    for item in hardened:
+        units = tuple(map(without_own_marks, item.units))
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "_", item.migration.id)
+        names = tuple(f"{next(numbers):04d}_{slug}{_part(step)}.sql" for step in range(len(units)))
+        plan.append(_Files(item, names, units))
+    return plan
+
+
+def _in_place(hardened: Sequence[Hardened], form: Format) -> list[_Files]:
+    """Files in the tool's own format, so that it applies them in this order.
+
+    A migration keeps its version where that is free. A further file of it takes the next number, and pushes
+    on those that have it. What has no version stays one file, or is refused.
+    """
+    last: tuple[int, ...] = ()
+    plan = []
+    for item in hardened:
+        units = _parts(item, form) if item.changed else ()
+        head = _head(item)
+        if head is None:
+            if len(units) > 1:
+                raise UsageError(
+                    f"{item.migration.file} has no version in its name, and would become {len(units)} files",
+                    "name the files by versions, for example 001_create.sql",
+                )
+            plan.append(_Files(item, (item.migration.file,), units))
             continue
-        back = read_text(item.migration.rollback) if plain and item.migration.rollback else _back(item)
-        for position, (name, unit) in enumerate(zip(own, _parts(item, form), strict=True)):
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            mine = back if position == 0 else None
-            path.write_text(_text(unit, form, mine, plain=plain), encoding="utf-8")
-            yield name
-        if item.migration.rollback is not None and item.migration.rollback != item.migration.path:
-            _write_back(item, own[0], directory)
+        names = []
+        for step in range(len(units) or 1):
+            own = tuple(map(int, re.findall(r"\d+", head["digits"].replace("-", "") + head["rest"])))
+            if step == 0 and own > last:
+                last = own
+                names.append(item.migration.file)
+            else:
+                last = (last[0] + 1,)
+                names.append(_renamed(item.migration.file, head, last[0], step))
+        plan.append(_Files(item, tuple(names), units))
+    return plan
 
 
-def _parts(item: Hardened, form: Format) -> list[Unit]:
+def _head(item: Hardened) -> re.Match[str] | None:
+    """The version in the name of the file, or of its directory."""
+    path = Path(item.migration.file)
+    return _VERSION.match(path.name) or _VERSION.match(path.parent.name)
+
+
+def _renamed(path: str, head: re.Match[str], number: int, step: int) -> str:
+    """A path with another version, in the form that it had, and the number of the part before the ending."""
+    bare = head["digits"].replace("-", "")
+    digits = iter(f"{number:0{len(bare)}d}")
+    version = "".join(next(digits) if char.isdigit() else char for char in head["digits"]) + "".join(digits)
+    stem, dot, ending = head["after"].partition(".")
+    part = _part(step) if stem else ""  # 001.do.x.sql has its name behind its mark
+    return path.replace(head.string, f"{head['before']}{version}{stem}{part}{dot}{ending}", 1)
+
+
+def _part(step: int) -> str:
+    return f"_part{step + 1}" if step else ""
+
+
+def _parts(item: Hardened, form: Format) -> tuple[Unit, ...]:
     """Its units, each a file; where a tool's file outside sends one statement, each statement has one."""
     parts: list[Unit] = []
     for unit in map(without_own_marks, item.units):
@@ -147,112 +225,75 @@ def _parts(item: Hardened, form: Format) -> list[Unit]:
             parts.append(unit)
         else:
             parts += [Unit((text,), transaction=False) for text in unit.texts]
-    return parts
+    return tuple(parts)
 
 
-def _text(unit: Unit, form: Format, back: str | None, *, plain: bool) -> str:
+def _write(item: _Files, suite: Suite, directory: Path, form: Format | None) -> None:
+    migration = item.hardened.migration
+    plain = form is None or suite.runner.tool == "plain"
+    for step, name in enumerate(item.names):
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not item.units:
+            shutil.copy(migration.path, target)
+            continue
+        back = _section_back(item.hardened) if step == 0 else None
+        unit, used = item.units[step], form or _PLAIN
+        target.write_text(
+            used.write(_text(unit, used, plain=plain), back, unit.transaction), encoding="utf-8"
+        )
+        if used.beside is not None and not unit.transaction:
+            ending, text = used.beside
+            target.with_name(target.name + ending).write_text(text, encoding="utf-8")
+    back = _section_back(item.hardened)
+    if migration.rollback is not None and migration.rollback != migration.path:
+        _write_back(item, suite, directory, numbered=form is None)
+    elif form is None and back is not None:
+        (directory / "rollback").mkdir(exist_ok=True)
+        (directory / "rollback" / item.names[0]).write_text(back, encoding="utf-8")
+
+
+def _text(unit: Unit, form: Format, *, plain: bool) -> str:
     texts = [_closed(text) for text in unit.texts]
+    if form.around is not None:
+        begin, end = form.around
+        texts = [f"{begin}\n{text}\n{end}" if _ENDS_WITHIN.search(text) else text for text in texts]
     if plain and unit.transaction and len(texts) > 1:
         texts = ["BEGIN;", *texts, "COMMIT;"]
-    return form.write("\n".join(texts) + "\n", back, unit.transaction)
+    return "\n".join(texts) + "\n"
 
 
 def _closed(text: str) -> str:
     bare = text.rstrip().rstrip(";").rstrip()
+    if bare.endswith("\\."):  # of rows
+        return bare
     return f"{bare}\n;" if "--" in bare.splitlines()[-1] else f"{bare};"
 
 
-def _back(item: Hardened) -> str | None:
+def _section_back(item: Hardened) -> str | None:
+    """The way back that stands in the migration's own file."""
     part = item.migration.backward
     if part is None or part.path != item.migration.path:
         return None
     return "\n".join(line for line in (part.text or "").splitlines() if line.strip()) + "\n"
 
 
-def _copy(item: Hardened, directory: Path, suite: Suite) -> str:
-    target = directory / item.migration.file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(item.migration.path, target)
-    rollback = item.migration.rollback
-    if rollback is not None and rollback != item.migration.path:
-        below = (
-            rollback.relative_to(suite.path) if rollback.is_relative_to(suite.path) else Path(rollback.name)
-        )
-        (directory / below).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(rollback, directory / below)
-    return item.migration.file
-
-
-def _write_back(item: Hardened, name: str, directory: Path) -> None:
-    """The way back beside its first file, by the name that its tool or the plain rule looks for."""
-    rollback = item.migration.rollback
+def _write_back(item: _Files, suite: Suite, directory: Path, *, numbered: bool) -> None:
+    """A way back that is a file, beside the first file of its migration, by the version that this has now."""
+    rollback = item.hardened.migration.rollback
     assert rollback is not None
-    old, new = item.migration.path, Path(name)
-    if rollback.name == "down.sql":
-        target = directory / new.parent / "down.sql"
-    else:
-        ending = rollback.name.removeprefix(_common(old.name, rollback.name))
-        head = _common(old.name, rollback.name)
-        kept = new.name[: len(head)] if old.name == new.name else _renumbered(head, old.name, new.name)
-        folder = rollback.parent.name if rollback.parent != old.parent else ""
-        target = directory / new.parent / folder / f"{kept}{ending}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(rollback, target)
-
-
-def _common(one: str, other: str) -> str:
-    length = next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
-    return one[:length]
-
-
-def _renumbered(head: str, old: str, new: str) -> str:
-    before, after = _VERSION.match(old), _VERSION.match(new)
-    assert before is not None
-    assert after is not None
-    return head.replace(before["digits"], after["digits"], 1)
-
-
-def _names(hardened: Sequence[Hardened], form: Format) -> list[list[str]]:
-    """Names for all files, so that the tool applies them in this order.
-
-    The first file of a migration keeps its version where that is free; a further one takes the next number,
-    and pushes those behind it on where there is no gap.
-    """
-    last = -1
-    names: list[list[str]] = []
-    for item in hardened:
-        head = _head(item)
-        found = _VERSION.match(head)
-        if found is None:  # a repeatable one has no version
-            names.append([item.migration.file])
-            continue
-        own: list[str] = []
-        for step in range(len(_parts(item, form)) if item.changed else 1):
-            last = max(int(found["digits"].replace("-", "")), last + 1)
-            own.append(_named(item, head, found, last, step))
-        names.append(own)
-    return names
-
-
-def _named(item: Hardened, head: str, found: re.Match[str], number: int, step: int) -> str:
-    """The path of a part: the version in the form that it had, and the part's number before the ending."""
-    bare = found["digits"].replace("-", "")
-    moved = iter(f"{number:0{len(bare)}d}")
-    digits = "".join(next(moved) if char.isdigit() else char for char in found["digits"]) + "".join(moved)
-    return item.migration.file.replace(head, f"{found['before']}{digits}{_part(found['after'], step)}", 1)
-
-
-def _head(item: Hardened) -> str:
-    """The name that has the version: the file's, or its directory's."""
-    path = Path(item.migration.file)
-    return path.name if _VERSION.match(path.name) else path.parent.name
-
-
-def _part(after: str, step: int) -> str:
-    """What comes after the version, with the number of the part before the ending."""
-    if step == 0:
-        return after
-    stem, dot, ending = after.partition(".")
-    return f"{stem}_part{step + 1}{dot}{ending}"
+    inside = rollback.is_relative_to(suite.path)
+    below = rollback.relative_to(suite.path) if inside else Path("rollback", rollback.name)
+    old, new = Path(item.hardened.migration.file), Path(item.names[0])
+    if numbered:
+        below = Path("rollback", new.name)
+    elif old.parent != new.parent:  # a directory for each migration
+        below = new.parent / below.name
+    elif old.name != new.name:
+        before, after = _VERSION.match(old.name), _VERSION.match(new.name)
+        assert before is not None
+        assert after is not None
+        version = f"{before['digits']}{before['rest']}"
+        below = below.with_name(below.name.replace(version, after["digits"], 1))
+    (directory / below).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(rollback, directory / below)

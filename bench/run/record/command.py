@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import psutil
@@ -98,16 +99,15 @@ def run_command(command: str, address: Address, workdir: Path, tell: Callable[[s
     except OSError as error:
         raise UsageError(f"the command cannot be started: {error.strerror}") from error
     lines: deque[str] = deque(maxlen=LAST_LINES)
-    reader = threading.Thread(target=_read, args=(process, address, lines, tell), daemon=True)
-    reader.start()
-    try:
-        code = process.wait()
-    except BaseException:
-        _end(process)
-        raise
-    _end(process)
-    reader.join()
-    process.stdout.close()  # type: ignore[union-attr]  # it is a pipe
+    assert process.stdout is not None
+    with process.stdout as output:
+        reader = threading.Thread(target=_read, args=(output, address, lines, tell), daemon=True)
+        reader.start()
+        try:
+            code = process.wait()
+        finally:
+            _end(process)
+            reader.join()
     return Outcome(code, tuple(lines))
 
 
@@ -120,11 +120,8 @@ def _environ() -> dict[str, str]:
     }
 
 
-def _read(
-    process: subprocess.Popen[str], address: Address, lines: deque[str], tell: Callable[[str], None]
-) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
+def _read(output: IO[str], address: Address, lines: deque[str], tell: Callable[[str], None]) -> None:
+    for line in output:
         text = address.scrub(line.rstrip("\n"))
         lines.append(text)
         tell(text)

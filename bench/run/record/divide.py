@@ -162,8 +162,10 @@ def _units(queries: Sequence[Sent]) -> Iterator[_Unit]:
         if not open_:
             yield unit
             unit = None
-    if unit is not None:
-        yield unit  # the client went away inside it
+    if unit is not None:  # the client went away inside it, so that the server rolled it back
+        unit.lines.append(Line("ROLLBACK"))
+        unit.marks.clear()
+        yield unit
 
 
 def _lines(query: Sent, *, inside: bool) -> Iterator[Line]:

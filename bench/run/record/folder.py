@@ -36,7 +36,7 @@ class Recording:
     """What is known of a command that was recorded."""
 
     command: str
-    """As typed; never the address."""
+    """As typed, without passwords."""
     end: EndState
     data_key: str | None = None
     """Of the state before; with another one the end states cannot be equal."""

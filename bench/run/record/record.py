@@ -14,6 +14,7 @@ from psycopg import sql
 
 from bench.errors import MigrationError, UsageError
 from bench.migrate.suite import Suite
+from bench.model.printable import without_passwords
 from bench.pg.server import Server, ServerSpec, open_server
 from bench.run.clones import clone
 from bench.run.dataoptions import DataOptions
@@ -79,7 +80,7 @@ def record(
             "or write {dsn}, or {host}, {port}, {dbname}, {user} and {password}, into the command",
         )
     remarks += tuple(_about(migrations))
-    return Recording(command.text, end, template_key(before, data), remarks), migrations
+    return Recording(without_passwords(command.text), end, template_key(before, data), remarks), migrations
 
 
 def _about(migrations: Sequence[Recorded]) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _sent(
     server: Server, dbname: str, command: Command, role: str | None, progress: Progress
 ) -> tuple[tuple[Sent, ...], EndState]:
     with _logged(server, dbname), _login(server, dbname, role) as address:
-        progress(Step(f"recording: {command.text}"))
+        progress(Step(f"recording: {without_passwords(command.text)}"))
         outcome = run_command(command.text, address, command.workdir, lambda line: progress(Said(line)))
     with server.connect() as conn:
         sent = read_log(conn, dbname)
@@ -105,7 +106,7 @@ def _sent(
             else ""
         )
         raise MigrationError(
-            f"the command {outcome.describe()}{where}",
+            f"the command {without_passwords(command.text)} {outcome.describe()}{where}",
             "run it by hand against a database in the state before, and see what it lacks",
         )
     with server.connect(dbname) as conn:

@@ -162,4 +162,10 @@ def _until_now(conn: psycopg.Connection[Any], path: str) -> list[Mapping[str, An
         data += piece
         if not piece:
             conn.execute("SELECT pg_sleep(0.02)")
-    return [json.loads(line) for line in data.decode("utf-8", "replace").splitlines() if line.startswith("{")]
+    return entries_in(data)
+
+
+def entries_in(data: bytes) -> list[Mapping[str, Any]]:
+    """The entries of a log: one to a line, which ends with a newline alone; the last one may be cut off."""
+    *whole, _ = data.decode("utf-8", "replace").split("\n")
+    return [json.loads(line) for line in whole if line.strip()]
