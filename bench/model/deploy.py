@@ -16,7 +16,8 @@ HAZARDS: tuple[HazardName, ...] = (
 )
 """Every hazard, in the order in which ``all`` takes them."""
 
-TryOutcome = Literal["applied", "lock_timeout", "failed"]
+TryOutcome = Literal["applied", "lock_timeout", "failed", "rolled_back"]
+"""``rolled_back``: the file came to its end, and a later one of the same transaction took it back."""
 
 
 @dataclass(frozen=True, slots=True)

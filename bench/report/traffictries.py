@@ -11,7 +11,12 @@ from bench.report.trafficcauses import Places
 
 MOST_TRIES = 40
 _HEAD = ("Try", "Ended at", "Ended", "Began", "Took", "Waited for the lock", "Pause after it")
-_OUTCOMES = {"applied": "applied", "lock_timeout": "lock timeout", "failed": "failed"}
+_OUTCOMES = {
+    "applied": "applied",
+    "lock_timeout": "lock timeout",
+    "failed": "failed",
+    "rolled_back": "rolled back",
+}
 
 
 def tries_table(repeat: Repeat, places: Places) -> Table | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -21,7 +21,7 @@ from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementError, StatementRun, TransactionMode
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
-from bench.run.measured import skipped
+from bench.run.measured import not_reached, skipped
 from bench.run.progress import Progress, StatementBegan, StatementEnded
 from bench.workload.attribution import MigrationSession
 
@@ -79,31 +79,43 @@ class Deploy:
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
-        """A fresh session, as psql opens one for each file, or the shared one; the waits for it are the
-        migration's."""
-        with self._session() as conn:
-            begin, pid = clock(), conn.info.backend_pid
-            self.record.follow(pid)
-            try:
-                yield conn
-            finally:
-                self.record.follow(0)
-                self.record.sessions.append(MigrationSession(self.migration, pid, begin, clock()))
+        """A fresh session, as psql opens one for each file, or the shared one."""
+        if self.shared is not None:
+            yield self.shared.get(self._connect)
+            return
+        with self._connect() as conn:
+            yield conn
 
-    def _session(self) -> AbstractContextManager[psycopg.Connection[TupleRow]]:
-        def connect() -> psycopg.Connection[TupleRow]:
-            return self.server.connect(self.dbname, application_name="pgrehearse migration", kind="deploy")
+    def _connect(self) -> psycopg.Connection[TupleRow]:
+        return self.server.connect(self.dbname, application_name="pgrehearse migration", kind="deploy")
 
-        return connect() if self.shared is None else nullcontext(self.shared.get(connect))
+    @contextmanager
+    def followed(self, conn: psycopg.Connection[TupleRow]) -> Iterator[None]:
+        """While this lasts, who waits for the session waits for this migration."""
+        begin, pid = clock(), conn.info.backend_pid
+        self.record.follow(pid)
+        try:
+            yield
+        finally:
+            self.record.follow(0)
+            self.record.sessions.append(MigrationSession(self.migration, pid, begin, clock()))
 
 
-Deployer = Callable[[Deploy], MigrationRun]
+Deployer = Callable[[Sequence[Deploy]], Iterator[MigrationRun]]
+"""Applies the files that are one transaction of their runner, mostly one, and gives a run for each."""
 
 
-def apply_once(deploy: Deploy) -> MigrationRun:
-    """Apply the file in one session, up to its end or the first statement that fails."""
-    with deploy.session() as conn:
-        return apply_in(conn, deploy)
+def apply_once(deploys: Sequence[Deploy]) -> Iterator[MigrationRun]:
+    """Apply each file, up to its end or the first statement that fails; after one that failed none."""
+    failed = False
+    for deploy in deploys:
+        if failed:
+            yield not_reached(deploy.migration, deploy.statements)
+            continue
+        with deploy.session() as conn, deploy.followed(conn):
+            run = apply_in(conn, deploy)
+        failed = run.outcome != "applied"
+        yield run
 
 
 def apply_in(conn: psycopg.Connection[TupleRow], deploy: Deploy) -> MigrationRun:

@@ -4,9 +4,10 @@ Where others plug in:
 
 * ``hazard``: anything with a ``name`` and ``around(server, dbname)``, a context manager. It is entered when
   the traffic has run for a while, before the first statement, and left when the last one has ended.
-* ``deploy``: how one migration's file is applied, :func:`bench.run.deploy.apply_once` by default. It gets a
-  :class:`bench.run.deploy.Deploy`, opens its sessions by ``deploy.session()``, as many as it makes tries, and
-  returns the migration as it ended; so retries after ``lock_timeout`` are a ``deploy`` of their own.
+* ``deploy``: how the files of one transaction, mostly one file, are applied,
+  :func:`bench.run.deploy.apply_once` by default. It gets a :class:`bench.run.deploy.Deploy` for each file,
+  opens their session by ``deploy.session()``, and returns the migrations as they ended; so retries after
+  ``lock_timeout`` are a ``deploy`` of their own.
 """
 
 from __future__ import annotations
@@ -186,18 +187,21 @@ def _deploy_all(
     progress: Progress,
     one_session: bool,
 ) -> None:
-    """One file after the other; after one that failed the others are not reached."""
+    """One transaction of files after the other; after one that failed the others are not reached."""
     shared = SharedSession() if one_session else None
     groups = list(together([(migration.id, statements) for migration, statements in scripts]))
-    unfinished = {name for group in groups for name, _ in group[:-1]}
     try:
-        for name, statements in (script for group in groups for script in group):
+        for group in groups:
             if done.migrations and done.migrations[-1].outcome != "applied":
-                done.migrations.append(not_reached(name, statements))
+                done.migrations += [not_reached(name, statements) for name, statements in group]
                 continue
-            goes_on = name in unfinished
-            context = Deploy(server, dbname, name, statements, done.record, index, progress, shared, goes_on)
-            done.migrations.append(deploy(context))
+            last = group[-1][0]
+            files = [
+                Deploy(server, dbname, name, statements, done.record, index, progress, shared, name != last)
+                for name, statements in group
+            ]
+            for run in deploy(files):
+                done.migrations.append(run)
     finally:
         if shared is not None:
             shared.close()

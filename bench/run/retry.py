@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -24,7 +24,7 @@ from bench.model.deploy import Try
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementRun
 from bench.run.deploy import Deploy, apply_in, clock
-from bench.run.measured import skipped
+from bench.run.measured import not_reached, skipped
 from bench.run.progress import Said
 
 LOCK_NOT_AVAILABLE = "55P03"
@@ -103,6 +103,7 @@ def _may_commit_inside(statement: Statement) -> bool:
 class Retrier:
     """Applies migrations, each with its tries; a :data:`Deployer` of the loaded pass.
 
+    Files that share a transaction are tried again together, from the BEGIN that was rolled back with them.
     ``pause`` waits for so many seconds.
     """
 
@@ -111,66 +112,73 @@ class Retrier:
     tries: list[Try] = field(default_factory=list)
     """Of every migration, in their order."""
 
-    def __call__(self, deploy: Deploy) -> MigrationRun:
-        """Try the file until it is applied, fails in another way or may not be tried again."""
+    def __call__(self, deploys: Sequence[Deploy]) -> Iterator[MigrationRun]:
+        """Try the files until they are applied, fail in another way or may not be tried again."""
         milliseconds = round(1000 * self.policy.lock_timeout_s)
-        server = deploy.server.with_settings({"lock_timeout": str(milliseconds)})
-        with replace(deploy, server=server).session() as conn:
+        server = deploys[0].server.with_settings({"lock_timeout": str(milliseconds)})
+        with replace(deploys[0], server=server).session() as conn:
             conn.prepare_threshold = None  # DISCARD ALL would take what psycopg has prepared
-            tried = _Tried(deploy.statements, _invalid_indexes(conn))
-            number, first, began = 1, 0, clock()
-            start = began
+            invalid = _invalid_indexes(conn)
+            tried = [_Tried(deploy) for deploy in deploys]
+            number, first = 1, 0
             while True:
-                part = replace(deploy, statements=deploy.statements[first:])
-                run = apply_in(conn, part)
-                tried.add(run, began - start)
-                place = self._following(conn, tried, run, number, shared=deploy.shared is not None)
-                made = _as_try(run, number, first, began - start, clock() - began)
+                failed = _go(conn, tried, first)
+                place = self._following(conn, tried, failed, number, invalid)
                 if place is None or place.statement is None:
-                    self.tries.append(replace(made, gave_up=place.reason if place else None))
-                    return tried.result(run, clock() - start)
-                made = replace(made, pause_s=self._pause_s(deploy.migration, number))
-                self.tries.append(made)
-                deploy.progress(Said(self._again(deploy.migration, made)))
-                self.pause(made.pause_s or 0.0)
-                number, first, began = number + 1, place.statement, clock()
+                    if failed is not None:
+                        tried[failed].ends(gave_up=place.reason if place else None)
+                    break
+                _take_back(tried, place.statement, failed)
+                self._pause(tried, failed, number)
+                number, first = number + 1, place.statement
+        for script in tried:
+            self.tries += script.tries
+            yield script.result()
 
-    def _again(self, migration: str, made: Try) -> str:
-        left = self.policy.retries - made.number + 1
-        return (
-            f"{migration}: try {made.number} waited {made.blocked_s or 0.0:.1f} s for a lock; again in "
-            f"{made.pause_s or 0.0:.1f} s, {left} {'retry' if left == 1 else 'retries'} left"
-        )
-
-    def _pause_s(self, migration: str, number: int) -> float:
-        """By a stream of chance for each try, so that a run can be repeated."""
+    def _pause(self, tried: Sequence[_Tried], failed: int | None, number: int) -> None:
+        """Say that it is tried again, and wait; by a stream of chance for each try, so that a run can be
+        repeated."""
+        script = tried[failed or 0]
+        migration = script.deploy.migration
         chance = random.Random(f"{self.policy.seed} {migration} {number}").random()
-        return self.policy.pause_s(number, chance)
+        pause_s = self.policy.pause_s(number, chance)
+        script.ends(pause_s=pause_s)
+        left = self.policy.retries - number + 1
+        blocked_s = script.tries[-1].blocked_s or 0.0
+        said = (
+            f"{migration}: try {number} waited {blocked_s:.1f} s for a lock; again in {pause_s:.1f} s, "
+            f"{left} {'retry' if left == 1 else 'retries'} left"
+        )
+        script.deploy.progress(Said(said))
+        self.pause(pause_s)
 
     def _following(
         self,
         conn: psycopg.Connection[TupleRow],
-        tried: _Tried,
-        run: MigrationRun,
+        tried: Sequence[_Tried],
+        failed: int | None,
         number: int,
-        *,
-        shared: bool,
+        invalid: frozenset[int],
     ) -> Place | None:
-        """Where to go on, outside a transaction; None where no lock timeout ended the try."""
-        failed = _failed(run)
-        if failed is None or failed.error is None or failed.error.sqlstate != LOCK_NOT_AVAILABLE:
+        """Where to go on, outside a transaction, counted over all the files; None where no lock timeout
+        ended the try."""
+        statement = tried[failed].failed if failed is not None else None
+        if statement is None or statement.error is None or statement.error.sqlstate != LOCK_NOT_AVAILABLE:
             return None
         in_file = conn.info.transaction_status != TransactionStatus.IDLE
         if in_file:
             conn.execute("ROLLBACK")
-        left_invalid = bool(_invalid_indexes(conn) - tried.invalid)
-        position = [each.index for each in tried.statements].index(failed.index)
-        place = resume_place(tried.statements, position, in_file=in_file, left_invalid=left_invalid)
+        left_invalid = bool(_invalid_indexes(conn) - invalid)
+        statements = [statement for script in tried for statement in script.deploy.statements]
+        position = sum(len(script.deploy.statements) for script in tried[:failed])
+        position += [each.index for each in tried[failed or 0].deploy.statements].index(statement.index)
+        place = resume_place(statements, position, in_file=in_file, left_invalid=left_invalid)
         if place.statement is None and self.policy.rerunnable:
             place = Place(0)
         if place.statement is not None and number > self.policy.retries:
-            return Place(None, f"the {self.policy.retries} retries are used up")
-        if place.statement == 0 and not shared:
+            used_up = "retry is" if self.policy.retries == 1 else "retries are"
+            return Place(None, f"the {self.policy.retries} {used_up} used up")
+        if place.statement == 0 and tried[0].deploy.shared is None:
             conn.execute("DISCARD ALL")  # as a session that psql opens anew
         return place
 
@@ -179,27 +187,74 @@ class Retrier:
 class _Tried:
     """What the tries of one migration have come to."""
 
-    statements: Sequence[Statement]
-    invalid: frozenset[int]
-    """Indexes that were invalid before."""
+    deploy: Deploy
     runs: dict[int, StatementRun] = field(default_factory=dict)
     """The last run of each statement, by its index."""
+    last: MigrationRun | None = None
+    """None: it was not reached."""
+    tries: list[Try] = field(default_factory=list)
     busy_s: float = 0.0
+    began: float | None = None
+    ended: float = 0.0
 
-    def add(self, run: MigrationRun, began_s: float) -> None:
-        """Put a try in; it began so many seconds after the first one."""
+    @property
+    def failed(self) -> StatementRun | None:
+        """The statement that ended its last try."""
+        return _failed(self.last) if self.last is not None else None
+
+    def go(self, conn: psycopg.Connection[TupleRow], first: int) -> MigrationRun:
+        """Try the file from its ``first``-th statement."""
+        begin = clock()
+        self.began = begin if self.began is None else self.began
+        with self.deploy.followed(conn):
+            run = apply_in(conn, replace(self.deploy, statements=self.deploy.statements[first:]))
+        self.ended = clock()
+        self.last = run
         self.busy_s += run.duration_s or 0.0
-        for each in run.statements:
-            if each.outcome == "skipped":
-                self.runs.pop(each.index, None)
+        began_s = begin - self.began
+        for statement in run.statements:
+            if statement.outcome == "skipped":
+                self.runs.pop(statement.index, None)
             else:
-                at_s = None if each.started_at_s is None else each.started_at_s + began_s
-                self.runs[each.index] = replace(each, started_at_s=at_s)
+                at_s = None if statement.started_at_s is None else statement.started_at_s + began_s
+                self.runs[statement.index] = replace(statement, started_at_s=at_s)
+        self.tries.append(_as_try(run, len(self.tries) + 1, first, began_s, self.ended - begin))
+        return run
 
-    def result(self, last: MigrationRun, wall_s: float) -> MigrationRun:
+    def ends(self, *, pause_s: float | None = None, gave_up: str | None = None) -> None:
+        """What followed its last try."""
+        self.tries[-1] = replace(self.tries[-1], pause_s=pause_s, gave_up=gave_up)
+
+    def result(self) -> MigrationRun:
         """The migration as it ended; its duration is that of all tries without the pauses."""
-        statements = tuple(self.runs.get(each.index) or skipped(each) for each in self.statements)
-        return replace(last, statements=statements, duration_s=self.busy_s, wall_s=wall_s)
+        statements = self.deploy.statements
+        if self.last is None or self.began is None:
+            return not_reached(self.deploy.migration, statements)
+        runs = tuple(self.runs.get(statement.index) or skipped(statement) for statement in statements)
+        return replace(self.last, statements=runs, duration_s=self.busy_s, wall_s=self.ended - self.began)
+
+
+def _go(conn: psycopg.Connection[TupleRow], tried: Sequence[_Tried], first: int) -> int | None:
+    """Run the files from the ``first``-th of all their statements; the number of the one that failed."""
+    passed = 0
+    for number, script in enumerate(tried):
+        count = len(script.deploy.statements)
+        begin = first - passed
+        passed += count
+        if begin > 0 and passed <= first:
+            continue
+        if script.go(conn, max(0, begin)).outcome != "applied":
+            return number
+    return None
+
+
+def _take_back(tried: Sequence[_Tried], first: int, failed: int | None) -> None:
+    """Mark the files before the one that failed whose work was rolled back with it."""
+    passed = 0
+    for script in tried[:failed]:
+        passed += len(script.deploy.statements)
+        if passed > first:
+            script.tries[-1] = replace(script.tries[-1], outcome="rolled_back")
 
 
 def _failed(run: MigrationRun) -> StatementRun | None:

@@ -52,7 +52,7 @@ def apply(server: Server, database: str, connect: Connect, blocker: Blocker, tmp
 
             retrier = Retrier(RetryPolicy(TIMEOUT_S, retries, rerunnable=rerunnable), pause=pause)
             record = Record()
-            applied = retrier(Deploy(server, database, "001", statements, record, 0, silent))
+            (applied,) = retrier([Deploy(server, database, "001", statements, record, 0, silent)])
         assert len(record.spans) == sum(each.outcome != "skipped" for each in applied.statements) + sum(
             (each.statement or 0) - following.first_statement + 1
             for each, following in pairwise(retrier.tries)

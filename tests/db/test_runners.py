@@ -180,3 +180,47 @@ def test_retries_in_a_session_that_is_kept(server: Server, tmp_path: Path) -> No
         assert [each.outcome for each in retrier.tries] == ["applied", "lock_timeout", "applied"]
         with server.connect(dbname) as conn:
             assert conn.execute("SELECT to_regclass('app.mine') IS NOT NULL").fetchone() == (True,)
+
+
+def test_files_of_one_transaction_are_tried_again_together(server: Server, tmp_path: Path) -> None:
+    """The lock that the third waits for in vain takes the first two back with it."""
+    suite = drizzle(
+        tmp_path,
+        "ALTER TABLE t ADD a int;",
+        "ALTER TABLE t ADD b int;",
+        "CREATE INDEX ON taken (id);",
+        "ALTER TABLE t ADD c int;",
+    )
+    with database(server) as dbname, server.connect(dbname) as other:
+        other.execute("CREATE TABLE taken (id int)")
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE taken IN ROW EXCLUSIVE MODE")
+        retrier = Retrier(RetryPolicy(lock_timeout_s=0.05), pause=lambda _: other.execute("ROLLBACK"))
+        runs = deploy(server, dbname, suite, retrier)
+        assert [run.outcome for run in runs] == ["applied"] * 4
+        tries = [(each.migration, each.number, each.outcome) for each in retrier.tries]
+        assert tries == [
+            ("0000_x", 1, "rolled_back"),
+            ("0000_x", 2, "applied"),
+            ("0001_x", 1, "rolled_back"),
+            ("0001_x", 2, "applied"),
+            ("0002_x", 1, "lock_timeout"),
+            ("0002_x", 2, "applied"),
+            ("0003_x", 1, "applied"),
+        ]
+        assert {("t", "a"), ("t", "b"), ("t", "c")} <= set(state(server, dbname))
+
+
+def test_files_of_one_transaction_that_give_up_leave_nothing(server: Server, tmp_path: Path) -> None:
+    suite = drizzle(tmp_path, "ALTER TABLE t ADD a int;", "CREATE INDEX ON taken (id);", "SELECT 1;")
+    with database(server) as dbname, server.connect(dbname) as other:
+        other.execute("CREATE TABLE taken (id int)")
+        before = state(server, dbname)
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE taken IN ROW EXCLUSIVE MODE")
+        retrier = Retrier(RetryPolicy(lock_timeout_s=0.05, retries=1), pause=lambda _: None)
+        runs = deploy(server, dbname, suite, retrier)
+        other.execute("ROLLBACK")
+        assert [run.outcome for run in runs] == ["failed", "failed", "skipped"]
+        assert [each.gave_up for each in retrier.tries] == [None] * 3 + ["the 1 retry is used up"]
+        assert state(server, dbname) == before
