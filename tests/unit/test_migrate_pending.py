@@ -173,6 +173,24 @@ def test_what_is_edited_out_of_order_or_gone_is_said(tmp_path: Path) -> None:
     assert "no longer among the files: 2023_9." in said
 
 
+def test_a_file_of_sqlx_is_compared_by_its_checksum(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, CASES["sqlx"][0], "sqlx")
+    same, other = (hashlib.sha384(text.encode()).hexdigest() for text in (A, "other"))
+    for digest, edited in ((same, False), (other, True)):
+        rows: list[Row] = [{"version": "1", "success": "true", "checksum": f"\\x{digest}"}]
+        said = " ".join(without_applied(suite, rows, "public._sqlx_migrations").remarks)
+        assert ("Edited since" in said) == edited
+
+
+def test_a_file_of_graphile_migrate_is_compared_by_its_header(tmp_path: Path) -> None:
+    files = {f"committed/00000{n}.sql": f"--! Previous: -\n--! Hash: sha1:{n}\n\nSELECT 1;\n" for n in (1, 2)}
+    suite = suite_of(tmp_path, files, "graphile-migrate")
+    for digest, edited in (("sha1:1", False), ("sha1:9", True)):
+        rows: list[Row] = [{"filename": "000001.sql", "hash": digest}]
+        said = " ".join(without_applied(suite, rows, "graphile_migrate.migrations").remarks)
+        assert ("Edited since" in said) == edited
+
+
 def test_a_dirty_database_is_told(tmp_path: Path) -> None:
     suite = suite_of(tmp_path, CASES["golang-migrate"][0], "golang-migrate")
     said = " ".join(without_applied(suite, [{"version": "2", "dirty": "true"}], "x").remarks)

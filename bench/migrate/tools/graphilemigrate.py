@@ -23,6 +23,7 @@ from bench.migrate.tools.shape import Evidence, Plan, Tool
 from bench.model.statement import CURRENT_DATABASE
 
 _HEADER = re.compile(r"^--! (?:Previous|Hash):", re.MULTILINE)
+_HASH = re.compile(r"^--! Hash: *(\S+)", re.MULTILINE)
 _NO_TRANSACTION = re.compile(r"^--! no-transaction\b", re.MULTILINE)
 _INCLUDE = re.compile(r"--!\s*include\s+(\S+)")
 _PLACEHOLDER = re.compile(r":[A-Z][A-Z0-9_]+\b")
@@ -109,6 +110,12 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda found: values.get(found[0][1:], found[0]), text)
 
 
+def _hash(migration: Migration) -> str:
+    """By the file's header; graphile-migrate itself refuses a file whose body has another one."""
+    found = _HASH.search(migration.path.read_text(encoding="utf-8", errors="replace"))
+    return found[1] if found else ""
+
+
 GRAPHILE_MIGRATE = Tool(
     "graphile-migrate",
     "graphile-migrate",
@@ -117,5 +124,9 @@ GRAPHILE_MIGRATE = Tool(
     transaction="file",
     keeps_session=True,
     switch="write --! no-transaction below the file's header, above its only statement",
-    bookkeeping=Bookkeeping("migrations", ("filename", "hash"), by_row(column("filename"), file_name)),
+    bookkeeping=Bookkeeping(
+        "migrations",
+        ("filename", "hash"),
+        by_row(column("filename"), file_name, checksum=_hash, of_checksum="hash"),
+    ),
 )

@@ -6,9 +6,10 @@ Source: https://github.com/launchbadge/sqlx, ``sqlx-core/src/migrate/source.rs``
 
 from __future__ import annotations
 
+import hashlib
 import re
 
-from bench.migrate.migration import Transaction
+from bench.migrate.migration import Migration, Transaction
 from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, number, number_of_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number, others, refuse_same_number
@@ -46,6 +47,11 @@ def _mode(file: File) -> Transaction | None:
     return "query" if file.skimmed.startswith(_MARK) else None
 
 
+def _sha384(migration: Migration) -> str:
+    """Of the file's bytes, as the server writes bytea."""
+    return "\\x" + hashlib.sha384(migration.path.read_bytes()).hexdigest()
+
+
 SQLX = Tool(
     "sqlx",
     "sqlx",
@@ -55,6 +61,8 @@ SQLX = Tool(
     keeps_session=True,
     switch=f"write {_MARK} as the file's very first characters",
     bookkeeping=Bookkeeping(
-        "_sqlx_migrations", ("version", "success"), by_row(number("version", "success"), number_of_name)
+        "_sqlx_migrations",
+        ("version", "success", "checksum"),
+        by_row(number("version", "success"), number_of_name, checksum=_sha384),
     ),
 )
