@@ -45,6 +45,12 @@ HALF_BUILT = """
 CREATE INDEX deals_amount ON deals (amount);
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deals_amount'::regclass;
 """
+PARTITIONED = """
+CREATE TABLE visits (id bigint, day date) PARTITION BY RANGE (day);
+CREATE TABLE visits_2025 PARTITION OF visits FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE visits_2026 PARTITION OF visits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO visits SELECT n, date '2025-01-01' + n FROM generate_series(1, 600) n;
+"""
 OWNED = """
 DROP TABLE notes;
 CREATE TABLE notes (id bigint PRIMARY KEY, owner_id uuid NOT NULL REFERENCES auth.users, body text);
@@ -129,6 +135,7 @@ PLANTED: Mapping[str, Planted] = {
     "fails-on-data": Planted(),
     "fails-under-traffic": BESIDE_A_READER,
     "false-success": Planted(),
+    "foreign-key-unindexed": Planted("CREATE INDEX deals_contact ON deals (contact_id);", rows=10),
     "fan-out": Planted(rows=10, run=RunOptions(1, explain=False)),
     "fewer-rows": LOADED,
     "function-fails": UNCRASHED,
@@ -140,8 +147,11 @@ PLANTED: Mapping[str, Planted] = {
     "invalid-index": Planted(HALF_BUILT),
     "lock-queue": BESIDE_A_READER,
     "lock-table-full": Planted(rows=10),
+    "made-again": Planted("GRANT SELECT ON notes TO PUBLIC;"),
     "more-rows": LOADED,
     "name-cut": Planted(),
+    "name-gone": Planted(),
+    "narrower-rule": Planted("CREATE TYPE mood AS ENUM ('sad', 'happy');"),
     "no-lock-timeout": Planted(),
     "non-transactional": Planted(),
     "not-idempotent": PROVED,
@@ -154,6 +164,7 @@ PLANTED: Mapping[str, Planted] = {
     "row-locks": Planted(),
     "row-security": Planted(FORCED),
     "rows-gone": Planted(),
+    "rows-leave": Planted(PARTITIONED),
     "scan-under-lock": Planted(),
     "server-warning": Planted(),
     "set-local-outside-transaction": Planted(),
@@ -166,6 +177,7 @@ PLANTED: Mapping[str, Planted] = {
     "trigger-off": Planted(),
     "truncated": Planted(),
     "unlogged": Planted(),
+    "values-changed": Planted(),
     "verify-fails": Planted(
         files={"sqitch.plan": "%project=shop\n\nitems 2026-01-01T00:00:00Z Ada <ada@example.org> # items\n"}
     ),

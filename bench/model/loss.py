@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,49 @@ class InvalidIndex:
     after: bool
     partitioned: bool = False
     """The index of a partitioned table: not valid until each partition has one that is attached."""
+
+
+ChangeKind = Literal["made-again", "name-gone", "detached", "retyped", "secured", "unindexed", "narrowed"]
+"""Another object has the name; nothing has the name; a partition has left its table; a column has another
+type; row security was switched on or forced; a foreign key has no index any more; a check or an enum allows
+fewer values."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCounts:
+    """The rows of a relation, and what one of its columns holds."""
+
+    rows: int
+    values: int
+    different: int
+    digest: str | None
+    """A sum over the values' texts; None where there is no value."""
+    total: str | None
+    """Of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What was there before the deploy and is there afterwards in another shape."""
+
+    what: ChangeKind
+    kind: str
+    """As of :class:`Gone`."""
+    name: str
+    """Before the deploy, as of :class:`Gone`."""
+    table: str | None = None
+    """The table that it belonged to before."""
+    was: str | None = None
+    """Its type or rule before."""
+    now: str | None = None
+    """Its name, type or rule afterwards; None: it is gone."""
+    now_name: str | None = None
+    """Of a column with another type, its name afterwards."""
+    lost: tuple[str, ...] = ()
+    """What it had and has no more: privileges, triggers, policies, indexes, defaults, values."""
+    opened: tuple[str, ...] = ()
+    """Privileges of others than the owner that were not there before; with row security, all of them."""
+    rows: int | None = None
+    """Of a partition that left, those it holds."""
+    values_before: ValueCounts | None = None
+    values_after: ValueCounts | None = None

@@ -15,7 +15,7 @@ from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.index import IndexAudit
 from bench.model.load import ComparedRequest, Workload
 from bench.model.longest import LongestWait
-from bench.model.loss import Gone, InvalidIndex
+from bench.model.loss import Changed, Gone, InvalidIndex
 from bench.model.plan import Query, TableIndex, UserFunction
 from bench.model.proof import (
     AccessCell,
@@ -271,6 +271,8 @@ class Run:
     proofs: Proofs = field(default_factory=Proofs)
     gone: tuple[Gone, ...] = ()
     """What the first repeat of the solo pass took away of the state before."""
+    changed: tuple[Changed, ...] = ()
+    """What the same repeat left in another shape."""
     invalid_indexes: tuple[InvalidIndex, ...] = ()
     """Before or after the first repeat of the solo pass."""
     forecast: dict[str, Any] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -29,6 +30,21 @@ class CatalogObject:
     """A table with row security on."""
     valid: bool
     """False for an index that is not."""
+    key: tuple[str, ...] = ()
+    """In order, of a foreign key, and of what finds rows by them: an index over all rows, a key."""
+    owner: str | None = None
+    """None for a superuser, who stands here for whoever deploys."""
+    privileges: frozenset[str] = frozenset()
+    """``SELECT to app``; those of others than the owner."""
+    traits: frozenset[str] = frozenset()
+    """What else one that is made again may lack, as SQL has it; of an enum its labels."""
+    definition: str | None = None
+    """The type of a column, the rule of a constraint, what a function returns."""
+
+    @property
+    def bare(self) -> str:
+        """Its name without those of what it is in."""
+        return self.name.partition("(")[0].rpartition(".")[2]
 
 
 _OF_PARENT = frozenset({"column", "default", "constraint", "foreign key", "trigger"})
@@ -40,10 +56,26 @@ Objects = Mapping[Key, CatalogObject]
 def read_objects(conn: psycopg.Connection[TupleRow]) -> Objects:
     """The objects of users that there are."""
     rows = conn.execute(load_query("objects", conn.info.server_version)).fetchall()
-    return {
-        (catalog, oid, sub): CatalogObject(kind, name, table_oid, frozenset(columns), secured, valid)
-        for catalog, oid, sub, kind, name, table_oid, columns, secured, valid in rows
-    }
+    return {(catalog, oid, sub): _object(*rest) for catalog, oid, sub, *rest in rows}
+
+
+def _object(
+    kind: str, name: str, table_oid: int, columns: list[str], secured: bool, valid: bool, *more: Any
+) -> CatalogObject:
+    key, owner, privileges, traits, definition = more
+    return CatalogObject(
+        kind,
+        name,
+        table_oid,
+        frozenset(columns),
+        secured,
+        valid,
+        tuple(key),
+        owner,
+        frozenset(privileges),
+        frozenset(traits),
+        definition,
+    )
 
 
 def gone_between(before: Objects, after: Objects) -> tuple[Gone, ...]:

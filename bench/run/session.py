@@ -18,6 +18,7 @@ from bench.pg.loss import describe_loss
 from bench.pg.server import Server
 from bench.pg.shared import changes_since
 from bench.run.apply import MigrationApplier
+from bench.run.changes import changed_between, is_measured, measure_after, measure_before
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.dataoptions import DataOptions
@@ -245,22 +246,25 @@ class Rehearsal:
             self._take_stock(before, watching)
 
     def _take_stock(self, before: Objects, watching: Watch) -> None:
-        """Note what the migrations took away, and the indexes that are not valid."""
+        """Note what the migrations took away or changed, and the indexes that are not valid."""
         if not before or watching.observer.closed:
             return
         after = read_objects(watching.observer)
         gone = tuple(count_after(watching.observer, gone_between(before, after)))
-        self.draft.update(gone=gone, invalid_indexes=invalid_between(before, after))
+        changed = tuple(measure_after(watching.observer, changed_between(before, after)))
+        self.draft.update(gone=gone, changed=changed, invalid_indexes=invalid_between(before, after))
 
     def _count_gone(self, prepared: str) -> None:
-        """Count the rows of what is gone, in the state before."""
-        gone = self.draft.run.gone
-        if any(is_counted(each) for each in gone):
+        """Count the rows of what is gone, and the values of what has changed, in the state before."""
+        gone, changed = self.draft.run.gone, self.draft.run.changed
+        if any(map(is_counted, gone)) or any(map(is_measured, changed)):
             with (
                 clone(self.server, prepared, "gone") as dbname,
                 self.server.connect(dbname, application_name="pgrehearse count") as conn,
             ):
-                self.draft.update(gone=tuple(count_before(conn, gone)))
+                self.draft.update(
+                    gone=tuple(count_before(conn, gone)), changed=tuple(measure_before(conn, changed))
+                )
 
     def _compare(self, prepared: str, after: str) -> None:
         """Put the migrated clone beside the state before: the application's requests, then the queries."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bench.analyse.dangers.changes import secured
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, total
 from bench.analyse.names import is_named_in, quoted
@@ -72,15 +73,17 @@ def unlogged(rehearsed: Rehearsed) -> Iterator[Finding]:
         yield from _unlogged(migration, rehearsed)
 
 
-@danger("row-security", "Row security may hide rows from the deploy", "Data integrity")
+@danger("row-security", "Row security may hide rows", "Data integrity")
 def row_security(rehearsed: Rehearsed) -> Iterator[Finding]:
-    """A statement changes a table whose row security is forced on its owner.
+    """A table gets row security without a policy or forced on its owner, or is changed where that is so.
 
     A superuser, or a role with BYPASSRLS, is never bound by it, the table's owner only where it is forced.
 
-    Why: the role that deploys may see no row of the table: the change reports success and does nothing.
-    Way out: rehearse it as the role that deploys (`--role`); change the table as a role with BYPASSRLS, or
-    with NO FORCE ROW LEVEL SECURITY in the same transaction.
+    Why: the role that deploys, or the one that the application connects as, may see no row of the table:
+    a change reports success and does nothing, a request gets nothing.
+    Way out: make the policies in the same transaction. Where the deploy itself changes rows, rehearse it as
+    the role that deploys (`--role`); change the table as a role with BYPASSRLS, or with NO FORCE ROW LEVEL
+    SECURITY in the same transaction.
     Example:
         UPDATE notes SET body = trim(body);
     Instead:
@@ -91,6 +94,7 @@ def row_security(rehearsed: Rehearsed) -> Iterator[Finding]:
         COMMIT;
     Source: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
     """
+    yield from secured(rehearsed)
     for migration in rehearsed.summary.migrations:
         yield from _hidden_rows(migration, rehearsed)
 
