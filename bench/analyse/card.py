@@ -67,9 +67,8 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
         )
     doubts = [each.doubt for each in passes if each.doubt]
     if doubts:
-        lines.append(
-            CardLine("marked", f"Marked, {len(doubts)} of {len(passes)} passes: {doubts[0]}", "unknown")
-        )
+        of = "" if len(passes) == 1 else f"In {len(doubts)} of {len(passes)} passes: "
+        lines.append(CardLine("marked", f"To be read with care. {of}{doubts[0]}", "unknown"))
     return DeployCard(tuple(lines), passes)
 
 

@@ -127,7 +127,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
         option = rest[0].partition("=")[0]
         known = sorted(set(re.findall(r"--[a-z][\w-]*", parser.format_help())))
         raise UsageError(
-            f"bench {name}: {option} is not one of its options"
+            f"{name}: {option} is not one of its options"
             if option.startswith("-")
             else f"bench {name}: {option} is one word too many",
             f"{suggest(option, known)}all of them: bench {name} --help",

@@ -176,7 +176,7 @@ def _checked(
     data: str, scale: float, rows: dict[str, int], kinds: tuple[str, ...] | None, like: Path | None
 ) -> tuple[float, dict[str, int]]:
     """Scale and rows of generated data; UsageError for what the generator does not know."""
-    if like is None and kinds is None:
+    if like is None and kinds is None and not rows:
         return scale, rows
     from datagen.like import like_production, read_like
     from datagen.spec import make_plan, resolve_table

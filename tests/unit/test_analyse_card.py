@@ -130,7 +130,7 @@ def test_a_pass_whose_generator_fell_behind_is_marked_in_its_sentence() -> None:
     late = a_workload(rate_held=False, rate_note="The generator did not hold its rate: it was late.")
     said = sentences(loaded_run(late))
     assert said["traffic"].endswith("1 request fails [marked].")
-    assert said["marked"] == "Marked, 1 of 1 passes: The generator did not hold its rate: it was late."
+    assert said["marked"] == "To be read with care. The generator did not hold its rate: it was late."
     assert "marked" not in sentences(loaded_run())
 
 

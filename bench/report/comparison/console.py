@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analyse.compare.result import Comparison, Outcome
-from bench.report.comparison.words import LABEL, footer, headline, place, rows
+from bench.report.comparison.words import BY, LABEL, footer, headline, place, rows
 
 _STYLE: dict[Outcome, str] = {
     "fail": "bold red", "inconclusive": "bold yellow", "warn": "yellow", "improved": "cyan", "pass": "dim",
@@ -20,12 +20,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     if listed:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("Outcome", no_wrap=True)
-        table.add_column("Gate", no_wrap=True)
+        table.add_column("By", no_wrap=True)
         table.add_column("Where", overflow="fold")
         table.add_column("What", overflow="fold")
         for row in listed:
             label = Text(LABEL[row.gate.outcome], style=_STYLE[row.gate.outcome])
-            table.add_row(label, row.gate.level, Text(f"{place(row)}{row.what}"), Text(row.sentence))
+            table.add_row(label, BY[row.gate.level], Text(f"{place(row)}{row.what}"), Text(row.sentence))
         console.print(table)
         console.print()
     for line in footer(comparison):

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from bench.analyse.compare.result import Comparison, Gate, MigrationVerdict, Outcome
-from bench.report.comparison.words import LABEL, Row, footer, headline, place, rows, sentence
+from bench.report.comparison.words import BY, LABEL, Row, footer, headline, place, rows, sentence
 from bench.report.messages import Case, Message, gitlab, junit, sarif, workflow_commands
 
 LONGEST_COMMENT = 65_536
@@ -65,9 +65,9 @@ def details(comparison: Comparison) -> list[str]:
 
 
 def _table(bad: Sequence[Row], total: int) -> str:
-    lines = ["", "| | gate | where | what |", "|---|---|---|---|"]
+    lines = ["", "| | by | where | what |", "|---|---|---|---|"]
     lines += [
-        f"| {LABEL[row.gate.outcome]} | {row.gate.level} | {_cell(place(row))}{_cell(row.what)} | "
+        f"| {LABEL[row.gate.outcome]} | {BY[row.gate.level]} | {_cell(place(row))}{_cell(row.what)} | "
         f"{_cell(row.sentence)} |"
         for row in bad
     ]

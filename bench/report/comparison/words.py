@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.analyse.compare.result import ORDER, Comparison, Gate, Outcome, Verdict
+from bench.analyse.compare.result import ORDER, Comparison, Gate, Level, Outcome, Verdict
 from bench.model.lock import LockMode
 from bench.model.noise import Noise
 from bench.report.format import UNKNOWN, count, ratio, seconds, shortened, size
@@ -17,6 +17,8 @@ LABEL: dict[Outcome, str] = {
     "improved": "IMPROVED",
     "pass": "PASS",
 }
+BY: dict[Level, str] = {"E0": "fact", "E1": "work", "W": "time", "S": "budget"}
+"""What decided, in a word: a fact of the catalog or a plan, counted work, the clock, a budget."""
 _SUBJECT = {
     "blocks": "blocks touched",
     "blocks_dirtied": "blocks dirtied",

@@ -31,7 +31,7 @@ def print_explained(run: Run, summary: RunSummary, report: Path | None, console:
     console.print(
         Text(
             f"{summary.suite} on PostgreSQL {server.version} ({server.kind}), {count(rows)} rows, "
-            f"{len(summary.queries)} views, functions and queries",
+            f"views, functions and queries: {len(summary.queries)}",
             style="bold",
         )
     )

@@ -168,7 +168,7 @@ def _texts(page: Sheet, at: int, row: Row) -> None:
 REACHES: Sequence[tuple[str, str]] = (
     ("lock-8", "blocks reads and writes of an existing relation"),
     ("lock-6", "blocks writes"),
-    ("calm", "blocks neither"),
+    ("calm", "lets reads and writes pass"),
     ("rest", "several together"),
 )
 

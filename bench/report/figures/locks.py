@@ -75,8 +75,8 @@ def reach(mode: LockMode) -> str:
     if mode.blocks_writes:
         return "blocks writes"
     if mode.strength >= LockMode.SHARE_UPDATE_EXCLUSIVE.strength:
-        return "blocks neither; VACUUM and other DDL wait"
-    return "blocks neither"
+        return "lets reads and writes pass; VACUUM and other DDL wait"
+    return "lets reads and writes pass"
 
 
 def caption(timeline: Timeline) -> str:
