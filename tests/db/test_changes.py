@@ -253,3 +253,13 @@ def test_row_security_that_is_switched_on(
     found = changes(server, tmp_path, more, sql)
     assert found.keys() == ({"row-security"} if severity else set())
     assert severity is None or found["row-security"].severity == severity
+
+
+def test_a_table_that_the_deploy_has_made_needs_no_lock_timeout(server: Server, tmp_path: Path) -> None:
+    made = "-- 1_made.sql\nCREATE TABLE pages (id int);\n-- 2_more.sql\nALTER TABLE pages ADD title text;\n"
+    codes = {finding.code for finding in told(server, tmp_path, Planted(rows=10), made)}
+    assert "no-lock-timeout" not in codes
+    (tmp_path / "there").mkdir()
+    there = f"{made}ALTER TABLE notes ADD title text;\n"
+    codes = {finding.code for finding in told(server, tmp_path / "there", Planted(rows=10), there)}
+    assert "no-lock-timeout" in codes
