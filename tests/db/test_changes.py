@@ -263,3 +263,26 @@ def test_a_table_that_the_deploy_has_made_needs_no_lock_timeout(server: Server, 
     there = f"{made}ALTER TABLE notes ADD title text;\n"
     codes = {finding.code for finding in told(server, tmp_path / "there", Planted(rows=10), there)}
     assert "no-lock-timeout" in codes
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "sql"),
+    [
+        ("name-gone", GUARDED, "ALTER TABLE notes RENAME TO remarks;"),
+        ("foreign-key-unindexed", ONE, "DROP INDEX k;"),
+        ("made-again", GUARDED, "DROP VIEW titles; CREATE VIEW titles AS SELECT id FROM deals;"),
+        (
+            "made-again",
+            GUARDED,
+            "DROP FUNCTION total(); CREATE FUNCTION total() RETURNS bigint LANGUAGE sql SECURITY DEFINER "
+            "SET search_path = public AS 'SELECT 1::bigint';",
+        ),
+    ],
+)
+def test_the_statements_to_paste_run_and_end_the_finding(
+    server: Server, tmp_path: Path, code: str, more: str, sql: str
+) -> None:
+    found = changes(server, tmp_path, more, sql)
+    pasted = found[code].sql
+    assert pasted is not None
+    assert code not in changes(server, tmp_path / "pasted", more, f"{sql}\n{pasted}")

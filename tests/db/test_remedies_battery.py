@@ -356,6 +356,7 @@ def _gives_sql(call: ast.Call) -> bool:
 
 WRITTEN = {
     "access.access_opened", "amounts._advisory", "amounts._lock_table_full", "blocks._no_lock_timeout",
+    "changes._kept_name", "changes._restored", "changes.foreign_key_unindexed",
     "copies._missed", "evidence.finding", "failures._for_rows_refused", "failures._not_installed",
     "losses._columns", "losses._deleted", "losses._invalid", "losses._tables", "outcome._goes_on",
     "outcome._lost_at_end", "outcome._non_transactional", "queues._stop_finding", "spoken._over_invalid",

@@ -105,7 +105,7 @@ def rows_leave(rehearsed: Rehearsed) -> Iterator[Finding]:
     """A partition with rows is detached: they are there, and no query of the table has them any more.
 
     Why: requests get fewer rows and no error.
-    Way out: detach it when no request asks for these rows; where that is so, accept the finding.
+    Way out: None in SQL: detach it when no request asks for these rows, and accept the finding then.
     Example:
         ALTER TABLE visits DETACH PARTITION visits_2025;
     Source: https://www.postgresql.org/docs/current/ddl-partitioning.html
@@ -319,11 +319,10 @@ def _grants(verb: str, to: str, privileges: Sequence[str], place: str) -> Iterat
 
 def _kept_name(changed: Changed) -> Remedy:
     if changed.kind == "table" and changed.now:
-        schema = changed.name.partition(".")[0]
         return Remedy(
-            "Leave a view of the old name for one release, in the same transaction; it can be written to.",
-            f"CREATE VIEW {quoted(changed.name)} AS SELECT * FROM {quoted(changed.now)}; "  # noqa: S608  # names in quotes, to be read
-            f"-- and its privileges; {identifier(schema)} is where releases look for it",
+            "Leave a view of the old name for one release, in the same transaction, with the table's "
+            "privileges; it can be written to.",
+            f"CREATE VIEW {quoted(changed.name)} AS SELECT * FROM {quoted(changed.now)};",  # noqa: S608  # names in quotes, to be read
         )
     return Remedy("Take the name away in a later deploy, when no release that still runs uses it.")
 
