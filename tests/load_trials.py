@@ -19,8 +19,8 @@ from bench.model.load import ClassLoad, StatementSpan, Workload
 from bench.model.lock import LockMode
 from bench.model.run import Repeat
 from bench.pg.server import Server
-from bench.run.loaded import LoadOptions, Scripts, loaded_pass
 from bench.run.progress import silent
+from bench.run.traffic.onepass import LoadOptions, Scripts, loaded_pass
 from bench.workload.choose import given_mix
 from bench.workload.spec import Generator, RequestClass, TrafficMix
 

@@ -14,12 +14,12 @@ from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.finding import Finding
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
-from bench.run.loaded import LoadOptions
-from bench.run.loading import HazardOptions
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
+from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.passes import HazardOptions
 from bench.workload.spec import RequestClass, TrafficMix
 
 SHOP = """

@@ -10,9 +10,9 @@ from bench.migrate.suite import Suite, find_suite
 from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions, prove
+from bench.run.template.options import DataOptions
 
 BASE = """
 CREATE SCHEMA app;

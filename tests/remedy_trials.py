@@ -21,8 +21,8 @@ from bench.model.statement import Hanging
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
-from bench.run.hanging import read_hanging
-from bench.run.prepare import read_keys
+from bench.run.solo.hanging import read_hanging
+from bench.run.template.prepare import read_keys
 
 State = tuple[dict[str, str], dict[str, list[str]]]
 """The schema, as describe_schema has it, and each table's rows."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bench.analyse.names import is_named
-from bench.analyse.remedies.tree import relation_name, statement_of, tree
 from bench.model.lock import LockMode
+from bench.sql.names import is_named
+from bench.sql.tree import relation_name, statement_of, tree
 
 _ONLINE = frozenset(
     {

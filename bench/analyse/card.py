@@ -8,7 +8,6 @@ from typing import Literal
 
 from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
 from bench.analyse.limits import Limits
-from bench.analyse.names import bare
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import Blocked, PassFigures, Stop, loaded_passes
@@ -16,6 +15,7 @@ from bench.analyse.waits import say_waits
 from bench.model.deploy import HAZARDS
 from bench.model.longest import LongestWait
 from bench.model.run import Run
+from bench.sql.names import bare
 
 Tone = Literal["good", "warn", "bad", "unknown"]
 """``bad``: it failed or made requests wait for longer than :attr:`Limits.not_ready_s`; ``warn``: longer than

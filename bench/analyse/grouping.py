@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.analyse.names import quoted
 from bench.analyse.quantity import count
 from bench.model.finding import Finding, Severity
+from bench.sql.names import quoted
 
 MANY = 3
 """So many findings of a kind are told each by itself, more of them together."""

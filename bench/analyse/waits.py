@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from bench.analyse.dangers.amounts import locked_rows
 from bench.analyse.dangers.evidence import Rehearsed
-from bench.analyse.names import bare
 from bench.analyse.quantity import count, seconds
 from bench.analyse.summary import MigrationSummary
 from bench.model.load import Access, ClassLoad
 from bench.model.longest import LongestWait, WaitSource
 from bench.model.run import Pass
 from bench.model.statement import IS_PAUSE
+from bench.sql.names import bare
 
 ACCESSES: tuple[Access, ...] = ("read", "write")
 

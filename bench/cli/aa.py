@@ -126,7 +126,7 @@ def _measure(
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
     from bench.run.progress import Said
     from bench.run.session import RunOptions, rehearse
-    from bench.run.templates import template_key
+    from bench.run.template.key import template_key
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base)

@@ -16,7 +16,7 @@ from bench.pg.locale import parse_locale
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.pg.locale import Locale
-    from bench.run.dataoptions import DataOptions
+    from bench.run.template.options import DataOptions
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def data_options(
     size: Sequence[tuple[str, int]] = (),
 ) -> DataOptions:
     """The options as the run takes them; UsageError for ones that have no effect on the suite."""
-    from bench.run.dataoptions import DataOptions
+    from bench.run.template.options import DataOptions
 
     if fill and dump is not None:
         raise UsageError("--fill and a dump exclude each other", hint="choose one of them")
@@ -224,7 +224,7 @@ def dumped(
     from bench.cli.live import live
     from bench.pg.endpoint import parse_dsn
     from bench.pg.lease import leased_directory
-    from bench.run.dump import take_dump
+    from bench.run.template.dump import take_dump
 
     source = parse_dsn(from_dsn)
     with leased_directory("dump") as directory:

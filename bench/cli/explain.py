@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
     from bench.model.run import Run
     from bench.pg.locale import Locale
-    from bench.run.dataoptions import DataOptions
     from bench.run.explain.session import ExplainOptions
+    from bench.run.template.options import DataOptions
 
 EPILOG = """\
 Views are found in the catalog, functions and queries in queries.toml, requests in workload.toml of the
@@ -144,7 +144,7 @@ def explain_on(
     from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
     from bench.run.explain.session import explain_suite
     from bench.run.progress import Said
-    from bench.run.templates import template_key
+    from bench.run.template.key import template_key
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base, tool=tool, transaction=transaction, on_data=dump is not None)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
-    from bench.run.dataoptions import DataOptions
     from bench.run.scales import ScaleOptions
+    from bench.run.template.options import DataOptions
 
 EPILOG = """\
 The suite is rehearsed at five sizes or more, each twice the one before. Durations, lock holds, WAL and disk
@@ -163,8 +163,8 @@ def run(
 
 def print_probe() -> int:
     """Print the script for production."""
-    from bench.migrate.syntax import PARSER_VERSION_NUM
     from bench.pg.catalog import load_query
+    from bench.sql.syntax import PARSER_VERSION_NUM
 
     write_document(load_query("production", PARSER_VERSION_NUM))
     return 0
@@ -254,7 +254,7 @@ def target_data(
 
     Raises UsageError: a table is unknown, or does not grow with the scale.
     """
-    from bench.run.dataoptions import DataOptions
+    from bench.run.template.options import DataOptions
     from datagen.spec import make_plan, resolve_table
 
     (table, rows), *others = at.items()
@@ -287,7 +287,7 @@ def own_target(
     Raises UsageError: neither, or an option that has no effect.
     """
     from bench.cli.data import require_variables
-    from bench.run.dataoptions import DataOptions
+    from bench.run.template.options import DataOptions
 
     first = next(iter(at.values()), 0)
     if first < 1:

@@ -96,7 +96,7 @@ def harden(
     from bench.run.harden.session import harden_suite
     from bench.run.progress import Said
     from bench.run.session import RunOptions
-    from bench.run.templates import template_key
+    from bench.run.template.key import template_key
     from bench.store.results import RUNS, create_directory, new_run_id
 
     require_writable(json)

@@ -15,8 +15,8 @@ from bench.model.deploy import HAZARDS, HazardName
 
 if TYPE_CHECKING:
     from bench.model.load import Arrivals
-    from bench.run.loaded import LoadOptions
-    from bench.run.loading import HazardOptions
+    from bench.run.traffic.onepass import LoadOptions
+    from bench.run.traffic.passes import HazardOptions
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +124,7 @@ def load_options(
     connections: int | None,
 ) -> LoadOptions | None:
     """How to load the suite in this directory; None: not at all. UsageError for an unusable file."""
-    from bench.run.loaded import LoadOptions
+    from bench.run.traffic.onepass import LoadOptions
     from bench.workload.choose import given_mix
 
     mix = given_mix(suite, workload)
@@ -144,8 +144,8 @@ def hazard_options(
     retries: int | None,
 ) -> HazardOptions:
     """What is to stand in the deploy's way. UsageError where the options do not go together."""
-    from bench.run.loading import HazardOptions
-    from bench.run.retry import DEFAULT_RETRIES, RetryPolicy
+    from bench.run.traffic.passes import HazardOptions
+    from bench.run.traffic.retry import DEFAULT_RETRIES, RetryPolicy
 
     asked = "--hazard" if hazard else "--lock-timeout" if lock_timeout is not None else None
     if asked is not None and no_load:

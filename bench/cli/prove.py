@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
-    from bench.run.dataoptions import DataOptions
     from bench.run.prove.session import ProofOptions
+    from bench.run.template.options import DataOptions
     from bench.store.results import RunDirectory
 
 EPILOG = """\
@@ -143,7 +143,7 @@ def prove_on(
     from bench.cli.run import present
     from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.prove.session import ProofOptions
-    from bench.run.templates import template_key
+    from bench.run.template.key import template_key
     from bench.store.results import RUNS, new_run_id
 
     data = data_options(found, dump=dump, **chosen)

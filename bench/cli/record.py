@@ -17,8 +17,8 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.pg.server import ServerSpec
-    from bench.run.dataoptions import DataOptions
     from bench.run.record.folder import Recording
+    from bench.run.template.options import DataOptions
 
 EPILOG = """\
 The command runs once, against a copy of the state before on a server of ours that logs every statement. It
@@ -124,7 +124,7 @@ def write_down(
     from bench.run.record.folder import write_recording
     from bench.run.record.record import Command, state_before
     from bench.run.record.record import record as run_record
-    from bench.run.templates import template_key
+    from bench.run.template.key import template_key
 
     if not sends.strip():
         raise UsageError("there is no command to record", "give it in quotes, as you type it in a shell")

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from bench.model.deploy import HazardName
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
-    from bench.run.loading import HazardOptions
     from bench.run.session import RunOptions
+    from bench.run.traffic.passes import HazardOptions
     from bench.store.results import RunDirectory
 
 EPILOG = """\
@@ -222,7 +222,7 @@ def run_on(
     """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
     from bench.analyse.conclude import conclude
     from bench.run.session import RunOptions
-    from bench.run.templates import template_key
+    from bench.run.template.key import template_key
     from bench.store.results import RUNS, new_run_id
 
     data = data_options(

@@ -17,7 +17,7 @@ from bench.migrate.suite import Suite, find_suite
 from bench.migrate.tools.choose import named_tool
 from bench.pg.endpoint import DSN_SCHEMES, parse_dsn
 from bench.pg.notes import read_notes
-from bench.run.dump import notes_in_dump
+from bench.run.template.dump import notes_in_dump
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bench.migrate.lexer import REFERENCE, reference_at
 from bench.migrate.pieces import Values
+from bench.sql.lexer import REFERENCE, reference_at
 
 _SPACE = re.compile(r"[ \t\n\r\f\v]*+")
 _PLAIN = re.compile(r"""[^ \t\n\r\f\v\\'"`:]++""")

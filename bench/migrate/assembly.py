@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.kinds import classify
-from bench.migrate.lexer import copies_stdin, skip_space
 from bench.migrate.pieces import Piece, sent_text
-from bench.migrate.syntax import error_in
 from bench.model.statement import Statement, Stretch
+from bench.sql.kinds import classify
+from bench.sql.lexer import copies_stdin, skip_space
+from bench.sql.syntax import error_in
 
 
 def assemble(

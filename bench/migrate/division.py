@@ -9,12 +9,12 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.assembly import assemble, is_empty
-from bench.migrate.kinds import classify
-from bench.migrate.lexer import WHITE_SPACE, skip_space
 from bench.migrate.metacommand import command_name
 from bench.migrate.migration import Cutting
 from bench.migrate.pieces import Cutter
 from bench.model.statement import Statement
+from bench.sql.kinds import classify
+from bench.sql.lexer import WHITE_SPACE, skip_space
 
 _MARK = re.compile(r"[ \t]*--[ \t]*\+(?:goose|migrate)[ \t]+(\w+)", re.IGNORECASE)
 _SEMICOLON_OF_PLAY = re.compile(r"(?<!;);(?!;)")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bench.errors import UsageError
-from bench.migrate.lexer import WHITE_SPACE, Nesting, Reference, ReferenceForm, find_end, skip_space
 from bench.migrate.metacommand import command_end
-from bench.migrate.strings import Strings
 from bench.model.statement import Stretch
+from bench.sql.lexer import WHITE_SPACE, Nesting, Reference, ReferenceForm, find_end, skip_space
+from bench.sql.strings import Strings
 
 _BYTE_ORDER_MARK = "\ufeff"
 _BLANK = re.compile(r"[ \t\n\r\f\v]*+")

@@ -13,7 +13,6 @@ from bench.migrate.assembly import assemble, is_empty
 from bench.migrate.clientcopy import read_copy
 from bench.migrate.conditionals import Conditionals, Undo
 from bench.migrate.division import read_pieces
-from bench.migrate.kinds import classify
 from bench.migrate.metacommand import (
     CONDITIONALS,
     INCLUDES,
@@ -26,9 +25,10 @@ from bench.migrate.metacommand import (
 from bench.migrate.migration import Part
 from bench.migrate.pieces import Cutter, Piece
 from bench.migrate.source import find_file, name_beside, read_text
-from bench.migrate.strings import Strings
 from bench.migrate.variables import Variables, parse_boolean
 from bench.model.statement import Statement, Stretch
+from bench.sql.kinds import classify
+from bench.sql.strings import Strings
 
 
 def read_statements(

@@ -14,10 +14,10 @@ from dataclasses import replace
 from itertools import groupby
 
 from bench.errors import UsageError
-from bench.migrate.kinds import classify
 from bench.migrate.migration import Migration, Part, Transaction
 from bench.migrate.script import read_part
 from bench.model.statement import Statement
+from bench.sql.kinds import classify
 
 _NEEDS_OWN_BEGIN = frozenset(
     {"savepoint", "release", "rollback_to", "commit_and_chain", "rollback_and_chain"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bench.migrate.lexer import ReferenceForm
+from bench.sql.lexer import ReferenceForm
 
 _NAME = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]+")
 

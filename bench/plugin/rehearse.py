@@ -16,9 +16,9 @@ from bench.migrate.suite import find_suite
 from bench.model.run import MigrationRun
 from bench.pg.server import Server
 from bench.plugin.rehearsed import Rehearsed
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
 from bench.store.results import create_directory, new_run_id
 
 

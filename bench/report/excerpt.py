@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.migrate.lexer import skip_space
 from bench.report.format import shortened
+from bench.sql.lexer import skip_space
 
 
 def excerpt(text: str, width: int) -> str:

@@ -9,11 +9,11 @@ from bench.migrate.suite import Suite
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.draft import RunDraft, Save, new_run
-from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.scripts import read_scripts
 from bench.run.session import Rehearsal, RunOptions, ending_in_words, noting_changes
-from bench.run.watch import counters_database
+from bench.run.solo.watch import counters_database
+from bench.run.template.prepare import template
 
 MORE_REPEATS = 5
 """Added once, where the first ones leave something open or accuse."""

@@ -13,10 +13,10 @@ from bench.pg.catalog import load_query
 from bench.pg.database import clone_database, create_database, discard_database, new_name, quiet, roles_of
 from bench.pg.roles import drop_own_roles
 from bench.pg.server import Server
-from bench.run.keep import Template
-from bench.run.prepare import apply_deployed, apply_file
 from bench.run.progress import silent
-from bench.run.roles import take_role
+from bench.run.template.keep import Template
+from bench.run.template.prepare import apply_deployed, apply_file
+from bench.run.template.roles import take_role
 
 KEPT_BYTES = 65_536
 """A table that is no larger keeps its rows where who would wait is tried."""

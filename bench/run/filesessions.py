@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from bench.migrate.transactions import leaves_open
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementError, StatementRun
-from bench.run.measured import not_reached
+from bench.run.solo.execution import not_reached
 
 Connection = psycopg.Connection[TupleRow]
 Named = tuple[str, Sequence[Statement]]

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.bodies import MYSELF
-from bench.migrate.reach import Reach, reaches, reaches_of
-from bench.migrate.roles import for_database
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.migrate.transactions import read_migrations
 from bench.model.statement import Statement
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
-from bench.run.dump import outline, require_dump
 from bench.run.execute import psql_variables
+from bench.run.template.dump import outline, require_dump
+from bench.run.template.options import DataOptions
+from bench.sql.bodies import MYSELF
+from bench.sql.reach import Reach, reaches, reaches_of
+from bench.sql.roles import for_database
 from bench.workload.spec import TrafficMix
 
 _OWN_SERVER = "rehearse it on a server of its own: --server embedded, container or cluster"

@@ -18,15 +18,15 @@ from bench.migrate.suite import Suite
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
-from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, new_run
-from bench.run.hidden import LookingInside, put_inside, reached_in
-from bench.run.keep import Template
-from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
 from bench.run.scripts import read_scripts
 from bench.run.session import Rehearsal, RunOptions, ending_in_words, noting_changes
-from bench.run.watch import counters_database
+from bench.run.solo.inside import LookingInside, put_inside, reached_in
+from bench.run.solo.watch import counters_database
+from bench.run.template.keep import Template
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 FEWEST = 5
 """So many sizes are measured, whatever the budget: fewer tell no growth."""

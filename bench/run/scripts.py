@@ -6,10 +6,10 @@ from bench.migrate.suite import Migration, Suite
 from bench.migrate.transactions import read_alone, read_migrations
 from bench.model.statement import Statement
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.execute import psql_variables
-from bench.run.extensions import require_extensions
 from bench.run.guard import check_file, check_queries, check_state_before, refuse_own_role
+from bench.run.template.extensions import require_extensions
+from bench.run.template.options import DataOptions
 
 Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
 

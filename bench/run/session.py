@@ -17,17 +17,19 @@ from bench.observe.sampler import SamplerTrace, describe_sampling
 from bench.pg.loss import describe_loss
 from bench.pg.server import Server
 from bench.pg.shared import changes_since
-from bench.run.apply import MigrationApplier
-from bench.run.changes import changed_between, is_measured, measure_after, measure_before
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
-from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save, new_run
-from bench.run.drift import compare_skips, put_skips, skipping
 from bench.run.filesessions import divide, name_of, sessions, together
-from bench.run.filling import fill_added_columns
 from bench.run.guard import check_mix
-from bench.run.hidden import (
+from bench.run.progress import Progress, Step
+from bench.run.record.folder import note_on_end, read_end, read_recording
+from bench.run.scripts import Scripts, read_scripts
+from bench.run.solo.apply import MigrationApplier
+from bench.run.solo.changes import changed_between, is_measured, measure_after, measure_before
+from bench.run.solo.drift import compare_skips, put_skips, skipping
+from bench.run.solo.execution import not_reached
+from bench.run.solo.inside import (
     ONE_SIZE,
     PLANS,
     HiddenPass,
@@ -39,11 +41,7 @@ from bench.run.hidden import (
     smaller,
     total_rows,
 )
-from bench.run.keep import Template
-from bench.run.loaded import LoadOptions
-from bench.run.loading import HazardOptions, LoadedPasses, refuse_hazards
-from bench.run.lockedtables import blocked_tables
-from bench.run.losses import (
+from bench.run.solo.losses import (
     Objects,
     count_after,
     count_before,
@@ -52,19 +50,21 @@ from bench.run.losses import (
     is_counted,
     read_objects,
 )
-from bench.run.measured import not_reached
-from bench.run.onward import go_on
-from bench.run.prepare import template
-from bench.run.progress import Progress, Step
-from bench.run.record.folder import note_on_end, read_end, read_recording
-from bench.run.requests import compared_requests
-from bench.run.room import fitting
-from bench.run.scripts import Scripts, read_scripts
-from bench.run.templates import template_key
+from bench.run.solo.onward import go_on
+from bench.run.solo.waits import WAITS, fell_short, missed, put_blocks
+from bench.run.solo.watch import Watch, counters_database, watch
+from bench.run.template.fill import fill_added_columns
+from bench.run.template.keep import Template
+from bench.run.template.key import template_key
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 from bench.run.trace import trace_in
+from bench.run.traffic.lockedtables import blocked_tables
+from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.passes import HazardOptions, LoadedPasses, refuse_hazards
+from bench.run.traffic.requests import compared_requests
+from bench.run.traffic.room import fitting
 from bench.run.verify import verify
-from bench.run.waits import WAITS, fell_short, missed, put_blocks
-from bench.run.watch import Watch, counters_database, watch
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from bench.pg.database import create_database, discard_database, new_name
 from bench.pg.loss import describe_loss
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
-from bench.run.apply import MigrationApplier
 from bench.run.filesessions import divide, name_of, sessions, together
 from bench.run.guard import check_file, check_files
-from bench.run.measured import not_reached
-from bench.run.prepare import apply_file
 from bench.run.progress import Progress, Said, Step, silent
-from bench.run.watch import Watch
+from bench.run.solo.apply import MigrationApplier
+from bench.run.solo.execution import not_reached
+from bench.run.solo.watch import Watch
+from bench.run.template.prepare import apply_file
 
 Script = tuple[Path, Sequence[Statement]]
 

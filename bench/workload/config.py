@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from bench.errors import UsageError
 from bench.migrate.config import check_keys, read_toml, suggest
-from bench.migrate.kinds import classify
 from bench.model.load import Access
+from bench.sql.kinds import classify
 from bench.workload.parameters import names_in
 from bench.workload.spec import Generator, RequestClass, TrafficMix, access_of
 

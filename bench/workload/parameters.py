@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.migrate.kinds import classify
+from bench.sql.kinds import classify
 from bench.workload.expressions import evaluate
 from bench.workload.spec import Generator, RequestClass
 

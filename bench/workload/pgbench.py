@@ -12,7 +12,7 @@ from pathlib import Path
 from postgast import PgQueryError, split
 
 from bench.errors import UsageError
-from bench.migrate.kinds import named_relations
+from bench.sql.kinds import named_relations
 from bench.workload.expressions import check
 from bench.workload.spec import Generator, RequestClass, TrafficMix, access_of
 

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
+from bench.run.template.options import DataOptions
 
 Rehearse = Callable[..., Run]
 INPUTS = Path(__file__).parent / "inputs"

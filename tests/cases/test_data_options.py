@@ -11,9 +11,9 @@ from bench.cli import build_parser
 from bench.migrate.suite import Suite, find_suite
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions, prove
+from bench.run.template.options import DataOptions
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from bench.model.run import Run
 from bench.pg.clients import Client, find_clients, for_dumping, for_restoring
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
-from bench.run.dump import _complaints, require_dump, take_dump
-from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.dump import _complaints, require_dump, take_dump
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 INPUTS = Path(__file__).parent / "inputs"
 

@@ -14,10 +14,10 @@ from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 ROLES = {
     "with_search_path": "SET search_path = app",

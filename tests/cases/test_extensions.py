@@ -14,10 +14,10 @@ from bench.model.run import Run
 from bench.pg.binaries import choose_installation, extensions_of
 from bench.pg.embedded import embedded_installation
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
-from bench.run.extensions import who_has
-from bench.run.prepare import apply_file
 from bench.run.scripts import read_scripts
+from bench.run.template.extensions import who_has
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import apply_file
 
 Rehearse = Callable[..., Run]
 SUITE = Path(__file__).parent / "inputs" / "directories" / "34-extension-known-missing-late" / "migrations"

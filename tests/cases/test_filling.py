@@ -11,10 +11,10 @@ from bench.analyse.conclude import conclude
 from bench.migrate.suite import Suite, find_suite
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
-from bench.run.hidden import ONE_SIZE
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.solo.inside import ONE_SIZE
+from bench.run.template.options import DataOptions
 from datagen.anyschema.load import fill
 
 Rehearse = Callable[..., Run]

@@ -20,10 +20,10 @@ from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.pg.server import Server, ServerSpec, open_server
 from bench.report.forecastview import forecast_view
-from bench.run.dataoptions import DataOptions
 from bench.run.production import calibrate_as_probe
 from bench.run.progress import silent
 from bench.run.scales import ScaleOptions, measure_scales, require_budget, require_reach, sizes
+from bench.run.template.options import DataOptions
 
 CASE = Path(__file__).parent / "inputs" / "real-suite" / "04-own-base-growth"
 SIZES = (0.001, 0.002, 0.004)

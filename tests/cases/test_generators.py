@@ -16,11 +16,11 @@ from load_trials import fill_shop, rehearse_load, scripts_of
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.pg.server import Server
-from bench.run.loaded import LoadOptions
-from bench.run.loading import HazardOptions
 from bench.run.progress import Step, silent
-from bench.run.room import connection_room, fitting
 from bench.run.session import RunOptions, rehearse
+from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.passes import HazardOptions
+from bench.run.traffic.room import connection_room, fitting
 
 SUITE = {
     "base.sql": "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 99);",

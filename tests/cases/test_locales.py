@@ -13,9 +13,9 @@ from bench.migrate.suite import find_suite
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.locale import Locale, locale_of, parse_locale
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import silent
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.report.markdown import render_markdown
-from bench.run.prepare import apply_file
+from bench.run.template.prepare import apply_file
 
 Case = Callable[..., Run]
 _MANY = re.compile(r"generate_series\(1, ?(\d{5,})\)")

@@ -17,9 +17,9 @@ from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite, find_suite
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
 
 CASE = Path(__file__).parent / "inputs" / "directories" / "31-since-on-a-schema-dump"
 

@@ -11,16 +11,16 @@ from psycopg import sql
 
 from bench.analyse.conclude import conclude
 from bench.errors import UsageError
-from bench.migrate.roles import dispensable, for_database, roles_needed
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
 from bench.pg.keeping import prune_kept
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
 from bench.run.trace import read_scripts, trace
+from bench.sql.roles import dispensable, for_database, roles_needed
 
 SCHEMA = Path(__file__).parent / "inputs" / "newcomer" / "10-first-run-base-owner" / "schema_owner.sql"
 OLD_DUMP = """\
@@ -121,7 +121,7 @@ def dsns(tcp: TcpServer) -> Iterator[list[str]]:
 def test_newcomer_08_a_kept_template_is_its_makers_alone(
     dsns: list[str], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.run.keep.WORTH_BYTES", 0)
+    monkeypatch.setattr("bench.run.template.keep.WORTH_BYTES", 0)
     base = tmp_path / "base.sql"
     base.write_text("CREATE TABLE t (id int);\n")
     (suite / "001_a.sql").write_text("ALTER TABLE t ADD COLUMN extra int;\n")

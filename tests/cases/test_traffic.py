@@ -21,9 +21,9 @@ from bench.pg.server import Server
 from bench.run.explain.indexes import read_indexes
 from bench.run.explain.session import ExplainOptions, explain_suite
 from bench.run.explain.trial import try_table
-from bench.run.loading import HazardOptions
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.traffic.passes import HazardOptions
 from bench.workload.choose import given_mix
 from bench.workload.derived import derive
 from bench.workload.draw import draw_parameters

@@ -40,9 +40,9 @@ from bench.report.markdown import render_markdown
 from bench.report.runformats import messages
 from bench.report.validation import render_validation
 from bench.report.view import page_view
-from bench.run.loaded import LoadOptions
 from bench.run.progress import Event, StatementBegan, Step
 from bench.run.session import RunOptions, rehearse
+from bench.run.traffic.onepass import LoadOptions
 from bench.store.codec import decode, encode
 
 INPUTS = Path(__file__).parent / "inputs"

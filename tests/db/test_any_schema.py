@@ -17,7 +17,7 @@ from psycopg import sql
 from bench.errors import UsageError
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
-from bench.run.prepare import apply_file
+from bench.run.template.prepare import apply_file
 from datagen.anyschema.complete import columns_of, fill_new_columns
 from datagen.anyschema.guess import Override
 from datagen.anyschema.load import fill, read_overrides

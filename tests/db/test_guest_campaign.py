@@ -21,14 +21,14 @@ from bench.errors import BenchError, UsageError
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
 from bench.run.explain.session import ExplainOptions, explain_suite
-from bench.run.loaded import LoadOptions
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions, prove
 from bench.run.scales import ScaleOptions, measure_scales
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
 from bench.run.trace import read_scripts, trace
+from bench.run.traffic.onepass import LoadOptions
 from bench.workload.config import read_workload
 
 HOSTILE = """

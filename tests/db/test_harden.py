@@ -15,13 +15,13 @@ from bench.migrate.script import statements_of
 from bench.migrate.suite import find_suite
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.harden.equal import compare_ends
 from bench.run.harden.session import Outcome, harden_suite
 from bench.run.harden.writing import FORMATS
-from bench.run.prepare import template
 from bench.run.progress import silent
 from bench.run.session import RunOptions
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 BASE = """
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);

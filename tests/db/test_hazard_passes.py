@@ -15,13 +15,13 @@ from bench.model.deploy import HAZARDS
 from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.hazards import replica
-from bench.run.loaded import LoadOptions
-from bench.run.loading import HazardOptions, refuse_hazards
 from bench.run.progress import Event, Said
-from bench.run.retry import RetryPolicy
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.options import DataOptions
+from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.passes import HazardOptions, refuse_hazards
+from bench.run.traffic.retry import RetryPolicy
 from bench.workload.spec import RequestClass, TrafficMix
 
 QUICK = LoadOptions(SHOPPING, rate_per_s=50.0, connections=10, warm_s=0.2, after_s=0.2, drain_s=3.0)

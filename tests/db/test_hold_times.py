@@ -23,9 +23,9 @@ from bench.migrate.script import read_statements
 from bench.model.lock import Lock, LockMode
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
-from bench.run.apply import MigrationApplier
 from bench.run.progress import silent
-from bench.run.watch import Watch
+from bench.run.solo.apply import MigrationApplier
+from bench.run.solo.watch import Watch
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TRIALS = int(os.environ.get("BENCH_HOLD_TRIALS", "40"))

@@ -34,7 +34,7 @@ from bench.model.run import Repeat
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.endpoint import parse_dsn
 from bench.pg.server import Server
-from bench.run.loaded import LoadOptions, loaded_pass
+from bench.run.traffic.onepass import LoadOptions, loaded_pass
 from bench.workload.spec import RequestClass, TrafficMix
 
 QUICK = LoadOptions(

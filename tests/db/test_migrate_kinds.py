@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from fix_db import Connect
 
-from bench.migrate.kinds import classify
+from bench.sql.kinds import classify
 
 ACTIVE_TRANSACTION = "25001"
 NO_ACTIVE_TRANSACTION = "25P01"

@@ -19,9 +19,9 @@ from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.execute import COPY_BYTES, describe_error, execute
 from bench.run.guard import refuse_server_wide
-from bench.run.prepare import apply_file
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.prepare import apply_file
 
 FILES = {
     "001_all.sql": r"""

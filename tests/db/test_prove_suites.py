@@ -9,9 +9,9 @@ from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions, prove
+from bench.run.template.options import DataOptions
 
 BUDGET_S = 8.0
 

@@ -10,11 +10,11 @@ import pytest
 from bench.errors import MigrationError, UsageError
 from bench.model.statement import IS_PAUSE, PAUSE
 from bench.pg.server import ServerSpec
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.record.divide import Recorded
 from bench.run.record.folder import Recording
 from bench.run.record.record import Command, record
+from bench.run.template.options import DataOptions
 
 RUNNER = """
 import os, time, psycopg

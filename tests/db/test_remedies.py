@@ -14,9 +14,9 @@ from bench.model.run import Run
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
-from bench.run.prepare import apply_file
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.prepare import apply_file
 
 BASE = """
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);

@@ -11,7 +11,7 @@ from load_trials import fill_shop, load_of, rehearse_load, scripts_of
 
 from bench.errors import UsageError
 from bench.pg.server import Server
-from bench.run.loaded import LoadOptions
+from bench.run.traffic.onepass import LoadOptions
 from bench.workload.compare import compare_requests
 from bench.workload.draw import draw_parameters
 from bench.workload.once import Answer, send_once

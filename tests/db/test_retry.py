@@ -14,9 +14,9 @@ from bench.migrate.script import read_statements
 from bench.model.deploy import Try
 from bench.model.run import MigrationRun
 from bench.pg.server import Server
-from bench.run.deploy import Deploy, Record
 from bench.run.progress import silent
-from bench.run.retry import Retrier, RetryPolicy
+from bench.run.traffic.deploy import Deploy, Record
+from bench.run.traffic.retry import Retrier, RetryPolicy
 
 TIMEOUT_S = 0.2
 BASE = """

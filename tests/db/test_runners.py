@@ -14,11 +14,11 @@ from bench.migrate.transactions import read_migrations
 from bench.model.run import MigrationRun
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
-from bench.run.deploy import apply_once
-from bench.run.loaded import _deploy_all, _Pass
 from bench.run.progress import silent
-from bench.run.retry import Retrier, RetryPolicy
 from bench.run.trace import trace_in
+from bench.run.traffic.deploy import apply_once
+from bench.run.traffic.onepass import _deploy_all, _Pass
+from bench.run.traffic.retry import Retrier, RetryPolicy
 
 BASE = "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE); INSERT INTO t VALUES (1), (2);"
 

@@ -17,11 +17,11 @@ from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.embedded import embedded_installation
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
-from bench.run.apply import MigrationApplier
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import silent
-from bench.run.watch import watch
+from bench.run.solo.apply import MigrationApplier
+from bench.run.solo.watch import watch
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 ROOT = Path(__file__).parents[2] / "migrations"
 

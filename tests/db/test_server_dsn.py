@@ -25,9 +25,9 @@ from bench.pg.database import (
 )
 from bench.pg.lease import Lease, Owner, read_leases, this_process, write_lease
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import silent
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.datacache import entries
 from bench.pg.keeping import list_kept, prune_kept
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import Event, Said, Step
-from bench.run.templates import template_key
+from bench.run.template.key import template_key
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 DATA = DataOptions(scale=0.002, cache=True)
 

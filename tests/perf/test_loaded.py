@@ -20,7 +20,7 @@ from load_trials import (
 
 from bench.model.lock import LockMode
 from bench.pg.server import Server
-from bench.run.loaded import LoadOptions
+from bench.run.traffic.onepass import LoadOptions
 
 HOLDS = [
     *(Hold(mode, held_s) for held_s in (0.05, 0.5) for mode in LockMode),

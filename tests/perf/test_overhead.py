@@ -20,9 +20,9 @@ from bench.pg.binaries import find_installations
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.embedded import embedded_installation
 from bench.pg.server import Server, ServerSpec, open_server
-from bench.run.apply import MigrationApplier
 from bench.run.progress import silent
-from bench.run.watch import counters_database, watch
+from bench.run.solo.apply import MigrationApplier
+from bench.run.solo.watch import counters_database, watch
 
 PAIRS = 15
 ROWS = 300_000

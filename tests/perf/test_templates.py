@@ -12,10 +12,10 @@ import pytest
 from bench.migrate.suite import find_suite
 from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.server import ServerSpec, open_server
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import silent
-from bench.run.templates import template_key
+from bench.run.template.key import template_key
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 ROUNDS = 3
 CRM = find_suite("crm", Path(__file__).parents[2] / "migrations")

@@ -22,9 +22,9 @@ from bench.model.plan import NestedPlan
 from bench.model.run import Dataset, Pass, Repeat, Run
 from bench.model.statement import Rewrite, StatementRun
 from bench.report.figures.scaling import draw_scaling
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import silent
 from bench.run.scales import ScaleOptions, data_at, sizes
+from bench.run.template.options import DataOptions
 
 SCALES = (0.01, 0.02, 0.04, 0.08, 0.16)
 

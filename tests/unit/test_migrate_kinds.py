@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.migrate.kinds import PARSED_CHARACTERS, RelationName, classify, named_relations
+from bench.sql.kinds import PARSED_CHARACTERS, RelationName, classify, named_relations
 
 KINDS = {
     "ALTER TABLE a ADD b int": "ALTER TABLE",

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from bench.migrate.lexer import ReferenceForm
 from bench.migrate.pieces import split_script, statement_text
 from bench.migrate.script import read_statements
-from bench.migrate.syntax import error_in
 from bench.migrate.variables import Variables, parse_boolean
 from bench.model.statement import Statement
+from bench.sql.lexer import ReferenceForm
+from bench.sql.syntax import error_in
 
 Write = Callable[..., Path]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.migrate.bodies import MYSELF
-from bench.migrate.reach import FUNCTIONS, SHARED_CATALOGS, reaches_of
+from bench.sql.bodies import MYSELF
+from bench.sql.reach import FUNCTIONS, SHARED_CATALOGS, reaches_of
 
 
 def plpgsql(body: str, declared: str = "") -> str:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 import bench.migrate.pieces
 from bench.errors import UsageError
-from bench.migrate import lexer, metacommand
+from bench.migrate import metacommand
 from bench.migrate.metacommand import command_name
 from bench.migrate.pieces import Piece, split_script, statement_text
 from bench.migrate.script import read_statements
-from bench.migrate.syntax import error_in
+from bench.sql import lexer
+from bench.sql.syntax import error_in
 
 Write = Callable[[str | bytes], Path]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.migrate.pieces import split_script
-from bench.migrate.strings import Strings
+from bench.sql.strings import Strings
 
 
 def sent(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.migrate.script import read_statements
 from bench.model.statement import Statement
-from bench.run.retry import Place, RetryPolicy, resume_place
+from bench.run.traffic.retry import Place, RetryPolicy, resume_place
 
 FILE = """
 SET lock_timeout = '1s';

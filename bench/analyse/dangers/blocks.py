@@ -21,7 +21,6 @@ from bench.analyse.dangers.evidence import (
 from bench.analyse.dangers.work import index_built_under_lock, rewrite, scan_under_lock
 from bench.analyse.limits import Limits
 from bench.analyse.locks import LockSummary, longest_first
-from bench.analyse.names import quoted
 from bench.analyse.quantity import other_requests, seconds
 from bench.analyse.remedies.choice import for_lock
 from bench.analyse.remedies.script import LOCK_TIMEOUT, Remedy
@@ -30,6 +29,7 @@ from bench.model.finding import Finding
 from bench.model.load import Access, Cause, ClassLoad, Workload
 from bench.model.run import Run
 from bench.model.statement import Block
+from bench.sql.names import quoted
 
 _LISTED = 6
 _MOST = 0.5

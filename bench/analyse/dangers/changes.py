@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from bench.analyse.dangers.blocks import quiet_workloads
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, total
-from bench.analyse.names import identifier, quoted
 from bench.analyse.quantity import count
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import StatementSummary
 from bench.model.finding import Finding, Severity
 from bench.model.loss import Changed, ChangeKind, ValueCounts
+from bench.sql.names import identifier, quoted
 
 _NAMED = 6
 """So many are named in a message; the evidence has all."""

@@ -13,9 +13,9 @@ from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.quantity import seconds
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import statement_of
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding
+from bench.sql.tree import statement_of
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = r"(\d+(?:\.\d+)?)"

@@ -8,11 +8,11 @@ from typing import Any
 
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
-from bench.analyse.names import identifier, quoted
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import column_names, messages, statement_of, tree
 from bench.analyse.summary import StatementSummary
 from bench.model.finding import Finding
+from bench.sql.names import identifier, quoted
+from bench.sql.tree import column_names, messages, statement_of, tree
 
 _ENDS = ("COMMIT", "ROLLBACK")
 

@@ -12,16 +12,16 @@ from postgast import PgQueryError, parse_plpgsql, split
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.dangers.rollback import describe_error
-from bench.analyse.names import identifier, is_named_in
 from bench.analyse.quantity import count
 from bench.analyse.remedies.alter import required_columns
 from bench.analyse.remedies.offending import offending_rows
 from bench.analyse.remedies.retrying import for_refused, invalid_index
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import messages, statement_of
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding, Place
 from bench.model.proof import DirtProof, OffendingRow
+from bench.sql.names import identifier, is_named_in
+from bench.sql.tree import messages, statement_of
 
 _DATA_ERRORS = ("21", "22", "23", "27", "44")
 """SQLSTATE classes that rows cause: cardinality violation, data exception, integrity constraint violation,

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from bench.analyse.dangers.changes import secured
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, total
-from bench.analyse.names import is_named_in, quoted
 from bench.analyse.quantity import count, seconds
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import relation_name, statement_of, tree
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
+from bench.sql.names import is_named_in, quoted
+from bench.sql.tree import relation_name, statement_of, tree
 
 _OFF = {
     tree.AT_DisableTrig: "trigger", tree.AT_DisableTrigAll: "all triggers",

@@ -9,15 +9,15 @@ from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.dangers.outcome import committed
 from bench.analyse.locks import LockSummary
-from bench.analyse.names import identifier, quoted
 from bench.analyse.quantity import count
 from bench.analyse.remedies.choice import for_emptied
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import messages, statement_of, tree
 from bench.analyse.summary import StatementSummary
 from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
 from bench.model.loss import Gone, InvalidIndex
+from bench.sql.names import identifier, quoted
+from bench.sql.tree import messages, statement_of, tree
 
 _DROPS = re.compile(r"\b(?:DROP|CASCADE)\b", re.IGNORECASE)
 _NAMED = 6

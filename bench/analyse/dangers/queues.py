@@ -9,7 +9,6 @@ from bench.analyse.budgets import within_budget
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, severity_of, statement_of_lock
 from bench.analyse.locks import LockSummary
-from bench.analyse.names import is_named_in
 from bench.analyse.quantity import count, other_requests, seconds
 from bench.analyse.remedies.retrying import detached_by, for_stopped, passes_by
 from bench.analyse.summary import MigrationSummary
@@ -18,6 +17,7 @@ from bench.model.load import BlockedBy, ClassLoad, HeldLock, LockOrder, Workload
 from bench.model.lock import LockMode
 from bench.model.run import MigrationRun, Pass, Repeat, Run
 from bench.model.statement import StatementRun
+from bench.sql.names import is_named_in
 
 DEADLOCK = "40P01"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""

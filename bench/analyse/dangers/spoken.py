@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import statement_of
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding, Severity
 from bench.model.statement import Notice, Skip
+from bench.sql.tree import statement_of
 
 SKIPPED = {
     "42P07": "relation", "42701": "column", "42710": "object", "42P06": "schema", "42723": "function",

@@ -16,7 +16,6 @@ from bench.analyse.dangers.evidence import (
     while_held,
 )
 from bench.analyse.locks import LockSummary, is_toast
-from bench.analyse.names import altered_tables, is_named, referenced_tables
 from bench.analyse.quantity import count, size
 from bench.analyse.remedies.alter import alters_type, takes_index
 from bench.analyse.remedies.choice import for_index, for_reindex, for_rewrite, for_scan
@@ -24,6 +23,7 @@ from bench.analyse.summary import StatementSummary
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
 from bench.model.statement import Validation
+from bench.sql.names import altered_tables, is_named, referenced_tables
 
 
 @danger("rewrite", "A table is written anew under a lock", "Downtime", explains_block=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analyse.names import identifier
 from bench.analyse.remedies import columns, swap
 from bench.analyse.remedies.constraints import (
     BUILT,
@@ -21,7 +20,9 @@ from bench.analyse.remedies.constraints import (
     validate,
 )
 from bench.analyse.remedies.script import OWN, Script
-from bench.analyse.remedies.tree import (
+from bench.model.statement import Hanging
+from bench.sql.names import identifier
+from bench.sql.tree import (
     alter_table_lines,
     copy_of,
     object_name,
@@ -30,7 +31,6 @@ from bench.analyse.remedies.tree import (
     statement_of,
     tree,
 )
-from bench.model.statement import Hanging
 
 NOT_VALID_ON_PARTITIONED = 180000
 NO_ONLINE_EXCLUSION = (

@@ -10,9 +10,9 @@ from typing import Any
 
 from postgast import PgQueryError, parse_plpgsql
 
-from bench.analyse.names import identifier
 from bench.analyse.remedies.script import OUTSIDE, Script
-from bench.analyse.remedies.tree import messages, object_name, relation_name, sql_of, statement_of, tree
+from bench.sql.names import identifier
+from bench.sql.tree import messages, object_name, relation_name, sql_of, statement_of, tree
 
 BATCH_ROWS, LEAST_ROWS = 5000, 10
 BATCH_S = 0.1

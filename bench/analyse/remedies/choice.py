@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.analyse.names import quoted
 from bench.analyse.remedies.alter import Safer, TableFacts, alters_type, safer_alter, safer_domain
 from bench.analyse.remedies.batches import BATCH_ROWS, block_in_batches, change_in_batches
 from bench.analyse.remedies.indexes import (
@@ -17,8 +16,9 @@ from bench.analyse.remedies.indexes import (
 )
 from bench.analyse.remedies.partitions import attach_checked, create_and_attach
 from bench.analyse.remedies.script import LOCK_TIMEOUT, Remedy, Script, retry
-from bench.analyse.remedies.tree import code_of, statement_of, tree
 from bench.model.statement import Hanging
+from bench.sql.names import quoted
+from bench.sql.tree import code_of, statement_of, tree
 
 
 @dataclass(frozen=True, slots=True)

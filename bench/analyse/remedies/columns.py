@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analyse.names import identifier, literal
 from bench.analyse.remedies.batches import batch_loop, in_batch
 from bench.analyse.remedies.constraints import NameChooser, add_not_null
 from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, Script
 from bench.analyse.remedies.swap import collation
-from bench.analyse.remedies.tree import copy_of, expression, object_name, sql_of, tree, type_name
+from bench.sql.names import identifier, literal
+from bench.sql.tree import copy_of, expression, object_name, sql_of, tree, type_name
 
 SERIALS = {
     "serial": "integer", "serial4": "integer", "bigserial": "bigint", "serial8": "bigint",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analyse.names import identifier
 from bench.analyse.remedies.script import OUTSIDE, OWN, Script
-from bench.analyse.remedies.tree import (
+from bench.sql.names import identifier
+from bench.sql.tree import (
     column_names,
     copy_of,
     messages,

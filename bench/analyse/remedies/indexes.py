@@ -9,9 +9,9 @@ from typing import Any
 
 from postgast import PgQueryError, parse_plpgsql
 
-from bench.analyse.names import identifier, quoted
 from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, Script
-from bench.analyse.remedies.tree import (
+from bench.sql.names import identifier, quoted
+from bench.sql.tree import (
     copy_of,
     object_name,
     relation_name,

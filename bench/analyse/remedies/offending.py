@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.analyse.names import identifier
 from bench.analyse.remedies.batches import Keys
 from bench.analyse.remedies.constraints import apply_attributes
-from bench.analyse.remedies.tree import expression, relation_name, statement_of, tree, type_name
+from bench.sql.names import identifier
+from bench.sql.tree import expression, relation_name, statement_of, tree, type_name
 
 _TYPE_CHECK_VERSION = 160000
 """``pg_input_is_valid``."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bench.analyse.names import identifier, quoted
 from bench.analyse.remedies.constraints import validate
 from bench.analyse.remedies.script import OWN, Remedy, Script
-from bench.analyse.remedies.tree import (
+from bench.sql.names import identifier, quoted
+from bench.sql.tree import (
     code_of,
     copy_of,
     expression,

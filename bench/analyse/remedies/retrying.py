@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.analyse.remedies.script import Remedy
-from bench.analyse.remedies.tree import relation_name, statement_of, tree
+from bench.sql.tree import relation_name, statement_of, tree
 
 PASSES_BY = ("40", "55P03", "57014")
 """Deadlocks and serialization failures, lock timeouts, statement timeouts: another try can succeed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.analyse.remedies.tree import code_of
+from bench.sql.tree import code_of
 
 OWN = "in a transaction of its own"
 OUTSIDE = "outside a transaction"

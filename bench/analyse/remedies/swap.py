@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analyse.names import identifier, literal
 from bench.analyse.remedies.batches import batch_loop, in_batch
 from bench.analyse.remedies.constraints import BUILT, constraint_of_index, in_schema, unique_index
 from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, OWN, Script
-from bench.analyse.remedies.tree import (
+from bench.model.statement import Hanging
+from bench.sql.names import identifier, literal
+from bench.sql.tree import (
     copy_of,
     expression,
     messages,
@@ -25,7 +26,6 @@ from bench.analyse.remedies.tree import (
     tree,
     type_name,
 )
-from bench.model.statement import Hanging
 
 FILLED = "filled"
 """The comment that a column has from the end of its filling until it takes the other's place."""

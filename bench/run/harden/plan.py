@@ -16,11 +16,11 @@ from bench.analyse.remedies.indexes import without_invalid
 from bench.analyse.remedies.script import LOCK_TIMEOUT, OUTSIDE, OWN
 from bench.analyse.summary import StatementSummary
 from bench.migrate.division import read_pieces
-from bench.migrate.kinds import classify
-from bench.migrate.lexer import skip_space
 from bench.migrate.migration import Migration
 from bench.model.finding import Finding
 from bench.model.statement import Statement
+from bench.sql.kinds import classify
+from bench.sql.lexer import skip_space
 
 REWRITTEN = (
     "rewrite",

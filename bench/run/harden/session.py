@@ -14,10 +14,10 @@ from bench.run.draft import Save
 from bench.run.harden.equal import Ends, compare_ends
 from bench.run.harden.plan import Hardened, harden
 from bench.run.harden.writing import FORMATS, Written, write_suite
-from bench.run.prepare import template
 from bench.run.progress import Progress, Step
 from bench.run.scripts import read_scripts
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.prepare import template
 
 
 @dataclass(frozen=True, slots=True)

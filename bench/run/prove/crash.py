@@ -18,7 +18,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from bench.migrate.kinds import named_relations
 from bench.model.proof import CrashPoint, Rerun
 from bench.model.statement import Statement
 from bench.pg.server import Server
@@ -27,6 +26,7 @@ from bench.run.prove.chain import Link, copy_of
 from bench.run.prove.cut import Cut, may_kill, run_and_cut
 from bench.run.prove.play import play, play_on
 from bench.run.prove.states import State, compare, read_state
+from bench.sql.kinds import named_relations
 
 LONG_S = 0.05
 STREAMS_AT_MOST = 4

@@ -12,13 +12,13 @@ from bench.migrate.suite import Suite
 from bench.model.proof import DirtProof
 from bench.pg.database import create_database, discard_database, new_name
 from bench.pg.server import Server
-from bench.run.prepare import apply_file
 from bench.run.progress import Progress, Step
 from bench.run.prove.chain import Link, Script, copy_of
 from bench.run.prove.crash import streams
 from bench.run.prove.play import Played, play
 from bench.run.prove.shrink import Shrinking
-from bench.run.roles import take_role
+from bench.run.template.prepare import apply_file
+from bench.run.template.roles import take_role
 
 SCALE = 0.002
 """Of the CRM: 200 deals. What a kind of dirt breaks, it breaks in few rows."""

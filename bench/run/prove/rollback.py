@@ -11,12 +11,12 @@ from bench.model.run import MigrationRun
 from bench.model.statement import Statement
 from bench.pg.durability import fsync
 from bench.pg.server import Server
-from bench.run.apply import MigrationApplier
 from bench.run.progress import Progress
 from bench.run.prove.chain import Link, copy_of
 from bench.run.prove.play import SAID_AT_MOST, play
 from bench.run.prove.states import compare, read_state
-from bench.run.watch import watch
+from bench.run.solo.apply import MigrationApplier
+from bench.run.solo.watch import watch
 
 
 def prove_alone(

@@ -14,11 +14,8 @@ from bench.model.run import Note, Proofs, Run
 from bench.pg.durability import fsync
 from bench.pg.server import Server
 from bench.run.clones import own_roles
-from bench.run.dataoptions import DataOptions
 from bench.run.draft import RunDraft, Save
 from bench.run.guard import check_file
-from bench.run.keep import Template
-from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
 from bench.run.prove.again import prove_swapped, prove_twice
@@ -34,6 +31,9 @@ from bench.run.prove.states import created_objects
 from bench.run.prove.values import try_values
 from bench.run.prove.writes import prove_after_writes, schemas_of
 from bench.run.session import RunOptions, rehearse
+from bench.run.template.keep import Template
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 CRASH_SCALE = 0.01
 

@@ -12,8 +12,8 @@ from typing import Any
 from postgast import PgQueryError, parse
 
 from bench.migrate.division import read_pieces
-from bench.migrate.kinds import classify
 from bench.run.record.serverlog import Sent
+from bench.sql.kinds import classify
 
 LEAST_PAUSE_S = 0.02
 """Shorter pauses of the client add up until they come to this."""

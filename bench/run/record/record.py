@@ -17,14 +17,14 @@ from bench.migrate.suite import Suite
 from bench.model.printable import without_passwords
 from bench.pg.server import Server, ServerSpec, open_server
 from bench.run.clones import clone
-from bench.run.dataoptions import DataOptions
-from bench.run.prepare import template
 from bench.run.progress import Progress, Said, Step
 from bench.run.record.command import Address, run_command
 from bench.run.record.divide import Recorded, divide
 from bench.run.record.folder import EndState, Recording, read_end
 from bench.run.record.serverlog import DATABASE_SETTINGS, OLDEST, SERVER_SETTINGS, Sent, read_log
-from bench.run.templates import template_key
+from bench.run.template.key import template_key
+from bench.run.template.options import DataOptions
+from bench.run.template.prepare import template
 
 LOOPBACK = "127.0.0.1"
 

@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from postgast import PgQueryError, parse
 from postgast import pg_query_pb2 as tree
 
-from bench.migrate.commands import command_of, is_on, options_of, reindexes_concurrently
-from bench.migrate.keywords import Keywords, body_ends_transaction, leading_keywords
+from bench.sql.commands import command_of, is_on, options_of, reindexes_concurrently
+from bench.sql.keywords import Keywords, body_ends_transaction, leading_keywords
 
 TransactionControl = Literal[
     "begin",

@@ -17,15 +17,15 @@ from bench.model.deploy import HAZARDS, HazardName
 from bench.model.run import Note, Repeat
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
-from bench.run.deploy import apply_once
 from bench.run.draft import RunDraft
 from bench.run.hazards import Hazard, NotThereError, Setting
 from bench.run.hazards.scene import DEFAULT_LENGTH_S
-from bench.run.loaded import LoadOptions, Scripts, loaded_pass
-from bench.run.lockedtables import blocked_tables, locked_together
-from bench.run.outlook import describe_outlook
 from bench.run.progress import Progress, Said, Step
-from bench.run.retry import Retrier, RetryPolicy
+from bench.run.traffic.deploy import apply_once
+from bench.run.traffic.lockedtables import blocked_tables, locked_together
+from bench.run.traffic.onepass import LoadOptions, Scripts, loaded_pass
+from bench.run.traffic.outlook import describe_outlook
+from bench.run.traffic.retry import Retrier, RetryPolicy
 from bench.workload.choose import mix_for
 from bench.workload.orders import lock_orders
 from bench.workload.spec import TrafficMix

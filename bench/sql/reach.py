@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from postgast import PgQueryError, parse
 from postgast import pg_query_pb2 as tree
 
-from bench.migrate.bodies import MY_DATABASE, MYSELF, commands_in
 from bench.model.statement import Statement
+from bench.sql.bodies import MY_DATABASE, MYSELF, commands_in
 
 ReachKind = Literal["new role", "role", "server"]
 
@@ -32,7 +32,7 @@ class Reach:
     why: str
     """What it acts on, as the rest of a sentence."""
     roles: tuple[str, ...] = ()
-    """Names of the roles that it alters or drops; :data:`bench.migrate.bodies.MYSELF` is the session's."""
+    """Names of the roles that it alters or drops; :data:`bench.sql.bodies.MYSELF` is the session's."""
     inside: bool = False
     """Whether it stands in a body, or in a command that a body puts together."""
 

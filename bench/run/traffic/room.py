@@ -7,7 +7,7 @@ from dataclasses import replace
 from bench.errors import UsageError
 from bench.model.run import Note
 from bench.pg.server import Server
-from bench.run.loaded import LoadOptions
+from bench.run.traffic.onepass import LoadOptions
 
 OURS = 8
 """Sessions of this run beside the traffic, at most: the deploy, who watches it, a hazard and its watcher."""

@@ -15,7 +15,6 @@ import psycopg
 from psycopg.rows import TupleRow, class_row
 
 from bench.errors import ServerError, UsageError
-from bench.migrate.roles import for_database
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
 from bench.migrate.transactions import read_migrations
@@ -26,17 +25,26 @@ from bench.pg.database import create_database, discard_database, new_name, roles
 from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
-from bench.run.dump import Dump, database_in, described, outline, require_dump, restore, written_by_dump
 from bench.run.execute import describe_error, execute, psql_variables
-from bench.run.extensions import hint_for
 from bench.run.filesessions import sessions
-from bench.run.filling import fill_tables
 from bench.run.guard import check_file
-from bench.run.keep import Template, keep_template, why_unkeepable
 from bench.run.progress import Loading, Progress, Said, Step
-from bench.run.roles import Roles, take_role
-from bench.run.templates import NO_VARIABLES, template_key
+from bench.run.template.dump import (
+    Dump,
+    database_in,
+    described,
+    outline,
+    require_dump,
+    restore,
+    written_by_dump,
+)
+from bench.run.template.extensions import hint_for
+from bench.run.template.fill import fill_tables
+from bench.run.template.keep import Template, keep_template, why_unkeepable
+from bench.run.template.key import NO_VARIABLES, template_key
+from bench.run.template.options import DataOptions
+from bench.run.template.roles import Roles, take_role
+from bench.sql.roles import for_database
 
 
 @contextmanager
@@ -304,7 +312,7 @@ def apply_file(
 ) -> tuple[Note, ...]:
     """Run a file as psql would, unwatched. Returns what to know of it.
 
-    The roles that it names are provided for, as :class:`bench.run.roles.Roles` has it.
+    The roles that it names are provided for, as :class:`bench.run.template.roles.Roles` has it.
 
     Raises UsageError with file:line, sqlstate, message and hint of the first statement that fails.
     """

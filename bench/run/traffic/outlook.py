@@ -9,8 +9,8 @@ from bench.model.deploy import HazardName
 from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.hazards.replica import copy_bytes
-from bench.run.loaded import LoadOptions
-from bench.run.retry import RetryPolicy
+from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.retry import RetryPolicy
 
 CLONE_S = 3.0
 """Of making a clone, drawing parameters and starting the generators; small beside the rest."""

@@ -19,13 +19,13 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from bench.migrate.kinds import classify
 from bench.model.deploy import Try
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementRun
-from bench.run.deploy import Deploy, apply_in, clock
-from bench.run.measured import not_reached, skipped
 from bench.run.progress import Said
+from bench.run.solo.execution import not_reached, skipped
+from bench.run.traffic.deploy import Deploy, apply_in, clock
+from bench.sql.kinds import classify
 
 LOCK_NOT_AVAILABLE = "55P03"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""

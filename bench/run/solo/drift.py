@@ -18,13 +18,13 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.analyse.dangers.spoken import SKIPPED, is_skip, name_in
-from bench.analyse.remedies.tree import sql_of, statement_of, tree
 from bench.model.run import MigrationRun, Repeat
 from bench.model.statement import Notice, Skip, Statement
 from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from bench.run.execute import execute
 from bench.run.scripts import Scripts
+from bench.sql.tree import sql_of, statement_of, tree
 
 Place = tuple[str, int]
 """Migration and position of a statement in its file."""

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from postgast import PgQueryError, deparse, parse, scan
 from postgast import pg_query_pb2 as tree
 
-from bench.analyse.names import identifier
+from bench.sql.names import identifier
 
 __all__ = [
     "alter_table_lines",

@@ -26,11 +26,11 @@ from bench.observe.explained import text_key
 from bench.observe.growth import growth
 from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.execute import describe_error, execute
 from bench.run.filesessions import sessions
 from bench.run.progress import Progress, Step
-from bench.run.watch import connect_counters
+from bench.run.solo.watch import connect_counters
+from bench.run.template.options import DataOptions
 
 Place = tuple[str, int]
 """Migration and index of a statement."""

@@ -1,7 +1,7 @@
 """What the deploy left in another shape: objects made again, renamed, detached, of another type or rule.
 
 Compared are the catalogs before and after it, by oid and by name. What is gone altogether is
-:mod:`bench.run.losses`'.
+:mod:`bench.run.solo.losses`'.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from bench.model.loss import Changed, ValueCounts
-from bench.run.losses import CatalogObject, Key, Objects
+from bench.run.solo.losses import CatalogObject, Key, Objects
 
 _RELATIONS = frozenset({"table", "view", "materialized view", "foreign table"})
 _CALLED = frozenset({*_RELATIONS, "function", "procedure", "column"})

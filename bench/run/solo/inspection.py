@@ -19,9 +19,9 @@ from bench.observe.probe import Tried
 from bench.observe.relations import RelationCatalog
 from bench.observe.timeout import LockTimeoutReader
 from bench.run.execute import execute
-from bench.run.hanging import read_hanging
-from bench.run.measured import Measured
-from bench.run.watch import Watch
+from bench.run.solo.execution import Measured
+from bench.run.solo.hanging import read_hanging
+from bench.run.solo.watch import Watch
 
 TELL_NOTHING = frozenset(
     {

@@ -8,7 +8,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from bench.migrate.kinds import StatementFacts, classify
 from bench.model.run import MigrationOutcome, MigrationRun
 from bench.model.statement import Statement, StatementError
 from bench.observe.clock import DeployClock
@@ -17,10 +16,11 @@ from bench.observe.holds import as_locks, refine
 from bench.observe.notices import NoticeListener
 from bench.observe.sampler import LockSampler
 from bench.run.execute import describe_error, execute
-from bench.run.inspection import TELL_NOTHING, Inspection
-from bench.run.measured import Measured, skipped
 from bench.run.progress import Progress, StatementBegan, StatementEnded
-from bench.run.watch import Watch
+from bench.run.solo.execution import Measured, skipped
+from bench.run.solo.inspection import TELL_NOTHING, Inspection
+from bench.run.solo.watch import Watch
+from bench.sql.kinds import StatementFacts, classify
 
 REFUSES_TRANSACTION = frozenset({"25001", "2D000"})
 """active_sql_transaction: cannot run inside a transaction block; invalid_transaction_termination: COMMIT

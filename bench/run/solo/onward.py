@@ -17,7 +17,7 @@ from bench.model.statement import Notice, Onward, Statement
 from bench.observe.inside import InsideReader
 from bench.observe.notices import NoticeListener
 from bench.run.execute import execute_with
-from bench.run.watch import Watch
+from bench.run.solo.watch import Watch
 
 LONGEST_PRINT = 200
 """Characters of a row, a message or an echo that are kept."""

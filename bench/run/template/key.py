@@ -15,10 +15,10 @@ from bench.errors import UsageError
 from bench.migrate.migration import Migration, digest
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite
-from bench.run.dump import require_dump
+from bench.run.template.dump import require_dump
 
 if TYPE_CHECKING:
-    from bench.run.dataoptions import DataOptions
+    from bench.run.template.options import DataOptions
 
 FORMAT = 2
 """Raised when templates are made otherwise than before from the same parts."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from postgast import PgQueryError, scan
 from postgast import pg_query_pb2 as tree
 
-from bench.migrate.lexer import leading_words
+from bench.sql.lexer import leading_words
 
 _NOISE = frozenset(
     {"OR", "REPLACE", "UNIQUE", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "UNLOGGED", "TRUSTED", "PROCEDURAL"}

@@ -5,9 +5,9 @@ Where others plug in:
 * ``hazard``: anything with a ``name`` and ``around(server, dbname)``, a context manager. It is entered when
   the traffic has run for a while, before the first statement, and left when the last one has ended.
 * ``deploy``: how the files of one transaction, mostly one file, are applied,
-  :func:`bench.run.deploy.apply_once` by default. It gets a :class:`bench.run.deploy.Deploy` for each file,
-  opens their session by ``deploy.session()``, and returns the migrations as they ended; so retries after
-  ``lock_timeout`` are a ``deploy`` of their own.
+  :func:`bench.run.traffic.deploy.apply_once` by default. It gets a
+  :class:`bench.run.traffic.deploy.Deploy` for each file, opens their session by ``deploy.session()``, and
+  returns the migrations as they ended; so retries after ``lock_timeout`` are a ``deploy`` of their own.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from bench.model.statement import Statement
 from bench.observe.relations import RelationCatalog
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
-from bench.run.deploy import Deploy, Deployer, Record, SharedSession, apply_once
 from bench.run.filesessions import together, undone
-from bench.run.measured import not_reached
 from bench.run.progress import Progress, Step
+from bench.run.solo.execution import not_reached
+from bench.run.traffic.deploy import Deploy, Deployer, Record, SharedSession, apply_once
 from bench.workload.draw import draw_parameters
 from bench.workload.kept import kept_statements
 from bench.workload.lookout import Lookout

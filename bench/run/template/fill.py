@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.model.run import Dataset, Note, TableSize
 from bench.pg.server import Server
-from bench.run.dataoptions import DataOptions
 from bench.run.progress import Loading, Progress, Said, Step
+from bench.run.template.options import DataOptions
 
 
 def fill_tables(

@@ -21,8 +21,8 @@ from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementError, StatementRun, TransactionMode
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
-from bench.run.measured import not_reached, skipped
 from bench.run.progress import Progress, StatementBegan, StatementEnded
+from bench.run.solo.execution import not_reached, skipped
 from bench.workload.attribution import MigrationSession
 
 clock = time.perf_counter

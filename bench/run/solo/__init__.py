@@ -1,0 +1,1 @@
+"""The deploy with nothing beside it, watched from all sides."""

@@ -1,0 +1,1 @@
+"""The deploy under the traffic of the application and beside hazards."""
