@@ -14,7 +14,8 @@ import pytest
 from fix_db import chosen_spec
 from psycopg import sql
 
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 
 PASSWORD = "p@ss:w/rd%20'"
 

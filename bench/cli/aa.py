@@ -123,7 +123,8 @@ def _measure(
     from bench.cli.data import data_options
     from bench.cli.live import live
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.pg.opening import open_server
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.progress import Said
     from bench.run.session import RunOptions, rehearse
     from bench.run.template.key import template_key

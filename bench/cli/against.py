@@ -143,7 +143,7 @@ def run_against(
 ) -> tuple[Run, Run]:
     """Both runs, saved below ``out``/base and in ``out``."""
     from bench.cli.live import live
-    from bench.pg.server import open_server
+    from bench.pg.opening import open_server
     from bench.run.against import Side, rehearse_both
     from bench.run.progress import Said
     from bench.store.results import create_directory

@@ -34,13 +34,14 @@ def add_parser(commands: Any) -> None:
 
 def demo(*, server: str, image: str | None, pg_bindir: Any) -> int:
     """Rehearse the shop's migration as ``bench run`` would, once; returns its exit code."""
-    from bench.cli import run
+    from bench.cli.run import add_parser as add_run_parser
+    from bench.cli.run import run
     from bench.migrate.shipped import shipped_suites
 
     parser = argparse.ArgumentParser()
-    run.add_parser(parser.add_subparsers())
+    add_run_parser(parser.add_subparsers())
     options = ["--server", server, "--repeats", "1", "--rate", str(TRAFFIC_PER_S), "--no-cache"]
     chosen = vars(parser.parse_args(["run", str(shipped_suites() / "demo"), *options]))
     for name in ("command", "debug", "no_pictures"):
         chosen.pop(name)
-    return run.run(**{**chosen, "image": image, "pg_bindir": pg_bindir})
+    return run(**{**chosen, "image": image, "pg_bindir": pg_bindir})

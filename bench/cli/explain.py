@@ -141,7 +141,8 @@ def explain_on(
 
     from bench.cli.live import live
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.pg.opening import open_server
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.explain.session import explain_suite
     from bench.run.progress import Said
     from bench.run.template.key import template_key

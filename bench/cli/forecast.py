@@ -186,7 +186,7 @@ def _measure(
     from bench.analyse.forecast.document import forecast_document
     from bench.analyse.forecast.target import Target
     from bench.cli.live import live
-    from bench.pg.server import open_server
+    from bench.pg.opening import open_server
     from bench.run.production import calibrate_as_probe
     from bench.run.progress import Said
     from bench.run.scales import measure_scales

@@ -92,7 +92,8 @@ def harden(
 ) -> int:
     """Harden a suite; returns the exit code."""
     from bench.cli.live import live
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.pg.opening import open_server
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.harden.session import harden_suite
     from bench.run.progress import Said
     from bench.run.session import RunOptions

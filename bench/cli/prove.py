@@ -173,7 +173,7 @@ def _prove(
     from contextlib import suppress
 
     from bench.cli.live import live
-    from bench.pg.server import open_server
+    from bench.pg.opening import open_server
     from bench.run.progress import Said
     from bench.run.prove.session import prove as run_proofs
     from bench.store.results import create_directory

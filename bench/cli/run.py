@@ -263,7 +263,7 @@ def _rehearse(
 ) -> tuple[Run, RunDirectory]:
     """Rehearse on a server that is opened for it, and save every state of the run."""
     from bench.cli.live import live
-    from bench.pg.server import open_server
+    from bench.pg.opening import open_server
     from bench.run.progress import Said
     from bench.run.session import rehearse
     from bench.store.results import create_directory

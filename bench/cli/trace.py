@@ -90,7 +90,8 @@ def trace(
     from bench.cli.live import live
     from bench.cli.options import require_writable, write_json
     from bench.migrate.given import read_given
-    from bench.pg.server import DEFAULT_IMAGE, open_server, parse_server
+    from bench.pg.opening import open_server
+    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.report.tracejson import trace_document
     from bench.report.tracetext import print_trace
     from bench.run.progress import Said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import errors, sql
@@ -16,9 +16,7 @@ from bench.pg.catalog import load_query
 from bench.pg.lease import end_lease, orphans, write_lease
 from bench.pg.locale import Locale
 from bench.pg.ownership import TOOL, Mark, owner_lives, read_mark, runs_here
-
-if TYPE_CHECKING:
-    from bench.pg.server import Server
+from bench.pg.server import Server
 
 PREFIX = "bench_"
 NAME_BYTES = 63

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -18,9 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from bench.pg.lease import Lease, end_lease, orphans, read_leases, this_process, write_lease
 from bench.pg.network import GuestConnection
-
-if TYPE_CHECKING:
-    from bench.pg.server import Server
+from bench.pg.server import Server
 
 _MAKES = re.compile(r"\b(?:ROLE|USER|GROUP)\b", re.IGNORECASE)
 

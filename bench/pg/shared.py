@@ -7,18 +7,12 @@ another language. Others work on the server as well, so that a difference is tol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import psycopg
 
 from bench.errors import ServerError
 from bench.pg.catalog import load_query
-
-if TYPE_CHECKING:
-    from bench.pg.server import Server
-
-SharedState = dict[tuple[str, str], str]
-"""The state of each thing by its kind and name, for example ``("role", "app")``."""
+from bench.pg.server import Server, SharedState
 
 _CONFIGURATION = """
 SELECT 'setting', name, coalesce(setting, '') FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'

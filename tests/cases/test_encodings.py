@@ -13,7 +13,8 @@ from fix_db import chosen_spec
 from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions

@@ -18,7 +18,8 @@ from bench.analyse.forecast.target import Target
 from bench.cli.forecast import own_target
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.report.forecastview import forecast_view
 from bench.run.production import calibrate_as_probe
 from bench.run.progress import silent

@@ -12,7 +12,8 @@ from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.locale import Locale, locale_of, parse_locale
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.progress import silent
 from bench.run.template.options import DataOptions
 from bench.run.template.prepare import template

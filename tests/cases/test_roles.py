@@ -15,7 +15,8 @@ from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
 from bench.pg.keeping import prune_kept
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions

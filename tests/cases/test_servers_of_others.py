@@ -26,9 +26,10 @@ from bench.pg.account import server_account
 from bench.pg.database import create_database, drop_database, new_name, sweep_databases
 from bench.pg.endpoint import KEEPALIVE, parse_dsn
 from bench.pg.network import end_dead_waits
+from bench.pg.opening import open_server
 from bench.pg.ownership import Mark, owner_lives
 from bench.pg.roles import drop_own_roles
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.execute import execute
 from bench.run.guard import refuse_own_role
 from bench.run.trace import read_scripts, trace

@@ -33,7 +33,8 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.pg.database import clone_database, create_database, drop_database, new_name, seal_template
-from bench.pg.server import Server, open_server, parse_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, parse_server
 
 MODE_ORDER = (
     "AccessShareLock",

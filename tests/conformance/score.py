@@ -11,7 +11,8 @@ from functools import partial
 from conformance.casefile import KINDS, Case, all_cases
 from conformance.compare import CATEGORIES, Result, judge, traced
 
-from bench.pg.server import Server, open_server, parse_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, parse_server
 from bench.run.trace import trace_settings
 
 

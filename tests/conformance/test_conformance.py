@@ -18,7 +18,8 @@ from conformance.casefile import HERE, KINDS, VERSIONS, Case, all_cases, read_ca
 from conformance.compare import judge, traced
 
 from bench.errors import BenchError
-from bench.pg.server import Server, open_server, parse_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, parse_server
 from bench.run.trace import trace_settings
 
 ALL = os.environ.get("BENCH_TEST_CONFORMANCE") == "all"

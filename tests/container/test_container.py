@@ -18,7 +18,8 @@ from bench.pg.choice import choose
 from bench.pg.container import LABEL
 from bench.pg.engine import ask_engine
 from bench.pg.lease import read_leases, this_process
-from bench.pg.server import DEFAULT_IMAGE, Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import DEFAULT_IMAGE, Server, ServerSpec
 
 pytestmark = pytest.mark.container
 
@@ -123,7 +124,8 @@ KILLED = """
 import json, sys, time
 from dataclasses import asdict
 from bench.pg.lease import this_process
-from bench.pg.server import ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import ServerSpec
 with open_server(ServerSpec("container", image=sys.argv[1], durable=False)):
     print(json.dumps(asdict(this_process())), flush=True)
     time.sleep(600)

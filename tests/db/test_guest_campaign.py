@@ -20,7 +20,8 @@ from fix_tcp import Others
 from bench.errors import BenchError, UsageError
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.explain.session import ExplainOptions, explain_suite
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions, prove

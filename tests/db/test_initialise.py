@@ -9,7 +9,8 @@ import pytest
 
 from bench.errors import BenchError
 from bench.pg import initialise
-from bench.pg.server import ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import ServerSpec
 
 SPEC = ServerSpec("embedded", durable=False)
 

@@ -20,7 +20,8 @@ from bench.analyse.limits import DEFAULT_LIMITS
 from bench.migrate.suite import find_suite
 from bench.migrate.transactions import read_migrations
 from bench.pg.database import create_database, drop_database, new_name
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.harden.session import harden_suite
 from bench.run.progress import silent
 from bench.run.record.command import run_command

@@ -21,15 +21,17 @@ from bench.pg import embedded
 from bench.pg.account import server_account
 from bench.pg.binaries import find_installations
 from bench.pg.lease import read_leases
+from bench.pg.opening import open_server, sweep_leases
 from bench.pg.postmaster import find_processes
-from bench.pg.server import ServerSpec, open_server, sweep_leases
+from bench.pg.server import ServerSpec
 
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can become another user")
 
 OWNER = """
 import sys, time
-from bench.pg.server import ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import ServerSpec
 with open_server(ServerSpec("embedded", durable=False)) as server:
     with server.connect() as conn:
         print("open", conn.execute("SHOW data_directory").fetchone()[0], flush=True)

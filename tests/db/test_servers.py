@@ -14,8 +14,9 @@ from fix_tcp import TcpServer
 
 from bench.pg.binaries import find_installations
 from bench.pg.catalog import load_query
+from bench.pg.opening import open_server
 from bench.pg.ownership import owner_lives, read_mark
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.server import Server, ServerSpec
 
 
 def cluster_traces(server: Server) -> Callable[[], list[str]]:

@@ -12,7 +12,8 @@ from fix_db import chosen_spec
 from bench.model.run import MigrationRun
 from bench.model.statement import StatementRun
 from bench.observe import freeze
-from bench.pg.server import Server, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server
 from bench.run.trace import read_scripts, trace, trace_settings
 
 SCHEMA = """

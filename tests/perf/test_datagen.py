@@ -29,7 +29,8 @@ from fix_crm import base_database
 from fix_db import chosen_spec
 from psycopg import sql
 
-from bench.pg.server import Server, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server
 from datagen.blocks import SHARD_ROWS, Shard, binary_block, blocks, shards, shards_of, whole_tables
 from datagen.catalog import Key, qualified, read_keys
 from datagen.encode import HEADER, TRAILER

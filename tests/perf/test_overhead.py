@@ -19,7 +19,8 @@ from bench.migrate.script import read_statements
 from bench.pg.binaries import find_installations
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.embedded import embedded_installation
-from bench.pg.server import Server, ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import Server, ServerSpec
 from bench.run.progress import silent
 from bench.run.solo.apply import MigrationApplier
 from bench.run.solo.watch import counters_database, watch

@@ -11,7 +11,8 @@ import pytest
 
 from bench.migrate.suite import find_suite
 from bench.pg.database import clone_database, drop_database, new_name
-from bench.pg.server import ServerSpec, open_server
+from bench.pg.opening import open_server
+from bench.pg.server import ServerSpec
 from bench.run.progress import silent
 from bench.run.template.key import template_key
 from bench.run.template.options import DataOptions

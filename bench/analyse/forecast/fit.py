@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.analyse.forecast.growth import Class
+from bench.analyse.forecast.classes import Class
 from bench.analyse.forecast.series import Point
 
 if TYPE_CHECKING:

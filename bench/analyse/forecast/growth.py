@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from bench.analyse.forecast.classes import (
+    CONSTANT,
+    CUBIC,
+    LINEAR,
+    NEARLY_LINEAR,
+    QUADRATIC,
+    Class,
+    n_log_n,
+    one,
+    power,
+)
+from bench.analyse.forecast.fit import Fit, weighted_fit
 from bench.analyse.forecast.series import Point, Sample
-
-if TYPE_CHECKING:
-    from bench.analyse.forecast.fit import Fit
-
-Term = Callable[[float], float]
 
 CONSTANT_SPREAD = 0.02
 """Work that differs by less over the top three sizes does not grow."""
@@ -37,36 +43,6 @@ COUNTED = 0.01
 TOP = 3
 NEAR = 0.12
 """A power is so near to an exponent that it takes its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Class:
-    """A class of growth: a sum of terms of n/n_max with weights of 0 or more."""
-
-    name: str
-    terms: tuple[Term, ...]
-
-
-def one(_: float) -> float:
-    """The part that does not grow."""
-    return 1.0
-
-
-def power(exponent: float) -> Term:
-    """n to the power of ``exponent``."""
-    return lambda n: n**exponent
-
-
-CONSTANT = Class("constant", (one,))
-LINEAR = Class("linear", (one, power(1)))
-QUADRATIC = Class("quadratic", (one, power(1), power(2)))
-CUBIC = Class("cubic", (one, power(1), power(2), power(3)))
-NEARLY_LINEAR = Class("n^1.15", (one, power(1.15)))
-
-
-def n_log_n(largest: float) -> Class:
-    """a + b·n·log n, where the largest size is of so many rows."""
-    return Class("n log n", (one, lambda n: n * math.log(max(n * largest, 2.0))))
 
 
 def sampled(sample: Sample, largest: float, rows_there: float) -> tuple[Class, ...]:
@@ -173,7 +149,6 @@ def _fitted(
     candidate: Class, points: Sequence[Point], name: str, error: float
 ) -> tuple[Fit, list[float], list[float]]:
     """A class fitted to a counter at the top four sizes, what was counted there, and how exact that is."""
-    from bench.analyse.forecast.fit import weighted_fit
 
     top = points[-(TOP + 1) :]
     counted = [point.counters[name] for point in top]
