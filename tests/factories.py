@@ -20,7 +20,6 @@ from bench.model.load import (
     Workload,
 )
 from bench.model.lock import Lock, LockMode, LockSource
-from bench.model.metric import Counters
 from bench.model.plan import NestedPlan, Query, QueryCost
 from bench.model.run import (
     SCHEMA_VERSION,
@@ -38,7 +37,15 @@ from bench.model.run import (
     SuiteInfo,
     TableSize,
 )
-from bench.model.statement import Hanging, Rewrite, StatementError, StatementRun, TransactionMode, Validation
+from bench.model.statement import (
+    Counters,
+    Hanging,
+    Rewrite,
+    StatementError,
+    StatementRun,
+    TransactionMode,
+    Validation,
+)
 
 MIB = 1024**2
 JITTER = (1.0, 1.032, 0.974, 1.011, 0.989)

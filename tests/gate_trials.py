@@ -18,7 +18,7 @@ import other_gates
 
 from bench.analyse.compare import wall
 from bench.analyse.compare.decide import compare
-from bench.analyse.compare.draw import count, drawn, timed_alone
+from bench.analyse.compare.learn import count, drawn, timed_alone
 from bench.analyse.compare.result import Comparison, Gate
 from bench.model.record import Record, StatementRecord
 from bench.store.baseline import decode_record

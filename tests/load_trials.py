@@ -21,7 +21,7 @@ from bench.model.run import Repeat
 from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.traffic.onepass import LoadOptions, Scripts, loaded_pass
-from bench.workload.choose import given_mix
+from bench.workload.config import given_mix
 from bench.workload.spec import Generator, RequestClass, TrafficMix
 
 SHOP = """

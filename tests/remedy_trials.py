@@ -18,10 +18,10 @@ from bench.analyse.dangers.evidence import surroundings
 from bench.analyse.remedies.choice import Surroundings
 from bench.migrate.script import read_statements
 from bench.model.statement import Hanging
+from bench.pg.catalog import describe_schema
 from bench.pg.database import clone_database, create_database, drop_database, new_name
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server
-from bench.run.solo.hanging import read_hanging
+from bench.run.solo.inspection import read_hanging
 from bench.run.template.prepare import read_keys
 
 State = tuple[dict[str, str], dict[str, list[str]]]

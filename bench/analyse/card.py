@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
-from bench.analyse.limits import Limits
+from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import Blocked, PassFigures, Stop, loaded_passes
 from bench.analyse.waits import say_waits
+from bench.model.budget import Limits
 from bench.model.deploy import HAZARDS
-from bench.model.longest import LongestWait
-from bench.model.run import Run
+from bench.model.run import LongestWait, Run
 from bench.sql.names import bare
 
 Tone = Literal["good", "warn", "bad", "unknown"]

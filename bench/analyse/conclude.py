@@ -9,15 +9,13 @@ from bench.analyse.budgets import unmeasured_note
 from bench.analyse.card import DeployCard, deploy_card
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.findings import find_dangers, with_places
-from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.summary import RunSummary
 from bench.analyse.verdict import judge
 from bench.analyse.waits import ACCESSES, find_waits, longest_wait
-from bench.model.budget import BudgetCheck
+from bench.model.budget import DEFAULT_LIMITS, BudgetCheck, Limits
 from bench.model.finding import Finding, Verdict
 from bench.model.load import Access
-from bench.model.longest import LongestWait
-from bench.model.run import Run
+from bench.model.run import LongestWait, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
+from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
 from bench.analyse.quantity import seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import loaded_passes, pass_name

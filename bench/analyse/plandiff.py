@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.analyse.plantree import PlanRow, plan_rows
+from bench.analyse.plans import PlanRow, plan_rows
 
 Change = Literal["same", "changed", "added", "removed"]
 SHAPE = ("Node Type", "Relation Name", "Index Name", "Function Name", "CTE Name", "Join Type", "Strategy")

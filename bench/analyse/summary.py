@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bench.analyse.counters import low_median, median_counters
 from bench.analyse.locks import LockSummary as LockSummary
 from bench.analyse.locks import merge_locks, worst_block
 from bench.analyse.queries import QuerySummary as QuerySummary
 from bench.analyse.queries import summarise_query
-from bench.analyse.stats import Spread
+from bench.analyse.stats import Spread, low_median, median_counters
 from bench.model.finding import Place
-from bench.model.metric import Counters
 from bench.model.plan import GrowthOf, NestedPlan
 from bench.model.run import MigrationFile, MigrationOutcome, MigrationRun, Repeat, Run
 from bench.model.statement import (
+    Counters,
     Hanging,
     Notice,
     Onward,

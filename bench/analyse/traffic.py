@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.limits import DEFAULT_LIMITS
 from bench.analyse.stats import Spread
+from bench.model.budget import DEFAULT_LIMITS
 from bench.model.deploy import HazardRecord, Try
 from bench.model.load import Access, ClassLoad, Workload
 from bench.model.run import MigrationRun, Pass, Repeat, Run

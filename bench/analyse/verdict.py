@@ -12,17 +12,15 @@ from collections.abc import Iterable, Sequence
 from bench.analyse.budgets import describe_check
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.findings import BY_CODE
-from bench.analyse.forecast.answer import deploy_duration, longest_lock, rows_named
+from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
 from bench.analyse.gaps import find_gaps
-from bench.analyse.limits import Limits
 from bench.analyse.locks import LockSummary, longest_first
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import MigrationSummary, RunSummary
 from bench.analyse.waits import describe_wait, longest_wait
-from bench.model.budget import BudgetCheck
+from bench.model.budget import BudgetCheck, Limits
 from bench.model.finding import Finding, Verdict
-from bench.model.longest import LongestWait
-from bench.model.run import Run
+from bench.model.run import LongestWait, Run
 
 EMPTY_TABLES = "measured on empty tables: lock modes hold, durations and holds do not; fill them in the base"
 NO_STATEMENT = "there is no statement to run"

@@ -10,8 +10,7 @@ from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.quantity import count, seconds
 from bench.analyse.summary import MigrationSummary
 from bench.model.load import Access, ClassLoad
-from bench.model.longest import LongestWait, WaitSource
-from bench.model.run import Pass
+from bench.model.run import LongestWait, Pass, WaitSource
 from bench.model.statement import IS_PAUSE
 from bench.sql.names import bare
 

@@ -214,7 +214,7 @@ class _Ended(KeyboardInterrupt):
 
 def _end(number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C: every context on the way out stops what it started."""
-    if (network := sys.modules.get("bench.pg.network")) is not None:  # else no server is open
+    if (network := sys.modules.get("bench.pg.endpoint")) is not None:  # else no server is open
         network.end_dead_waits()
     raise _Ended
 

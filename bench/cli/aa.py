@@ -19,7 +19,7 @@ from bench.cli.terminal import say
 from bench.errors import MigrationError
 
 if TYPE_CHECKING:
-    from bench.model.noise import Noise
+    from bench.model.record import Noise
     from bench.model.run import Run
 
 EPILOG = """\
@@ -69,7 +69,7 @@ def learn(*, suite: str, run: str | None, json: str | None, quiet: bool, **optio
 
     from bench.analyse.compare.learn import learn as learn_from
     from bench.analyse.compare.record import record
-    from bench.store.noise import save_noise
+    from bench.store.baseline import save_noise
     from bench.store.results import load
 
     require_writable(json)
@@ -127,7 +127,7 @@ def _measure(
     from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.progress import Said
     from bench.run.session import RunOptions, rehearse
-    from bench.run.template.key import template_key
+    from bench.run.template.keep import template_key
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base)

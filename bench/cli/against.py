@@ -132,7 +132,7 @@ def in_turn(base: Run, head: Run, *, final: bool) -> Comparison:
     """What got worse between two runs whose repeats took turns; ``final``: no more will come."""
     from bench.analyse.compare.decide import compare
     from bench.analyse.compare.record import record
-    from bench.store.noise import load_noise
+    from bench.store.baseline import load_noise
 
     old, new = record(base), record(head)
     return compare(old, new, paired=True, final=final, noise=load_noise(new.machine))

@@ -1,4 +1,4 @@
-"""``bench compare``: what got worse between two runs."""
+"""``bench compare``: what got worse between two runs, baselines or files of either."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import add_output_options, require_writable, write_json
 from bench.cli.terminal import terminal, write_document
+from bench.model.record import Record
 
 if TYPE_CHECKING:
     from bench.analyse.compare.result import Comparison
@@ -50,8 +51,8 @@ def add_parser(commands: Any) -> None:
 def compare(*, base: str, head: str, format: str, picture: Path | None, json: str | None, quiet: bool) -> int:
     """Compare two runs; returns 1 where something got worse."""
     from bench.analyse.compare.decide import compare as decide
-    from bench.cli.sides import load_side
-    from bench.store.noise import load_noise
+    from bench.cli.compare import load_side
+    from bench.store.baseline import load_noise
 
     require_writable(json)
     old, new = load_side(base), load_side(head)
@@ -84,3 +85,18 @@ def present(comparison: Any, format: str, json: str | None) -> int:
     elif json != "-":
         write_document(render(comparison, format))
     return 1 if comparison.outcome == "fail" else 0
+
+
+def load_side(which: str) -> Record:
+    """The record of a run id, a run's directory or file, ``latest``, a baseline's file, or its suite.
+
+    Raises UsageError: there is no such thing, or it cannot be read.
+    """
+    from bench.analyse.compare.record import record
+    from bench.store.baseline import decode_record, find_baseline
+    from bench.store.results import load
+
+    baseline = find_baseline(which)
+    if baseline is not None:
+        return decode_record(baseline.read_bytes(), str(baseline))
+    return record(load(which))

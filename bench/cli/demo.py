@@ -36,7 +36,7 @@ def demo(*, server: str, image: str | None, pg_bindir: Any) -> int:
     """Rehearse the shop's migration as ``bench run`` would, once; returns its exit code."""
     from bench.cli.run import add_parser as add_run_parser
     from bench.cli.run import run
-    from bench.migrate.shipped import shipped_suites
+    from bench.migrate.suite import shipped_suites
 
     parser = argparse.ArgumentParser()
     add_run_parser(parser.add_subparsers())

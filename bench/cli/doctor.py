@@ -24,7 +24,7 @@ from bench.pg.cluster import data_root
 from bench.pg.embedded import wheel_version
 from bench.pg.lease import Lease, orphans
 from bench.pg.server import DEFAULT_IMAGE
-from bench.run.host import read_host
+from bench.run.draft import read_host
 
 if TYPE_CHECKING:
     from rich.table import Table

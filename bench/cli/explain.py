@@ -145,7 +145,7 @@ def explain_on(
     from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.explain.session import explain_suite
     from bench.run.progress import Said
-    from bench.run.template.key import template_key
+    from bench.run.template.keep import template_key
     from bench.store.results import RUNS, create_directory, new_run_id
 
     found = find_suite(suite, base=base, tool=tool, transaction=transaction, on_data=dump is not None)
@@ -183,7 +183,7 @@ def explain_options(
 ) -> ExplainOptions:
     """In which ways to explain the suite of this directory. UsageError for an unusable workload."""
     from bench.run.explain.session import ExplainOptions
-    from bench.workload.choose import given_mix
+    from bench.workload.config import given_mix
 
     return ExplainOptions(
         data,

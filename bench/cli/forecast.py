@@ -164,7 +164,7 @@ def run(
 def print_probe() -> int:
     """Print the script for production."""
     from bench.pg.catalog import load_query
-    from bench.sql.syntax import PARSER_VERSION_NUM
+    from bench.sql.tree import PARSER_VERSION_NUM
 
     write_document(load_query("production", PARSER_VERSION_NUM))
     return 0
@@ -184,12 +184,11 @@ def _measure(
     from datetime import UTC, datetime
 
     from bench.analyse.forecast.document import forecast_document
-    from bench.analyse.forecast.target import Target
+    from bench.analyse.forecast.production import Target
     from bench.cli.live import live
     from bench.pg.opening import open_server
-    from bench.run.production import calibrate_as_probe
     from bench.run.progress import Said
-    from bench.run.scales import measure_scales
+    from bench.run.scales import calibrate_as_probe, measure_scales
     from bench.store.results import RUNS, create_directory, new_run_id
 
     run_id = new_run_id(suite.name, datetime.now(UTC))
@@ -222,7 +221,7 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
     import msgspec
 
     from bench.analyse.conclude import conclude
-    from bench.report.forecasttext import print_forecast
+    from bench.report.forecastview import print_forecast
     from bench.report.write import write_report
     from bench.store.results import RunDirectory
 

@@ -125,7 +125,7 @@ def load_options(
 ) -> LoadOptions | None:
     """How to load the suite in this directory; None: not at all. UsageError for an unusable file."""
     from bench.run.traffic.onepass import LoadOptions
-    from bench.workload.choose import given_mix
+    from bench.workload.config import given_mix
 
     mix = given_mix(suite, workload)
     if no_load:

@@ -143,7 +143,7 @@ def prove_on(
     from bench.cli.run import present
     from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.prove.session import ProofOptions
-    from bench.run.template.key import template_key
+    from bench.run.template.keep import template_key
     from bench.store.results import RUNS, new_run_id
 
     data = data_options(found, dump=dump, **chosen)

@@ -124,7 +124,7 @@ def write_down(
     from bench.run.record.folder import write_recording
     from bench.run.record.record import Command, state_before
     from bench.run.record.record import record as run_record
-    from bench.run.template.key import template_key
+    from bench.run.template.keep import template_key
 
     if not sends.strip():
         raise UsageError("there is no command to record", "give it in quotes, as you type it in a shell")

@@ -222,7 +222,7 @@ def run_on(
     """Rehearse a suite; returns the exit code. ``traffic``: what :func:`load_options` takes."""
     from bench.analyse.conclude import conclude
     from bench.run.session import RunOptions
-    from bench.run.template.key import template_key
+    from bench.run.template.keep import template_key
     from bench.store.results import RUNS, new_run_id
 
     data = data_options(

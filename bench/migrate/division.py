@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.assembly import assemble, is_empty
 from bench.migrate.metacommand import command_name
 from bench.migrate.migration import Cutting
-from bench.migrate.pieces import Cutter
+from bench.migrate.pieces import Cutter, assemble, is_empty
 from bench.model.statement import Statement
 from bench.sql.kinds import classify
 from bench.sql.lexer import WHITE_SPACE, skip_space

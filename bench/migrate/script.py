@@ -8,10 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.arguments import Argument, BadArgument, read_arguments
-from bench.migrate.assembly import assemble, is_empty
-from bench.migrate.clientcopy import read_copy
-from bench.migrate.conditionals import Conditionals, Undo
 from bench.migrate.division import read_pieces
 from bench.migrate.metacommand import (
     CONDITIONALS,
@@ -22,9 +18,9 @@ from bench.migrate.metacommand import (
     command_name,
     refusal,
 )
-from bench.migrate.migration import Part
-from bench.migrate.pieces import Cutter, Piece
-from bench.migrate.source import find_file, name_beside, read_text
+from bench.migrate.migration import Part, find_file, name_beside, read_text
+from bench.migrate.pieces import Cutter, Piece, assemble, is_empty
+from bench.migrate.psql import Argument, BadArgument, Conditionals, Undo, read_arguments, read_copy
 from bench.migrate.variables import Variables, parse_boolean
 from bench.model.statement import Statement, Stretch
 from bench.sql.kinds import classify

@@ -1,25 +1,18 @@
-"""Discovery of a suite: the migrations of one directory in version order, their rollbacks, its settings."""
+"""Discovery of a suite, also of the program's own: migrations in order, rollbacks, settings."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.accept import read_acceptances
 from bench.migrate.budgets import find_budgets
-from bench.migrate.config import (
-    QuerySpec,
-    SuiteConfig,
-    read_queries,
-    read_suite_config,
-    suggest,
-)
-from bench.migrate.migration import PSQL, Migration, Runner, Transaction, digest
-from bench.migrate.shipped import shipped_suites
-from bench.migrate.source import read_text
+from bench.migrate.config import QuerySpec, SuiteConfig, read_queries, read_suite_config, suggest
+from bench.migrate.migration import PSQL, Migration, Runner, Transaction, digest, read_text
 from bench.migrate.tools.choose import choose
 from bench.migrate.tools.folder import Folder, readable
 from bench.migrate.transactions import way_outside
@@ -200,3 +193,22 @@ def _find_base(directory: Path, config: SuiteConfig, override: Path | None) -> P
     if not base.is_file():
         raise UsageError(f'{directory / "suite.toml"}: base = "{config.base}": there is no file {base}')
     return base
+
+
+_INSTALLED = "share/pgrehearse/migrations"
+"""Below the prefix that pip installs into, see ``data-files`` in pyproject.toml."""
+_CHECKOUT = Path(__file__).parents[2] / "migrations"
+
+
+def shipped_suites() -> Path:
+    """The directory of the suites that come with the program; it may not be there."""
+    if _CHECKOUT.is_dir():
+        return _CHECKOUT
+    try:
+        files = distribution("pgrehearse").files or []
+    except PackageNotFoundError:
+        return _CHECKOUT
+    for file in files:
+        if file.as_posix().endswith(f"{_INSTALLED}/crm/base.sql"):
+            return Path(str(file.locate())).resolve().parents[1]
+    return _CHECKOUT

@@ -13,8 +13,7 @@ from bench.model.budget import Budget, BudgetCheck
 from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
 from bench.model.index import IndexAudit
-from bench.model.load import ComparedRequest, Workload
-from bench.model.longest import LongestWait
+from bench.model.load import Access, ComparedRequest, Workload
 from bench.model.loss import Changed, Gone, InvalidIndex
 from bench.model.plan import Query, TableIndex, UserFunction
 from bench.model.proof import (
@@ -291,3 +290,33 @@ class Run:
     """What the migration tool's own verify scripts said after the last repeat of the solo pass."""
     requests: tuple[ComparedRequest, ...] = ()
     """The application's requests before and after the migrations, with nothing beside."""
+
+
+WaitSource = Literal["table lock", "locked rows", "traffic", "hazard"]
+"""``table lock`` and ``locked rows``: held so long by the deploy alone, so that others would have waited;
+``traffic`` and ``hazard``: requests that did, with nothing in the deploy's way and beside a hazard."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongestWait:
+    """For how long reads, or writes, wait at most, and where that was measured."""
+
+    access: Access
+    seconds: float
+    source: WaitSource
+    relation: str
+    """What is waited for, or what the request is about, with its schema."""
+    migration: str | None
+    """Whose lock it is; None where a request's wait is not known to be for one."""
+    statement: int | None
+    place: str
+    """``file:line``; of requests the name of their class."""
+    mode: str | None = None
+    """Of the table lock, as SQL names it."""
+    rows: int | None = None
+    """That are locked at once; None where they are changed in several transactions."""
+    hazard: str | None = None
+    lock_timeout_s: float | None = None
+    """Of the pass beside a hazard, where it tried again."""
+    away_s: float = 0.0
+    """Seconds of it in which a recorded command was away, with its transaction open."""

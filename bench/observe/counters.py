@@ -1,13 +1,15 @@
-"""What statements cost, read from pg_stat_statements and the size of the database."""
+"""What statements cost, as the server counts it; how fast the machine is; which lock_timeout was in force."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
-from bench.model.metric import Counters
+from bench.model.statement import Counters
 from bench.pg.catalog import load_query
 
 
@@ -75,3 +77,78 @@ def difference(
         temp_bytes=after.temp_bytes - before.temp_bytes,
         size_delta_bytes=size_delta_bytes,
     )
+
+
+CALIBRATION_SQL = "SELECT sum(i % 7) FROM generate_series(1, 5000) AS g (i)"
+EVERY_S = 0.1
+
+
+class Calibrator:
+    """Runs the calibration query, at most once in :data:`EVERY_S`, so that it costs little itself."""
+
+    def __init__(
+        self, conn: psycopg.Connection[TupleRow], source: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._conn = conn
+        self._source = source
+        self._last_at = float("-inf")
+        self.readings: list[float] = []
+
+    def reading_s(self) -> float:
+        """Seconds that the query took: measured now, or a moment ago."""
+        if self._source() - self._last_at >= EVERY_S:
+            begin = self._source()
+            self._conn.execute(CALIBRATION_SQL)
+            self._last_at = self._source()
+            self.readings.append(self._last_at - begin)
+        return self.readings[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One text as pg_stat_statements has it."""
+
+    text: str
+    calls: int
+    duration_s: float
+    rows: int
+
+
+class CountReader:
+    """Reads from another database what pg_stat_statements counted in ``dbname`` since :meth:`reset`."""
+
+    def __init__(self, conn: psycopg.Connection[TupleRow], dbname: str) -> None:
+        self._conn = conn
+        self._sql = load_query("hidden_statements", conn.info.server_version)
+        row = conn.execute("SELECT oid FROM pg_database WHERE datname = %s", (dbname,)).fetchone()
+        assert row is not None, dbname
+        self._oid: int = row[0]
+
+    def reset(self) -> None:
+        """Forget what was counted in this database."""
+        self._conn.execute("SELECT pg_stat_statements_reset(0, %s::oid, 0)", (self._oid,))
+
+    def read(self) -> list[Counted]:
+        with self._conn.cursor(row_factory=class_row(Counted)) as cursor:
+            return cursor.execute(self._sql, {"database_oid": self._oid}).fetchall()
+
+
+class LockTimeoutReader:
+    """Reads lock_timeout on the migration's own connection; its source only when its value changed."""
+
+    def __init__(self, conn: psycopg.Connection[TupleRow]) -> None:
+        self._conn = conn
+        self._text: str | None = None
+        self._known = (0.0, "default")
+
+    def read(self) -> tuple[float, str]:
+        """Seconds, 0.0 for none, and the source as pg_settings names it: default, session, database, …"""
+        row = self._conn.execute("SELECT current_setting('lock_timeout')").fetchone()
+        if row is not None and row[0] != self._text:
+            self._text = row[0]
+            found = self._conn.execute(
+                "SELECT setting::bigint, source FROM pg_settings WHERE name = 'lock_timeout'"
+            ).fetchone()
+            assert found is not None
+            self._known = (found[0] / 1000, found[1])
+        return self._known

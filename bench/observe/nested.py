@@ -12,27 +12,20 @@ https://www.postgresql.org/docs/current/auto-explain.html
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.model.plan import NestedPlan
-from bench.observe.counted import Counted
-from bench.observe.explained import (
-    CHECKS,
-    failed_statement,
-    is_key_check,
-    level_of,
-    place_of,
-    read_notice,
-    text_key,
-)
-from bench.observe.logged import Logged, with_plan, without_looking, without_plan
+from bench.observe.counters import Counted
 
 KEPT = 50
 """Texts kept for each statement: those that took longest."""
@@ -251,3 +244,204 @@ def threshold_ms(expected_s: float | None) -> int:
     if expected_s is None or expected_s <= ALL_PLANS_S:
         return 0
     return max(1, math.ceil(expected_s * 1000 / PLAN_SHARE))
+
+
+LONGEST_TEXT = 20_000
+LEAST_SHARE = 0.1
+LONGEST_PLAN = 300_000
+"""Characters of a plan's JSON; of a longer one nothing but its figures is kept."""
+
+
+@dataclass(slots=True)
+class Logged:
+    """One text as auto_explain has it, over all calls that were logged."""
+
+    text: str
+    level: int
+    place: str | None
+    calls: int = 0
+    duration_s: float = 0.0
+    rows: int = 0
+    work: float = 0.0
+    characters_inside: int = 0
+    """Of the notices that came while it ran."""
+    longest_s: float = -1.0
+    longest: str = ""
+    """The plan of the longest call, as JSON."""
+
+    def add(self, seen: Explained, text: str, characters_inside: int) -> None:
+        """Add one call; ``text`` stands for all of them."""
+        self.calls += 1
+        self.duration_s += seen.duration_s
+        self.rows += seen.rows
+        self.work += seen.work
+        self.characters_inside += characters_inside
+        if seen.duration_s > self.longest_s:
+            self.text, self.longest_s = text, seen.duration_s
+            self.longest = seen.plan_json if len(seen.plan_json) <= LONGEST_PLAN else ""
+
+    def nested(self, counted: list[Counted] | None, price_s: float, all_logged: bool) -> NestedPlan:
+        """Where everything was logged the counts add nothing but the rows."""
+        calls, duration_s, rows = self.calls, self.duration_s, self.rows
+        if counted is not None and not all_logged:
+            calls = max(calls, sum(each.calls for each in counted))
+            duration_s = max(duration_s, sum(each.duration_s for each in counted))
+        if counted is not None and sum(each.calls for each in counted) == calls:
+            rows = sum(each.rows for each in counted)
+        return NestedPlan(
+            text=self.text,
+            duration_s=without_looking(duration_s, price_s, self.characters_inside),
+            rows=rows,
+            plan=None,
+            calls=calls,
+            context=self.place,
+            level=self.level,
+            work=self.work if all_logged or calls == self.calls else None,
+        )
+
+    @property
+    def in_sql_function(self) -> bool:
+        return self.place is not None and self.place.startswith("SQL function")
+
+
+def without_looking(duration_s: float, price_s: float, characters: int) -> float:
+    """A duration less the cost of the notices that came meanwhile: an estimate, so a tenth is left."""
+    return max(duration_s - price_s * characters, LEAST_SHARE * duration_s)
+
+
+def without_plan(counted: list[Counted], text: str) -> NestedPlan:
+    """A command without a plan, or one whose every call was too short to be logged."""
+    return NestedPlan(
+        text=text,
+        duration_s=sum(each.duration_s for each in counted),
+        rows=sum(each.rows for each in counted) or None,
+        plan=None,
+        calls=sum(each.calls for each in counted),
+    )
+
+
+def with_plan(nested: NestedPlan, longest: str) -> NestedPlan:
+    """The statement with the plan of its longest call, and a text that is not too long."""
+    plan = read_plan(longest) if longest else nested.plan
+    text = nested.text if nested.level == 0 else nested.text.strip()[:LONGEST_TEXT]
+    return replace(nested, text=text, plan=plan)
+
+
+_HEAD = re.compile(r'duration: ([0-9.]+) ms  plan:\n\{\n  "Query Text": ')
+_PLAN = '\n  "Plan": {'
+_WORK = re.compile(r'"(Actual Rows|Actual Loops|Rows Removed by [A-Za-z ]+)": ([0-9.]+)')
+_COUNTERS = (" Blocks", "I/O Read Time", "I/O Write Time", " Aware", " Capable", "Disabled")
+_PLACE = re.compile(r'^(?:PL/pgSQL function .+ line \d+ at .+|SQL function ".+" .+)$', re.MULTILINE)
+_FRAME = re.compile(
+    r'^(?:SQL (?:statement|function|expression)|PL/pgSQL (?:expression|assignment)) "', re.MULTILINE
+)
+_STATEMENT = re.compile(r'^SQL statement "(.*?)"(?:\n(?=SQL |PL/pgSQL )|\Z)', re.MULTILINE | re.DOTALL)
+_CONSTANT = re.compile(
+    r"(?<!\w)[eEbBxX]?'(?:[^']|'')*'|\$\d+|(?<![\w.$])\d[\d.]*(?:[eE][+-]?\d+)?(?!\w)|\b(?:true|false|null)\b"
+    r"|/\*, \.\.\. \*/",
+    re.IGNORECASE,
+)
+_CONSTANTS = re.compile(r"\s*-?\s*\?(?:\s*,?\s*-?\s*\?)*")
+_CHECK = re.compile(r"SELECT\? FROM ONLY .+ x WHERE .+ FOR KEY SHARE OF x")
+CHECKS = "SELECT 1 FROM ONLY … x WHERE … FOR KEY SHARE OF x"
+"""Foreign-key checks of all tables together: from 18 on, pg_stat_statements takes statements for one that
+differ in nothing but the table behind an alias. https://www.postgresql.org/docs/18/release-18.html"""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One execution of one statement."""
+
+    text: str
+    duration_s: float
+    rows: int
+    """Returned or changed."""
+    work: float
+    """Rows that the nodes of its plan returned or threw away, over all loops."""
+    plan_json: str
+    """From the plan on, the message."""
+
+
+def read_notice(message: str) -> Explained | None:
+    """What auto_explain says of a statement; None for any other notice."""
+    head = _HEAD.match(message)
+    plan_at = message.find(_PLAN, head.end()) if head else -1
+    if head is None or plan_at < 0:
+        return None
+    text = _query_text(message[head.end() : message.index("\n", head.end())].rstrip(","))
+    work, rows = _work_and_rows(message, plan_at)
+    return Explained(text, float(head[1]) / 1000, rows, work, message[plan_at:])
+
+
+def read_plan(plan_json: str) -> dict[str, Any]:
+    """The ``Plan`` object of a notice, without the counters that are 0, but for blocks hit and read."""
+    return _without_zeros(msgspec.json.decode("{" + plan_json)["Plan"])
+
+
+def _without_zeros(node: dict[str, Any]) -> dict[str, Any]:
+    """A node with those below it; two thirds of what the server writes of each are zeros."""
+    kept = {
+        key: value
+        for key, value in node.items()
+        if value or not key.endswith(_COUNTERS) or key in ("Shared Hit Blocks", "Shared Read Blocks")
+    }
+    if "Plans" in kept:
+        kept["Plans"] = [_without_zeros(child) for child in kept["Plans"]]
+    return kept
+
+
+def level_of(context: str | None) -> int:
+    """How deep it ran: the frames of statements and functions around it; a FOR loop's query has none."""
+    return max(1, len(_FRAME.findall(context or "")))
+
+
+def place_of(context: str | None) -> str | None:
+    """The innermost function, with its line, as the server names it; a foreign-key check has none."""
+    found = _PLACE.search(context or "")
+    return found[0] if found else None
+
+
+def failed_statement(context: str | None) -> str | None:
+    """The innermost statement that an error's context names."""
+    found = _STATEMENT.search(context or "")
+    return found[1] if found else None
+
+
+def is_key_check(key: str) -> bool:
+    """Whether a text, as :func:`text_key` has it, is the check of a row against a foreign key."""
+    return _CHECK.fullmatch(key) is not None
+
+
+@lru_cache(maxsize=256)
+def text_key(text: str) -> str:
+    """The text without its constants and its line breaks, the same for both sources."""
+    return _CONSTANTS.sub("?", " ".join(_CONSTANT.sub("?", text).split()))
+
+
+@lru_cache(maxsize=256)
+def _query_text(literal: str) -> str:
+    text: str = msgspec.json.decode(literal.encode(errors="replace"), type=str)
+    return text
+
+
+def _work_and_rows(message: str, plan_at: int) -> tuple[float, int]:
+    """The plan's work, and the rows that it returned or changed, without reading the JSON.
+
+    The server writes rows, loops and what filters removed in this order, and only then a node's children.
+    In a text of the plan the quotes would be escaped.
+    """
+    work = rows_here = loops = 0.0
+    by_node: list[float] = []
+    for name, value in _WORK.findall(message, plan_at):
+        if name == "Actual Rows":
+            rows_here = float(value)
+        elif name == "Actual Loops":
+            loops = float(value)
+            by_node.append(rows_here * loops)
+            work += rows_here * loops
+        else:
+            work += float(value) * loops
+    changes = message.startswith('"Node Type": "ModifyTable"', message.find('"', plan_at + len(_PLAN)))
+    if changes and by_node and not by_node[0] and len(by_node) > 1:
+        return work, round(by_node[1])
+    return work, round(by_node[0]) if by_node else 0

@@ -1,15 +1,17 @@
-"""What the server says to a migration's session without refusing anything: NOTICE, WARNING and INFO."""
+"""What the server says to a migration's session without refusing anything, and on which line of a block."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import psycopg
+from postgast import PgQueryError, scan
+from postgast import pg_query_pb2 as tree
 from psycopg.rows import TupleRow
 
 from bench.model.statement import Notice, Statement
-from bench.observe.inner import inner_line
 
 MOST_RAISED = 20
 """So many messages of RAISE are kept of one statement: a loop may write one for each row."""
@@ -74,3 +76,41 @@ def _cut(text: str | None) -> str | None:
 def _placed(notice: Notice, statement: Statement) -> Notice:
     line = inner_line(statement, notice.context)
     return notice if line is None else replace(notice, line=line)
+
+
+_FRAME = re.compile(r"^PL/pgSQL function inline_code_block line (\d+) at ", re.MULTILINE)
+_LONGEST = 1_000_000
+"""Characters of a statement that are looked through for its body."""
+
+
+def inner_line(statement: Statement, context: str | None) -> int | None:
+    """Line of the file, from 1, that a message's context names inside a DO block; None where it names none.
+
+    PL/pgSQL counts lines from the beginning of the body's text:
+    https://www.postgresql.org/docs/current/plpgsql-structure.html
+    """
+    frame = _FRAME.search(context or "")
+    start = body_start(statement.text) if frame and statement.kind == "DO" else None
+    if frame is None or start is None:
+        return None
+    return statement.locate(start + 1)[0] + int(frame[1]) - 1
+
+
+def body_start(text: str) -> int | None:
+    """Offset of the first character inside the quotes of a DO block's body; None where it has no body."""
+    if len(text) > _LONGEST:
+        return None
+    try:
+        tokens = scan(text).tokens
+    except PgQueryError:
+        return None
+    source = text.encode()
+    names_language = False
+    for token in tokens:
+        if token.token == tree.SCONST and not names_language:
+            before = len(source[: token.start].decode())
+            quoted = source[token.start : token.end].decode()
+            opening = re.match(r"\$[^$]*\$|[eE]?'", quoted)
+            return before + (opening.end() if opening else 0)
+        names_language = source[token.start : token.end].lower() == b"language"
+    return None

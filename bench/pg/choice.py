@@ -11,8 +11,8 @@ from typing import Literal
 from bench.errors import BenchError, ServerError
 from bench.pg.account import server_account
 from bench.pg.binaries import choose_installation
+from bench.pg.container import EngineReport, ask_engine
 from bench.pg.embedded import embedded_installation, wheel_version
-from bench.pg.engine import EngineReport, ask_engine
 
 DECISION_S = 10.0
 """Longest time that the choice may take in all."""

@@ -1,7 +1,9 @@
-"""Clusters of our own: ``initdb`` and ``postgres`` in a private directory, reached by its Unix socket."""
+"""Clusters of our own: made by initdb once, copied, started in a private directory, stopped whole."""
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
 import re
 import secrets
@@ -9,8 +11,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +23,7 @@ from bench.errors import ServerError
 from bench.pg.account import Account, server_account
 from bench.pg.binaries import Installation
 from bench.pg.endpoint import Endpoint
-from bench.pg.initialise import initialise, last_lines, program_environment
-from bench.pg.lease import Lease, end_lease, orphans, write_lease
-from bench.pg.postmaster import remove_shared_memory, stop_postmaster, stop_processes
+from bench.pg.lease import Lease, end_lease, orphans, shared_root, write_lease
 from bench.pg.settings import format_settings, machine_memory_bytes, managed_settings
 
 START_TIMEOUT_S = 60.0
@@ -310,3 +310,173 @@ def _sweep(lease: Lease) -> str:
     end_lease(lease)
     what = "a server" if running else "a server's directory" if existed else "the lease of a server"
     return f"removed {what} left by {lease.owner.described} ({layout.root})"
+
+
+COMPLETE = "complete"
+"""Name of a kept copy whose making came to its end; it was renamed to that."""
+
+
+def initialise(installation: Installation, account: Account, data: Path) -> None:
+    """Make the data directory of a new cluster at ``data``; ServerError where there is no room or no right.
+
+    All clusters of one installation have the same system identifier, like copies of one backup.
+    """
+    kept = shared_root() / f"initdb-{_key(installation, account)}" / COMPLETE
+    if not kept.is_dir():
+        _run(_initdb(installation, data), account, installation, data)
+        _keep(data, kept)
+        return
+    # As root, -p gives the copy the same owner.
+    _run(["cp", "-R", "-p", kept, data], None, installation, data)
+
+
+def _keep(data: Path, kept: Path) -> None:
+    """Keep a copy for the next time, if there is room; whoever is first wins."""
+    kept.parent.mkdir(mode=0o755, exist_ok=True)
+    unfinished = kept.with_name(f"unfinished-{secrets.token_hex(4)}")
+    done = subprocess.run(["cp", "-R", "-p", data, unfinished], capture_output=True, check=False)
+    if done.returncode == 0:
+        with suppress(OSError):
+            unfinished.rename(kept)
+    for rest in kept.parent.glob("unfinished-*"):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
+def _key(installation: Installation, account: Account) -> str:
+    """What the files depend on: the program, its arguments, their owner."""
+    program = (installation.bindir / "initdb").resolve()
+    status = program.stat()
+    facts = (installation.version, program, status.st_size, status.st_mtime_ns, account.uid)
+    return hashlib.sha256(repr((facts, _initdb(installation, Path()))).encode()).hexdigest()[:16]
+
+
+def _initdb(installation: Installation, data: Path) -> list[str | Path]:
+    locale = ["--locale=C"]
+    if installation.major >= 17:
+        locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command: list[str | Path] = [
+        installation.bindir / "initdb",
+        "--pgdata",
+        data,
+        "--username=postgres",
+        "--auth=trust",
+    ]
+    command += ["--encoding=UTF8", "--no-sync", *locale]
+    return command
+
+
+def _run(
+    command: Sequence[str | Path], account: Account | None, installation: Installation, data: Path
+) -> None:
+    done = subprocess.run(
+        command,
+        cwd="/",
+        env=program_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        **(account.process() if account else {}),
+    )
+    if done.returncode != 0:
+        raise ServerError(
+            f"{Path(command[0]).name} for {installation.bindir} failed: {last_lines(done.stderr)}",
+            f"check that {data.parent} has room and that the server's account may write there",
+        )
+
+
+def program_environment() -> dict[str, str]:
+    """Return the environment without libpq's variables, which would steer the server's programs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def last_lines(text: str, count: int = 5) -> str:
+    """The last lines of a program's output in one."""
+    return " | ".join(line.strip() for line in text.strip().splitlines()[-count:]) or "(empty)"
+
+
+STOP_TIMEOUT_S = 10.0
+"""For an immediate shutdown; what still runs afterwards is killed."""
+KILL_TIMEOUT_S = 10.0
+_SEGMENTS = Path("/proc/sysvipc/shm")
+_KEY_BITS = 0xFFFFFFFF
+_REMOVE = 0
+"""IPC_RMID of shmctl(2)."""
+
+
+def find_processes(data: Path) -> list[psutil.Process]:
+    """Return the ``postgres`` and ``initdb`` that were started with a data directory.
+
+    The directory's name is random, so that an argument equal to it tells them from everybody else's, also
+    before the server has written its postmaster.pid.
+    """
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def stop_processes(data: Path) -> bool:
+    """Stop what runs on a data directory; tell whether there was a server."""
+    postmaster = False
+    for process in find_processes(data):
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if process.name() == "postgres":
+                postmaster = True
+                stop_postmaster(process)
+            else:
+                os.killpg(process.pid, signal.SIGKILL)  # initdb leads a group of its own
+                _ended(process, KILL_TIMEOUT_S)
+    return postmaster
+
+
+def stop_postmaster(postmaster: psutil.Process | None) -> None:
+    """Stop a postmaster, and the backends that a kill leaves; None, or one that is gone, is no error.
+
+    Its data are thrown away, so that it need not write them: a shutdown that ends with a checkpoint takes
+    long, and never ends on a full disk.
+    """
+    if postmaster is None:
+        return
+    try:
+        postmaster.send_signal(signal.SIGQUIT)
+        if _ended(postmaster, STOP_TIMEOUT_S):
+            return
+        left = [postmaster, *postmaster.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            _ended(process, KILL_TIMEOUT_S)
+
+
+def _ended(process: psutil.Process, timeout_s: float) -> bool:
+    """Wait until a process is gone, or a zombie that its parent has not collected yet."""
+    deadline = time.monotonic() + timeout_s
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def remove_shared_memory(data: Path) -> None:
+    """Remove the System V segment of a postmaster that was killed, named by the seventh line of its pid file.
+
+    A server removes it when it stops, and otherwise when it starts on the same data again, which ours never
+    does. https://www.postgresql.org/docs/current/kernel-resources.html#SYSVIPC
+    """
+    try:
+        line = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()[6]
+        key, number = (int(word) for word in line.split())
+        segments = _SEGMENTS.read_text(encoding="ascii").splitlines()[1:]
+    except (OSError, IndexError, ValueError):
+        return  # shut down in order, or no such segments on this system
+    fields = (segment.split() for segment in segments)
+    if any(int(each[0]) & _KEY_BITS == key & _KEY_BITS and int(each[1]) == number for each in fields):
+        ctypes.CDLL(None).shmctl(number, _REMOVE, None)

@@ -1,10 +1,15 @@
-"""Where a server listens and who we are there: connection strings, environment, errors without passwords."""
+"""Where a server listens and who we are there: connection strings, sessions, errors without passwords."""
 
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from typing import Literal
 
@@ -14,7 +19,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from bench.errors import Unreachable, UsageError
-from bench.pg.network import GuestConnection
 
 APPLICATION_NAME = "pgrehearse"
 CONNECT_TIMEOUT_S = 10
@@ -205,3 +209,61 @@ def _refuse_misread(parameters: Mapping[str, str]) -> None:
             "the connection string has a host or a port that cannot be one",
             "percent-encode the password's reserved characters: / is %2F, @ is %40, : is %3A",
         )
+
+
+CONNECT_S = 3
+"""For the one try; a server that refuses, as it has too many sessions, is not dead."""
+
+_DESCRIPTORS = Path("/proc/self/fd")
+_open: weakref.WeakSet[GuestConnection] = weakref.WeakSet()
+
+
+class GuestConnection(psycopg.Connection[TupleRow]):
+    """A session on a server that is not ours."""
+
+    address: str = ""
+    """See :attr:`bench.pg.endpoint.Endpoint.address`."""
+    lost: threading.Event
+    """Set where the server cannot be reached any more."""
+
+    def watch(self, address: str, lost: threading.Event) -> None:
+        """Have the session ended by :func:`end_dead_waits` where its server cannot be reached."""
+        self.address, self.lost = address, lost
+        _open.add(self)
+
+
+def end_dead_waits() -> None:
+    """In a thread of its own, try to reach the servers of the open sessions, and end those of dead ones.
+
+    Whoever waits for an answer then fails at once, and nothing more is tried on the server. Needs Linux.
+    """
+    sessions: dict[str, list[GuestConnection]] = {}
+    for conn in list(_open):
+        if not conn.closed:
+            sessions.setdefault(conn.address, []).append(conn)
+    for conns in sessions.values():
+        threading.Thread(target=_end_if_dead, args=(conns,), name="network", daemon=True).start()
+
+
+def _end_if_dead(conns: list[GuestConnection]) -> None:
+    password = conns[0].info.password
+    dead = False
+    try:
+        psycopg.connect(conns[0].info.dsn, password=password, connect_timeout=CONNECT_S).close()
+    except psycopg.errors.ConnectionTimeout:
+        dead = True
+    except psycopg.OperationalError:
+        pass  # it refuses, or is gone, which its sessions notice
+    if dead:
+        peers = {(conn.info.hostaddr, conn.info.port) for conn in conns if not conn.closed}
+        for conn in conns:
+            conn.lost.set()
+        for descriptor in _DESCRIPTORS.iterdir() if _DESCRIPTORS.is_dir() else ():
+            _shut_down(int(descriptor.name), peers)
+
+
+def _shut_down(descriptor: int, peers: set[tuple[str, int]]) -> None:
+    """End a connection of this process, whoever opened it, if it goes to one of these addresses."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as twin:
+        if twin.getpeername()[:2] in peers:
+            twin.shutdown(socket.SHUT_RDWR)

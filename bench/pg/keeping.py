@@ -21,7 +21,7 @@ from psycopg.rows import TupleRow
 from bench.errors import ServerError
 from bench.pg.catalog import load_query
 from bench.pg.database import drop_database
-from bench.pg.ownership import TOOL
+from bench.pg.lease import TOOL
 from bench.pg.server import Server
 
 CACHED = "bench_cached_"

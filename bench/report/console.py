@@ -23,8 +23,7 @@ from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
 from bench.analyse.waits import describe_wait, is_same
 from bench.model.finding import VerdictStatus
 from bench.model.run import MIGRATIONS, Run
-from bench.report.excerpt import excerpt
-from bench.report.format import UNKNOWN, count, seconds, seconds_column, size, spread_seconds
+from bench.report.format import UNKNOWN, count, excerpt, seconds, seconds_column, size, spread_seconds
 from bench.report.nestedview import HotLine, hot_lines
 from bench.report.waittext import migration_text
 

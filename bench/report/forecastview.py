@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analyse.forecast.answer import TOO_SHORT, rows_named
+from rich.console import Console
+from rich.table import Table
+
+from bench.analyse.forecast.document import TOO_SHORT, rows_named
 from bench.report.format import ratio, seconds, shortened, size
+from bench.report.markup import plain, table
 
 NAMED = 12
 """So many locks, statements and queries are listed at most."""
@@ -219,3 +223,28 @@ def _interval(forecast: Mapping[str, Any]) -> str:
 def _value(forecast: Mapping[str, Any], key: str) -> str:
     value = forecast[key]
     return seconds(value) if forecast["quantity"].endswith("_s") else size(round(value))
+
+
+def print_forecast(document: Mapping[str, Any], console: Console) -> None:
+    """The tables of a forecast document."""
+    view = forecast_view(document)
+    for each in view.tables:
+        shown = Table(title=each.title, title_justify="left", box=None, pad_edge=False)
+        for name in each.heads:
+            shown.add_column(name, overflow="fold")
+        for row in each.rows:
+            shown.add_row(*row)
+        console.print(shown, markup=False)
+    console.print(view.lead, markup=False)
+
+
+def forecast_section(document: Mapping[str, Any] | None) -> Iterator[str]:
+    """Part of the Markdown report; nothing for a run that forecasts nothing."""
+    if document is None:
+        return
+    view = forecast_view(document)
+    yield "## At a larger size"
+    yield plain(view.lead)
+    for each in view.tables:
+        yield f"### {plain(each.title)}"
+        yield table(each.heads, [[plain(cell) for cell in row] for row in each.rows])

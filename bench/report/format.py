@@ -14,6 +14,7 @@ from bench.analyse.quantity import (
     spread_seconds,
 )
 from bench.analyse.stats import Spread
+from bench.sql.lexer import skip_space
 
 __all__ = [
     "UNKNOWN",
@@ -48,3 +49,8 @@ def shortened_lines(text: str, length: int) -> str:
     """The text with its line breaks, cut with an ellipsis after so many characters."""
     stripped = text.strip("\n")
     return stripped if len(stripped) <= length else f"{stripped[: length - 1].rstrip()}…"
+
+
+def excerpt(text: str, width: int) -> str:
+    """The statement's beginning in at most ``width`` characters, comments before it left out."""
+    return shortened(text[skip_space(text, 0) :] or text, width)

@@ -20,8 +20,8 @@ from bench.model.texts import kept_once
 from bench.report.figures import Picture
 from bench.report.palette import css_variables
 from bench.report.svg import inline_svg
-from bench.report.trafficview import HOW_TO_READ
-from bench.report.validationhtml import validation_html
+from bench.report.trafficview import READING_TRAFFIC
+from bench.report.validation import validation_html
 from bench.report.view import page_view
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], 
 
     return environment.get_template(name).render(
         page=page,
-        traffic_words=HOW_TO_READ,
+        traffic_words=READING_TRAFFIC,
         figures={picture.name: _figure(picture) for picture in pictures},
         css=verbatim("report.css"),
         theme_css=Markup(theme_css()),

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analyse.nested import dominant_node, file_line, hot_statement
-from bench.analyse.plantree import plan_rows
+from bench.analyse.plans import plan_rows
 from bench.analyse.summary import StatementSummary
 from bench.model.plan import NestedPlan
 from bench.report import format as fmt
-from bench.report.excerpt import excerpt
+from bench.report.format import excerpt
 from bench.report.planview import PlanView, plan_view
 
 WIDTH = 160

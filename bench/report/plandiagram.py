@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from bench.analyse.plandiff import DiffNode
-from bench.analyse.plantree import PlanRow
+from bench.analyse.plans import PlanRow
 from bench.report import format as fmt
 from bench.report.palette import LIGHT, PAGE_LIGHT
 

@@ -1,12 +1,17 @@
-"""Plans as a page shows them, of queries and of statements inside others."""
+"""Plans as a page shows them, and as files for other viewers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analyse.plantree import PlanRow, plan_rows
+import msgspec
+
+from bench.analyse.plans import PlanRow, plan_rows
+from bench.analyse.queries import QuerySummary
+from bench.model.plan import QueryCost
 from bench.report import format as fmt
 
 LONGEST_DETAIL = 240
@@ -88,3 +93,30 @@ def _blocks(row: PlanRow) -> str:
         return fmt.UNKNOWN
     read = f" + {fmt.count(row.blocks_read)} read" if row.blocks_read else ""
     return f"{fmt.count(row.blocks_hit)}{read}"
+
+
+def plan_files(queries: Sequence[QuerySummary]) -> Iterator[tuple[str, bytes]]:
+    """File name and content, two for each query where both sides have a plan."""
+    for position, query in enumerate(queries, start=1):
+        slug = re.sub(r"[^a-z0-9]+", "-", query.name.lower()).strip("-")[:60]
+        for side, cost in (("before", query.before), ("after", query.after)):
+            if cost is not None and cost.plan:
+                document = msgspec.json.encode(_document(query.text, cost))
+                yield f"{position:03d}-{slug}-{side}.json", msgspec.json.format(document) + b"\n"
+
+
+def _document(text: str, cost: QueryCost) -> list[dict[str, Any]]:
+    """As EXPLAIN (FORMAT JSON) writes it, times in milliseconds."""
+    return [
+        {
+            "Query Text": text,
+            "Plan": cost.plan,
+            "Planning Time": (cost.planning_s or 0.0) * 1000,
+            "Triggers": [
+                {"Trigger Name": each.name, "Relation": each.relation, "Calls": each.calls,
+                 "Time": (each.duration_s or 0.0) * 1000}
+                for each in cost.triggers
+            ],
+            "Execution Time": (cost.execution_s or 0.0) * 1000,
+        }
+    ]  # fmt: skip

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.analyse.advice.rule import Advice
+from bench.analyse.advice.nodes import Advice
 from bench.analyse.plandiff import DiffNode, describe_diff, diff_plans
-from bench.analyse.queries import QuerySummary
+from bench.analyse.queries import QuerySummary, Way
 from bench.analyse.stats import Spread
-from bench.analyse.ways import Way
 from bench.model.plan import NestedPlan, QueryCost
 from bench.report import format as fmt
 from bench.report.plandiagram import draw_plan

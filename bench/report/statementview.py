@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.locks import is_toast
 from bench.analyse.summary import LockSummary, StatementSummary
 from bench.model.lock import LockMode
-from bench.model.metric import Counters
-from bench.model.statement import Rewrite
+from bench.model.statement import Counters, Rewrite, StatementRun
 from bench.model.texts import cut
 from bench.report import format as fmt
-from bench.report.excerpt import excerpt
+from bench.report.format import excerpt, shortened
 from bench.report.nestedview import InsideView, inside_view
-from bench.report.noticeview import notice_lines
 from bench.report.timeline import WEAKEST_SHOWN
 
 EXCERPT = 160
@@ -207,3 +205,21 @@ def _error(statement: StatementSummary) -> tuple[Fact, ...]:
         ("context", error.context),
     )
     return tuple(Fact(label, value) for label, value in known if value)
+
+
+_WIDTH = 400
+"""Characters of a message and of its detail that are shown."""
+
+
+def notice_lines(statement: StatementRun | StatementSummary) -> tuple[str, ...]:
+    """A line for each message, equal ones once, and one for those that were not kept."""
+    return (*dict.fromkeys(_lines(statement)),)
+
+
+def _lines(statement: StatementRun | StatementSummary) -> Iterator[str]:
+    for notice in statement.notices:
+        place = f" (line {notice.line})" if notice.line is not None else ""
+        detail = f": {shortened(notice.detail, _WIDTH)}" if notice.detail else ""
+        yield f"{notice.severity}: {shortened(notice.message, _WIDTH)}{detail}{place}"
+    if statement.notices_left_out:
+        yield f"and {statement.notices_left_out:,} more messages"

@@ -13,9 +13,8 @@ from bench.model.finding import Finding
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun
 from bench.model.statement import AdvisoryLock, Block, StatementRun
-from bench.report.excerpt import excerpt
-from bench.report.format import count
-from bench.report.noticeview import notice_lines
+from bench.report.format import count, excerpt
+from bench.report.statementview import notice_lines
 
 _INDENT = 10
 _EXCERPT = 100

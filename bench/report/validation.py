@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from markupsafe import Markup
+
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.claims import comments_before, read_estimate
 from bench.analyse.dangers.danger import RISKS
 from bench.analyse.findings import DANGERS
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding
-from bench.model.proof import CrashPoint, RollbackProof
+from bench.model.proof import CrashPoint, RollbackProof, ValueTrial
 from bench.model.run import Proofs, Run
 from bench.report.format import count, seconds, spread_seconds
 from bench.report.markup import bullets, code, plain, table
-from bench.report.validationvalues import values_section
 from bench.report.waittext import longest_text, wait_from_text
 
 NOT_MEASURED = "not measured"
@@ -333,3 +334,86 @@ def _actions(findings: Sequence[Finding]) -> Iterator[str]:
     fixes = (each for each in findings if each.fix and each.severity != "info")
     seen = dict.fromkeys((each.migration or each.relation or "", each.fix or "") for each in fixes)
     yield from (f"{code(where)}: {plain(fix)}" if where else plain(fix) for where, fix in seen)
+
+
+SHOWN = 6
+DETAILS_FROM = 12
+"""Rows of a table from which on it is folded."""
+
+
+def values_section(trials: Sequence[ValueTrial], *, fold: bool = True) -> Iterator[str]:
+    """Counts, then one table of values for each relation, and one of deletions."""
+    told = [each for each in trials if each.expected is not None and each.accepted is not None]
+    as_said = sum(each.expected == each.accepted for each in told)
+    untried = sum(each.accepted is None for each in trials)
+    yield (
+        f"{len(trials)} values and deletions tried on real rows, and taken back: "
+        f"{sum(each.accepted is True for each in trials)} accepted, "
+        f"{sum(each.accepted is False for each in trials)} refused, {untried} without a row to try. "
+        f"Where type and constraints say what is to come, {as_said} of {len(told)} came so."
+    )
+    for relation in dict.fromkeys(each.relation for each in trials):
+        rows = list(_columns([each for each in trials if each.relation == relation]))
+        if rows:
+            yield f"#### {code(relation)}"
+            yield _folded(table(("Column or columns", "Accepts", "Refuses"), rows), len(rows) if fold else 0)
+    deletions = [each for each in trials if each.kind == "delete"]
+    if deletions:
+        yield "#### Foreign keys: what a deletion does"
+        shown = [
+            (code(f"{each.relation}: {each.subject}"), plain(each.tried), plain(_what_became(each)))
+            for each in deletions
+        ]
+        yield _folded(table(("Foreign key", "Tried", "Outcome"), shown), len(shown) if fold else 0)
+
+
+def _columns(trials: Sequence[ValueTrial]) -> Iterator[tuple[str, str, str]]:
+    for columns in dict.fromkeys(each.columns for each in trials if each.kind != "delete"):
+        own = [each for each in trials if each.columns == columns and each.kind != "delete"]
+        yield (
+            code(", ".join(columns)),
+            _listed([_shown(each) for each in own if each.accepted is True]),
+            _listed([_shown(each) for each in own if each.accepted is False]),
+        )
+
+
+def _shown(trial: ValueTrial) -> str:
+    stored = trial.stored
+    kept = f" → {stored}" if stored is not None and stored != trial.tried else ""
+    return code(f"{trial.tried or 'the empty text'}{kept}")
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+    return ", ".join(values[:SHOWN]) + more
+
+
+def _what_became(trial: ValueTrial) -> str:
+    if trial.accepted is None:
+        return "not tried"
+    if trial.accepted:
+        return trial.stored or "accepted"
+    return f"refused: {trial.message} ({trial.sqlstate})"
+
+
+def _folded(text: str, rows: int) -> str:
+    if rows < DETAILS_FROM:
+        return text
+    return f"<details><summary>{rows} rows</summary>\n\n{text}\n\n</details>"
+
+
+def validation_html(conclusion: Conclusion) -> Markup:
+    """The document below the page's own headings; nothing where nothing was proved."""
+    if conclusion.run.proofs == Proofs():
+        return Markup()
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(render_validation(conclusion, fold=False))
+    begin = next((n + 1 for n, token in enumerate(tokens) if token.type == "heading_close"), 0)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+        elif token.type in ("table_open", "table_close"):
+            token.attrSet("class", "validation")
+    return Markup(parser.renderer.render(tokens[begin:], parser.options, {}))

@@ -7,7 +7,7 @@ from bench.analyse.locks import LockSummary, without_block
 from bench.analyse.summary import MigrationSummary
 from bench.analyse.waits import describe_wait
 from bench.model.load import Access
-from bench.model.longest import LongestWait
+from bench.model.run import LongestWait
 from bench.report.format import UNKNOWN, seconds
 from bench.report.markup import code, plain
 

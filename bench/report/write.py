@@ -21,7 +21,7 @@ from bench.report.figures import Picture, draw_figures
 from bench.report.figures.costs import draw_costs
 from bench.report.html import render_html, render_page
 from bench.report.markdown import render_markdown
-from bench.report.pev2 import plan_files
+from bench.report.planview import plan_files
 from bench.report.validation import render_validation
 
 

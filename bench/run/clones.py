@@ -11,8 +11,8 @@ from psycopg import sql
 from bench.migrate.suite import Suite
 from bench.pg.catalog import load_query
 from bench.pg.database import clone_database, create_database, discard_database, new_name, quiet, roles_of
-from bench.pg.roles import drop_own_roles
 from bench.pg.server import Server
+from bench.pg.shared import drop_own_roles
 from bench.run.progress import silent
 from bench.run.template.keep import Template
 from bench.run.template.prepare import apply_deployed, apply_file

@@ -1,18 +1,32 @@
-"""The run while it grows: every change is saved at once, so that nothing measured is lost."""
+"""The run while it grows, on which machine: every change is saved at once."""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bench import __version__
 from bench.migrate.suite import Suite
-from bench.model.run import MIGRATIONS, SCHEMA_VERSION, Environment, MigrationRun, Note, Pass, Repeat, Run
+from bench.model.run import (
+    MIGRATIONS,
+    SCHEMA_VERSION,
+    Environment,
+    HostInfo,
+    MigrationRun,
+    Note,
+    Pass,
+    Repeat,
+    Run,
+)
 from bench.model.typed import TYPED
 from bench.pg.server import Server
-from bench.run.host import read_host
 
 Save = Callable[[Run], object]
 
@@ -137,3 +151,23 @@ def _unpaired(suite: Suite) -> tuple[Note, ...]:
             "rollbacks", f"Not applied, as their names say rollback, and paired with no migration: {names}."
         ),
     )
+
+
+def read_host() -> HostInfo:
+    """Operating system, processor, cores that this process may use, memory."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return HostInfo(
+        os=platform.platform(),
+        cpu=_cpu_model() or platform.processor() or platform.machine(),
+        cores=len(affinity(0)) if affinity else os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+    )
+
+
+def _cpu_model() -> str | None:
+    """The model's name where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

@@ -16,8 +16,7 @@ from bench.run.execute import psql_variables
 from bench.run.template.dump import outline, require_dump
 from bench.run.template.options import DataOptions
 from bench.sql.bodies import MYSELF
-from bench.sql.reach import Reach, reaches, reaches_of
-from bench.sql.roles import for_database
+from bench.sql.reach import Reach, for_database, reaches, reaches_of
 from bench.workload.spec import TrafficMix
 
 _OWN_SERVER = "rehearse it on a server of its own: --server embedded, container or cluster"

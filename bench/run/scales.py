@@ -6,16 +6,22 @@ size then, which costs precision, and not at one, which would look like growth.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+import psycopg
+from psycopg.rows import TupleRow
+
+from bench.analyse.forecast.production import Production, read_production
 from bench.analyse.forecast.refuse import FARTHEST
 from bench.errors import UsageError
 from bench.migrate.suite import Suite
 from bench.model.run import Run
+from bench.pg.catalog import load_query
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.draft import RunDraft, Save, new_run
@@ -230,3 +236,21 @@ def sizes(options: ScaleOptions, progress: Progress) -> Iterator[float]:
         require_budget(options, sizes_s, budget_s - (time.monotonic() - begin))
         step = STEP**2 if took_s < NEXT_TO_NOTHING * budget_s else STEP
         scale, done = scale * step, done + 1
+
+
+def probe(conn: psycopg.Connection[TupleRow]) -> Production:
+    """What the script says of the database that a connection is to; it leaves no transaction open.
+
+    Raises psycopg.Error where the server refuses.
+    """
+    cursor = conn.execute(load_query("production", conn.info.server_version).encode())
+    while cursor.description is None and cursor.nextset():
+        pass
+    row = cursor.fetchone()
+    return read_production(json.dumps(row[0]) if row else "", "the probe script")
+
+
+def calibrate_as_probe(server: Server) -> float | None:
+    """Seconds that the script's piece of work takes here: the median of its tries."""
+    with server.connect(application_name="pgrehearse probe") as conn:
+        return probe(conn).calibration_s

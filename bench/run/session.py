@@ -1,7 +1,8 @@
-"""The rehearsal: a template, the solo pass on clones of it, the costs of queries before and after."""
+"""The rehearsal: a template, the solo pass on clones of it, verify scripts, the costs of queries."""
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,20 +12,23 @@ from functools import partial
 import psycopg
 
 from bench.errors import Interrupted, ServerError, Unreachable
+from bench.migrate.migration import Part
 from bench.migrate.suite import Suite
-from bench.model.run import MigrationRun, Note, Repeat, Run
+from bench.migrate.transactions import read_alone
+from bench.model.run import MigrationRun, Note, Repeat, Run, Verified
+from bench.model.statement import StatementError
 from bench.observe.sampler import SamplerTrace, describe_sampling
-from bench.pg.loss import describe_loss
+from bench.pg.reopening import describe_loss
 from bench.pg.server import Server
 from bench.pg.shared import changes_since
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, new_run
-from bench.run.filesessions import divide, name_of, sessions, together
+from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.guard import check_mix
 from bench.run.progress import Progress, Step
 from bench.run.record.folder import note_on_end, read_end, read_recording
-from bench.run.scripts import Scripts, read_scripts
+from bench.run.scripts import Scripts, divide, name_of, read_scripts, sessions, together
 from bench.run.solo.apply import MigrationApplier
 from bench.run.solo.changes import changed_between, is_measured, measure_after, measure_before
 from bench.run.solo.drift import compare_skips, put_skips, skipping
@@ -53,18 +57,19 @@ from bench.run.solo.losses import (
 from bench.run.solo.onward import go_on
 from bench.run.solo.waits import WAITS, fell_short, missed, put_blocks
 from bench.run.solo.watch import Watch, counters_database, watch
-from bench.run.template.fill import fill_added_columns
-from bench.run.template.keep import Template
-from bench.run.template.key import template_key
+from bench.run.template.keep import Template, template_key
 from bench.run.template.options import DataOptions
-from bench.run.template.prepare import template
+from bench.run.template.prepare import fill_added_columns, template
 from bench.run.trace import trace_in
-from bench.run.traffic.lockedtables import blocked_tables
 from bench.run.traffic.onepass import LoadOptions
-from bench.run.traffic.passes import HazardOptions, LoadedPasses, refuse_hazards
-from bench.run.traffic.requests import compared_requests
-from bench.run.traffic.room import fitting
-from bench.run.verify import verify
+from bench.run.traffic.passes import (
+    HazardOptions,
+    LoadedPasses,
+    blocked_tables,
+    compared_requests,
+    fitting,
+    refuse_hazards,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,3 +448,22 @@ def _repeat_of(index: int, migrations: list[MigrationRun], watching: Watch) -> R
         migrations=tuple(migrations),
         sampler=describe_sampling(watching.traces),
     )
+
+
+def verify(server: Server, dbname: str, suite: Suite) -> Iterator[Verified]:
+    """Run each migration's verify script as psql does, up to its first error, in their order."""
+    for migration in suite.migrations:
+        if migration.verify is not None:
+            file = os.path.relpath(migration.verify.path, suite.path)
+            yield Verified(migration.id, file, _first_error(server, dbname, migration.verify))
+
+
+def _first_error(server: Server, dbname: str, part: Part) -> StatementError | None:
+    statements = read_alone(part, psql_variables(server.info))
+    with server.connect(dbname, application_name="pgrehearse verify", kind="deploy") as conn:
+        for statement in statements:
+            try:
+                execute(conn, statement)
+            except psycopg.Error as error:
+                return describe_error(error, statement)
+    return None

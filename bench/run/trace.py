@@ -15,16 +15,14 @@ from bench.migrate.given import read_given
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement
-from bench.observe.freeze import NO_STANDBY, Stepper
+from bench.observe.freeze import NO_STANDBY, StandIn, Stepper
 from bench.observe.probe import Prober
-from bench.observe.standin import StandIn
 from bench.pg.database import create_database, discard_database, new_name
-from bench.pg.loss import describe_loss
-from bench.pg.reopening import reopening
+from bench.pg.reopening import describe_loss, reopening
 from bench.pg.server import Server
-from bench.run.filesessions import divide, name_of, sessions, together
 from bench.run.guard import check_file, check_files
 from bench.run.progress import Progress, Said, Step, silent
+from bench.run.scripts import divide, name_of, sessions, together
 from bench.run.solo.apply import MigrationApplier
 from bench.run.solo.execution import not_reached
 from bench.run.solo.watch import Watch

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
+from google.protobuf.message import DecodeError
 from postgast import PgQueryError, parse, parse_plpgsql
 from postgast import pg_query_pb2 as tree
 

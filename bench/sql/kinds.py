@@ -1,4 +1,4 @@
-"""What a statement is, and how it stands to transactions, from PostgreSQL's own grammar (libpg_query).
+"""What a statement is, in words, and how it stands to transactions, from PostgreSQL's own grammar.
 
 Where the grammar refuses a text (an extension's syntax, a newer server's, a mistake), the leading keywords
 decide: the server has the last word.
@@ -6,17 +6,17 @@ decide: the server has the last word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
-from postgast import PgQueryError, parse
+from google.protobuf.message import DecodeError
+from postgast import PgQueryError, parse, scan
 from postgast import pg_query_pb2 as tree
 
-from bench.sql.commands import command_of, is_on, options_of, reindexes_concurrently
-from bench.sql.keywords import Keywords, body_ends_transaction, leading_keywords
+from bench.sql.lexer import leading_words
 
 TransactionControl = Literal[
     "begin",
@@ -251,4 +251,258 @@ def _facts_by_keywords(words: Keywords) -> StatementFacts:
         needs_transaction=words.needs_transaction,
         sets_local=words.sets_local,
         parsed=False,
+    )
+
+
+# Nodes whose command is not their own name; the others spell it: create_domain_stmt, CREATE DOMAIN.
+_COMMANDS = {
+    "create_stmt": "CREATE TABLE",
+    "create_table_space_stmt": "CREATE TABLESPACE",
+    "drop_table_space_stmt": "DROP TABLESPACE",
+    "alter_table_space_options_stmt": "ALTER TABLESPACE",
+    "alter_extension_contents_stmt": "ALTER EXTENSION",
+    "create_fdw_stmt": "CREATE FOREIGN DATA WRAPPER",
+    "alter_fdw_stmt": "ALTER FOREIGN DATA WRAPPER",
+    "create_foreign_server_stmt": "CREATE SERVER",
+    "alter_foreign_server_stmt": "ALTER SERVER",
+    "create_am_stmt": "CREATE ACCESS METHOD",
+    "create_trig_stmt": "CREATE TRIGGER",
+    "create_event_trig_stmt": "CREATE EVENT TRIGGER",
+    "alter_event_trig_stmt": "ALTER EVENT TRIGGER",
+    "create_plang_stmt": "CREATE LANGUAGE",
+    "alter_role_set_stmt": "ALTER ROLE",
+    "create_seq_stmt": "CREATE SEQUENCE",
+    "alter_seq_stmt": "ALTER SEQUENCE",
+    "create_op_class_stmt": "CREATE OPERATOR CLASS",
+    "create_op_family_stmt": "CREATE OPERATOR FAMILY",
+    "alter_op_family_stmt": "ALTER OPERATOR FAMILY",
+    "sec_label_stmt": "SECURITY LABEL",
+    "close_portal_stmt": "CLOSE",
+    "create_stats_stmt": "CREATE STATISTICS",
+    "alter_stats_stmt": "ALTER STATISTICS",
+    "rule_stmt": "CREATE RULE",
+    "composite_type_stmt": "CREATE TYPE",
+    "create_enum_stmt": "CREATE TYPE",
+    "create_range_stmt": "CREATE TYPE",
+    "alter_enum_stmt": "ALTER TYPE",
+    "view_stmt": "CREATE VIEW",
+    "createdb_stmt": "CREATE DATABASE",
+    "dropdb_stmt": "DROP DATABASE",
+    "alter_database_refresh_coll_stmt": "ALTER DATABASE",
+    "alter_database_set_stmt": "ALTER DATABASE",
+    "check_point_stmt": "CHECKPOINT",
+    "lock_stmt": "LOCK TABLE",
+    "truncate_stmt": "TRUNCATE",
+    "constraints_set_stmt": "SET CONSTRAINTS",
+    "variable_show_stmt": "SHOW",
+    "alter_tsdictionary_stmt": "ALTER TEXT SEARCH DICTIONARY",
+    "alter_tsconfiguration_stmt": "ALTER TEXT SEARCH CONFIGURATION",
+}
+
+_OBJECTS = {
+    tree.OBJECT_ATTRIBUTE: "TYPE",
+    tree.OBJECT_DOMCONSTRAINT: "DOMAIN",
+    tree.OBJECT_FDW: "FOREIGN DATA WRAPPER",
+    tree.OBJECT_FOREIGN_SERVER: "SERVER",
+    tree.OBJECT_LARGEOBJECT: "LARGE OBJECT",
+    tree.OBJECT_MATVIEW: "MATERIALIZED VIEW",
+    tree.OBJECT_OPCLASS: "OPERATOR CLASS",
+    tree.OBJECT_OPFAMILY: "OPERATOR FAMILY",
+    tree.OBJECT_STATISTIC_EXT: "STATISTICS",
+    tree.OBJECT_TABCONSTRAINT: "TABLE",
+    tree.OBJECT_TSCONFIGURATION: "TEXT SEARCH CONFIGURATION",
+    tree.OBJECT_TSDICTIONARY: "TEXT SEARCH DICTIONARY",
+    tree.OBJECT_TSPARSER: "TEXT SEARCH PARSER",
+    tree.OBJECT_TSTEMPLATE: "TEXT SEARCH TEMPLATE",
+}
+
+_TRANSACTIONS = {
+    tree.TRANS_STMT_BEGIN: "BEGIN",
+    tree.TRANS_STMT_START: "BEGIN",
+    tree.TRANS_STMT_COMMIT: "COMMIT",
+    tree.TRANS_STMT_ROLLBACK: "ROLLBACK",
+    tree.TRANS_STMT_SAVEPOINT: "SAVEPOINT",
+    tree.TRANS_STMT_RELEASE: "RELEASE",
+    tree.TRANS_STMT_ROLLBACK_TO: "ROLLBACK TO",
+    tree.TRANS_STMT_PREPARE: "PREPARE TRANSACTION",
+    tree.TRANS_STMT_COMMIT_PREPARED: "COMMIT PREPARED",
+    tree.TRANS_STMT_ROLLBACK_PREPARED: "ROLLBACK PREPARED",
+}
+
+
+def command_of(node: str, statement: Any) -> str:
+    """The command of a parse tree's node, for example ``ALTER TABLE`` or ``CREATE INDEX CONCURRENTLY``."""
+    if variant := _VARIANTS.get(node):
+        return variant(statement)
+    return _COMMANDS.get(node) or node.removesuffix("_stmt").replace("_", " ").upper()
+
+
+def _object(kind: int) -> str:
+    name: str = tree.ObjectType.Name(kind)
+    return _OBJECTS.get(kind) or name.removeprefix("OBJECT_").replace("_", " ")
+
+
+def _concurrently(concurrent: bool) -> str:
+    return " CONCURRENTLY" if concurrent else ""
+
+
+def options_of(elements: Any) -> dict[str, str]:
+    """Options by name; one without a value is on."""
+    return {
+        element.def_elem.defname: element.def_elem.arg.string.sval or "true"
+        if element.def_elem.HasField("arg")
+        else "true"
+        for element in elements
+    }
+
+
+def is_on(options: dict[str, str], name: str, default: bool) -> bool:
+    """Whether a boolean option is on."""
+    return options[name].lower() in ("true", "on", "1") if name in options else default
+
+
+def reindexes_concurrently(statement: Any) -> bool:
+    """Whether a REINDEX has CONCURRENTLY among its options."""
+    return is_on(options_of(statement.params), "concurrently", default=False)
+
+
+def _rename(statement: Any) -> str:
+    renames_column = statement.rename_type == tree.OBJECT_COLUMN
+    return f"ALTER {_object(statement.relation_type if renames_column else statement.rename_type)}"
+
+
+def _create_table_as(statement: Any) -> str:
+    return "CREATE TABLE AS" if statement.objtype == tree.OBJECT_TABLE else "CREATE MATERIALIZED VIEW"
+
+
+def _set(statement: Any) -> str:
+    if statement.kind in (tree.VAR_RESET, tree.VAR_RESET_ALL):
+        return "RESET"
+    return "SET TRANSACTION" if statement.name in ("TRANSACTION", "TRANSACTION SNAPSHOT") else "SET"
+
+
+def _reindex(statement: Any) -> str:
+    kind: str = tree.ReindexObjectType.Name(statement.kind).removeprefix("REINDEX_OBJECT_")
+    return f"REINDEX {kind}{_concurrently(reindexes_concurrently(statement))}"
+
+
+_VARIANTS: dict[str, Callable[[Any], str]] = {
+    "transaction_stmt": lambda s: _TRANSACTIONS[s.kind],
+    "index_stmt": lambda s: f"CREATE INDEX{_concurrently(s.concurrent)}",
+    "drop_stmt": lambda s: f"DROP {_object(s.remove_type)}{_concurrently(s.concurrent)}",
+    "refresh_mat_view_stmt": lambda s: f"REFRESH MATERIALIZED VIEW{_concurrently(s.concurrent)}",
+    "reindex_stmt": _reindex,
+    "alter_table_stmt": lambda s: f"ALTER {_object(s.objtype)}",
+    "alter_table_move_all_stmt": lambda s: f"ALTER {_object(s.objtype)}",
+    "rename_stmt": _rename,
+    "alter_object_schema_stmt": lambda s: f"ALTER {_object(s.object_type)}",
+    "alter_object_depends_stmt": lambda s: f"ALTER {_object(s.object_type)}",
+    "alter_owner_stmt": lambda s: f"ALTER {_object(s.object_type)}",
+    "alter_function_stmt": lambda s: f"ALTER {_object(s.objtype)}",
+    "define_stmt": lambda s: f"CREATE {_object(s.kind)}",
+    "create_function_stmt": lambda s: f"CREATE {'PROCEDURE' if s.is_procedure else 'FUNCTION'}",
+    "create_table_as_stmt": _create_table_as,
+    "grant_stmt": lambda s: "GRANT" if s.is_grant else "REVOKE",
+    "grant_role_stmt": lambda s: "GRANT ROLE" if s.is_grant else "REVOKE ROLE",
+    "select_stmt": lambda s: "SELECT INTO" if s.HasField("into_clause") else "SELECT",
+    "variable_set_stmt": _set,
+    "vacuum_stmt": lambda s: "VACUUM" if s.is_vacuumcmd else "ANALYZE",
+    "fetch_stmt": lambda s: "MOVE" if s.ismove else "FETCH",
+    "discard_stmt": lambda s: tree.DiscardMode.Name(s.target).replace("_", " "),
+}
+
+
+_NOISE = frozenset(
+    {"OR", "REPLACE", "UNIQUE", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "UNLOGGED", "TRUSTED", "PROCEDURAL"}
+    | {"CONSTRAINT", "RECURSIVE"}
+)
+_TWO_WORD_OBJECTS = frozenset(
+    {"MATERIALIZED VIEW", "FOREIGN TABLE", "EVENT TRIGGER", "ACCESS METHOD", "OPERATOR CLASS"}
+    | {"OPERATOR FAMILY", "USER MAPPING", "DEFAULT PRIVILEGES", "TEXT SEARCH", "LARGE OBJECT"}
+)
+_BODY_CONTROLS = {
+    "BEGIN": "begin",
+    "START TRANSACTION": "begin",
+    "COMMIT": "commit",
+    "END": "commit",
+    "ROLLBACK": "rollback",
+    "ABORT": "rollback",
+    "SAVEPOINT": "savepoint",
+    "RELEASE": "release",
+    "PREPARE TRANSACTION": "prepare",
+    "COMMIT PREPARED": "commit_prepared",
+    "ROLLBACK PREPARED": "rollback_prepared",
+    "ROLLBACK TO": "rollback_to",
+}
+_REFUSING = re.compile(
+    r"VACUUM|REINDEX (?:DATABASE|SYSTEM|SCHEMA)|(?:CREATE|DROP) (?:DATABASE|TABLESPACE)|ALTER SYSTEM"
+    r"|(?:CREATE|DROP|REINDEX) \w+ CONCURRENTLY|(?:COMMIT|ROLLBACK) PREPARED"
+)
+_OTHER_LANGUAGE_COMMIT = re.compile(r"\b(?:spi_)?(?:commit|rollback)\s*\(", re.IGNORECASE)
+_PLPGSQL_COMMIT = re.compile(r"\b(?:commit|rollback)\s*(?:and\s+(?:no\s+)?chain\s*)?;", re.IGNORECASE)
+_BEFORE_A_STATEMENT = frozenset({b";", b">>", b"begin", b"then", b"else", b"loop"})
+_COMMENTS = frozenset({tree.SQL_COMMENT, tree.C_COMMENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """A statement as its leading keywords show it."""
+
+    command: str
+    transaction_control: str | None
+    refuses_transaction: bool
+    needs_transaction: bool
+    sets_local: bool
+
+
+def leading_keywords(text: str) -> Keywords:
+    """Judge a statement by its first words, quoted text and comments left out."""
+    words = [word.upper() for word in leading_words(text, 12)]
+    control = _control(words)
+    command = _spell(control) if control else _command(words)
+    return Keywords(
+        command=command,
+        transaction_control=control,
+        refuses_transaction=bool(_REFUSING.fullmatch(command)),
+        needs_transaction=control in ("savepoint", "release", "rollback_to") or words[:1] == ["LOCK"],
+        sets_local=words[:2] in (["SET", "LOCAL"], ["SET", "TRANSACTION"], ["SET", "CONSTRAINTS"]),
+    )
+
+
+def _command(words: list[str]) -> str:
+    verb, rest = words[:1], words[1:]
+    if verb in (["CREATE"], ["ALTER"], ["DROP"], ["REFRESH"], ["REINDEX"]):
+        rest = [word for word in rest if word not in _NOISE]
+        length = 2 if " ".join(rest[:2]) in _TWO_WORD_OBJECTS else 1
+        concurrently = ["CONCURRENTLY"] if rest[length : length + 1] == ["CONCURRENTLY"] else []
+        return " ".join(verb + rest[:length] + concurrently)
+    return "LOCK TABLE" if verb == ["LOCK"] else " ".join(verb) or "UNKNOWN"
+
+
+def _spell(control: str) -> str:
+    words = control.removesuffix("_and_chain").replace("_", " ").upper()
+    return "PREPARE TRANSACTION" if words == "PREPARE" else words
+
+
+def _control(words: list[str]) -> str | None:
+    control = _BODY_CONTROLS.get(" ".join(words[:2])) or _BODY_CONTROLS.get(" ".join(words[:1]))
+    if control == "rollback" and "TO" in words[1:3]:
+        return "rollback_to"
+    chained = words[1:3] == ["AND", "CHAIN"] or words[2:4] == ["AND", "CHAIN"]
+    return f"{control}_and_chain" if chained and control in ("commit", "rollback") else control
+
+
+def body_ends_transaction(body: str, language: str) -> bool:
+    """Whether the body of a DO block commits or rolls back, which it may only outside a transaction block."""
+    if language != "plpgsql":
+        return bool(_OTHER_LANGUAGE_COMMIT.search(body))
+    source = body.encode()
+    try:
+        tokens = [token for token in scan(body).tokens if token.token not in _COMMENTS]
+    except PgQueryError:
+        return bool(_PLPGSQL_COMMIT.search(body))
+    words = [source[token.start : token.end].lower() for token in tokens]
+    return any(
+        word in (b"commit", b"rollback") and before in _BEFORE_A_STATEMENT and after in (b";", b"and")
+        for before, word, after in zip(words, words[1:], words[2:], strict=False)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bench.sql.keywords import leading_keywords
+from bench.sql.kinds import leading_keywords
 
 _NAME = "standard_conforming_strings"
 _SET = re.compile(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
-from postgast import PgQueryError, deparse, parse, scan
+from google.protobuf.message import DecodeError
+from postgast import PgQueryError, deparse, parse, scan, split
 from postgast import pg_query_pb2 as tree
 
 from bench.sql.names import identifier
@@ -146,3 +146,16 @@ def object_name(table: str, addition: str | None, label: str) -> str:
         parts[longer] = parts[longer][:-1]
     names = [part.decode(errors="ignore") for part in parts if part]
     return "_".join([*names, label])
+
+
+PARSER_VERSION_NUM = 180000
+"""The grammar's server version; a newer server may accept what it refuses."""
+
+
+def error_in(text: str) -> PgQueryError | None:
+    """The grammar's refusal; its ``cursorpos`` counts characters from 1, 0 where it is not known."""
+    try:
+        split(text, method="parser")
+    except PgQueryError as error:
+        return error
+    return None

@@ -1,16 +1,18 @@
-"""Baselines: records of accepted runs, one small file for each suite, and the history of all of them."""
+"""Baselines, their history, and what is known of this machine's noise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from bench.analyse.compare.match import machine_digest
 from bench.errors import UsageError
-from bench.model.record import RECORD_VERSION, Record
+from bench.model.record import RECORD_VERSION, Noise, Record
+from bench.pg.lease import state_directory
 from bench.store import history
 from bench.store.history import BASELINES
 from bench.store.results import unwritable, write_atomic
@@ -110,3 +112,19 @@ def find_baseline(which: str, root: Path = BASELINES) -> Path | None:
 
 class _Head(msgspec.Struct):
     record_version: int
+
+
+def save_noise(noise: Noise) -> Path:
+    """Keep what was learnt in place of what was known; returns the file."""
+    path = state_directory("noise") / f"{noise.machine}.json"
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(noise), indent=2) + b"\n")
+    return path
+
+
+def load_noise(machine: Mapping[str, str]) -> Noise | None:
+    """What is known of a machine; None where nothing is, or what there is cannot be read."""
+    path = state_directory("noise") / f"{machine_digest(machine)}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Noise)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from bench.analyse.compare.key import machine_digest
+from bench.analyse.compare.match import machine_digest
 from bench.analyse.trend import Entry
 from bench.errors import UsageError
 from bench.model.record import Record, StatementRecord

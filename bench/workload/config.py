@@ -1,16 +1,21 @@
-"""``workload.toml``: the classes of requests that an application makes, read strictly."""
+"""``workload.toml``, read strictly; and which traffic a suite is rehearsed under."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
+
+import psycopg
+from psycopg.rows import TupleRow
 
 from bench.errors import UsageError
 from bench.migrate.config import check_keys, read_toml, suggest
 from bench.model.load import Access
 from bench.sql.kinds import classify
+from bench.workload.derived import derive
 from bench.workload.parameters import names_in
+from bench.workload.pgbench import read_scripts
 from bench.workload.spec import Generator, RequestClass, TrafficMix, access_of
 
 _KEYS: dict[str, type] = {
@@ -159,3 +164,42 @@ def _texts(path: Path, where: str, values: object) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
         raise UsageError(f"{path}: {where} must be an array of strings")
     return tuple(values)
+
+
+PGBENCH = "pgbench:"
+
+
+def given_mix(suite: Path, given: Sequence[str]) -> TrafficMix | None:
+    """The traffic that ``--workload`` names, else the suite's own; None where there is neither.
+
+    UsageError for a file that cannot be used.
+    """
+    scripts = [each.removeprefix(PGBENCH) for each in given if each.startswith(PGBENCH)]
+    files = [each for each in given if not each.startswith(PGBENCH)]
+    if len(files) > 1 or (files and scripts):
+        raise UsageError(
+            f"--workload is given {len(given)} times, with a file of classes among them",
+            hint="give one workload.toml, or any number of pgbench:file.sql@weight",
+        )
+    if scripts:
+        return read_scripts(scripts)
+    if files:
+        if not Path(files[0]).is_file():
+            raise UsageError(f"--workload {files[0]}: no such file", hint="name a workload.toml")
+        return read_workload(Path(files[0]))
+    own = suite / "workload.toml"
+    return read_workload(own) if own.is_file() else None
+
+
+def mix_for(
+    conn: psycopg.Connection[TupleRow],
+    given: TrafficMix | None,
+    *,
+    touched: Sequence[str] = (),
+    even_empty: bool = False,
+) -> TrafficMix | None:
+    """The given traffic, else one derived from the tables, ``touched`` first; None where no table has rows.
+
+    ``even_empty``: tables without rows are read all the same; None then where there is no table.
+    """
+    return given if given is not None else derive(conn, touched=touched, even_empty=even_empty)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.sql.kinds import classify
-from bench.workload.expressions import evaluate
+from bench.workload.pgbench import evaluate
 from bench.workload.spec import Generator, RequestClass
 
 _PLACEHOLDER = re.compile(r"%\(([^)]*)\)s|%%")

@@ -13,17 +13,23 @@ from command_line import bench
 
 from bench.analyse.forecast.deploy import forecast_deploy
 from bench.analyse.forecast.document import forecast_document
+from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.series import DURATION, Point, Series
-from bench.analyse.forecast.target import Target
 from bench.cli.forecast import own_target
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
 from bench.report.forecastview import forecast_view
-from bench.run.production import calibrate_as_probe
 from bench.run.progress import silent
-from bench.run.scales import ScaleOptions, measure_scales, require_budget, require_reach, sizes
+from bench.run.scales import (
+    ScaleOptions,
+    calibrate_as_probe,
+    measure_scales,
+    require_budget,
+    require_reach,
+    sizes,
+)
 from bench.run.template.options import DataOptions
 
 CASE = Path(__file__).parent / "inputs" / "real-suite" / "04-own-base-growth"

@@ -19,8 +19,7 @@ from bench.pg.server import Server
 from bench.run.progress import Step, silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.traffic.onepass import LoadOptions
-from bench.run.traffic.passes import HazardOptions
-from bench.run.traffic.room import connection_room, fitting
+from bench.run.traffic.passes import HazardOptions, connection_room, fitting
 
 SUITE = {
     "base.sql": "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 99);",

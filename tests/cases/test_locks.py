@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.analyse.conclude import conclude
-from bench.analyse.limits import DEFAULT_LIMITS
+from bench.model.budget import DEFAULT_LIMITS
 from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Run
 from bench.pg.server import Server

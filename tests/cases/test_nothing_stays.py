@@ -20,9 +20,9 @@ from fix_tcp import Others
 from bench.analyse.conclude import conclude
 from bench.cli import main
 from bench.errors import UsageError
+from bench.pg.cluster import find_processes
 from bench.pg.datacache import cache_root, entries, prune
 from bench.pg.opening import open_server, sweep_leases
-from bench.pg.postmaster import find_processes
 from bench.pg.server import ServerSpec
 from bench.report.write import NO_PICTURES, write_report
 from bench.store.results import RunDirectory, create_directory

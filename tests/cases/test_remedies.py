@@ -12,8 +12,7 @@ from remedy_trials import altered, copied, differences, original, planted, run_s
 
 from bench.analyse.conclude import conclude
 from bench.analyse.grouping import told_once
-from bench.analyse.remedies.choice import for_lock, for_rewrite, for_scan
-from bench.analyse.remedies.retrying import for_stopped
+from bench.analyse.remedies.choice import for_lock, for_rewrite, for_scan, for_stopped
 from bench.errors import UsageError
 from bench.model.finding import Finding
 from bench.model.run import Run

@@ -21,7 +21,7 @@ from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
 from bench.run.trace import read_scripts, trace
-from bench.sql.roles import dispensable, for_database, roles_needed
+from bench.sql.reach import dispensable, for_database, roles_needed
 
 SCHEMA = Path(__file__).parent / "inputs" / "newcomer" / "10-first-run-base-owner" / "schema_owner.sql"
 OLD_DUMP = """\

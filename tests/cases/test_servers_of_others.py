@@ -24,12 +24,11 @@ from bench.errors import UsageError
 from bench.migrate.script import read_statements
 from bench.pg.account import server_account
 from bench.pg.database import create_database, drop_database, new_name, sweep_databases
-from bench.pg.endpoint import KEEPALIVE, parse_dsn
-from bench.pg.network import end_dead_waits
+from bench.pg.endpoint import KEEPALIVE, end_dead_waits, parse_dsn
+from bench.pg.lease import Mark, owner_lives
 from bench.pg.opening import open_server
-from bench.pg.ownership import Mark, owner_lives
-from bench.pg.roles import drop_own_roles
 from bench.pg.server import Server, ServerSpec
+from bench.pg.shared import drop_own_roles
 from bench.run.execute import execute
 from bench.run.guard import refuse_own_role
 from bench.run.trace import read_scripts, trace

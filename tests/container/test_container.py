@@ -15,8 +15,7 @@ from contract import Opener, ServerContract
 
 from bench.errors import ServerError
 from bench.pg.choice import choose
-from bench.pg.container import LABEL
-from bench.pg.engine import ask_engine
+from bench.pg.container import LABEL, ask_engine
 from bench.pg.lease import read_leases, this_process
 from bench.pg.opening import open_server
 from bench.pg.server import DEFAULT_IMAGE, Server, ServerSpec

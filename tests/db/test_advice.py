@@ -11,7 +11,7 @@ import pytest
 
 from bench.analyse.advice.nodes import Executed, read_plan
 from bench.analyse.advice.rules import RULES, advise_query
-from bench.analyse.plantree import plan_rows
+from bench.analyse.plans import plan_rows
 from bench.observe.explain import Way, cost
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server

@@ -18,8 +18,8 @@ from fix_crm import base_database
 from psycopg import sql
 
 from bench.errors import ServerError, UsageError
+from bench.pg.catalog import describe_schema
 from bench.pg.opening import open_server
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server, ServerSpec
 from datagen.blocks import Shard
 from datagen.executors import dask, processes

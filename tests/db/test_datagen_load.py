@@ -17,7 +17,7 @@ from fix_db import WaitUntil
 from psycopg import sql
 
 from bench.errors import ServerError, UsageError
-from bench.pg.schema import describe_schema
+from bench.pg.catalog import describe_schema
 from bench.pg.server import Server
 from datagen.__main__ import main
 from datagen.encode import HEADER, TRAILER, encode_rows, jsonb_pool, text_array_pool

@@ -15,7 +15,7 @@ from bench.model.run import Run
 from bench.pg.server import Server
 from bench.run.explain.session import ExplainOptions, explain_suite
 from bench.run.progress import silent
-from bench.workload.choose import given_mix
+from bench.workload.config import given_mix
 
 
 def explain(server: Server, suite: Path, **options: object) -> Run:

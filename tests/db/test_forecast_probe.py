@@ -10,7 +10,7 @@ from fix_db import Connect
 from psycopg import sql
 
 from bench.pg.server import Server
-from bench.run.production import calibrate_as_probe, probe
+from bench.run.scales import calibrate_as_probe, probe
 
 TABLES = b"""
 CREATE SCHEMA sales;

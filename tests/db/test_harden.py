@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench.analyse.limits import DEFAULT_LIMITS
 from bench.errors import UsageError
 from bench.migrate.script import statements_of
 from bench.migrate.suite import find_suite
+from bench.model.budget import DEFAULT_LIMITS
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.harden.equal import compare_ends

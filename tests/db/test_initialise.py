@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from bench.errors import BenchError
-from bench.pg import initialise
+from bench.pg import cluster as initialise
 from bench.pg.opening import open_server
 from bench.pg.server import ServerSpec
 

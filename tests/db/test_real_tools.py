@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.analyse.limits import DEFAULT_LIMITS
 from bench.migrate.suite import find_suite
 from bench.migrate.transactions import read_migrations
+from bench.model.budget import DEFAULT_LIMITS
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec

@@ -11,8 +11,8 @@ import pytest
 from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
+from bench.pg.catalog import describe_schema
 from bench.pg.database import create_database, drop_database, new_name
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse

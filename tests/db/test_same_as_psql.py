@@ -13,9 +13,9 @@ import pytest
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite, find_suite
 from bench.pg.binaries import find_installations
+from bench.pg.catalog import describe_schema
 from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.embedded import embedded_installation
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.solo.apply import MigrationApplier

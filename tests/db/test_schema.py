@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from bench.pg.catalog import describe_schema
 from bench.pg.database import create_database, drop_database, new_name
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 
 OBJECTS = (

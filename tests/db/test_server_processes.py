@@ -20,9 +20,9 @@ from bench.errors import ServerError, UsageError
 from bench.pg import embedded
 from bench.pg.account import server_account
 from bench.pg.binaries import find_installations
+from bench.pg.cluster import find_processes
 from bench.pg.lease import read_leases
 from bench.pg.opening import open_server, sweep_leases
-from bench.pg.postmaster import find_processes
 from bench.pg.server import ServerSpec
 
 ROOT = os.geteuid() == 0

@@ -14,8 +14,8 @@ from fix_tcp import TcpServer
 
 from bench.pg.binaries import find_installations
 from bench.pg.catalog import load_query
+from bench.pg.lease import owner_lives, read_mark
 from bench.pg.opening import open_server
-from bench.pg.ownership import owner_lives, read_mark
 from bench.pg.server import Server, ServerSpec
 
 

@@ -9,7 +9,7 @@ import pytest
 from fix_crm import CRM, MIGRATIONS, ROLLBACKS, Crm, apply, checksums, one, psql
 from psycopg import sql
 
-from bench.pg.schema import describe_schema
+from bench.pg.catalog import describe_schema
 from bench.pg.server import Server
 
 

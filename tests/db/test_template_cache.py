@@ -20,7 +20,7 @@ from bench.pg.keeping import list_kept, prune_kept
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
 from bench.run.progress import Event, Said, Step
-from bench.run.template.key import template_key
+from bench.run.template.keep import template_key
 from bench.run.template.options import DataOptions
 from bench.run.template.prepare import template
 

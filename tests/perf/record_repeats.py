@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from gate_suite import BASE, MIGRATION, REGRESSIONS, planted
 
-from bench.analyse.compare.draw import count, drawn
+from bench.analyse.compare.learn import count, drawn
 from bench.analyse.compare.record import record
 from bench.store.baseline import encode_record
 from bench.store.results import load

@@ -11,7 +11,7 @@ from bench.analyse.conclude import conclude
 from bench.model.finding import Acceptance, Finding
 from bench.model.run import Run
 from bench.model.statement import Rewrite, RowChanges, StatementRun
-from bench.report.findingsection import findings_section
+from bench.report.markdown import findings_section
 from bench.store.codec import decode, encode
 
 PLACE = "001_first.sql:9"

@@ -9,12 +9,11 @@ import pytest
 from factories import a_lock, a_migration, a_run, a_statement, an_error, empty_run, failed_run, rich_run
 
 from bench.analyse.conclude import conclude
-from bench.analyse.limits import DEFAULT_LIMITS
+from bench.model.budget import DEFAULT_LIMITS
 from bench.model.finding import Finding
 from bench.model.lock import Lock, LockMode
-from bench.model.metric import Counters
 from bench.model.run import Run
-from bench.model.statement import Rewrite, StatementRun, Validation
+from bench.model.statement import Counters, Rewrite, StatementRun, Validation
 from bench.sql.names import bare, quoted
 
 NOTICEABLE_S = DEFAULT_LIMITS.noticeable_s

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analyse.forecast.growth import SAMPLED_ROWS
-from bench.analyse.forecast.outgrown import SPILL_BYTES_PER_S, SPILL_PASSES
 from bench.analyse.forecast.predict import predict, same_regime
+from bench.analyse.forecast.refuse import SPILL_BYTES_PER_S, SPILL_PASSES
 from bench.analyse.forecast.regime import MAINTENANCE, OF_A_HASH, OF_A_SORT, SHARED_BUFFERS
 from bench.analyse.forecast.series import DURATION, WAL, Forecast, Memory, Point, Regime, Sample, Series
 

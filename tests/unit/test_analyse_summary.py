@@ -23,9 +23,8 @@ from bench.analyse.locks import LockSummary
 from bench.analyse.summary import RunSummary, summarise
 from bench.analyse.verdict import describe_failure
 from bench.model.lock import Lock, LockMode
-from bench.model.metric import Counters
 from bench.model.run import MigrationRun, Pass, Repeat
-from bench.model.statement import Rewrite
+from bench.model.statement import Counters, Rewrite
 
 AX, SHARE = LockMode.ACCESS_EXCLUSIVE, LockMode.SHARE
 

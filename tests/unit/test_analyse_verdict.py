@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analyse.conclude import conclude
-from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.verdict import EMPTY_TABLES, NO_STATEMENT
+from bench.model.budget import DEFAULT_LIMITS, Limits
 from bench.model.finding import Verdict
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun, Run

@@ -14,8 +14,7 @@ from bench.cli.load import hazard_options, hazards
 from bench.cli.options import duration, positive_count, positive_number, share, table_rows
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS
-from bench.model.metric import Counters
-from bench.model.statement import Statement, StatementError, StatementRun
+from bench.model.statement import Counters, Statement, StatementError, StatementRun
 from bench.run.progress import Event, Loading, Said, StatementBegan, StatementEnded, Step
 
 

@@ -19,11 +19,10 @@ from bench.analyse.compare.result import Comparison, Gate, Ratio
 from bench.errors import NotComparableError
 from bench.model.budget import BudgetCheck
 from bench.model.lock import LockMode
-from bench.model.metric import Counters
 from bench.model.plan import Query
 from bench.model.record import AccessRecord, Record
 from bench.model.run import Run, TableSize
-from bench.model.statement import Rewrite, StatementRun
+from bench.model.statement import Counters, Rewrite, StatementRun
 from bench.report.figures.forest import draw_forest
 
 COUNTERS = Counters(

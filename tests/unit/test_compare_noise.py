@@ -15,7 +15,7 @@ from bench.analyse.compare.record import record
 from bench.errors import UsageError
 from bench.model.record import Record
 from bench.report.comparison.words import footer
-from bench.store.noise import load_noise, save_noise
+from bench.store.baseline import load_noise, save_noise
 
 
 def a_side(*noises: float, repeats: int = 24, duration_s: float = 0.5, seed: int = 7) -> Record:

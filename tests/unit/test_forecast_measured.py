@@ -10,17 +10,16 @@ from factories import a_lock, a_migration, a_run, a_statement
 
 from bench.analyse.forecast.deploy import all_series, forecast_deploy
 from bench.analyse.forecast.document import forecast_document
+from bench.analyse.forecast.measured import disk_peak
+from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.regime import regime, setting_bytes
 from bench.analyse.forecast.series import Regime
-from bench.analyse.forecast.target import Target
-from bench.analyse.forecast.whole import disk_peak
 from bench.cli.forecast import duration, scales, target_data, target_rows
 from bench.errors import UsageError
 from bench.model.lock import Lock
-from bench.model.metric import Counters
 from bench.model.plan import NestedPlan
 from bench.model.run import Dataset, Pass, Repeat, Run
-from bench.model.statement import Rewrite, StatementRun
+from bench.model.statement import Counters, Rewrite, StatementRun
 from bench.report.figures.scaling import draw_scaling
 from bench.run.progress import silent
 from bench.run.scales import ScaleOptions, data_at, sizes

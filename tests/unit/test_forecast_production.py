@@ -14,19 +14,17 @@ from hypothesis import strategies as st
 from bench.analyse.forecast.breaks import first_breaks
 from bench.analyse.forecast.deploy import all_series
 from bench.analyse.forecast.document import forecast_document
-from bench.analyse.forecast.outgrown import outgrown
 from bench.analyse.forecast.predict import predict
-from bench.analyse.forecast.production import Production, on_machine, read_production
+from bench.analyse.forecast.production import Production, Target, on_machine, read_production
+from bench.analyse.forecast.refuse import outgrown
 from bench.analyse.forecast.regime import OF_A_SORT, settings_after
 from bench.analyse.forecast.series import DURATION, Forecast, Memory, Point, Series
-from bench.analyse.forecast.target import Target
 from bench.cli.forecast import rows_like
 from bench.errors import UsageError
 from bench.model.budget import Budget
-from bench.model.metric import Counters
 from bench.model.run import Dataset, Pass, Repeat, Run, TableSize
-from bench.report.forecasttext import forecast_section
-from bench.report.forecastview import forecast_view
+from bench.model.statement import Counters
+from bench.report.forecastview import forecast_section, forecast_view
 
 SCALES = (0.01, 0.02, 0.04, 0.08, 0.16)
 PROBED = {

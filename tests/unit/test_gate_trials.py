@@ -8,7 +8,7 @@ import pytest
 from gate_suite import REGRESSIONS
 from gate_trials import ALL, gates, in_turn, joined, recorded, same, scores
 
-from bench.analyse.compare.draw import count
+from bench.analyse.compare.learn import count
 from bench.model.record import Record
 
 DRAWS = 100

@@ -16,7 +16,7 @@ from bench.migrate.script import read_statements
 from bench.migrate.variables import Variables, parse_boolean
 from bench.model.statement import Statement
 from bench.sql.lexer import ReferenceForm
-from bench.sql.syntax import error_in
+from bench.sql.tree import error_in
 
 Write = Callable[..., Path]
 

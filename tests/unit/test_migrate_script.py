@@ -15,7 +15,7 @@ from bench.migrate.metacommand import command_name
 from bench.migrate.pieces import Piece, split_script, statement_text
 from bench.migrate.script import read_statements
 from bench.sql import lexer
-from bench.sql.syntax import error_in
+from bench.sql.tree import error_in
 
 Write = Callable[[str | bytes], Path]
 

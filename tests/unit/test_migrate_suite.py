@@ -11,7 +11,7 @@ from bench.errors import UsageError
 from bench.migrate.names import is_rollback, version_of
 from bench.migrate.script import read_part, read_statements
 from bench.migrate.suite import find_suite, list_suites
-from bench.sql.syntax import error_in
+from bench.sql.tree import error_in
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 

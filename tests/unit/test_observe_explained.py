@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.observe.explained import (
+from bench.observe.nested import (
     failed_statement,
     is_key_check,
     level_of,

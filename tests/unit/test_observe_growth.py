@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.model.plan import AtSize
-from bench.observe.growth import growth
+from bench.run.solo.inside import growth
 
 
 def sizes(

@@ -6,7 +6,7 @@ import pytest
 
 from bench.model.lock import LockMode
 from bench.model.statement import AdvisoryLock
-from bench.observe.held import HeldLocks
+from bench.observe.intervals import HeldLocks
 
 TABLE = 20000
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench.observe.pacing import (
+from bench.observe.sampler import (
     COARSE_PERIOD_S,
     FINE_PERIOD_S,
     LATE,

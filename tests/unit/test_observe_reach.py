@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.observe.reach import Reach
+from bench.observe.relations import Reach
 
 PARENT, CHILD, GRANDCHILD, OTHER, VIEW, VIEW_OF_VIEW = range(1, 7)
 CHAIN = [("key", CHILD, PARENT), ("key", GRANDCHILD, CHILD)]

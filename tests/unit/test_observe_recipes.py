@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
-from bench.observe.recipes import ATTEMPTS, FEW_ROWS, Column, insert_row, rows_clause, rows_to_try, settable
+from bench.observe.application import (
+    ATTEMPTS,
+    FEW_ROWS,
+    Column,
+    insert_row,
+    rows_clause,
+    rows_to_try,
+    settable,
+)
 
 PLAIN = Column(
     oid=1,

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from bench.errors import ServerError
-from bench.pg import engine
+from bench.pg import container as engine
 from bench.pg.choice import Choice, Prospect
-from bench.pg.engine import EngineReport, ask_engine
-from bench.pg.ownership import Mark, read_mark
+from bench.pg.container import EngineReport, ask_engine
+from bench.pg.lease import Mark, read_mark
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.run.prove.smallest import smallest
+from bench.run.prove.shrink import smallest
 
 
 @given(size=st.integers(1, 60), data=st.data())

@@ -8,9 +8,8 @@ from io import StringIO
 from rich.console import Console
 
 from bench.model.lock import Lock, LockMode
-from bench.model.metric import Counters
 from bench.model.run import MigrationRun, ServerInfo
-from bench.model.statement import Block, RowChanges, StatementError, StatementRun, Validation
+from bench.model.statement import Block, Counters, RowChanges, StatementError, StatementRun, Validation
 from bench.report.tracejson import trace_document
 from bench.report.tracetext import print_trace
 

@@ -22,8 +22,7 @@ from bench.model.proof import (
 )
 from bench.model.run import Proofs, Run
 from bench.model.statement import StatementError
-from bench.report.validation import render_validation
-from bench.report.validationhtml import validation_html
+from bench.report.validation import render_validation, validation_html
 from bench.report.write import write_report
 from bench.store.codec import decode, encode
 

@@ -20,15 +20,15 @@ from factories import (
 )
 
 from bench.analyse.conclude import conclude
-from bench.analyse.plantree import plan_rows
+from bench.analyse.plans import plan_rows
 from bench.analyse.summary import summarise
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Note, Run
 from bench.model.statement import Rewrite
-from bench.report.excerpt import excerpt
 from bench.report.findingview import evidence_text
+from bench.report.format import excerpt
 from bench.report.queryview import query_views
 from bench.report.timeline import migration_timeline
 from bench.report.view import PageView, page_view

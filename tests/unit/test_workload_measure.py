@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.model.load import StatementSpan, Workload, decode_heat
 from bench.workload.attribution import MigrationSession, length_s, union
 from bench.workload.lookout import SeenHold, SeenWait, Sighting
-from bench.workload.measure import Measured, measure
+from bench.workload.outcome import Measured, measure
 from bench.workload.records import DTYPE, FAILED, OK, QUEUED, UNFINISHED
 from bench.workload.spec import RequestClass, TrafficMix
 from bench.workload.traffic import Requests

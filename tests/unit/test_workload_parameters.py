@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.workload.expressions import evaluate
 from bench.workload.parameters import WireClass, drawing, filled, names_in, numbered, to_wire
+from bench.workload.pgbench import evaluate
 from bench.workload.schedule import Schedule
 from bench.workload.spec import Generator, RequestClass
 

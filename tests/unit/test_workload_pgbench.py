@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.workload.choose import given_mix
+from bench.workload.config import given_mix
 from bench.workload.pgbench import read_scripts
 from bench.workload.spec import Generator
 

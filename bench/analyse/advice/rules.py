@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.analyse.advice import functions, joins, memory, scans, statements
-from bench.analyse.advice.nodes import Executed, read_plan
-from bench.analyse.advice.rule import Advice, Rule
+from bench.analyse.advice import joins, scans, statements
+from bench.analyse.advice.nodes import Advice, Executed, Rule, read_plan
 from bench.model.plan import NestedPlan, QueryCost, TableIndex, UserFunction
 
 RULES: tuple[Rule, ...] = (
@@ -26,13 +25,13 @@ RULES: tuple[Rule, ...] = (
     joins.correlated_subplan,
     joins.materialised_cte,
     joins.estimate_off,
-    memory.sort_spill,
-    memory.hash_batches,
-    memory.aggregate_spill,
-    memory.workers_missing,
-    functions.policy_per_row,
-    functions.function_per_row,
-    functions.function_not_inlined,
+    statements.sort_spill,
+    statements.hash_batches,
+    statements.aggregate_spill,
+    statements.workers_missing,
+    statements.policy_per_row,
+    statements.function_per_row,
+    statements.function_not_inlined,
     statements.jit_cost,
     statements.key_check_without_index,
     statements.disabled_node,

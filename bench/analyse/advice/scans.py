@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bench.analyse.advice.nodes import Executed, Node
-from bench.analyse.advice.rule import Advice, advice, listed
+from bench.analyse.advice.nodes import Advice, Executed, Node, advice, listed
 from bench.analyse.quantity import count
 
 MANY_ROWS = 1_000

@@ -9,12 +9,17 @@ from itertools import chain
 from typing import Literal
 
 from bench.analyse.compare import categorical, counters, wall
-from bench.analyse.compare.key import differences, require_comparable
-from bench.analyse.compare.limits import access_gates, budget_gates
-from bench.analyse.compare.match import MigrationPair, StatementPair, match_migrations, match_statements
+from bench.analyse.compare.categorical import access_gates, budget_gates
+from bench.analyse.compare.match import (
+    MigrationPair,
+    StatementPair,
+    differences,
+    match_migrations,
+    match_statements,
+    require_comparable,
+)
 from bench.analyse.compare.result import Comparison, Gate, MigrationVerdict, Ratio, Verdict
-from bench.model.noise import Noise
-from bench.model.record import MigrationRecord, Record, StatementRecord
+from bench.model.record import MigrationRecord, Noise, Record, StatementRecord
 
 LIMITS: dict[Literal["paired", "same machine", "other machine"], float] = {
     "paired": 1.25,

@@ -1,13 +1,15 @@
-"""Which migration of the base is which of the head, and which statement is which."""
+"""Whether two runs may be compared, and which migration and statement of one is which of the other."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from bench.analyse.compare.result import Presence
+from bench.analyse.compare.result import Difference, Presence
+from bench.errors import NotComparableError
 from bench.model.record import MigrationRecord, Record, StatementRecord
 
 SIMILAR = 0.6
@@ -100,3 +102,33 @@ def likeness(one: StatementRecord, other: StatementRecord) -> float:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text.lower())
+
+
+ABSENT = "(not there)"
+
+
+def require_comparable(base: Record, head: Record) -> None:
+    """Raise NotComparableError naming every key that differs, with its old and its new value."""
+    found = differences(base.key, head.key)
+    if found:
+        listed = "; ".join(f"{each.key}: {each.old} → {each.new}" for each in found)
+        raise NotComparableError(
+            f"{base.run_id} and {head.run_id} are not comparable: {listed}",
+            "run both sides with the same server, settings and data, or accept a new baseline",
+        )
+
+
+def machine_digest(machine: Mapping[str, str]) -> str:
+    """The same for two runs on one machine with one kind of server."""
+    told = "\n".join(f"{key}={machine[key]}" for key in sorted(machine))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def differences(old: dict[str, str], new: dict[str, str]) -> tuple[Difference, ...]:
+    """The keys whose values differ, in the order of the old side."""
+    keys = [*old, *(key for key in new if key not in old)]
+    return tuple(
+        Difference(key, old.get(key, ABSENT), new.get(key, ABSENT))
+        for key in keys
+        if old.get(key) != new.get(key)
+    )

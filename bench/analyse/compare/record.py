@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.analyse.budgets import check_budgets
 from bench.analyse.summary import summarise
 from bench.model.lock import LockMode
-from bench.model.metric import Counters
 from bench.model.plan import Query
 from bench.model.record import (
     RECORD_VERSION,
@@ -20,7 +19,7 @@ from bench.model.record import (
     StatementRecord,
 )
 from bench.model.run import Proofs, Repeat, Run
-from bench.model.statement import StatementRun
+from bench.model.statement import Counters, StatementRun
 
 PAGE_BYTES = 8192
 TEXT_LENGTH = 200

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.model.noise import Noise
+from bench.model.record import Noise
 
 Level = Literal["E0", "E1", "W", "S"]
 """Categorical, exact counters, wall time, absolute budgets."""

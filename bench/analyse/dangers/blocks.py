@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.asked import asks_for
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import (
     Rehearsed,
@@ -19,12 +18,12 @@ from bench.analyse.dangers.evidence import (
     who_waits,
 )
 from bench.analyse.dangers.work import index_built_under_lock, rewrite, scan_under_lock
-from bench.analyse.limits import Limits
-from bench.analyse.locks import LockSummary, longest_first
+from bench.analyse.locks import LockSummary, asks_for, longest_first
 from bench.analyse.quantity import other_requests, seconds
 from bench.analyse.remedies.choice import for_lock
 from bench.analyse.remedies.script import LOCK_TIMEOUT, Remedy
 from bench.analyse.summary import MigrationSummary, StatementSummary
+from bench.model.budget import Limits
 from bench.model.finding import Finding
 from bench.model.load import Access, Cause, ClassLoad, Workload
 from bench.model.run import Run

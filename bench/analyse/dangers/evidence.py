@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.analyse.budgets import check_budgets
-from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.analyse.locks import LockSummary, longest_first, worst_block
 from bench.analyse.quantity import seconds
 from bench.analyse.remedies.choice import Surroundings
@@ -20,7 +19,7 @@ from bench.analyse.summary import (
     solo_repeats,
     summarise,
 )
-from bench.model.budget import BudgetCheck
+from bench.model.budget import DEFAULT_LIMITS, BudgetCheck, Limits
 from bench.model.finding import Finding, Severity
 from bench.model.lock import LockMode
 from bench.model.run import Run, TableKey

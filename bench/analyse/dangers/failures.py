@@ -14,8 +14,8 @@ from bench.analyse.dangers.evidence import Rehearsed, finding
 from bench.analyse.dangers.rollback import describe_error
 from bench.analyse.quantity import count
 from bench.analyse.remedies.alter import required_columns
+from bench.analyse.remedies.choice import for_refused, invalid_index
 from bench.analyse.remedies.offending import offending_rows
-from bench.analyse.remedies.retrying import for_refused, invalid_index
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding, Place

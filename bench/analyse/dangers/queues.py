@@ -10,7 +10,7 @@ from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, severity_of, statement_of_lock
 from bench.analyse.locks import LockSummary
 from bench.analyse.quantity import count, other_requests, seconds
-from bench.analyse.remedies.retrying import detached_by, for_stopped, passes_by
+from bench.analyse.remedies.choice import detached_by, for_stopped, passes_by
 from bench.analyse.summary import MigrationSummary
 from bench.model.finding import Finding, Place
 from bench.model.load import BlockedBy, ClassLoad, HeldLock, LockOrder, Workload

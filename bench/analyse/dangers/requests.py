@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from bench.analyse.dangers.blocks import quiet_workloads
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding
-from bench.analyse.limits import Limits
 from bench.analyse.quantity import count, other_requests, seconds
 from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import StatementSummary
+from bench.model.budget import Limits
 from bench.model.finding import Finding, Severity
 from bench.model.load import ClassLoad, ComparedRequest, KeptError, RequestErrors, Workload
 from bench.model.run import Run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bench.analyse.asked import asks_for
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import (
     Rehearsed,
@@ -15,7 +14,7 @@ from bench.analyse.dangers.evidence import (
     took,
     while_held,
 )
-from bench.analyse.locks import LockSummary, is_toast
+from bench.analyse.locks import LockSummary, asks_for, is_toast
 from bench.analyse.quantity import count, size
 from bench.analyse.remedies.alter import alters_type, takes_index
 from bench.analyse.remedies.choice import for_index, for_reindex, for_rewrite, for_scan

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.refuse import FARTHEST
 from bench.analyse.forecast.series import DURATION, HELD, Forecast, Series
-from bench.analyse.forecast.target import Target
 from bench.model.budget import Budget
 
 STEPS = 24

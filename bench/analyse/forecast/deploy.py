@@ -8,12 +8,10 @@ from dataclasses import replace
 
 from bench.analyse.forecast.growth import STEEP
 from bench.analyse.forecast.held import lock_series
-from bench.analyse.forecast.measured import pooled, sizes_of, statement_series
-from bench.analyse.forecast.outgrown import NO_LIMITS
+from bench.analyse.forecast.measured import peak_series, pooled, query_series, sizes_of, statement_series
 from bench.analyse.forecast.predict import predict
-from bench.analyse.forecast.refuse import WIDEST
+from bench.analyse.forecast.refuse import NO_LIMITS, WIDEST
 from bench.analyse.forecast.series import Bounds, Forecast, Quantity, Refused, Series
-from bench.analyse.forecast.whole import peak_series, query_series
 from bench.model.run import Run
 
 NOTICEABLE = 0.02

@@ -13,8 +13,15 @@ from dataclasses import replace
 
 from bench.analyse.forecast.fit import Fit, Prediction, combine, fit_points, likely, noise_of
 from bench.analyse.forecast.growth import Degree, called, degree, misses, sampled
-from bench.analyse.forecast.outgrown import NO_LIMITS, Outgrown, outgrown
-from bench.analyse.forecast.refuse import after_fitting, before_fitting, sample_ends, too_wide
+from bench.analyse.forecast.refuse import (
+    NO_LIMITS,
+    Outgrown,
+    after_fitting,
+    before_fitting,
+    outgrown,
+    sample_ends,
+    too_wide,
+)
 from bench.analyse.forecast.series import Forecast, Point, Refused, Series
 
 ENOUGH = 4

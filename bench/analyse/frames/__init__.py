@@ -4,18 +4,6 @@ Units stand in the column names. Unknown numbers are missing values, never 0. Ev
 columns also where it has no rows.
 """
 
-from bench.analyse.frames.explained import ADVICE_COLUMNS as ADVICE_COLUMNS
-from bench.analyse.frames.explained import INDEX_COLUMNS as INDEX_COLUMNS
-from bench.analyse.frames.explained import INDEX_WRITE_COLUMNS as INDEX_WRITE_COLUMNS
-from bench.analyse.frames.explained import WAY_COLUMNS as WAY_COLUMNS
-from bench.analyse.frames.explained import advice as advice
-from bench.analyse.frames.explained import executions as executions
-from bench.analyse.frames.explained import index_writes as index_writes
-from bench.analyse.frames.explained import indexes as indexes
-from bench.analyse.frames.growth import FORECAST_COLUMNS as FORECAST_COLUMNS
-from bench.analyse.frames.growth import SIZE_COLUMNS as SIZE_COLUMNS
-from bench.analyse.frames.growth import forecasts as forecasts
-from bench.analyse.frames.growth import sizes as sizes
 from bench.analyse.frames.raw import LOCK_COLUMNS as LOCK_COLUMNS
 from bench.analyse.frames.raw import MIGRATION_COLUMNS as MIGRATION_COLUMNS
 from bench.analyse.frames.raw import QUERY_COLUMNS as QUERY_COLUMNS
@@ -24,13 +12,25 @@ from bench.analyse.frames.raw import locks as locks
 from bench.analyse.frames.raw import migrations as migrations
 from bench.analyse.frames.raw import queries as queries
 from bench.analyse.frames.raw import statements as statements
-from bench.analyse.frames.shown import BUDGET_COLUMNS as BUDGET_COLUMNS
-from bench.analyse.frames.shown import FINDING_COLUMNS as FINDING_COLUMNS
-from bench.analyse.frames.shown import INSIDE_COLUMNS as INSIDE_COLUMNS
-from bench.analyse.frames.shown import REQUEST_COLUMNS as REQUEST_COLUMNS
-from bench.analyse.frames.shown import WAIT_COLUMNS as WAIT_COLUMNS
-from bench.analyse.frames.shown import budgets as budgets
-from bench.analyse.frames.shown import findings as findings
-from bench.analyse.frames.shown import inside as inside
-from bench.analyse.frames.shown import requests as requests
-from bench.analyse.frames.shown import waits as waits
+from bench.analyse.frames.report import ADVICE_COLUMNS as ADVICE_COLUMNS
+from bench.analyse.frames.report import BUDGET_COLUMNS as BUDGET_COLUMNS
+from bench.analyse.frames.report import FINDING_COLUMNS as FINDING_COLUMNS
+from bench.analyse.frames.report import FORECAST_COLUMNS as FORECAST_COLUMNS
+from bench.analyse.frames.report import INDEX_COLUMNS as INDEX_COLUMNS
+from bench.analyse.frames.report import INDEX_WRITE_COLUMNS as INDEX_WRITE_COLUMNS
+from bench.analyse.frames.report import INSIDE_COLUMNS as INSIDE_COLUMNS
+from bench.analyse.frames.report import REQUEST_COLUMNS as REQUEST_COLUMNS
+from bench.analyse.frames.report import SIZE_COLUMNS as SIZE_COLUMNS
+from bench.analyse.frames.report import WAIT_COLUMNS as WAIT_COLUMNS
+from bench.analyse.frames.report import WAY_COLUMNS as WAY_COLUMNS
+from bench.analyse.frames.report import advice as advice
+from bench.analyse.frames.report import budgets as budgets
+from bench.analyse.frames.report import executions as executions
+from bench.analyse.frames.report import findings as findings
+from bench.analyse.frames.report import forecasts as forecasts
+from bench.analyse.frames.report import index_writes as index_writes
+from bench.analyse.frames.report import indexes as indexes
+from bench.analyse.frames.report import inside as inside
+from bench.analyse.frames.report import requests as requests
+from bench.analyse.frames.report import sizes as sizes
+from bench.analyse.frames.report import waits as waits

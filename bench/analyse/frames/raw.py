@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from bench.analyse.frames.making import frame
-from bench.model.metric import Counters
 from bench.model.run import MigrationRun, Repeat, Run
-from bench.model.statement import StatementRun
+from bench.model.statement import Counters, StatementRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -218,3 +216,10 @@ def _query_rows(run: Run) -> Iterator[dict[str, object]]:
                     "fingerprint": cost.fingerprint,
                     "error": cost.error,
                 }
+
+
+def frame(rows: Iterable[Mapping[str, object]], columns: dict[str, str]) -> DataFrame:
+    """A frame with all its columns, of the types given, also where there are no rows."""
+    import pandas
+
+    return pandas.DataFrame(list(rows), columns=list(columns)).astype(columns)

@@ -13,8 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.migrate.migration import Migration
-from bench.migrate.source import name_beside
+from bench.migrate.migration import Migration, name_beside
 from bench.migrate.tools.bookkeeping import Bookkeeping, by_row, column, file_name
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import by_number

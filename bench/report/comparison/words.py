@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.analyse.compare.result import ORDER, Comparison, Gate, Level, Outcome, Verdict
 from bench.model.lock import LockMode
-from bench.model.noise import Noise
+from bench.model.record import Noise
 from bench.report.format import UNKNOWN, count, ratio, seconds, shortened, size
 
 LABEL: dict[Outcome, str] = {

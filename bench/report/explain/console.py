@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.queries import QuerySummary
+from bench.analyse.queries import QuerySummary, Way
 from bench.analyse.summary import RunSummary
-from bench.analyse.ways import Way
 from bench.model.run import Run
 from bench.report.format import UNKNOWN, count, ratio, seconds
 from bench.report.indexview import indexes_view

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from bench.analyse.plandiff import describe_diff, diff_plans
-from bench.analyse.queries import QuerySummary
+from bench.analyse.queries import Estimate, QuerySummary, Way, worst_estimate
 from bench.analyse.summary import RunSummary
-from bench.analyse.ways import Estimate, Way, worst_estimate
 from bench.model.plan import QueryCost
 from bench.model.run import Run
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.analyse.plandiff import describe_diff, diff_plans
-from bench.analyse.queries import QuerySummary
+from bench.analyse.queries import QuerySummary, Way
 from bench.analyse.summary import RunSummary
-from bench.analyse.ways import Way
 from bench.model.plan import QueryCost
 from bench.model.run import Run
 from bench.report.format import UNKNOWN, count, ratio, seconds, spread_seconds

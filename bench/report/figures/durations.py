@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from bench.analyse.summary import MigrationSummary, RunSummary, StatementSummary
 from bench.report import format as fmt
-from bench.report.excerpt import excerpt
 from bench.report.figures.axes import linear_axis, log_time_axis, needs_log, time_unit
 from bench.report.figures.sheet import Picture, Sheet, sheet
 from bench.report.figures.text import columns, fit, room_for
+from bench.report.format import excerpt
 from bench.report.palette import LIGHT, reach_token
 
 if TYPE_CHECKING:

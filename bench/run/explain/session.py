@@ -18,19 +18,24 @@ from bench.run.clones import clone, own_roles
 from bench.run.costs import Subject, find_subjects, main_figures, table_indexes, user_functions, with_nested
 from bench.run.draft import RunDraft, Save, new_run
 from bench.run.execute import describe_error, execute
-from bench.run.explain.cases import Side, cold_case, warm_cases
+from bench.run.explain.cases import (
+    Requests,
+    Side,
+    cold_case,
+    read_requests,
+    warm_cases,
+    with_names_of_their_own,
+)
 from bench.run.explain.cold import Chiller, cold_cache
 from bench.run.explain.indexes import audit
-from bench.run.explain.requests import Requests, read_requests, with_names_of_their_own
 from bench.run.explain.traffic import Used, beside_traffic
 from bench.run.guard import check_mix
 from bench.run.progress import Explaining, Progress, Step
 from bench.run.scripts import Scripts, read_scripts
 from bench.run.session import ending_in_words, noting_changes
-from bench.run.template.fill import fill_added_columns
 from bench.run.template.options import DataOptions
-from bench.run.template.prepare import template
-from bench.workload.choose import mix_for
+from bench.run.template.prepare import fill_added_columns, template
+from bench.workload.config import mix_for
 from bench.workload.spec import TrafficMix
 
 MAIN = Note(

@@ -14,7 +14,7 @@ from bench.model.plan import Query, QueryCase
 from bench.pg.server import Server
 from bench.run.costs import Subject, cost_or_none
 from bench.run.progress import Explaining, Progress, Step
-from bench.run.traffic.room import connection_room
+from bench.run.traffic.passes import connection_room
 from bench.workload.parameters import WireClass
 from bench.workload.traffic import open_traffic
 

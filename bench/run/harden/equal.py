@@ -10,13 +10,12 @@ from functools import partial
 import psycopg
 
 from bench.migrate.suite import Suite
+from bench.pg.catalog import describe_schema
 from bench.pg.contents import Sum, Volatile, column_sums, read_contents, read_tables
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.execute import describe_error, execute
-from bench.run.filesessions import sessions, together
-from bench.run.scripts import Scripts, read_scripts
+from bench.run.scripts import Scripts, read_scripts, sessions, together
 from bench.run.template.options import DataOptions
 
 _ORDER = re.compile(r"^columns [^\n]*$\n?", re.MULTILINE)

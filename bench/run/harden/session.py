@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.analyse.conclude import Conclusion, conclude
-from bench.analyse.limits import DEFAULT_LIMITS, Limits
 from bench.migrate.suite import Suite, find_suite
+from bench.model.budget import DEFAULT_LIMITS, Limits
 from bench.pg.server import Server
 from bench.run.draft import Save
 from bench.run.harden.equal import Ends, compare_ends

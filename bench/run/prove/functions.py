@@ -1,10 +1,10 @@
-"""Functions that a suite brought: who may call them, with whose rights, and which errors they hide."""
+"""Functions that a suite brought: who may call them, with whose rights, and which errors are hidden."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -15,7 +15,9 @@ from bench.model.proof import AccessCell, FailingFunction, OwnerRights, Reach, S
 from bench.pg.catalog import load_query
 from bench.pg.contents import read_tables
 from bench.pg.server import Server
-from bench.run.prove.actors import Actor, acting, find_actors
+from bench.run.prove.access import Actor, acting, find_actors
+from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.play import play
 from bench.run.prove.states import State
 
 CALL_TIMEOUT = "2s"
@@ -220,3 +222,20 @@ def _called(
     except psycopg.Error as error:
         return None, error
     return (str(row[0]) if row else None), None
+
+
+def swallowed_in(server: Server, link: Link) -> Iterator[SwallowedError]:
+    """The first hidden error of a migration that applies; it is only run where a block has such a handler."""
+    changed = [
+        (replace(each, text=body) if (body := without_handler(each.text)) and each.kind == "DO" else each)
+        for each in link.script.forward
+    ]
+    if link.after is None or changed == list(link.script.forward):
+        return
+    with copy_of(server, link.before.dbname, "swallowed") as dbname:
+        played = play(server, dbname, changed)
+    error, failed = played.error, played.failed
+    if error is not None and failed is not None and failed not in link.script.forward:
+        yield SwallowedError(
+            f"{link.id}:{failed.line}", link.id, failed.index, 1, 1, error.sqlstate, error.message, None
+        )

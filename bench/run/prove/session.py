@@ -11,22 +11,20 @@ from pathlib import Path
 from bench.migrate.suite import Suite
 from bench.model.proof import ExtensionNeed
 from bench.model.run import Note, Proofs, Run
-from bench.pg.durability import fsync
+from bench.pg.database import fsync
 from bench.pg.server import Server
 from bench.run.clones import own_roles
 from bench.run.draft import RunDraft, Save
 from bench.run.guard import check_file
 from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
-from bench.run.prove.again import prove_swapped, prove_twice
-from bench.run.prove.blocks import swallowed_in
 from bench.run.prove.chain import Link, Script, chain, copy_of, read_scripts
 from bench.run.prove.crash import crash_points
 from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafting import draft_rollback
 from bench.run.prove.extensions import extension_needs
-from bench.run.prove.functions import try_functions
-from bench.run.prove.rollback import prove_all, prove_alone
+from bench.run.prove.functions import swallowed_in, try_functions
+from bench.run.prove.rollback import prove_all, prove_alone, prove_swapped, prove_twice
 from bench.run.prove.states import created_objects
 from bench.run.prove.values import try_values
 from bench.run.prove.writes import prove_after_writes, schemas_of

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -18,7 +19,6 @@ from bench.pg.contents import ContentTable, plain_texts, read_tables
 from bench.pg.server import Server
 from bench.run.prove.chain import copy_of
 from bench.run.prove.play import Played, play
-from bench.run.prove.smallest import smallest
 
 VALUES_SHOWN = 300
 VALUE_SHOWN = 60
@@ -187,3 +187,43 @@ def _key(table: ContentTable) -> sql.Composed:
     return sql.SQL("ROW({})").format(
         sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(each)) for each in table.key)
     )
+
+
+T = TypeVar("T")
+
+
+def smallest(
+    items: Sequence[T], fails: Callable[[Sequence[T]], bool], go_on: Callable[[], bool] = lambda: True
+) -> list[T]:
+    """A subset that fails and of which no single item can be left out; all ``items`` must fail.
+
+    ``go_on``: asked before every trial; once it says no, the smallest subset found so far is returned.
+    """
+    left = list(items)
+    if go_on() and fails([]):
+        return []
+    parts = 2
+    while len(left) >= 2:
+        for part in _parts(left, parts):
+            rest = [each for each in left if each not in part]
+            if not go_on():
+                return left
+            if len(rest) < len(left) and fails(part):
+                left, parts = part, 2
+                break
+            if not go_on():
+                return left
+            if parts > 2 and fails(rest):
+                left, parts = rest, max(parts - 1, 2)
+                break
+        else:
+            if parts >= len(left):
+                return left
+            parts = min(parts * 2, len(left))
+    return left
+
+
+def _parts(items: Sequence[T], count: int) -> list[list[T]]:
+    size, more = divmod(len(items), count)
+    ends = [size * n + min(n, more) for n in range(count + 1)]
+    return [list(items[begin:end]) for begin, end in pairwise(ends) if end > begin]

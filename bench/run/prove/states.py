@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from bench.model.proof import Change, CreatedObjects, Difference
+from bench.pg.catalog import describe_schema
 from bench.pg.contents import (
     Contents,
     ContentTable,
@@ -21,7 +22,6 @@ from bench.pg.contents import (
     read_tables,
     read_values,
 )
-from bench.pg.schema import describe_schema
 from bench.pg.server import Server
 
 KEYS_SHOWN = 5

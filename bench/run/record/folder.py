@@ -15,8 +15,8 @@ from bench.errors import UsageError
 from bench.migrate.tools.recorded import HEAD, MIGRATION, TOGETHER
 from bench.model.run import Note
 from bench.model.statement import PAUSE
+from bench.pg.catalog import describe_schema
 from bench.pg.contents import read_contents
-from bench.pg.schema import describe_schema
 from bench.run.record.divide import Line, Recorded
 
 FILE = "recording.json"

@@ -23,7 +23,7 @@ from bench.run.record.command import Address, run_command
 from bench.run.record.divide import Recorded, divide
 from bench.run.record.folder import EndState, Recording, read_end
 from bench.run.record.serverlog import DATABASE_SETTINGS, OLDEST, SERVER_SETTINGS, Sent, read_log
-from bench.run.template.key import template_key
+from bench.run.template.keep import template_key
 from bench.run.template.options import DataOptions
 from bench.run.template.prepare import template
 

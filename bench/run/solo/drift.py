@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow
 from bench.analyse.dangers.spoken import SKIPPED, is_skip, name_in
 from bench.model.run import MigrationRun, Repeat
 from bench.model.statement import Notice, Skip, Statement
-from bench.pg.schema import describe_schema
+from bench.pg.catalog import describe_schema
 from bench.pg.server import Server
 from bench.run.execute import execute
 from bench.run.scripts import Scripts

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.model.lock import Lock
-from bench.model.metric import Counters
 from bench.model.run import MigrationRun
 from bench.model.statement import (
     AdvisoryLock,
     Block,
+    Counters,
     Hanging,
     Notice,
     Statement,

@@ -6,6 +6,7 @@ time, so none of its durations is a statement's; they are compared with each oth
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -17,18 +18,16 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.migrate.suite import Migration
-from bench.model.plan import AtSize, NestedPlan
+from bench.model.plan import AtSize, GrowthOf, NestedPlan
 from bench.model.run import Dataset, Note, Repeat
 from bench.model.statement import Statement, StatementRun
-from bench.observe.counted import CountReader
+from bench.observe.counters import CountReader
 from bench.observe.explain import fingerprint
-from bench.observe.explained import text_key
-from bench.observe.growth import growth
-from bench.observe.nested import CannotLookInsideError, Inside, NestedReader
+from bench.observe.nested import CannotLookInsideError, Inside, NestedReader, text_key
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
-from bench.run.filesessions import sessions
 from bench.run.progress import Progress, Step
+from bench.run.scripts import sessions
 from bench.run.solo.watch import connect_counters
 from bench.run.template.options import DataOptions
 
@@ -291,3 +290,28 @@ def _ended(migration: Migration, statement: Statement, error: psycopg.Error) -> 
         f"The pass that looks inside statements ended at {where}: {said.message}.",
         incomplete=True,
     )
+
+
+LEAST_S, LEAST_SMALL_S = 0.05, 0.002
+"""Shorter durations, at the full and at the smaller size, say nothing about growth."""
+LEAST_WORK = 1000
+"""Rows at the full size; of fewer, as in ``SELECT f()``, the exponent means nothing."""
+LEAST_RATIO = 1.5
+"""Sizes that differ by less give no exponent."""
+
+
+def growth(sizes: Sequence[AtSize]) -> tuple[float | None, GrowthOf | None]:
+    """The exponent, and of what it is: of the work where both sizes have it, else of the time."""
+    if len(sizes) < 2:
+        return None, None
+    small, full = sizes[0], sizes[-1]
+    if None not in (small.shape, full.shape) and small.shape != full.shape:
+        return None, None
+    if small.data_rows <= 0 or full.data_rows < LEAST_RATIO * small.data_rows:
+        return None, None
+    scale = math.log(full.data_rows / small.data_rows)
+    if small.work and full.work and full.work >= LEAST_WORK:
+        return math.log(full.work / small.work) / scale, "work"
+    if small.duration_s >= LEAST_SMALL_S and full.duration_s >= LEAST_S:
+        return math.log(full.duration_s / small.duration_s) / scale, "time"
+    return None, None

@@ -8,19 +8,20 @@ from dataclasses import replace
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, class_row
 
+from bench.analyse.remedies.alter import retyped_columns
 from bench.model.lock import LockMode
-from bench.model.statement import AdvisoryLock, Block, Statement, Validation
-from bench.observe.held import HeldLocks
+from bench.model.statement import AdvisoryLock, Block, Hanging, Statement, Validation
+from bench.observe.counters import LockTimeoutReader
 from bench.observe.holds import Hold, HoldTracker, LockKey, Span
 from bench.observe.inside import InsideReader
+from bench.observe.intervals import HeldLocks
 from bench.observe.probe import Tried
 from bench.observe.relations import RelationCatalog
-from bench.observe.timeout import LockTimeoutReader
+from bench.pg.catalog import load_query
 from bench.run.execute import execute
 from bench.run.solo.execution import Measured
-from bench.run.solo.hanging import read_hanging
 from bench.run.solo.watch import Watch
 
 TELL_NOTHING = frozenset(
@@ -339,3 +340,24 @@ class Inspection:
         self._unnamed.update(oid for oid, _ in seen)
         new = sorted(set(seen) - self._held)
         self._frozen += [Hold(*key, position, during, during, "frozen") for key in new]
+
+
+def read_hanging(conn: psycopg.Connection[TupleRow], text: str) -> tuple[Hanging, ...] | None:
+    """After an ALTER TABLE … TYPE in its own open transaction; None where the text is no such statement."""
+    retyped = retyped_columns(text)
+    if retyped is None:
+        return None
+    table, columns = retyped
+    with (
+        suppress(psycopg.errors.QueryCanceled),  # by a timeout of the migration's own: it is then not known
+        conn.transaction(force_rollback=True),
+        conn.cursor(row_factory=class_row(Hanging)) as cursor,
+    ):
+        found = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
+        if found is None or found[0] is None:
+            return None
+        conn.execute("SET LOCAL search_path = ''")  # so that every name is written with its schema
+        query = load_query("hanging_on_columns", conn.info.server_version)
+        parameters = {"table": found[0], "columns": list(columns)}
+        return tuple(cursor.execute(query, parameters).fetchall())
+    return None

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.rows import TupleRow
 
-from bench.observe.calibrate import Calibrator
-from bench.observe.counters import CounterReader, CounterReading
-from bench.observe.freeze import Stepper
-from bench.observe.held import HeldLocks, read_held
+from bench.observe.counters import Calibrator, CounterReader, CounterReading
+from bench.observe.freeze import StandIn, Stepper
+from bench.observe.intervals import HeldLocks, read_held
 from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.observe.sampler import LockSampler, SamplerTrace
-from bench.observe.standin import StandIn
 from bench.pg.database import (
     create_database,
     discard_database,

@@ -22,7 +22,7 @@ from bench.model.statement import Statement
 from bench.pg.catalog import load_query
 from bench.pg.database import roles_of
 from bench.pg.server import Server
-from bench.sql.roles import dispensable, roles_needed
+from bench.sql.reach import dispensable, roles_needed
 
 Conn = psycopg.Connection[TupleRow]
 _MAY_BE = re.compile(r"\b(?:OWNER|GRANT|REVOKE|PRIVILEGES|POLICY|COMMENT|LABEL|SET)\b", re.IGNORECASE)

@@ -16,9 +16,8 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.model.load import StatementSpan
-from bench.model.metric import Counters
 from bench.model.run import MigrationRun
-from bench.model.statement import Statement, StatementError, StatementRun, TransactionMode
+from bench.model.statement import Counters, Statement, StatementError, StatementRun, TransactionMode
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
 from bench.run.progress import Progress, StatementBegan, StatementEnded

@@ -30,14 +30,14 @@ from bench.model.statement import Statement
 from bench.observe.relations import RelationCatalog
 from bench.pg.reopening import reopening
 from bench.pg.server import Server
-from bench.run.filesessions import together, undone
 from bench.run.progress import Progress, Step
+from bench.run.scripts import together, undone
 from bench.run.solo.execution import not_reached
 from bench.run.traffic.deploy import Deploy, Deployer, Record, SharedSession, apply_once
 from bench.workload.draw import draw_parameters
 from bench.workload.kept import kept_statements
 from bench.workload.lookout import Lookout
-from bench.workload.measure import Measured, measure
+from bench.workload.outcome import Measured, measure
 from bench.workload.spec import TrafficMix
 from bench.workload.traffic import Traffic, open_traffic
 

@@ -6,6 +6,8 @@ a lock timeout and retries, where they are asked for.
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -14,19 +16,23 @@ from psycopg.rows import TupleRow
 from bench.errors import UsageError
 from bench.migrate.suite import Suite
 from bench.model.deploy import HAZARDS, HazardName
-from bench.model.run import Note, Repeat
+from bench.model.load import ComparedRequest
+from bench.model.lock import Lock
+from bench.model.run import MigrationRun, Note, Repeat, Run
+from bench.model.statement import StatementRun
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.draft import RunDraft
 from bench.run.hazards import Hazard, NotThereError, Setting
+from bench.run.hazards.replica import copy_bytes
 from bench.run.hazards.scene import DEFAULT_LENGTH_S
 from bench.run.progress import Progress, Said, Step
 from bench.run.traffic.deploy import apply_once
-from bench.run.traffic.lockedtables import blocked_tables, locked_together
 from bench.run.traffic.onepass import LoadOptions, Scripts, loaded_pass
-from bench.run.traffic.outlook import describe_outlook
 from bench.run.traffic.retry import Retrier, RetryPolicy
-from bench.workload.choose import mix_for
+from bench.workload.compare import compare_requests
+from bench.workload.config import mix_for
+from bench.workload.draw import draw_parameters
 from bench.workload.orders import lock_orders
 from bench.workload.spec import TrafficMix
 from bench.workload.traffic import TooFewConnectionsError
@@ -247,3 +253,169 @@ def _locked(draft: RunDraft) -> tuple[str, ...]:
     """The tables on which the deploy took locks that writers wait for, when nothing was in its way."""
     repeat = draft.last_repeat
     return blocked_tables(repeat) if repeat is not None else ()
+
+
+CLONE_S = 3.0
+"""Of making a clone, drawing parameters and starting the generators; small beside the rest."""
+LASTING: frozenset[HazardName] = frozenset({"long-reader", "idle-in-transaction", "autovacuum", "bulk-write"})
+"""Hazards that a deploy may have to wait for up to their length."""
+
+
+def describe_outlook(
+    server: Server,
+    prepared: str,
+    run: Run,
+    load: LoadOptions,
+    passes: Sequence[tuple[HazardName | None, RetryPolicy | None]],
+    length_s: float,
+) -> str:
+    """Time and disk for these passes, in a sentence: from the deploy's time with nothing in its way."""
+    deploy_s = _deploy_s(run)
+    each_s = CLONE_S + load.warm_s + deploy_s + load.after_s
+    least_s = each_s * len(passes)
+    behind = sum(name in LASTING for name, _ in passes)
+    size_bytes = _size_bytes(server, prepared)
+    disk = f"each needs {_mebibytes(size_bytes)} of the server's disk for its clone"
+    if any(name == "replica" for name, _ in passes):
+        needed_bytes = copy_bytes(server) + size_bytes
+        disk += f", the replica up to {_mebibytes(needed_bytes)} for a second copy of the server"
+    many = "1 pass" if len(passes) == 1 else f"{len(passes)} passes"
+    most_s = least_s + behind * length_s
+    return (
+        f"{many} under traffic to come: about {_minutes(least_s)}, up to {_minutes(most_s)} where the deploy "
+        f"waits for what is in its way; {disk}"
+    )
+
+
+def _deploy_s(run: Run) -> float:
+    """Of the solo pass; 0.0 where there is none."""
+    totals = [
+        sum(migration.duration_s or 0.0 for migration in repeat.migrations)
+        for each in run.passes
+        if each.kind == "solo"
+        for repeat in each.repeats
+    ]
+    return statistics.median(totals) if totals else 0.0
+
+
+def _size_bytes(server: Server, dbname: str) -> int:
+    with server.connect() as conn:
+        row = conn.execute("SELECT pg_database_size(%s)", (dbname,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _mebibytes(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.0f} MiB"
+
+
+def _minutes(time_s: float) -> str:
+    return f"{time_s:.0f} s" if time_s < 120 else f"{time_s / 60:.0f} min"
+
+
+def blocked_tables(repeat: Repeat) -> tuple[str, ...]:
+    """The tables, with their schemas, on which it took locks that writers wait for."""
+    found = {
+        lock.table or lock.relation for migration in repeat.migrations for _, lock in _strong_locks(migration)
+    }
+    return tuple(sorted(found))
+
+
+def locked_together(repeat: Repeat) -> tuple[str, ...]:
+    """Of these, the ones that one transaction locked in different statements."""
+    found: set[str] = set()
+    for migration in repeat.migrations:
+        locks = [(statement, lock) for statement, lock in _strong_locks(migration) if lock.table is None]
+        for earlier, first in locks:
+            for later, second in locks:
+                apart = earlier.index < later.index and first.relation != second.relation
+                if apart and _held_when_began(first, later):
+                    found |= {first.relation, second.relation}
+    return tuple(sorted(found))
+
+
+def _held_when_began(lock: Lock, statement: StatementRun) -> bool:
+    """Whether a lock of an earlier statement was still held when this one began."""
+    if lock.released_at_s is None or statement.started_at_s is None:
+        return False
+    return lock.released_at_s > statement.started_at_s
+
+
+def _strong_locks(migration: MigrationRun) -> Iterator[tuple[StatementRun, Lock]]:
+    """Statement and lock, of tables that were there before."""
+    for statement in migration.statements:
+        for lock in statement.locks:
+            if lock.blocks_writes:
+                yield statement, lock
+
+
+def compared_requests(
+    server: Server,
+    before: str,
+    after: str,
+    given: TrafficMix | None,
+    seed: int,
+    *,
+    touched: Sequence[str],
+) -> tuple[ComparedRequest, ...]:
+    """Send every class to both databases with the same parameters; empty where there is no traffic.
+
+    ``touched``: the tables that the deploy locks; where traffic is derived, they come first.
+
+    UsageError for a class that does not work on the state before.
+    """
+    with (
+        server.connect(before, application_name="pgrehearse requests", kind="application") as old,
+        server.connect(after, application_name="pgrehearse requests", kind="application") as new,
+    ):
+        mix = mix_for(old, given, touched=touched)
+        if mix is None:
+            return ()
+        return compare_requests(old, new, mix.classes, draw_parameters(old, mix, seed), seed)
+
+
+OURS = 8
+"""Sessions of this run beside the traffic, at most: the deploy, who watches it, a hazard and its watcher."""
+_ROOM = """
+SELECT
+    current_setting('max_connections')::int
+    - CASE WHEN r.rolsuper THEN 0 ELSE current_setting('superuser_reserved_connections')::int
+        + coalesce(current_setting('reserved_connections', true), '0')::int END
+    - (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
+    CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper THEN r.rolconnlimit
+        - (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()) END
+FROM pg_roles AS r
+WHERE r.rolname = current_user
+"""
+
+
+def connection_room(server: Server) -> int:
+    """How many connections the traffic may have, beside those of others and of this run; 0 at least.
+
+    By max_connections, what is reserved for superusers, and the role's own limit:
+    https://www.postgresql.org/docs/current/runtime-config-connection.html
+    """
+    with server.connect() as conn:
+        row = conn.execute(_ROOM).fetchone()
+    assert row is not None  # our own role
+    return max(0, min(int(limit) for limit in row if limit is not None) - OURS)
+
+
+def fitting(server: Server, load: LoadOptions | None) -> tuple[LoadOptions | None, tuple[Note, ...]]:
+    """The traffic with as many connections as there is room for, and a note where these are fewer.
+
+    None, with a note, where there is room for none. UsageError where so many were asked for.
+    """
+    if load is None or (room := connection_room(server)) >= load.connections:
+        return load, ()
+    if load.connections_asked:
+        hint = f"take --connections {room}, " if room else ""
+        raise UsageError(
+            f"--connections {load.connections}: the server has room for {room} beside the run's own sessions",
+            hint=f"{hint}raise max_connections, or leave the traffic out with --no-load",
+        )
+    if not room:
+        text = "Left out: the server has no room for a connection of the application (max_connections)."
+        return None, (Note("loaded pass", text, incomplete=True),)
+    text = f"The application has {room} connections, not {load.connections}: the server has room for no more."
+    return replace(load, connections=room), (Note("loaded pass", text),)
