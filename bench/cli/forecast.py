@@ -221,7 +221,8 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
     import msgspec
 
     from bench.analyse.conclude import conclude
-    from bench.report.forecastview import print_forecast
+    from bench.report.render.terminal import print_blocks
+    from bench.report.sections.forecast import forecast
     from bench.report.write import write_report
     from bench.store.results import RunDirectory
 
@@ -232,7 +233,7 @@ def present(largest: Run, document: dict[str, Any], directory: Path, json: str |
     if json is not None:
         write_json(json, msgspec.json.encode(document) + b"\n")
     console = terminal(stderr=json == "-")
-    print_forecast(document, console)
+    print_blocks(forecast(document), console)
     concluded = conclude(replace(largest, forecast=document))
     RunDirectory(directory).save(concluded.run)
     written = write_report(concluded, directory)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from bench.analyse.dangers.danger import Danger
 from bench.analyse.findings import BY_CODE
 from bench.model.finding import Finding
-from bench.report.markup import block
+from bench.report.render.markdown import block
 
 WIDTH = 100
 

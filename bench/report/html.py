@@ -6,7 +6,7 @@ import gzip
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -17,24 +17,16 @@ from markupsafe import Markup
 from bench.analyse.conclude import Conclusion
 from bench.model.run import Run
 from bench.model.texts import kept_once
+from bench.report.document import Block
 from bench.report.figures import Picture
 from bench.report.palette import css_variables
+from bench.report.render.html import render
 from bench.report.svg import inline_svg
-from bench.report.trafficview import READING_TRAFFIC
 from bench.report.validation import validation_html
 from bench.report.view import page_view
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure as the page sets it: markup, and the title and caption around it."""
-
-    title: str
-    caption: str
-    svg: str
 
 
 def render_html(conclusion: Conclusion, pictures: Iterable[Picture]) -> str:
@@ -46,14 +38,21 @@ def render_html(conclusion: Conclusion, pictures: Iterable[Picture]) -> str:
 def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], validation: str = "") -> str:
     """A page from the template of this name, with the run file inside."""
     environment = templates()
+    drawn = {picture.name: picture for picture in pictures}
+
+    def draw(name: str) -> Markup:
+        return _figure(drawn[name]) if name in drawn else Markup()
+
+    def rendered(blocks: Iterable[Block]) -> Markup:
+        return render(blocks, draw=draw)
 
     def verbatim(name: str) -> Markup:
         return Markup((files("bench.report") / "templates" / name).read_text(encoding="utf-8"))
 
     return environment.get_template(name).render(
         page=page,
-        traffic_words=READING_TRAFFIC,
-        figures={picture.name: _figure(picture) for picture in pictures},
+        draw=draw,
+        rendered=rendered,
         css=verbatim("report.css"),
         theme_css=Markup(theme_css()),
         js=verbatim("report.js"),
@@ -103,11 +102,9 @@ def theme_css() -> str:
     )
 
 
-def _figure(picture: Picture) -> Figure:
-    svg = inline_svg(
-        picture.svg,
-        prefix=picture.name,
-        label=picture.title,
-        view_pt=picture.body_pt,
-    )
-    return Figure(picture.title, picture.caption, Markup(svg))
+def _figure(picture: Picture) -> Markup:
+    svg = inline_svg(picture.svg, prefix=picture.name, label=picture.title, view_pt=picture.body_pt)
+    return Markup(
+        '<figure class="card">\n<strong><bdi>{}</bdi></strong>\n<div class="scroll" tabindex="0">{}</div>\n'
+        "<figcaption>{}</figcaption>\n</figure>"
+    ).format(picture.title, Markup(svg), picture.caption)

@@ -9,11 +9,8 @@ from bench.analyse.locks import LockSummary, is_toast, longest_first, without_bl
 from bench.analyse.queries import QuerySummary
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding
-from bench.model.run import Run
 from bench.model.texts import LONGEST, cut
-from bench.report.conditionsview import Table, data_origin
 from bench.report.dangertext import meant_by
-from bench.report.forecastview import forecast_section
 from bench.report.format import (
     UNKNOWN,
     bounds_seconds,
@@ -27,10 +24,13 @@ from bench.report.format import (
     spread_seconds,
     spread_size,
 )
-from bench.report.markup import block, bullets, code, plain, table
 from bench.report.nestedview import hot_lines
+from bench.report.render import markdown as rendered
+from bench.report.render.markdown import block, bullets, code, plain, table
+from bench.report.sections.environment import environment, notes
+from bench.report.sections.forecast import forecast
+from bench.report.sections.traffic import traffic
 from bench.report.statementview import notice_lines
-from bench.report.trafficview import READING_TRAFFIC, TrafficView, traffic_views
 from bench.report.waittext import longest_text
 
 STATUS = {
@@ -57,7 +57,7 @@ def render_markdown(conclusion: Conclusion) -> str:
         bullets(plain(line.text) for line in conclusion.card.lines),
         f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
         *_executive_summary(conclusion),
-        *traffic_section(run),
+        *rendered.parts(traffic(run), 2),
         "## Migration by migration",
         HOW_TO_READ,
         *(
@@ -66,9 +66,7 @@ def render_markdown(conclusion: Conclusion) -> str:
             for part in migration_section(number, each)
         ),
         *_queries(summary.queries),
-        *forecast_section(run.forecast),
-        *environment_section(run),
-        *notes_section(run),
+        *rendered.parts((*forecast(run.forecast), environment(run), *notes(run)), 2),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -127,43 +125,6 @@ def _cost(query: QuerySummary, state: str) -> str:
 def _blocks(query: QuerySummary, state: str) -> str:
     cost = query.before if state == "before" else query.after
     return count(cost.blocks if cost else None)
-
-
-def environment_section(run: Run) -> Iterator[str]:
-    """Server, host, settings and data."""
-    server, host, dataset = run.environment.server, run.environment.host, run.dataset
-    yield "## Environment"
-    rows = [
-        ("Server", f"PostgreSQL {plain(server.version)} ({server.kind})"),
-        ("Host", f"{plain(host.os)}, {plain(host.cpu)}, {host.cores} cores, {size(host.memory_bytes)}"),
-        ("Settings", ", ".join(code(f"{name} = {value}") for name, value in sorted(server.settings.items()))),
-        ("Tool", f"pgrehearse {plain(run.tool_version)}, run file schema {run.schema_version}"),
-        ("Suite", f"{code(run.suite.path)}, base SHA-256 {code((run.suite.base_sha256 or UNKNOWN)[:12])}"),
-    ]
-    if dataset is None:
-        rows.append(("Data", "none was generated"))
-    else:
-        amount = (
-            f"{count(sum(each.rows for each in dataset.tables))} rows, "
-            f"{size(sum(each.bytes for each in dataset.tables))}"
-        )
-        rows.append(("Data", f"{amount}, {plain(data_origin(dataset))}"))
-    yield table(("What", "Value"), rows)
-    if dataset is not None and dataset.tables:
-        yield table(
-            ("Table", ">Rows", ">Size"),
-            ((code(each.name), count(each.rows), size(each.bytes)) for each in dataset.tables),
-        )
-    if dataset is not None and dataset.dirt:
-        planted = ", ".join(f"{plain(kind)} ({count(rows)})" for kind, rows in dataset.dirt.items())
-        yield f"Dirty rows, planted: {planted}."
-
-
-def notes_section(run: Run) -> Iterator[str]:
-    """What to know when reading the figures."""
-    if run.notes:
-        yield "## What to know when reading the figures"
-        yield bullets(f"**{plain(note.subject)}**: {plain(note.text)}" for note in run.notes)
 
 
 def _many(n: int, thing: str) -> str:
@@ -333,38 +294,6 @@ def _work(statements: Sequence[StatementSummary]) -> Iterator[str]:
         for scan in each.validations:
             passes = f" ({scan.passes:g} passes)" if scan.passes is not None and scan.passes > 1 else ""
             yield f"line {each.line}: {code(scan.relation)} read in full, {count(scan.rows)} rows{passes}"
-
-
-def traffic_section(run: Run) -> Iterator[str]:
-    """The parts of the section; nothing where there was no loaded pass."""
-    views = traffic_views(run)
-    if not views:
-        return
-    yield "## Under traffic"
-    yield READING_TRAFFIC
-    for view in views:
-        yield from _pass(view)
-
-
-def _pass(view: TrafficView) -> Iterator[str]:
-    yield f"### {plain(view.title)}"
-    if view.mark:
-        yield f"⚠️ Marked: {plain(view.mark)}"
-    yield bullets(f"**{plain(label)}**: {plain(text)}" for label, text in view.facts)
-    for each in (view.classes, view.causes, view.tries, view.errors, view.requests, view.locks):
-        if each is not None:
-            yield from _table(each)
-    if view.notes:
-        yield bullets(map(plain, view.notes))
-
-
-def _table(found: Table) -> Iterator[str]:
-    yield f"#### {found.title}"
-    if found.rows:
-        head = [title if at < found.left else f">{title}" for at, title in enumerate(found.head)]
-        yield table(head, (tuple(map(plain, row)) for row in found.rows))
-    if found.note:
-        yield plain(found.note)
 
 
 _SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}

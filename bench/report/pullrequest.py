@@ -13,8 +13,8 @@ from bench.report.comparison import formats as compared
 from bench.report.comparison.words import headline
 from bench.report.format import spread_seconds
 from bench.report.markdown import STATUS
-from bench.report.markup import block, bullets, code, plain, table
 from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
+from bench.report.render.markdown import block, bullets, code, plain, table
 from bench.report.waittext import wait_from_text
 
 LONGEST_COMMENT = 20_000

@@ -19,7 +19,7 @@ from bench.model.finding import Finding
 from bench.model.proof import CrashPoint, RollbackProof, ValueTrial
 from bench.model.run import Proofs, Run
 from bench.report.format import count, seconds, spread_seconds
-from bench.report.markup import bullets, code, plain, table
+from bench.report.render.markdown import bullets, code, plain, table
 from bench.report.waittext import longest_text, wait_from_text
 
 NOT_MEASURED = "not measured"

@@ -9,19 +9,20 @@ from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.danger import Danger
 from bench.analyse.locks import without_block
-from bench.analyse.summary import RunSummary, solo_repeats
+from bench.analyse.summary import solo_repeats
 from bench.analyse.waits import describe_wait
 from bench.model.finding import Verdict
 from bench.model.load import Access
 from bench.model.run import Run
 from bench.report import format as fmt
-from bench.report.conditionsview import ConditionsView, conditions_view
 from bench.report.dangertext import meant_by
+from bench.report.document import Section
 from bench.report.findingview import FindingView, finding_view
-from bench.report.forecastview import ForecastView, forecast_view
 from bench.report.migrationview import MigrationView, TableUnits, migration_views
 from bench.report.queryview import QueryView, query_views
-from bench.report.trafficview import TrafficView, traffic_views
+from bench.report.sections.environment import environment, headline, notes
+from bench.report.sections.forecast import forecast
+from bench.report.sections.traffic import traffic
 from bench.report.waittext import blocks
 
 VERDICTS = {
@@ -73,15 +74,16 @@ class PageView:
     prediction: str
     units: TableUnits
     migrations: tuple[MigrationView, ...]
-    traffic: tuple[TrafficView, ...]
+    traffic: tuple[Section, ...]
     queries: tuple[QueryView, ...]
-    forecast: ForecastView | None
+    forecast: tuple[Section, ...]
     findings: tuple[FindingView, ...]
     accepted: tuple[FindingView, ...]
     """Findings that count for nothing, as the suite's authors accept them."""
     dangers: tuple[Danger, ...]
     """What the codes of these findings mean."""
-    conditions: ConditionsView
+    conditions: tuple[Section, ...]
+    """Of the run: its environment, and what to know of it."""
 
 
 def page_view(conclusion: Conclusion) -> PageView:
@@ -94,7 +96,7 @@ def page_view(conclusion: Conclusion) -> PageView:
         run_id=run.run_id,
         started=moment(run.started_at),
         tool_version=run.tool_version,
-        subtitle=_subtitle(run, summary),
+        subtitle=" · ".join(headline(run, summary.n)),
         finished=summary.finished,
         card=conclusion.card.lines,
         verdict=_verdict(conclusion.verdict),
@@ -102,31 +104,19 @@ def page_view(conclusion: Conclusion) -> PageView:
         prediction=_prediction(run),
         units=units,
         migrations=migrations,
-        traffic=traffic_views(run),
+        traffic=traffic(run),
         queries=query_views(summary.queries),
-        forecast=None if run.forecast is None else forecast_view(run.forecast),
+        forecast=forecast(run.forecast),
         findings=tuple(finding_view(each, summary) for each in open_ones),
         accepted=tuple(finding_view(each, summary) for each in findings if each.accepted is not None),
         dangers=tuple(meant_by(findings)),
-        conditions=conditions_view(run),
+        conditions=(*notes(run), environment(run)),
     )
 
 
 def _verdict(verdict: Verdict) -> VerdictView:
     sign, word = VERDICTS[verdict.status]
     return VerdictView(verdict.status, sign, word, verdict.sentence, verdict.conditions)
-
-
-def _subtitle(run: Run, summary: RunSummary) -> str:
-    server = run.environment.server
-    parts = [f"PostgreSQL {server.version} ({server.kind})"]
-    if run.dataset is not None:
-        rows = sum(table.rows for table in run.dataset.tables)
-        parts.append(f"{fmt.count(rows)} rows, {fmt.size(sum(table.bytes for table in run.dataset.tables))}")
-    else:
-        parts.append("no generated data")
-    parts.append("1 repeat" if summary.n == 1 else f"{summary.n} repeats")
-    return " · ".join(parts)
 
 
 def moment(iso: str) -> str:

@@ -9,7 +9,7 @@ from bench.analyse.waits import describe_wait
 from bench.model.load import Access
 from bench.model.run import LongestWait
 from bench.report.format import UNKNOWN, seconds
-from bench.report.markup import code, plain
+from bench.report.render.markdown import code, plain
 
 
 def longest_text(conclusion: Conclusion, access: Access) -> str:

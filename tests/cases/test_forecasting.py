@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import bench
+from documents import tables_of
 
 from bench.analyse.forecast.deploy import forecast_deploy
 from bench.analyse.forecast.document import forecast_document
@@ -20,7 +21,7 @@ from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
-from bench.report.forecastview import forecast_view
+from bench.report.sections.forecast import forecast
 from bench.run.progress import silent
 from bench.run.scales import (
     ScaleOptions,
@@ -151,7 +152,7 @@ def test_newcomer_06_one_line_for_each_reason() -> None:
         "capacity": [],
         "names": {f"statement:001_a#{n}": f"001_a.sql:{n + 1} UPDATE t" for n in range(348)},
     }
-    (table,) = [each for each in forecast_view(document).tables if each.title == "Without a forecast"]
+    table = tables_of(*forecast(document))["Without a forecast"]
     assert table.rows == (
         (
             "the deploy; 001_a.sql:348 UPDATE t; 001_a.sql:347 UPDATE t; and 346 more",

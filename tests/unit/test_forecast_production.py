@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from documents import tables_of
 from factories import a_lock, a_migration, a_run, a_statement
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,8 @@ from bench.errors import UsageError
 from bench.model.budget import Budget
 from bench.model.run import Dataset, Pass, Repeat, Run, TableSize
 from bench.model.statement import Counters
-from bench.report.forecastview import forecast_section, forecast_view
+from bench.report.render import markdown
+from bench.report.sections.forecast import forecast
 
 SCALES = (0.01, 0.02, 0.04, 0.08, 0.16)
 PROBED = {
@@ -150,15 +152,14 @@ def test_a_forecast_reads_the_same_on_the_terminal_the_page_and_in_markdown() ->
     runs = [at(scale, (Budget("deploy_s", 30.0, "bench.toml:2"),)) for scale in SCALES]
     target = Target(1.6, {"deals": 160_000}, probed(), calibration_s=0.005)
     document = forecast_document(runs, target)
-    view = forecast_view(document)
-    titles = [each.title for each in view.tables]
-    assert titles[:3] == ["Forecast at 160 k deals", "Capacity", "Budgets"]
-    assert all(len(row) == len(each.heads) for each in view.tables for row in each.rows)
-    assert "2.00" in view.lead
-    section = "\n".join(forecast_section(document))
+    tables = tables_of(*forecast(document))
+    assert [*tables][:3] == ["Forecast at 160 k deals", "Capacity", "Budgets"]
+    assert all(len(row) == len(table.columns) for table in tables.values() for row in table.rows)
+    section = markdown.render(forecast(document), 2)
+    assert "2.00" in section.split("###")[0]
     assert "### Capacity" in section
     assert "1.6 M deals" in section
-    assert not list(forecast_section(None))
+    assert forecast(None) == ()
 
 
 def test_settings_hold_from_set_to_reset_and_local_ones_to_the_end_of_the_transaction() -> None:

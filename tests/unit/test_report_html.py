@@ -153,10 +153,13 @@ def test_ids_are_unique_and_every_link_has_its_target(rich: str) -> None:
     assert used <= set(page.ids)
 
 
-def test_the_order_is_verdict_migrations_traffic_statements_queries_findings_conditions(rich: str) -> None:
+def test_the_order_is_verdict_migrations_traffic_statements_queries_findings_environment(
+    rich: str,
+) -> None:
     sections = re.findall(r'<section id="(\w+)"', rich)
     assert sections == [
-        "verdict", "migrations", "traffic", "statements", "queries", "findings", "conditions",
+        "verdict", "migrations", "traffic", "statements", "queries", "findings", "notes",
+        "environment",
     ]  # fmt: skip
     assert Page(rich).elements["svg"] == 8 + rich.count('class="plan-tree"')
 

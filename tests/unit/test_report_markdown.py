@@ -33,7 +33,7 @@ from bench.model.lock import LockMode
 from bench.model.run import Note, Run
 from bench.model.statement import Rewrite
 from bench.report.markdown import render_markdown
-from bench.report.markup import block, bullets, code, plain, table
+from bench.report.render.markdown import block, bullets, code, plain, table
 
 PARSER = MarkdownIt("commonmark").enable("table")
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)

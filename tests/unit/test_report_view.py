@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from documents import facts_of, rows_of, tables_of
 from factories import (
     a_dataset,
     a_lock,
@@ -266,17 +267,17 @@ def test_blocks_are_those_of_the_node_alone() -> None:
     assert (scan.blocks_hit, scan.blocks_read) == (30, 2)
 
 
-def test_conditions_show_notes_calibration_and_a_run_cut_off() -> None:
+def test_the_environment_shows_notes_data_calibration_and_a_run_cut_off() -> None:
     view = page(rich_run()).conditions
-    assert view.notes[0][0] == "extension uuid-ossp"
-    assert view.data is not None
-    assert view.data.rows[0] == ("public.activities", "400 k", "118.0")
-    assert view.repeats is not None
-    assert [row[0] for row in view.repeats.rows] == ["1", "2", "3"]
+    assert facts_of(view[0])["extension uuid-ossp"].startswith("not on this server")
+    tables = tables_of(*view)
+    assert rows_of(tables["Data"])[0] == ("public.activities", "400 k", "118 MiB")
+    repeats = rows_of(tables["Repeats: calibration and lock sampler"])
+    assert [row[0] for row in repeats] == ["1", "2", "3"]
     cut_off = page(replace(empty_run(), notes=(Note("run", "cut off"),)))
     assert not cut_off.finished
-    assert cut_off.conditions.repeats is None
-    assert dict(cut_off.conditions.facts)["finished"].startswith("not finished")
+    assert "Repeats: calibration and lock sampler" not in tables_of(*cut_off.conditions)
+    assert facts_of(*cut_off.conditions)["Finished"].startswith("not finished")
 
 
 def test_a_migration_that_locks_rows_alone_says_so() -> None:

@@ -12,8 +12,8 @@ from rich.text import Text
 from bench.analyse.queries import QuerySummary, Way
 from bench.analyse.summary import RunSummary
 from bench.model.run import Run
-from bench.report.format import UNKNOWN, count, ratio, seconds
-from bench.report.indexview import indexes_view
+from bench.report.format import UNKNOWN, count, ratio, seconds, size
+from bench.report.sections.indexes import extra_seconds, extra_wal, sentence
 
 WIDE = 120
 """Columns of a terminal that the whole table needs."""
@@ -50,16 +50,18 @@ def print_explained(run: Run, summary: RunSummary, report: Path | None, console:
 
 
 def _print_indexes(run: Run, console: Console) -> None:
-    view = indexes_view(run.indexes)
-    if view is None:
+    if not run.indexes:
         return
     console.print("\nIndexes", style="bold")
-    console.print(f"  {view.sentence}", markup=False, highlight=False)
-    spare = [each for each in view.rows if each.status == "could-go"]
-    for each in spare[:SPARE]:
-        cost = f"{each.size}, INSERT {each.insert_s} and {each.insert_wal} WAL a row"
-        console.print(f"  could go: {each.name}, {cost}", markup=False, highlight=False)
-        console.print(f"    {each.proof}", markup=False, highlight=False, style="dim")
+    console.print(f"  {sentence(run.indexes)}", markup=False, highlight=False)
+    spare = [index for index in run.indexes if index.status == "could-go"]
+    spare.sort(key=lambda index: (-index.bytes, index.name))
+    for index in spare[:SPARE]:
+        insert = f"INSERT {extra_seconds(index.insert)} and {extra_wal(index.insert)} WAL a row"
+        console.print(
+            f"  could go: {index.name}, {size(index.bytes)}, {insert}", markup=False, highlight=False
+        )
+        console.print(f"    {index.proof}", markup=False, highlight=False, style="dim")
     if len(spare) > SPARE:
         console.print(f"  and {len(spare) - SPARE} more, in the report", markup=False, highlight=False)
 

@@ -10,9 +10,10 @@ from bench.analyse.summary import RunSummary
 from bench.model.plan import QueryCost
 from bench.model.run import Run
 from bench.report.format import UNKNOWN, count, ratio, seconds, spread_seconds
-from bench.report.indexview import indexes_view
-from bench.report.markdown import environment_section, notes_section
-from bench.report.markup import block, bullets, code, plain, table
+from bench.report.render import markdown as rendered
+from bench.report.render.markdown import block, bullets, code, plain, table
+from bench.report.sections.environment import environment, notes
+from bench.report.sections.indexes import indexes
 
 
 def render_explained(run: Run, summary: RunSummary) -> str:
@@ -22,32 +23,9 @@ def render_explained(run: Run, summary: RunSummary) -> str:
         "Times are medians with the smallest and the largest of n executions.",
         *_overview(summary.queries),
         *(part for each in summary.queries for part in _query(each)),
-        *_indexes(run),
-        *environment_section(run),
-        *notes_section(run),
+        *rendered.parts((*indexes(run), environment(run), *notes(run)), 2),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _indexes(run: Run) -> Iterator[str]:
-    view = indexes_view(run.indexes)
-    if view is None:
-        return
-    yield "## Indexes"
-    yield view.sentence
-    yield table(
-        ("Index", "Status", ">Size", ">Build", ">Queries", ">Scans", ">INSERT, per row", ">UPDATE, per row",
-         ">HOT with / without", "Why"),
-        (
-            (
-                code(each.name), each.word, each.size, each.build, str(each.queries), each.scans,
-                f"{each.insert_s}, {each.insert_wal} WAL", f"{each.update_s}, {each.update_wal} WAL",
-                each.hot, plain(each.proof),
-            )
-            for each in view.rows
-        ),
-    )  # fmt: skip
-    yield view.caption
 
 
 def _overview(queries: Sequence[QuerySummary]) -> Iterator[str]:

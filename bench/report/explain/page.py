@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from bench.analyse.summary import RunSummary
 from bench.model.run import Run
-from bench.report import format as fmt
-from bench.report.conditionsview import ConditionsView, conditions_view
-from bench.report.indexview import IndexesView, indexes_view
+from bench.report.document import Section
 from bench.report.queryview import QueryView, query_views
+from bench.report.sections.environment import environment, headline, notes
+from bench.report.sections.indexes import indexes
 from bench.report.view import moment
 
 
@@ -24,27 +24,20 @@ class ExplainedView:
     subtitle: str
     finished: bool
     queries: tuple[QueryView, ...]
-    indexes: IndexesView | None
-    conditions: ConditionsView
+    indexes: tuple[Section, ...]
+    conditions: tuple[Section, ...]
 
 
 def explained_view(run: Run, summary: RunSummary) -> ExplainedView:
     """The page of a run."""
-    server = run.environment.server
-    parts = [f"PostgreSQL {server.version} ({server.kind})"]
-    if run.dataset is not None:
-        tables = run.dataset.tables
-        parts.append(
-            f"{fmt.count(sum(t.rows for t in tables))} rows, {fmt.size(sum(t.bytes for t in tables))}"
-        )
     return ExplainedView(
         suite=summary.suite,
         run_id=run.run_id,
         started=moment(run.started_at),
         tool_version=run.tool_version,
-        subtitle=" · ".join(parts),
+        subtitle=" · ".join(headline(run)),
         finished=summary.finished,
         queries=query_views(summary.queries),
-        indexes=indexes_view(run.indexes),
-        conditions=conditions_view(run),
+        indexes=indexes(run),
+        conditions=(*notes(run), environment(run)),
     )

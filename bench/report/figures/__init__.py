@@ -13,9 +13,9 @@ from bench.report.figures.scaling import draw_scaling
 from bench.report.figures.sheet import Picture
 from bench.report.figures.traffic import draw_traffic
 from bench.report.figures.volume import draw_volume
+from bench.report.sections.traffic import figure_name, loaded_with_traffic, pass_title
 from bench.report.timeline import migration_timeline, suite_timeline
 from bench.report.trafficchart import traffic_chart
-from bench.report.trafficview import figure_name, loaded_with_traffic, pass_title
 
 __all__ = ["Picture", "draw_figures", "timeline_name"]
 

@@ -1,51 +1,52 @@
-"""The loaded passes as the reports show them: every number already text, the worst first."""
+"""The loaded passes: what happened to the requests, what they waited for, and the deploy among them."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bench.analyse.traffic import PassFigures, pass_figures, shown_repeat, timed_out, unwatched_s, worst_first
 from bench.model.deploy import HazardRecord, Try
-from bench.model.load import BlockedBy, Cause, ClassLoad, LockSpan, SchedulingDelay, Workload
+from bench.model.load import (
+    BlockedBy,
+    Cause,
+    ClassLoad,
+    ComparedRequest,
+    LockSpan,
+    RequestSide,
+    SchedulingDelay,
+    Workload,
+)
 from bench.model.lock import LockMode
 from bench.model.run import Pass, Repeat, Run
 from bench.report import format as fmt
-from bench.report.conditionsview import Table
+from bench.report.document import (
+    Block,
+    Bullets,
+    Facts,
+    Failure,
+    Figure,
+    Paragraph,
+    Section,
+    Table,
+    Words,
+    columns,
+)
 from bench.report.format import excerpt
-from bench.report.requestsview import requests_table
 
 READING_TRAFFIC = (
     "A latency counts from the moment when the request was due, not from when it was sent: a server that "
     "stands still is not forgiven. Blocked: the time in which at least one request of the class waited for a "
     "lock of the deploy, itself or behind another request. Waits shorter than 10 ms may be missed."
 )
-CLASS_HEAD = (
-    "Class", "Reads or writes", "Offered/s", "Sent", "Ok", "Failed", "p50", "p99", "Slowest", "Blocked",
-    "Longest wait",
+CLASS_HEAD = columns(
+    "Class", "Reads or writes", ">Offered/s", ">Sent", ">Ok", ">Failed", ">p50", ">p99", ">Slowest",
+    ">Blocked", ">Longest wait",
 )  # fmt: skip
-ERROR_HEAD = ("Class", "SQLSTATE", "Message", "Requests", "Due before", "During", "After", "First after")
-
-
-@dataclass(frozen=True, slots=True)
-class TrafficView:
-    """One loaded pass; of several repeats the one is shown in which a request waited longest."""
-
-    title: str
-    anchor: str
-    figure: str
-    """Name of its picture."""
-    mark: str
-    """Why its figures are to be doubted; empty where they are not."""
-    facts: tuple[tuple[str, str], ...]
-    classes: Table
-    causes: Table | None
-    locks: Table | None
-    tries: Table | None
-    errors: Table | None
-    requests: Table | None
-    """Without the deploy: the same before it and after it; with the first pass alone."""
-    notes: tuple[str, ...]
+ERROR_HEAD = columns(
+    "Class", "SQLSTATE", "Message", ">Requests", ">Due before", ">During", ">After", ">First after"
+)
 
 
 def figure_name(position: int) -> str:
@@ -62,10 +63,12 @@ def loaded_with_traffic(run: Run) -> tuple[Pass, ...]:
     )
 
 
-def traffic_views(run: Run) -> tuple[TrafficView, ...]:
-    """Every loaded pass of a run, in its order."""
-    found = enumerate(loaded_with_traffic(run), start=1)
-    return tuple(view for position, each in found if (view := _view(run, each, position)) is not None)
+def traffic(run: Run) -> tuple[Section, ...]:
+    """Every loaded pass of a run, in its order; nothing where there is none."""
+    passes = (_pass(run, loaded, at) for at, loaded in enumerate(loaded_with_traffic(run), start=1))
+    sections = tuple(section for section in passes if section is not None)
+    lead = Paragraph(READING_TRAFFIC, "lead")
+    return (Section("Under traffic", (lead, *sections), "traffic"),) if sections else ()
 
 
 def pass_title(hazard: str | None, lock_timeout_s: float | None, retries: int | None) -> str:
@@ -76,28 +79,35 @@ def pass_title(hazard: str | None, lock_timeout_s: float | None, retries: int | 
     return f"{beside}, lock_timeout {lock_timeout_s:g} s and up to {retries} retries"
 
 
-def _view(run: Run, found: Pass, position: int) -> TrafficView | None:
-    figures, repeat = pass_figures(found, migrations=len(run.suite.migrations)), shown_repeat(found)
+def _pass(run: Run, loaded: Pass, position: int) -> Section | None:
+    """Of several repeats the one is shown in which a request waited longest."""
+    figures, repeat = pass_figures(loaded, migrations=len(run.suite.migrations)), shown_repeat(loaded)
     if figures is None or repeat is None or repeat.workload is None:
         return None
-    load, places = repeat.workload, statement_places(run, repeat)
-    return TrafficView(
-        title=pass_title(found.hazard, found.lock_timeout_s, found.retries),
-        anchor=f"t{position}",
-        figure=figure_name(position),
-        mark=figures.doubt or "",
-        facts=tuple(_facts(figures, repeat, load)),
-        classes=_classes(load),
-        causes=causes_table(load, places),
-        locks=deploy_locks_table(load),
-        tries=tries_table(repeat, places),
-        errors=_errors(load),
-        requests=requests_table(run) if position == 1 else None,
-        notes=load.notes,
+    title = pass_title(loaded.hazard, loaded.lock_timeout_s, loaded.retries)
+    return Section(title, tuple(_blocks(run, figures, repeat, repeat.workload, position)), f"t{position}")
+
+
+def _blocks(run: Run, figures: PassFigures, repeat: Repeat, load: Workload, position: int) -> Iterator[Block]:
+    places = statement_places(run, repeat)
+    if figures.doubt:
+        yield Failure(f"Marked: {figures.doubt}")
+    yield Figure(figure_name(position))
+    yield Facts(tuple(_facts(figures, repeat, load)))
+    tables = (
+        _classes(load),
+        causes_table(load, places),
+        tries_table(repeat, places),
+        _errors(load),
+        requests_table(run) if position == 1 else None,
+        deploy_locks_table(load),
     )
+    yield from (table for table in tables if table is not None)
+    if load.notes:
+        yield Bullets(load.notes)
 
 
-def _facts(figures: PassFigures, repeat: Repeat, load: Workload) -> Iterator[tuple[str, str]]:
+def _facts(figures: PassFigures, repeat: Repeat, load: Workload) -> Iterator[tuple[str, Words]]:
     if figures.n > 1:
         yield "shown", f"repeat {repeat.index + 1} of {figures.n}, where a request waited longest"
     yield "the deploy", _deploy(figures)
@@ -129,7 +139,7 @@ def _deploy(figures: PassFigures) -> str:
     return f"failed after {fmt.seconds(stop.after_s)} in {where}: {stop.message}{state}"
 
 
-def _hazard(record: HazardRecord) -> Iterator[tuple[str, str]]:
+def _hazard(record: HazardRecord) -> Iterator[tuple[str, Words]]:
     yield "in its way", record.what
     end = "ended of itself" if record.ended_itself else "was ended when the deploy had ended"
     yield "it lasted", f"{fmt.seconds(record.lasted_s)}, and {end}"
@@ -175,7 +185,7 @@ def _delay(delay: SchedulingDelay | None) -> str:
 def _classes(load: Workload) -> Table:
     none_seen = "not seen" if unwatched_s(load) else "no wait seen"
     rows = tuple(_class(each, none_seen) for each in worst_first(load.classes))
-    return Table("Requests by class", CLASS_HEAD, rows, left=2)
+    return Table(CLASS_HEAD, rows, "Requests by class")
 
 
 def _class(load: ClassLoad, none_seen: str) -> tuple[str, ...]:
@@ -210,7 +220,7 @@ def _errors(load: Workload) -> Table | None:
         for error in each.errors
     )  # fmt: skip
     note = "Before, during and after the deploy; the first, counted from the traffic's beginning."
-    return Table("Requests that failed", ERROR_HEAD, rows, note, left=3) if rows else None
+    return Table(ERROR_HEAD, rows, "Requests that failed", note) if rows else None
 
 
 MOST_CAUSES = 25
@@ -218,8 +228,10 @@ MOST_CLASSES = 4
 MOST_LOCKS = 12
 _SQL_WIDTH = 60
 _MODES = {mode.value: mode.sql_name for mode in LockMode}
-_HEAD = ("Statement", "Its lock", "Classes, the longest wait first", "Waits", "Blocked", "Longest wait")
-_LOCK_HEAD = ("Lock", "Migration", "From", "Waited", "Held, at least", "Held, at most")
+_HEAD = columns(
+    "Statement", "Its lock", "Classes, the longest wait first", ">Waits", ">Blocked", ">Longest wait"
+)
+_LOCK_HEAD = columns("Lock", "Migration", ">From", ">Waited", ">Held, at least", ">Held, at most")
 
 Places = Mapping[tuple[str, int | None], str]
 """Where a statement stands and how it begins, by migration and index."""
@@ -276,7 +288,7 @@ def causes_table(load: Workload, places: Places) -> Table | None:
     if len(ordered) > MOST_CAUSES:
         least = fmt.seconds(ordered[MOST_CAUSES][1].worst_s)
         note += f" {len(ordered) - MOST_CAUSES} more, behind which nobody waited longer than {least}."
-    return Table("What they waited for", _HEAD, rows, note, left=3)
+    return Table(_HEAD, rows, "What they waited for", note)
 
 
 def lock_words(cause: Cause) -> str:
@@ -308,18 +320,18 @@ def deploy_locks_table(load: Workload) -> Table | None:
     """
     if not load.locks:
         return None
-    longest = sorted(load.locks, key=lambda span: (not _blocks(span), span.at_most_s[0] - span.at_most_s[1]))[
-        :MOST_LOCKS
-    ]
+    longest = sorted(
+        load.locks, key=lambda span: (not _is_felt(span), span.at_most_s[0] - span.at_most_s[1])
+    )[:MOST_LOCKS]
     rows = tuple(_lock(span) for span in sorted(longest, key=lambda span: span.at_most_s))
     note = "In the order of their beginnings, from the traffic's; seen by single looks, 4 to 25 ms apart."
     if len(load.locks) > MOST_LOCKS:
         shown = f"{MOST_LOCKS} of {fmt.count(len(load.locks))}: those that block others, then the longest"
         note = f"{shown}. {note}"
-    return Table("Table locks that the deploy held or waited for", _LOCK_HEAD, rows, note, left=2)
+    return Table(_LOCK_HEAD, rows, "Table locks that the deploy held or waited for", note)
 
 
-def _blocks(span: LockSpan) -> bool:
+def _is_felt(span: LockSpan) -> bool:
     """Whether reads or writes of a table wait for it; unknown modes count as if they did."""
     return span.mode not in set(LockMode) or LockMode(span.mode).blocks_writes
 
@@ -336,7 +348,9 @@ def _lock(span: LockSpan) -> tuple[str, ...]:
 
 
 MOST_TRIES = 40
-_TRIES_HEAD = ("Try", "Ended at", "Ended", "Began", "Took", "Waited for the lock", "Pause after it")
+_TRIES_HEAD = columns(
+    "Try", "Ended at", "Ended", ">Began", ">Took", ">Waited for the lock", ">Pause after it"
+)
 _OUTCOMES = {
     "applied": "applied",
     "lock_timeout": "lock timeout",
@@ -352,15 +366,14 @@ def tries_table(repeat: Repeat, places: Places) -> Table | None:
     again = {each.migration for each in repeat.tries if each.outcome != "applied" or each.number > 1}
     shown = [each for each in repeat.tries if each.migration in again]
     return Table(
-        "Tries, each until it got through or a lock timeout",
         _TRIES_HEAD,
-        tuple(_row(each, places) for each in shown[:MOST_TRIES]),
-        _note(repeat, len(again), max(0, len(shown) - MOST_TRIES)),
-        left=3,
+        tuple(_try(each, places) for each in shown[:MOST_TRIES]),
+        "Tries, each until it got through or a lock timeout",
+        _tries_note(repeat, len(again), max(0, len(shown) - MOST_TRIES)),
     )
 
 
-def _row(each: Try, places: Places) -> tuple[str, ...]:
+def _try(each: Try, places: Places) -> tuple[str, ...]:
     ended = _OUTCOMES.get(each.outcome, each.outcome)
     return (
         f"{each.migration}, try {each.number}",
@@ -375,7 +388,7 @@ def _row(each: Try, places: Places) -> tuple[str, ...]:
     )
 
 
-def _note(repeat: Repeat, again: int, cut: int) -> str:
+def _tries_note(repeat: Repeat, again: int, cut: int) -> str:
     timeouts = timed_out(repeat.tries)
     migrations = len({each.migration for each in repeat.tries})
     waited = [each.blocked_s for each in timeouts if each.blocked_s is not None]
@@ -390,3 +403,54 @@ def _note(repeat: Repeat, again: int, cut: int) -> str:
     if cut:
         parts.append(f"{cut} more tries are not shown.")
     return " ".join(parts)
+
+
+_REQUESTS_HEAD = columns(
+    "Class", "As", ">Requests", ">Rows before", ">Rows after", ">Failed after", ">Median before",
+    ">Median after", ">Range before", ">Range after",
+)  # fmt: skip
+
+
+def requests_table(run: Run) -> Table | None:
+    """A line for each class, those that changed most first; None where nothing was compared."""
+    if not run.requests:
+        return None
+    return Table(
+        columns=_REQUESTS_HEAD,
+        rows=tuple(_request(request) for request in sorted(run.requests, key=_factor, reverse=True)),
+        title="The same requests before and after",
+        note="Sent one after the other with the same parameters to the state before the migrations and to "
+        "the state after, twice each, and rolled back; of each the faster execution, on warm caches.",
+    )
+
+
+def _factor(request: ComparedRequest) -> tuple[int, float]:
+    before, after = _median(request.before), _median(request.after)
+    other_rows = request.steady and request.before.rows != request.after.rows
+    return int(other_rows or request.after.failed > 0), after / before if before and after else 0.0
+
+
+def _request(request: ComparedRequest) -> tuple[str, ...]:
+    before, after = request.before, request.after
+    return (
+        request.name,
+        request.role or "the migrating role",
+        fmt.count(after.sent),
+        fmt.count(before.rows),
+        fmt.count(after.rows),
+        fmt.count(after.failed),
+        fmt.seconds(_median(before)),
+        fmt.seconds(_median(after)),
+        _range(before),
+        _range(after),
+    )
+
+
+def _median(side: RequestSide) -> float | None:
+    return statistics.median(side.latency_s) if side.latency_s else None
+
+
+def _range(side: RequestSide) -> str:
+    if not side.latency_s:
+        return fmt.seconds(None)
+    return f"{fmt.seconds(min(side.latency_s))} to {fmt.seconds(max(side.latency_s))}"

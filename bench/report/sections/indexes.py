@@ -1,14 +1,15 @@
-"""The index audit as pages and tables show it: those that could go first, then by what they cost writers."""
+"""The index audit: those that could go first, then by their size, with what each costs writers."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bench.analyse.stats import Spread
 from bench.model.index import IndexAudit, WriteCost
+from bench.model.run import Run
 from bench.report import format as fmt
+from bench.report.document import Paragraph, Section, Table, Words, code, columns, detail, number, status
 
 WORDS = {
     "could-go": "could go",
@@ -19,52 +20,27 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class IndexView:
-    """One index."""
-
-    name: str
-    table: str
-    definition: str
-    status: str
-    word: str
-    new: bool
-    bytes: int
-    size: str
-    build: str
-    queries: int
-    scans: str
-    insert_s: str
-    """Per row, on top of what the row costs without it."""
-    insert_wal: str
-    update_s: str
-    update_wal: str
-    hot: str
-    """Share of updates in place, with it and without."""
-    proof: str
-
-
-@dataclass(frozen=True, slots=True)
-class IndexesView:
-    """All of them, and what the ones that could go come to."""
-
-    sentence: str
-    caption: str
-    rows: tuple[IndexView, ...]
-
-
 ORDER = ("could-go", "kept", "foreign-key", "used", "constraint")
 
 
-def indexes_view(indexes: Sequence[IndexAudit]) -> IndexesView | None:
-    """None where they were not audited."""
-    if not indexes:
-        return None
-    order = sorted(indexes, key=lambda each: (ORDER.index(each.status), -each.bytes, each.name))
-    return IndexesView(_sentence(indexes), _caption(indexes), tuple(map(_view, order)))
+def indexes(run: Run) -> tuple[Section, ...]:
+    """The section; nothing where they were not audited."""
+    if not run.indexes:
+        return ()
+    order = sorted(run.indexes, key=lambda index: (ORDER.index(index.status), -index.bytes, index.name))
+    lead = Paragraph(sentence(run.indexes), "lead")
+    table = Table(_HEAD, tuple(map(_row, order)), note=_caption(run.indexes))
+    return (Section("Indexes", (lead, table), "indexes"),)
 
 
-def _sentence(indexes: Sequence[IndexAudit]) -> str:
+_HEAD = columns(
+    "Index", "Status", ">Size", ">Build", ">Queries", ">Scans under traffic", ">INSERT, per row",
+    ">UPDATE, per row", ">HOT with / without",
+)  # fmt: skip
+
+
+def sentence(indexes: Sequence[IndexAudit]) -> str:
+    """How many there are, and what those that could go come to."""
     spare = [each for each in indexes if each.status == "could-go"]
     total = f"{len(indexes)} indexes, {fmt.size(sum(each.bytes for each in indexes))}"
     if not spare:
@@ -84,25 +60,19 @@ def _caption(indexes: Sequence[IndexAudit]) -> str:
     )
 
 
-def _view(index: IndexAudit) -> IndexView:
-    return IndexView(
-        name=index.name,
-        table=index.table,
-        definition=index.definition,
-        status=index.status,
-        word=WORDS[index.status],
-        new=index.new,
-        bytes=index.bytes,
-        size=fmt.size(index.bytes),
-        build=fmt.spread_seconds(Spread.of(index.build_s)),
-        queries=len(index.used_by),
-        scans=fmt.count(index.scans),
-        insert_s=extra_seconds(index.insert),
-        insert_wal=extra_wal(index.insert),
-        update_s=extra_seconds(index.update),
-        update_wal=extra_wal(index.update),
-        hot=_hot(index.update),
-        proof=index.proof,
+def _row(index: IndexAudit) -> tuple[Words, ...]:
+    new = (" ", status("new", "unknown")) if index.new else ""
+    scans = fmt.UNKNOWN if index.scans is None else number(fmt.count(index.scans), index.scans)
+    return (
+        (code(index.name), new, detail(index.definition), detail(index.proof)),
+        status(WORDS[index.status], "warn" if index.status == "could-go" else ""),
+        number(fmt.size(index.bytes), index.bytes),
+        fmt.spread_seconds(Spread.of(index.build_s)),
+        number(str(len(index.used_by)), len(index.used_by)),
+        scans,
+        (extra_seconds(index.insert), detail(f"{extra_wal(index.insert)} WAL")),
+        (extra_seconds(index.update), detail(f"{extra_wal(index.update)} WAL")),
+        _hot(index.update),
     )
 
 

@@ -1,18 +1,14 @@
-"""A forecast as tables of words: the same on the terminal, in Markdown and on the page."""
+"""What is forecast for a larger size, and what is refused."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from bench.analyse.forecast.document import TOO_SHORT, rows_named
+from bench.report.document import Block, Column, Figure, Paragraph, Section, Table
 from bench.report.format import ratio, seconds, shortened, size
-from bench.report.markup import plain, table
 
 NAMED = 12
 """So many locks, statements and queries are listed at most."""
@@ -29,57 +25,37 @@ _QUANTITIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastTable:
-    """One table; the cells of a row as many as heads."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastView:
-    """What is forecast, and from what."""
-
-    lead: str
-    tables: tuple[ForecastTable, ...]
-
-
-def forecast_view(document: Mapping[str, Any]) -> ForecastView:
-    """The tables of a forecast document that have rows."""
+def forecast(document: Mapping[str, Any] | None) -> tuple[Section, ...]:
+    """The section of a forecast document, with the tables that have rows; nothing where there is none."""
+    if document is None:
+        return ()
     scales = ", ".join(f"{scale:g}" for scale in document["scales"])
+    lead = (
+        f"From scales {scales}. {_machine(document.get('machine', {}))} An interval should hold nine of ten "
+        f"targets; what cannot be told is refused.{_bounded(document)}"
+    )
     tables = (
-        ForecastTable(
+        _table(
             f"Forecast at {rows_named(document['at'])}",
             ("What", "Forecast", "90 % interval", "Growth"),
-            tuple(_answered(document)),
+            _answered(document),
         ),
-        ForecastTable(
-            "Capacity",
-            (
-                "Size",
-                "Rows",
-                "Duration of the deploy",
-                "Longest lock",
-                "WAL",
-                "Growth on disk",
-                "Peak on disk",
-            ),
-            tuple(_capacity(document)),
-        ),
-        ForecastTable(
-            "Budgets",
-            ("Budget", "Stated", "Breaks at", "Between", "Known up to"),
-            tuple(_budgets(document)),
-        ),
-        ForecastTable("Without a forecast", ("What", "Why", "What gives one"), tuple(_refused(document))),
+        _table("Capacity", _CAPACITY_HEAD, _capacity(document)),
+        _table("Budgets", ("Budget", "Stated", "Breaks at", "Between", "Known up to"), _budgets(document)),
+        _table("Without a forecast", ("What", "Why", "What gives one"), _refused(document)),
     )
-    return ForecastView(
-        f"From scales {scales}. {_machine(document.get('machine', {}))} An interval should hold nine of ten "
-        f"targets; what cannot be told is refused.{_bounded(document)}",
-        tuple(each for each in tables if each.rows),
-    )
+    shown = (table for table in tables if table.rows)
+    blocks: tuple[Block, ...] = (Paragraph(lead, "lead"), Figure("scaling"), *shown)
+    return (Section("At a larger size", blocks, "forecast"),)
+
+
+_CAPACITY_HEAD = (
+    "Size", "Rows", "Duration of the deploy", "Longest lock", "WAL", "Growth on disk", "Peak on disk",
+)  # fmt: skip
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Table:
+    return Table(tuple(map(Column, heads)), tuple(rows), title)
 
 
 def _bounded(document: Mapping[str, Any]) -> str:
@@ -223,28 +199,3 @@ def _interval(forecast: Mapping[str, Any]) -> str:
 def _value(forecast: Mapping[str, Any], key: str) -> str:
     value = forecast[key]
     return seconds(value) if forecast["quantity"].endswith("_s") else size(round(value))
-
-
-def print_forecast(document: Mapping[str, Any], console: Console) -> None:
-    """The tables of a forecast document."""
-    view = forecast_view(document)
-    for each in view.tables:
-        shown = Table(title=each.title, title_justify="left", box=None, pad_edge=False)
-        for name in each.heads:
-            shown.add_column(name, overflow="fold")
-        for row in each.rows:
-            shown.add_row(*row)
-        console.print(shown, markup=False)
-    console.print(view.lead, markup=False)
-
-
-def forecast_section(document: Mapping[str, Any] | None) -> Iterator[str]:
-    """Part of the Markdown report; nothing for a run that forecasts nothing."""
-    if document is None:
-        return
-    view = forecast_view(document)
-    yield "## At a larger size"
-    yield plain(view.lead)
-    for each in view.tables:
-        yield f"### {plain(each.title)}"
-        yield table(each.heads, [[plain(cell) for cell in row] for row in each.rows])
