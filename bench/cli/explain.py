@@ -152,9 +152,8 @@ def explain_on(
     if dump is not None:  # in place of the suite's own state before
         found = replace(found, base=base, data=None)
     data = data_options(
-        found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like,
+        found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like, size=size,
         workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
-        size=size,
     )  # fmt: skip
     require_writable(json)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)

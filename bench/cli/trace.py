@@ -105,11 +105,10 @@ def trace(
         return 0
     before = _existing(schema=schema, data=data)
     spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
+    spec = replace(spec, durable=False, settings=trace_settings())
     with (
         live(quiet=quiet or json == "-") as progress,
-        open_server(
-            replace(spec, durable=False, settings=trace_settings()), lambda text: progress(Said(text))
-        ) as opened,
+        open_server(spec, lambda text: progress(Said(text))) as opened,
     ):
         runs = run_trace(
             opened,
