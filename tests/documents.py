@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from bench.analyse.conclude import Conclusion
 from bench.report.document import Block, Facts, Folded, Section, Table, text_of
+from bench.report.render import markdown
+from bench.report.sections.validation import validation
 
 
 def blocks_of(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -39,3 +42,8 @@ def cell(table: Table | None, row: int, column: str) -> str:
     """One cell without marks."""
     assert table is not None
     return rows_of(table)[row][[title.title for title in table.columns].index(column)]
+
+
+def validation_text(conclusion: Conclusion) -> str:
+    """The validation of a run as Markdown."""
+    return markdown.render((validation(conclusion),))

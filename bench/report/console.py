@@ -25,7 +25,7 @@ from bench.model.finding import VerdictStatus
 from bench.model.run import MIGRATIONS, Run
 from bench.report.format import UNKNOWN, count, excerpt, seconds, seconds_column, size, spread_seconds
 from bench.report.nestedview import HotLine, hot_lines
-from bench.report.waittext import migration_text
+from bench.report.sections.answer import migration_text
 
 _STATUS_STYLE: dict[VerdictStatus, str] = {
     "ready": "bold green",

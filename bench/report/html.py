@@ -22,7 +22,6 @@ from bench.report.figures import Picture
 from bench.report.palette import css_variables
 from bench.report.render.html import render
 from bench.report.svg import inline_svg
-from bench.report.validation import validation_html
 from bench.report.view import page_view
 
 if TYPE_CHECKING:
@@ -31,11 +30,10 @@ if TYPE_CHECKING:
 
 def render_html(conclusion: Conclusion, pictures: Iterable[Picture]) -> str:
     """The page. Everything that came from a file or a server is escaped, in HTML, SVG and JSON alike."""
-    validation = validation_html(conclusion)
-    return render_page("report.html.j2", conclusion.run, page_view(conclusion), pictures, validation)
+    return render_page("report.html.j2", conclusion.run, page_view(conclusion), pictures)
 
 
-def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], validation: str = "") -> str:
+def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture]) -> str:
     """A page from the template of this name, with the run file inside."""
     environment = templates()
     drawn = {picture.name: picture for picture in pictures}
@@ -57,7 +55,6 @@ def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture], 
         theme_css=Markup(theme_css()),
         js=verbatim("report.js"),
         packed_run=packed(run),
-        validation=validation,
     )
 
 

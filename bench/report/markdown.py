@@ -27,18 +27,11 @@ from bench.report.format import (
 from bench.report.nestedview import hot_lines
 from bench.report.render import markdown as rendered
 from bench.report.render.markdown import block, bullets, code, plain, table
+from bench.report.sections.answer import SEVERITIES, VERDICTS, longest_text, outcome
 from bench.report.sections.environment import environment, notes
 from bench.report.sections.forecast import forecast
 from bench.report.sections.traffic import traffic
 from bench.report.statementview import notice_lines
-from bench.report.waittext import longest_text
-
-STATUS = {
-    "ready": "✅ **Ready**",
-    "conditional": "🟡 **Ready on conditions**",
-    "incomplete": "⚪ **Incomplete**",
-    "not_ready": "🔴 **Not ready**",
-}
 
 HOW_TO_READ = (
     "Times are medians over the repeats with the smallest and the largest. A hold is the time from grant to "
@@ -55,7 +48,7 @@ def render_markdown(conclusion: Conclusion) -> str:
     parts = [
         f"# Rehearsal of {plain(summary.suite)}",
         bullets(plain(line.text) for line in conclusion.card.lines),
-        f"{STATUS[verdict.status]}: {plain(verdict.sentence)}",
+        rendered.words((VERDICTS[verdict.status], f": {verdict.sentence}")),
         *_executive_summary(conclusion),
         *rendered.parts(traffic(run), 2),
         "## Migration by migration",
@@ -82,8 +75,8 @@ def _executive_summary(conclusion: Conclusion) -> Iterator[str]:
             ("Scope", f"{applied} of {_many(len(summary.migrations), 'migration')} applied, "
              f"{_many(len(summary.statements), 'statement')}, {_many(summary.n, 'repeat')}"),
             ("Duration of all migrations", spread_seconds(summary.duration_s)),
-            ("Longest block of reads", longest_text(conclusion, "read")),
-            ("Longest block of writes", longest_text(conclusion, "write")),
+            ("Longest block of reads", rendered.words(longest_text(conclusion, "read"))),
+            ("Longest block of writes", rendered.words(longest_text(conclusion, "write"))),
             ("WAL written", spread_size(summary.wal_bytes)),
             ("Growth on disk", spread_size(summary.size_delta_bytes)),
         ),
@@ -131,7 +124,6 @@ def _many(n: int, thing: str) -> str:
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
-_OUTCOME = {"applied": "✅ applied", "failed": "🔴 failed", "skipped": "⏭️ not reached", None: "⏭️ did not run"}
 _SQL_WIDTH = 72
 _HOT = 5
 _SAID = 20
@@ -144,7 +136,7 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     yield bullets(
         (
             f"**File**: {code(migration.file)}; **rollback file**: {rollback}",
-            f"**Status**: {_outcome(migration)}",
+            f"**Status**: {rendered.words(outcome(migration))}",
             f"**Duration**: {spread_seconds(migration.duration_s)}",
             f"**WAL**: {spread_size(migration.wal_bytes)}; "
             f"**growth on disk**: {spread_size(migration.size_delta_bytes)}",
@@ -176,10 +168,6 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     if work:
         yield "#### Rewritten and read in full"
         yield bullets(work)
-
-
-def _outcome(migration: MigrationSummary) -> str:
-    return "⏹️ interrupted" if migration.interrupted else _OUTCOME[migration.outcome]
 
 
 def _failure(migration: MigrationSummary) -> Iterator[str]:
@@ -296,9 +284,6 @@ def _work(statements: Sequence[StatementSummary]) -> Iterator[str]:
             yield f"line {each.line}: {code(scan.relation)} read in full, {count(scan.rows)} rows{passes}"
 
 
-_SEVERITY = {"error": "🔴 error", "warning": "🟡 warning", "info": "note"}
-
-
 def findings_section(findings: Sequence[Finding]) -> Iterator[str]:
     """A table of the findings, their ways out, and those that the authors accept with their reasons."""
     open_ones = [each for each in findings if each.accepted is None]
@@ -307,7 +292,11 @@ def findings_section(findings: Sequence[Finding]) -> Iterator[str]:
         yield table(
             ("Severity", "Code", "What was measured"),
             (
-                (_SEVERITY[together[0].severity], code(together[0].code), plain(_told(together)))
+                (
+                    rendered.words(SEVERITIES[together[0].severity]),
+                    code(together[0].code),
+                    plain(_told(together)),
+                )
                 for together in alike(open_ones)
             ),
         )

@@ -15,8 +15,8 @@ from bench.model.load import Access
 from bench.report import format as fmt
 from bench.report.figures import timeline_name
 from bench.report.findingview import FindingView, finding_view
+from bench.report.sections.answer import blocks
 from bench.report.statementview import StatementView, statement_views
-from bench.report.waittext import blocks
 
 UNKNOWN_HOLD = 1e300
 """Sorts a hold that nobody knows above all that are known."""

@@ -12,10 +12,9 @@ from bench.report import runformats
 from bench.report.comparison import formats as compared
 from bench.report.comparison.words import headline
 from bench.report.format import spread_seconds
-from bench.report.markdown import STATUS
 from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
-from bench.report.render.markdown import block, bullets, code, plain, table
-from bench.report.waittext import wait_from_text
+from bench.report.render.markdown import block, bullets, code, plain, table, words
+from bench.report.sections.answer import VERDICTS, outcome, wait_from_text
 
 LONGEST_COMMENT = 20_000
 """Characters: a comment is read on a telephone, too; GitHub refuses those above 65,536."""
@@ -73,7 +72,8 @@ def _sections(change: Change) -> Iterator[str]:
     if beside and (worse or pending is None):
         yield beside
     if pending is not None:
-        yield f"{STATUS[pending.verdict.status]}: {plain(pending.verdict.sentence)}"
+        verdict = pending.verdict
+        yield words((VERDICTS[verdict.status], f": {verdict.sentence}"))
         yield bullets(plain(line.text) for line in pending.card.lines)
         yield _migrations(pending)
         open_ones = [finding for finding in pending.findings if finding.accepted is None]
@@ -93,10 +93,10 @@ def _migrations(conclusion: Conclusion) -> str:
         (
             (
                 code(migration.file),
-                str(migration.outcome or "did not run"),
+                words(outcome(migration)),
                 spread_seconds(migration.duration_s),
-                wait_from_text(conclusion, migration, "read"),
-                wait_from_text(conclusion, migration, "write"),
+                words(wait_from_text(conclusion, migration, "read")),
+                words(wait_from_text(conclusion, migration, "write")),
             )
             for migration in conclusion.summary.migrations
         ),

@@ -13,17 +13,18 @@ from bench.analyse.summary import solo_repeats
 from bench.analyse.waits import describe_wait
 from bench.model.finding import Verdict
 from bench.model.load import Access
-from bench.model.run import Run
+from bench.model.run import Proofs, Run
 from bench.report import format as fmt
 from bench.report.dangertext import meant_by
 from bench.report.document import Section
 from bench.report.findingview import FindingView, finding_view
 from bench.report.migrationview import MigrationView, TableUnits, migration_views
 from bench.report.queryview import QueryView, query_views
+from bench.report.sections.answer import blocks
 from bench.report.sections.environment import environment, headline, notes
 from bench.report.sections.forecast import forecast
 from bench.report.sections.traffic import traffic
-from bench.report.waittext import blocks
+from bench.report.sections.validation import validation
 
 VERDICTS = {
     "ready": ("✓", "Ready"),
@@ -82,6 +83,8 @@ class PageView:
     """Findings that count for nothing, as the suite's authors accept them."""
     dangers: tuple[Danger, ...]
     """What the codes of these findings mean."""
+    validation: tuple[Section, ...]
+    """Where something was proved."""
     conditions: tuple[Section, ...]
     """Of the run: its environment, and what to know of it."""
 
@@ -110,6 +113,7 @@ def page_view(conclusion: Conclusion) -> PageView:
         findings=tuple(finding_view(each, summary) for each in open_ones),
         accepted=tuple(finding_view(each, summary) for each in findings if each.accepted is not None),
         dangers=tuple(meant_by(findings)),
+        validation=() if run.proofs == Proofs() else (validation(conclusion),),
         conditions=(*notes(run), environment(run)),
     )
 

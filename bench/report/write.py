@@ -22,7 +22,8 @@ from bench.report.figures.costs import draw_costs
 from bench.report.html import render_html, render_page
 from bench.report.markdown import render_markdown
 from bench.report.planview import plan_files
-from bench.report.validation import render_validation
+from bench.report.render import markdown as rendered
+from bench.report.sections.validation import validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def write_report(conclusion: Conclusion, directory: Path, *, figures: bool = Tru
         _replace(directory / "plans" / name, content)
     _replace(markdown, render_markdown(conclusion).encode())
     if run.proofs != Proofs():
-        _replace(directory / "validation.md", render_validation(conclusion).encode())
+        _replace(directory / "validation.md", rendered.render((validation(conclusion),)).encode())
     _replace(html, render_html(conclusion, pictures).encode())
     return ReportPaths(html, markdown, drawn)
 

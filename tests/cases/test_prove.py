@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from documents import validation_text
 from field import folder
 from proving import by_code, proved
 
@@ -17,7 +18,6 @@ from bench.model.proof import Difference
 from bench.model.run import Run
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
-from bench.report.validation import render_validation
 from bench.run.prove.session import ProofOptions
 from bench.run.prove.states import compare, paired, read_state
 
@@ -76,7 +76,7 @@ def test_real_suite_14_contradiction_was_there_before(server: Server, tmp_path: 
 
 def test_real_suite_15_lost_and_named_by_notice(server: Server, tmp_path: Path) -> None:
     run = proved_case(server, "real-suite/15-lost-and-named-by-notice", tmp_path)
-    assert "0 lost and named, 1 lost without a word" in render_validation(conclude(run))
+    assert "0 lost and named, 1 lost without a word" in validation_text(conclude(run))
     (finding,) = by_code(run, "rollback-incomplete")
     assert "loses what users wrote since, and does not say so" in finding.message
 
@@ -124,7 +124,7 @@ def test_rows_that_come_with_another_key_in_each_run_are_not_lost(server: Server
 
 def test_real_suite_17_validation_claims(server: Server, tmp_path: Path) -> None:
     run = proved_case(server, "real-suite/17-validation-claims", tmp_path)
-    told = render_validation(conclude(run))
+    told = validation_text(conclude(run))
     assert re.search(r"Its own estimate \| \"Estimated Time: \W*2 minutes", told)
     assert "2 tables, 1 view, 1 index, 2 indexes of keys" in told
 

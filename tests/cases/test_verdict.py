@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import bench
+from documents import validation_text
 from factories import (
     a_class,
     a_migration,
@@ -38,7 +39,6 @@ from bench.report.figures import draw_figures
 from bench.report.html import render_html
 from bench.report.markdown import render_markdown
 from bench.report.runformats import messages
-from bench.report.validation import render_validation
 from bench.report.view import page_view
 from bench.run.progress import Event, StatementBegan, Step
 from bench.run.session import RunOptions, rehearse
@@ -212,7 +212,7 @@ def shown(conclusion: Conclusion) -> dict[str, str]:
         "card": "\n".join(line.text for line in conclusion.card.lines),
         "console": console.file.getvalue(),
         "markdown": render_markdown(conclusion),
-        "validation": render_validation(conclusion),
+        "validation": validation_text(conclusion),
         "tiles": " ".join(f"{tile.label} {tile.value}" for tile in page_view(conclusion).tiles),
     }
 

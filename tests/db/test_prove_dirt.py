@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from documents import validation_text
 from proving import by_code, proved, write_suite
 
 from bench.analyse.conclude import conclude
 from bench.pg.server import Server
-from bench.report.validation import render_validation
 from bench.run.prove.session import ProofOptions
 
 BASE = """
@@ -34,4 +34,4 @@ def test_of_many_rows_the_two_that_collide_are_left(server: Server, tmp_path: Pa
     found = [each for each in by_code(run, "fails-on-data") if "the fewest rows that do" in each.message]
     assert "could not create unique index" in found[0].message
     assert "Twin.example" in found[0].message
-    assert "Twin.example" in render_validation(conclude(run))
+    assert "Twin.example" in validation_text(conclude(run))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from documents import validation_text
 from proving import by_code, proved, write_suite
 
 from bench.analyse.conclude import conclude
 from bench.model.run import Run
 from bench.pg.server import Server
-from bench.report.validation import render_validation
 from bench.run.prove.session import ProofOptions
 
 BASE = """
@@ -69,7 +69,7 @@ def test_sound_constraints_raise_nothing_and_are_shown_with_what_they_accept(
     actions = {each.columns: each.stored for each in run.proofs.values if each.kind == "delete"}
     assert actions["contact_id",] == "CASCADE: of 1 rows that referred to it 0 still do"
     assert actions["call_id",] == "SET NULL: of 1 rows that referred to it 0 still do"
-    assert "| `score` | `DEFAULT → 0.00`" in render_validation(conclude(run))
+    assert "| `score` | `DEFAULT → 0.00`" in validation_text(conclude(run))
 
 
 def test_constraints_that_contradict_each_other_are_named(server: Server, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 from rich.console import Console
 
+from bench.analyse.conclude import conclude
 from bench.model.run import Run
 from bench.report.document import (
     Block,
@@ -42,6 +43,7 @@ from bench.report.document import (
 from bench.report.render import html, markdown, terminal
 from bench.report.sections.environment import environment, notes
 from bench.report.sections.traffic import traffic
+from bench.report.sections.validation import validation
 
 PARSER = MarkdownIt("commonmark").enable("table")
 HOSTILE = (
@@ -199,7 +201,14 @@ def markdown_text(text: str) -> str:
 
 
 RUNS = [rich_run, failed_run, loaded_run, hazard_run]
-SECTIONS = [environment, notes, traffic]
+
+
+def validated(run: Run) -> Section:
+    """The validation of a run, whether something was proved or not."""
+    return validation(conclude(run))
+
+
+SECTIONS = [environment, notes, traffic, validated]
 
 
 def built(section: object, run: Run) -> tuple[Block, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from documents import validation_text
 from factories import rich_run
 
 from bench.analyse.conclude import conclude
@@ -22,7 +23,9 @@ from bench.model.proof import (
 )
 from bench.model.run import Proofs, Run
 from bench.model.statement import StatementError
-from bench.report.validation import render_validation, validation_html
+from bench.report.html import render_html
+from bench.report.render import html
+from bench.report.sections.validation import validation
 from bench.report.write import write_report
 from bench.store.codec import decode, encode
 
@@ -56,19 +59,19 @@ def proved() -> Run:
 
 
 def test_each_proof_is_told_with_its_figures() -> None:
-    text = render_validation(conclude(proved()))
+    text = validation_text(conclude(proved()))
     assert "| Rollbacks that bring the state back exactly, alone | 1 of 2 |" in text
     assert "5 statement boundaries and 0 inside statements, 2 cut for real (1 by kill -9)" in text
     assert "1 before, 1 partial; run again: 1 completes, 1 fails" in text
     assert "loses 3 rows of public.deals (key (1))" in text
     assert "| Access cells tried, opened | 2, 1 |" in text
-    assert "NOT READY" in text.splitlines()[2]
+    assert "🔴 **Not ready**" in text.splitlines()[2]
     assert "| Security | 🔴 high | anon reaches 9 of 9 rows of public.v by SELECT" in text
     assert "table a\\|b there already" in text, "a name cannot end a cell"
 
 
 def test_what_was_not_tried_is_not_called_safe() -> None:
-    text = render_validation(conclude(replace(proved(), proofs=Proofs()), anew=True))
+    text = validation_text(conclude(replace(proved(), proofs=Proofs()), anew=True))
     for risk in ("Security", "Partial failure"):
         assert f"| {risk} | not measured |" in text
     assert "| Crash points | not measured |" in text
@@ -76,7 +79,7 @@ def test_what_was_not_tried_is_not_called_safe() -> None:
 
 
 def test_every_risk_has_a_line() -> None:
-    text = render_validation(conclude(proved()))
+    text = validation_text(conclude(proved()))
     assert all(f"| {risk} |" in text for risk in RISKS)
 
 
@@ -97,12 +100,12 @@ def test_the_page_has_it_too_and_takes_nothing_in_it_for_html() -> None:
     hidden = Difference("schema", "table <script>alert(1)</script>", "added")
     worse = replace(run.proofs.rollback[1], differences=(hidden,))
     proofs = replace(run.proofs, rollback=(run.proofs.rollback[0], worse))
-    page = validation_html(conclude(replace(run, proofs=proofs), anew=True))
-    assert "<h3>Executive summary</h3>" in page
-    assert "<td>1 of 2</td>" in page
+    page = str(html.render((validation(conclude(replace(run, proofs=proofs), anew=True)),)))
+    assert "<h3><bdi>Executive summary</bdi></h3>" in page
+    assert "<td><bdi>1 of 2</bdi></td>" in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert validation_html(conclude(rich_run())) == ""
+    assert 'id="validation"' not in render_html(conclude(rich_run()), ())
 
 
 def test_views_functions_and_errors_are_told() -> None:
@@ -116,7 +119,7 @@ def test_views_functions_and_errors_are_told() -> None:
         swallowed=(SwallowedError("public.f()", None, None, 3, 3, "42702", "is ambiguous", "0"),),
         policy_costs=(PolicyCost("public.deals", "other user", 3, 0.5, 0.01, 120.0, 20.0),),
     )
-    text = render_validation(conclude(replace(run, proofs=proofs), anew=True))
+    text = validation_text(conclude(replace(run, proofs=proofs), anew=True))
     assert "| `public.v` | view | not security_invoker | authenticated |" in text
     assert "| `public.f()` | function | SECURITY DEFINER, no search_path | anon |" in text
     assert "- `public.f()` hides is ambiguous (42702), 3 of 3 calls" in text

@@ -20,13 +20,18 @@ def headline(run: Run, n: int | None = None) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def data_rows(run: Run) -> str:
+    """``725 k rows``."""
+    if run.dataset is None:
+        return "no generated data"
+    return f"{fmt.count(sum(table.rows for table in run.dataset.tables))} rows"
+
+
 def data_amount(run: Run) -> str:
     """``725 k rows, 222 MiB``."""
     if run.dataset is None:
         return "no generated data"
-    tables = run.dataset.tables
-    rows, size = sum(table.rows for table in tables), sum(table.bytes for table in tables)
-    return f"{fmt.count(rows)} rows, {fmt.size(size)}"
+    return f"{data_rows(run)}, {fmt.size(sum(table.bytes for table in run.dataset.tables))}"
 
 
 def environment(run: Run) -> Section:
