@@ -109,7 +109,7 @@ def _check(budget: Budget, measured_in: Pass | None, figure: Figure) -> BudgetCh
 def _beside_hazards(run: Run) -> Iterator[Pass]:
     """For each hazard the pass that the budgets are about."""
     for name in HAZARDS:
-        passes = [each for each in run.passes if each.kind == "loaded" and each.hazard == name]
+        passes = run.beside(name)
         tried = [each for each in passes if each.lock_timeout_s is not None]
         yield from (tried or passes)[:1]
 
@@ -131,10 +131,7 @@ def _quiet(run: Run, summary: RunSummary, budget: Budget) -> Figure:
         return _hold(summary, budget.relation or "")
     if budget.key == "deploy_s":
         return (summary.duration_s.median if summary.duration_s else None), None
-    for each in run.passes:
-        if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None:
-            return _of_pass(each, budget)
-    return None, None
+    return (None, None) if run.quiet is None else _of_pass(run.quiet, budget)
 
 
 def _hold(summary: RunSummary, relation: str) -> Figure:
@@ -155,7 +152,7 @@ def _of_pass(measured_in: Pass, budget: Budget) -> Figure:
     """
     if budget.key == "deploy_s":
         return _deploy(measured_in), None
-    workloads = [each.workload for each in measured_in.repeats if each.workload is not None]
+    workloads = measured_in.workloads
     figures = [_FIGURES[budget.key](each) for each in workloads]
     worst = max(figures, key=lambda figure: figure[0] or 0.0, default=(None, None))
     unseen = budget.key in WAITS and any(map(unwatched_s, workloads))
@@ -164,11 +161,12 @@ def _of_pass(measured_in: Pass, budget: Budget) -> Figure:
 
 def _deploy(measured_in: Pass) -> float | None:
     """First statement to last, with waits and pauses; None where it did not get there."""
-    walls = [[each.wall_s for each in repeat.migrations] for repeat in measured_in.repeats]
-    whole = all(each.outcome == "applied" for repeat in measured_in.repeats for each in repeat.migrations)
-    if not whole or not walls or any(wall is None for row in walls for wall in row):
-        return None
-    return max(sum(wall or 0.0 for wall in row) for row in walls)
+    whole = all(
+        migration.outcome == "applied" for repeat in measured_in.repeats for migration in repeat.migrations
+    )
+    took_s = [repeat.deploy_s for repeat in measured_in.repeats]
+    known_s = [seconds for seconds in took_s if seconds is not None]
+    return max(known_s) if whole and known_s and len(known_s) == len(took_s) else None
 
 
 def _longest(workload: Workload, access: Access) -> Figure:

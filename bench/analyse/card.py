@@ -259,7 +259,7 @@ def _deadlocked(each: PassFigures) -> str:
 
 
 def _stopped(stop: Stop, n: int, run: Run) -> str:
-    file = next((each.file for each in run.suite.migrations if each.id == stop.migration), stop.migration)
+    file = run.file_of(stop.migration)
     where = file + (f":{stop.line}" if stop.line else "")
     after = f" after {seconds(stop.after_s)}" if stop.after_s is not None else ""
     often = f", in {stop.repeats} of {n} repeats" if n > 1 else ""

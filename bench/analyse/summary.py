@@ -215,14 +215,9 @@ class RunSummary:
         return worst_block(lock for lock in self.locks if lock.blocks_writes)
 
 
-def solo_repeats(run: Run) -> tuple[Repeat, ...]:
-    """The repeats of the run's solo pass, in order."""
-    return tuple(repeat for each in run.passes if each.kind == "solo" for repeat in each.repeats)
-
-
 def summarise(run: Run) -> RunSummary:
     """Sum a run up; a run without repeats gives its migrations with outcome None and no figures."""
-    repeats = solo_repeats(run)
+    repeats = run.solo
     migrations = tuple(
         summarise_migration(file, [each for repeat in repeats for each in repeat.migrations])
         for file in run.suite.migrations
@@ -240,7 +235,7 @@ def summarise(run: Run) -> RunSummary:
         size_delta_bytes=Spread.of(
             _total(_written(m, "size_delta_bytes") for m in r.migrations) for r in complete
         ),
-        table_rows=sum(table.rows for table in run.dataset.tables) if run.dataset else None,
+        table_rows=run.dataset.rows if run.dataset else None,
     )
 
 

@@ -101,7 +101,7 @@ class PassFigures:
 def loaded_passes(run: Run) -> tuple[PassFigures, ...]:
     """Every loaded pass that has traffic, in the run's order."""
     whole = len(run.suite.migrations)
-    figures = (pass_figures(each, migrations=whole) for each in run.passes if each.kind == "loaded")
+    figures = (pass_figures(part, migrations=whole) for part in run.loaded)
     return tuple(each for each in figures if each is not None)
 
 
@@ -121,7 +121,7 @@ def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
         retries=found.retries,
         n=len(repeats),
         offered_per_s=loads[0].offered_per_s,
-        deploy_s=Spread.of(deploy_s(repeat) for repeat in repeats if _applied(repeat, migrations)),
+        deploy_s=Spread.of(repeat.deploy_s for repeat in repeats if _applied(repeat, migrations)),
         stop=_stop(repeats),
         record=next((repeat.hazard for repeat in repeats if repeat.hazard), None),
         reads=_blocked(loads, "read"),
@@ -147,14 +147,6 @@ def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
 def pass_name(hazard: str | None) -> str:
     """A loaded pass as a sentence begins with it: ``under traffic``, ``beside a backup``."""
     return "under traffic" if hazard is None else f"beside {hazard}"
-
-
-def deploy_s(repeat: Repeat) -> float | None:
-    """From the first statement's begin to the last one's end, as the traffic's clock has it."""
-    spans = repeat.workload.statements if repeat.workload else ()
-    if not spans:
-        return None
-    return max(span.end_s for span in spans) - min(span.begin_s for span in spans)
 
 
 def blocked_s(classes: Iterable[ClassLoad]) -> float:
@@ -211,7 +203,7 @@ def _stop(repeats: Sequence[Repeat]) -> Stop | None:
         line=line,
         sqlstate=error.sqlstate if error else None,
         message=error.message if error else "it was not applied to its end",
-        after_s=deploy_s(repeat),
+        after_s=repeat.deploy_s,
         repeats=len(stopped),
     )
 

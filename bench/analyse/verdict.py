@@ -186,7 +186,7 @@ def _long_blocks(summary: RunSummary, limits: Limits) -> list[LockSummary]:
 
 
 def _blocking(summary: RunSummary) -> Iterable[LockSummary]:
-    return (lock for lock in summary.locks if lock.blocks_reads or lock.blocks_writes)
+    return (lock for lock in summary.locks if lock.blocks)
 
 
 def _unmeasured(summary: RunSummary, findings: Sequence[Finding]) -> Iterable[str]:

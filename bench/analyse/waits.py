@@ -73,9 +73,9 @@ def _meanwhile(wait: LongestWait) -> str:
 def _waits(rehearsed: Rehearsed) -> Iterator[LongestWait]:
     yield from _table_locks(rehearsed)
     yield from _locked_rows(rehearsed)
-    for measured_in in rehearsed.run.passes:
-        for repeat in measured_in.repeats if measured_in.kind == "loaded" else ():
-            for load in repeat.workload.classes if repeat.workload is not None else ():
+    for measured_in in rehearsed.run.loaded:
+        for workload in measured_in.workloads:
+            for load in workload.classes:
                 yield from _requests(measured_in, load)
 
 

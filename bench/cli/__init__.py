@@ -32,6 +32,7 @@ from bench.cli import (
     templates,
     trace,
 )
+from bench.cli.options import gathered
 from bench.cli.terminal import prepare_streams, say
 from bench.errors import BenchError, Interrupted, UsageError
 from bench.migrate.config import suggest
@@ -152,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     TYPED.set(retyped(sys.argv[1:] if argv is None else argv))
     ending = Ending(debug)
     with ending:
-        ending.code = command(**arguments)
+        ending.code = command(**gathered(arguments))
     return ending.code
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.data import SourceChoice
 from bench.cli.options import (
+    DataChoice,
+    Output,
+    ServerChoice,
+    SuiteChoice,
     add_data_options,
     add_output_options,
     add_server_options,
@@ -15,6 +19,7 @@ from bench.cli.options import (
     require_writable,
     write_json,
 )
+from bench.cli.rehearsing import Given, choose, opened
 from bench.cli.terminal import say
 from bench.errors import MigrationError
 
@@ -63,7 +68,16 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=learn)
 
 
-def learn(*, suite: str, run: str | None, json: str | None, quiet: bool, **options: Any) -> int:
+def learn(
+    *,
+    suite: str,
+    run: str | None,
+    base: Path | None,
+    repeats: int,
+    data: DataChoice,
+    server: ServerChoice,
+    output: Output,
+) -> int:
     """Learn this machine's noise and store it; returns 0."""
     import msgspec
 
@@ -72,8 +86,13 @@ def learn(*, suite: str, run: str | None, json: str | None, quiet: bool, **optio
     from bench.store.baseline import save_noise
     from bench.store.results import load
 
+    json = output.json
     require_writable(json)
-    measured = load(run) if run is not None else _measure(suite, quiet=quiet, **options)
+    if run is not None:
+        measured = load(run)
+    else:
+        given = Given(SuiteChoice(suite, base), SourceChoice(), data, server, output)
+        measured = _measure(given, max(repeats, REPEATS))
     noise = learn_from(record(measured))
     path = save_noise(noise)
     if json is not None:
@@ -105,47 +124,21 @@ def describe(noise: Noise) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _measure(
-    suite: str,
-    *,
-    quiet: bool,
-    base: Path | None,
-    repeats: int,
-    server: str,
-    image: str | None,
-    pg_bindir: Path | None,
-    **data: Any,
-) -> Run:
+def _measure(given: Given, repeats: int) -> Run:
     """Rehearse a suite for its times alone; the run is stored as any other."""
-    from datetime import UTC, datetime
-
     from bench.analyse.conclude import conclude
-    from bench.cli.data import data_options
-    from bench.cli.live import live
-    from bench.migrate.suite import find_suite
-    from bench.pg.opening import open_server
-    from bench.pg.server import DEFAULT_IMAGE, parse_server
-    from bench.run.progress import Said
     from bench.run.session import RunOptions, rehearse
-    from bench.run.template.keep import template_key
-    from bench.store.results import RUNS, create_directory, new_run_id
 
-    found = find_suite(suite, base=base)
-    chosen = data_options(
-        found, no_cache=False, fill=False, columns=None, dump=None, dirt_kinds=None, like=None, **data
-    )
-    options = RunOptions(repeats=max(repeats, REPEATS), explain=False, probe=False, data=chosen)
-    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    run_id = new_run_id(found.name, datetime.now(UTC))
-    with live(quiet=quiet) as progress:
-        directory = create_directory(RUNS / run_id, lambda text: progress(Said(text)))
-        with open_server(
-            replace(spec, data_key=template_key(found, chosen)), lambda text: progress(Said(text))
-        ) as opened:
-            measured = rehearse(opened, found, options, run_id=run_id, save=directory.save, progress=progress)
-    directory.save(conclude(measured).run)
+    with choose(given) as chosen:
+        options = RunOptions(repeats=repeats, explain=False, probe=False, data=chosen.data)
+        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+            measured = rehearse(
+                on.server, chosen.suite, options,
+                run_id=chosen.run_id, save=on.directory.save, progress=on.progress,
+            )  # fmt: skip
+    on.directory.save(conclude(measured).run)
     for each in measured.passes[0].repeats[-1].migrations:
         if each.outcome == "failed":
             said = f"{each.id} failed, so there is nothing to learn from"
-            raise MigrationError(said, f"bench report {run_id}")
+            raise MigrationError(said, f"bench report {chosen.run_id}")
     return measured

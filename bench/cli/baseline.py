@@ -7,6 +7,14 @@ from typing import Any
 
 from bench.cli.terminal import say
 
+EPILOG = """\
+The baseline is a small file to commit beside the migrations. bench compare and CI hold later runs against it.
+
+examples:
+  bench baseline accept latest --because "first measurement"
+  bench baseline accept results/runs/x/run.json --because "the new index costs 3 s, agreed with the team"
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
@@ -14,7 +22,7 @@ def add_parser(commands: Any) -> None:
         "baseline",
         help="accept a run as what later ones are compared with",
         description="Store a run, raw repeats included, as results/baselines/<suite>.json.",
-        epilog='examples:\n  bench baseline accept latest --because "first measurement"\n',
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_output_options, require_writable, write_json
+from bench.cli.options import Output, add_output_options, require_writable, write_json
 from bench.cli.terminal import terminal, write_document
 from bench.model.record import Record
 
@@ -48,12 +48,13 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=compare)
 
 
-def compare(*, base: str, head: str, format: str, picture: Path | None, json: str | None, quiet: bool) -> int:
+def compare(*, base: str, head: str, format: str, picture: Path | None, output: Output) -> int:
     """Compare two runs; returns 1 where something got worse."""
     from bench.analyse.compare.decide import compare as decide
     from bench.cli.compare import load_side
     from bench.store.baseline import load_noise
 
+    json = output.json
     require_writable(json)
     old, new = load_side(base), load_side(head)
     # The two of one `bench run --against`, whose repeats took turns, and which had the repeats that it adds.
@@ -75,8 +76,7 @@ def draw(comparison: Comparison, directory: Path) -> None:
 
 def present(comparison: Any, format: str, json: str | None) -> int:
     """Print a comparison in one format, write it as JSON where asked; returns the exit code."""
-    from bench.report.comparison.console import print_comparison
-    from bench.report.comparison.formats import encode, render
+    from bench.report.comparison.formats import encode, print_comparison, render
 
     if json is not None:
         write_json(json, encode(comparison))

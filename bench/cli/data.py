@@ -6,10 +6,11 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import names, several_rows
+from bench.cli.options import DataChoice, gather, names, several_rows, take
 from bench.errors import UsageError
 from bench.pg.locale import parse_locale
 
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
     from bench.migrate.suite import Suite
     from bench.pg.locale import Locale
     from bench.run.template.options import DataOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChoice:
+    """Where the state before comes from."""
+
+    like: Path | None = None
+    dirt_kinds: tuple[str, ...] | None = None
+    fill: bool = False
+    columns: Path | None = None
+    from_dump: Path | None = None
+    from_dsn: str | None = None
+    exclude_table_data: Sequence[str] = ()
+    size: Sequence[tuple[str, int]] = ()
+    role: str | None = None
+    locale: Locale | None = None
+    no_cache: bool = False
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +90,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="load the data again, and do not keep them (see bench templates)",
     )
+    gather(parser, "source", lambda options: take(SourceChoice, options))
 
 
 def _add_own_options(parser: argparse.ArgumentParser) -> None:
@@ -101,36 +120,22 @@ def _add_own_options(parser: argparse.ArgumentParser) -> None:
 
 
 def data_options(
-    found: Suite,
-    *,
-    scale: float,
-    rows: Sequence[tuple[str, int]],
-    seed: int,
-    dirt: float | None,
-    dirt_kinds: tuple[str, ...] | None,
-    like: Path | None,
-    workers: int | None,
-    no_cache: bool,
-    fill: bool,
-    columns: Path | None,
-    dump: Path | None,
-    role: str | None = None,
-    locale: Locale | None = None,
-    size: Sequence[tuple[str, int]] = (),
+    found: Suite, data: DataChoice, source: SourceChoice = SourceChoice(), dump: Path | None = None
 ) -> DataOptions:
     """The options as the run takes them; UsageError for ones that have no effect on the suite."""
     from bench.run.template.options import DataOptions
 
+    fill, like, dirt_kinds = source.fill, source.like, source.dirt_kinds
     if fill and dump is not None:
         raise UsageError("--fill and a dump exclude each other", hint="choose one of them")
     if fill and found.data is not None:
         raise UsageError(
             f"{found.name} has data of its own", hint="--fill is for suites that have none; leave it out"
         )
-    if columns is not None and not fill:
+    if source.columns is not None and not fill:
         raise UsageError("--columns has no effect without --fill", hint="add --fill")
-    require_data(found, found.name, scale=scale, rows=() if fill else rows, dirt=dirt)
-    wanted = dict(rows)
+    _require_data(found, data, fill=fill)
+    scale, wanted = data.scale, dict(data.rows)
     if found.data is not None:
         scale, wanted = _checked(found.data, scale, wanted, dirt_kinds, like)
     elif dirt_kinds is not None or (like is not None and not fill):
@@ -142,18 +147,18 @@ def data_options(
     return DataOptions(
         scale=scale,
         rows=wanted,
-        seed=seed,
-        dirt=dirt,
+        seed=data.seed,
+        dirt=data.dirt,
         dirt_kinds=dirt_kinds,
-        workers=workers,
+        workers=data.workers,
         fill=fill,
         like=_rows_elsewhere(like) if fill else {},
-        columns=columns,
+        columns=source.columns,
         dump=dump,
-        role=role,
-        locale=locale,
-        variables=require_variables(found, size),
-        cache=not no_cache,
+        role=source.role,
+        locale=source.locale,
+        variables=require_variables(found, source.size),
+        cache=not source.no_cache,
     )
 
 
@@ -198,36 +203,34 @@ def _rows_elsewhere(like: Path | None) -> dict[str, int]:
     return read_like(like)
 
 
-def require_data(
-    found: Suite, suite: str, *, scale: float, rows: Sequence[tuple[str, int]], dirt: float | None
-) -> None:
+def _require_data(found: Suite, data: DataChoice, *, fill: bool) -> None:
     """Raise UsageError for options about generated data where the suite has none."""
-    if found.data is None and (scale != 1.0 or rows or dirt is not None):
+    rows = data.rows and not fill
+    if found.data is None and (data.scale != 1.0 or rows or data.dirt is not None):
         raise UsageError(
-            f"{suite} has no generated data, so --scale, --rows and --dirt have no effect",
+            f"{found.name} has no generated data, so --scale, --rows and --dirt have no effect",
             hint="fill the tables in its base file, or with bench run --fill",
         )
 
 
 @contextmanager
-def dumped(
-    from_dump: Path | None, from_dsn: str | None, exclude: Sequence[str], *, quiet: bool
-) -> Iterator[Path | None]:
+def dumped(source: SourceChoice, *, quiet: bool) -> Iterator[Path | None]:
     """The dump that the options name: a file that is there, one taken now and removed at the end, or None."""
+    from_dsn, exclude = source.from_dsn, source.exclude_table_data
     if exclude and from_dsn is None:
         raise UsageError("--exclude-table-data has no effect without --from-dsn", hint="add --from-dsn DSN")
     if from_dsn is None:
-        yield from_dump
+        yield source.from_dump
         return
-    if from_dump is not None:
+    if source.from_dump is not None:
         raise UsageError("--from-dump and --from-dsn exclude each other", hint="choose one of them")
     from bench.cli.live import live
     from bench.pg.endpoint import parse_dsn
     from bench.pg.lease import leased_directory
     from bench.run.template.dump import take_dump
 
-    source = parse_dsn(from_dsn)
+    production = parse_dsn(from_dsn)
     with leased_directory("dump") as directory:
         with live(quiet=quiet) as progress:
-            dump = take_dump(source, directory / "source.dump", exclude, progress)
+            dump = take_dump(production, directory / "source.dump", exclude, progress)
         yield dump.path

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
-from bench.cli.options import add_server_options
+from bench.cli.options import ServerChoice, add_server_options, gathered
 
 EPILOG = """\
 The shop has two tables and 155,000 rows. Its migration adds two columns, fills one, and makes an index and a
@@ -32,16 +33,17 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=demo)
 
 
-def demo(*, server: str, image: str | None, pg_bindir: Any) -> int:
+def demo(*, server: ServerChoice) -> int:
     """Rehearse the shop's migration as ``bench run`` would, once; returns its exit code."""
     from bench.cli.run import add_parser as add_run_parser
-    from bench.cli.run import run
     from bench.migrate.suite import shipped_suites
 
     parser = argparse.ArgumentParser()
     add_run_parser(parser.add_subparsers())
-    options = ["--server", server, "--repeats", "1", "--rate", str(TRAFFIC_PER_S), "--no-cache"]
-    chosen = vars(parser.parse_args(["run", str(shipped_suites() / "demo"), *options]))
-    for name in ("command", "debug", "no_pictures"):
-        chosen.pop(name)
-    return run(**{**chosen, "image": image, "pg_bindir": pg_bindir})
+    suite = str(shipped_suites() / "demo")
+    options = ["--repeats", "1", "--rate", str(TRAFFIC_PER_S), "--no-cache"]
+    chosen = gathered(vars(parser.parse_args(["run", suite, *options])))
+    command = chosen.pop("command")
+    given = replace(chosen["given"], server=server)
+    kept = {name: chosen[name] for name in ("traffic", "how", "sends", "workdir")}
+    return int(command(given=given, **kept))

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.data import add_source_options, data_options, dumped
 from bench.cli.load import request_rate
-from bench.cli.options import (
-    add_data_options,
-    add_output_options,
-    add_picture_option,
-    add_server_options,
-    add_suite_options,
-    add_tool_options,
-    require_writable,
-    write_json,
-)
+from bench.cli.options import gather, take, write_json
+from bench.cli.rehearsing import Given, add_given_options, choose, opened
 from bench.cli.terminal import terminal
 
 if TYPE_CHECKING:
-    from bench.migrate.migration import Transaction
     from bench.model.run import Run
-    from bench.pg.locale import Locale
-    from bench.run.explain.session import ExplainOptions
-    from bench.run.template.options import DataOptions
 
 EPILOG = """\
 Views are found in the catalog, functions and queries in queries.toml, requests in workload.toml of the
@@ -57,8 +45,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_suite_options(parser)
-    add_tool_options(parser)
+    add_given_options(parser)
     parser.add_argument(
         "--query",
         action="append",
@@ -87,124 +74,55 @@ def add_parser(commands: Any) -> None:
         help="requests per second of the traffic (default: half of what the server can do)",
     )
     parser.add_argument("--no-indexes", action="store_true", help="leave the index audit out")
-    add_source_options(parser)
-    add_data_options(parser)
-    add_server_options(parser)
-    add_output_options(parser)
-    add_picture_option(parser)
+    gather(parser, "ways", lambda options: take(WaysChoice, options))
     parser.set_defaults(command=explain)
 
 
-def explain(
-    *,
-    from_dump: Path | None = None,
-    from_dsn: str | None = None,
-    exclude_table_data: Sequence[str] = (),
-    **options: Any,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class WaysChoice:
+    """Which queries, and in which ways they are executed."""
+
+    query: Sequence[str] = ()
+    workload: Sequence[str] = ()
+    no_cold: bool = False
+    no_load: bool = False
+    rate: float | None = None
+    no_indexes: bool = False
+
+
+def explain(*, given: Given, ways: WaysChoice) -> int:
     """Explain a suite, on a dump where one is named; returns the exit code."""
-    with dumped(from_dump, from_dsn, exclude_table_data, quiet=options["quiet"]) as dump:
-        return explain_on(dump=dump, **options)
-
-
-def explain_on(
-    *,
-    dump: Path | None,
-    suite: str,
-    base: Path | None,
-    tool: str | None,
-    transaction: Transaction | None,
-    no_cache: bool,
-    fill: bool,
-    columns: Path | None,
-    role: str | None,
-    size: Sequence[tuple[str, int]],
-    locale: Locale | None,
-    out: Path | None,
-    scale: float,
-    rows: Sequence[tuple[str, int]],
-    seed: int,
-    dirt: float | None,
-    dirt_kinds: tuple[str, ...] | None,
-    like: Path | None,
-    workers: int | None,
-    server: str,
-    image: str | None,
-    pg_bindir: Path | None,
-    json: str | None,
-    quiet: bool,
-    **ways: Any,
-) -> int:
-    """Explain a suite; returns the exit code. ``ways``: what :func:`explain_options` takes."""
-    from dataclasses import replace
-    from datetime import UTC, datetime
-
-    from bench.cli.live import live
-    from bench.migrate.suite import find_suite
-    from bench.pg.opening import open_server
-    from bench.pg.server import DEFAULT_IMAGE, parse_server
-    from bench.run.explain.session import explain_suite
-    from bench.run.progress import Said
-    from bench.run.template.keep import template_key
-    from bench.store.results import RUNS, create_directory, new_run_id
-
-    found = find_suite(suite, base=base, tool=tool, transaction=transaction, on_data=dump is not None)
-    if dump is not None:  # in place of the suite's own state before
-        found = replace(found, base=base, data=None)
-    data = data_options(
-        found, scale=scale, rows=rows, seed=seed, dirt=dirt, dirt_kinds=dirt_kinds, like=like, size=size,
-        workers=workers, no_cache=no_cache, fill=fill, columns=columns, dump=dump, role=role, locale=locale,
-    )  # fmt: skip
-    require_writable(json)
-    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    spec = replace(spec, data_key=template_key(found, data) if data.cache else None)
-    run_id = new_run_id(found.name, datetime.now(UTC))
-    chosen = explain_options(found.path, data, **ways)
-    with live(quiet=quiet) as progress:
-        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
-        with open_server(spec, lambda text: progress(Said(text))) as opened:
-            explained = explain_suite(
-                opened, found, chosen, run_id=run_id, save=directory.save, progress=progress
-            )
-    return present_explained(explained, directory.path, json)
-
-
-def explain_options(
-    suite: Path,
-    data: DataOptions,
-    *,
-    query: Sequence[str],
-    workload: Sequence[str],
-    no_cold: bool,
-    no_load: bool,
-    rate: float | None,
-    no_indexes: bool,
-) -> ExplainOptions:
-    """In which ways to explain the suite of this directory. UsageError for an unusable workload."""
-    from bench.run.explain.session import ExplainOptions
+    from bench.run.explain.session import ExplainOptions, explain_suite
     from bench.workload.config import given_mix
 
-    return ExplainOptions(
-        data,
-        given_mix(suite, workload),
-        tuple(query),
-        cold=not no_cold,
-        load=not no_load,
-        rate_per_s=rate,
-        indexes=not no_indexes,
-    )
+    with choose(given) as chosen:
+        options = ExplainOptions(
+            chosen.data,
+            given_mix(chosen.suite.path, ways.workload),
+            tuple(ways.query),
+            cold=not ways.no_cold,
+            load=not ways.no_load,
+            rate_per_s=ways.rate,
+            indexes=not ways.no_indexes,
+        )
+        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+            explained = explain_suite(
+                on.server, chosen.suite, options,
+                run_id=chosen.run_id, save=on.directory.save, progress=on.progress,
+            )  # fmt: skip
+    return present_explained(explained, on.directory.path, chosen.output.json)
 
 
 def present_explained(run: Run, directory: Path, json: str | None) -> int:
     """Write the pages, print the tables, and return the exit code: 0."""
     import msgspec
 
-    from bench.analyse.summary import summarise
+    from bench.analyse.conclude import conclude
     from bench.report.explain.console import print_explained
     from bench.report.explain.document import explain_document
     from bench.report.write import write_explained
 
-    summary = summarise(run)
+    summary = conclude(run).summary
     paths = write_explained(run, summary, directory)
     if json is not None:
         write_json(json, msgspec.json.encode(explain_document(run, summary)) + b"\n")

@@ -9,25 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import (
+    Output,
+    ServerChoice,
+    SuiteChoice,
     add_output_options,
     add_picture_option,
     add_server_options,
-    add_tool_options,
+    add_suite_options,
     duration,
+    gather,
     positive_count,
     positive_number,
     require_writable,
     share,
     table_rows,
+    take,
     write_json,
 )
+from bench.cli.rehearsing import opened
 from bench.cli.terminal import say, terminal, write_document
 from bench.errors import UsageError
 from bench.pg.locale import Locale, parse_locale
 
 if TYPE_CHECKING:
     from bench.analyse.forecast.production import Production
-    from bench.migrate.migration import Transaction
     from bench.migrate.suite import Suite
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
@@ -60,7 +65,8 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
+    add_suite_options(parser)
+    gather(parser, "which", lambda options: take(SuiteChoice, options))
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument(
         "--at", type=target_rows, default=None, metavar="TABLE=N[,…]", help="rows of the target"
@@ -80,7 +86,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--repeats", type=positive_count, default=3, metavar="N", help="at each size (default: 3)"
     )
-    parser.add_argument("--base", type=Path, default=None, metavar="FILE", help="SQL of the state before")
     parser.add_argument(
         "--fill",
         action="store_true",
@@ -98,67 +103,65 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--workers", type=positive_count, default=None, metavar="N", help="loading streams (default: cores)"
     )
-    parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
-    )
-    add_tool_options(parser)
     add_server_options(parser)
     add_output_options(parser)
     add_picture_option(parser)
+    gather(parser, "aim", lambda options: take(Aim, options))
+    gather(parser, "own", lambda options: take(OwnData, options))
     parser.set_defaults(command=run)
 
 
-def run(
-    *,
-    suite: str,
-    at: Mapping[str, int] | None,
-    like: Path | None,
-    probe: bool,
-    budget: float,
-    scales: Sequence[float],
-    repeats: int,
-    base: Path | None,
-    fill: bool,
-    columns: Path | None,
-    role: str | None,
-    locale: Locale | None,
-    seed: int,
-    dirt: float | None,
-    workers: int | None,
-    out: Path | None,
-    tool: str | None,
-    transaction: Transaction | None,
-    server: str,
-    image: str | None,
-    pg_bindir: Path | None,
-    json: str | None,
-    quiet: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is forecast, and with how much effort."""
+
+    at: Mapping[str, int] | None = None
+    like: Path | None = None
+    probe: bool = False
+    budget: float = 600.0
+    scales: Sequence[float] = ()
+    repeats: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OwnData:
+    """How the rows of each size are made."""
+
+    fill: bool = False
+    columns: Path | None = None
+    role: str | None = None
+    locale: Locale | None = None
+    seed: int = 1
+    dirt: float | None = None
+    workers: int | None = None
+
+
+def run(*, which: SuiteChoice, aim: Aim, own: OwnData, server: ServerChoice, output: Output) -> int:
     """Forecast a suite; returns the exit code: 4 where a migration failed."""
     from bench.migrate.suite import find_suite
-    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.scales import ScaleOptions, require_reach
 
-    if probe:
+    if aim.probe:
         return print_probe()
-    found = find_suite(suite, base=base, tool=tool, transaction=transaction)
-    require_writable(json)
-    production = None if like is None else _read_probe(like)
+    found = find_suite(which.suite, base=which.base, tool=which.tool, transaction=which.transaction)
+    require_writable(output.json)
+    production = None if aim.like is None else _read_probe(aim.like)
     if found.data is None:
-        rows = at or {} if production is None else all_rows(production)
-        data = own_target(found, rows, fill=fill, columns=columns, seed=seed, dirt=dirt)
+        rows = aim.at or {} if production is None else all_rows(production)
+        data = own_target(found, rows, own)
     else:
-        if fill or columns is not None:
+        if own.fill or own.columns is not None:
             raise UsageError(f"{found.name} has data of its own", "--fill is for suites that have none")
-        rows = at or {} if production is None else rows_like(found.data, production)
-        data = target_data(found.data, rows, seed=seed, dirt=dirt, workers=workers)
-    data = replace(data, role=role, locale=locale)
-    options = ScaleOptions(data, scales=scales, budget_s=budget, repeats=repeats)
-    if scales:
+        rows = aim.at or {} if production is None else rows_like(found.data, production)
+        data = target_data(found.data, rows, own)
+    data = replace(data, role=own.role, locale=own.locale)
+    options = ScaleOptions(data, scales=aim.scales, budget_s=aim.budget, repeats=aim.repeats)
+    if aim.scales:
         require_reach(options)
-    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    directory, largest, document = _measure(spec, found, options, rows, production, out, quiet=quiet)
-    return present(largest, document, directory, json)
+    directory, largest, document = _measure(
+        server.spec(), found, options, rows, production, which.out, quiet=output.quiet
+    )
+    return present(largest, document, directory, output.json)
 
 
 def print_probe() -> int:
@@ -185,24 +188,19 @@ def _measure(
 
     from bench.analyse.forecast.document import forecast_document
     from bench.analyse.forecast.production import Target
-    from bench.cli.live import live
-    from bench.pg.opening import open_server
-    from bench.run.progress import Said
     from bench.run.scales import calibrate_as_probe, measure_scales
-    from bench.store.results import RUNS, create_directory, new_run_id
+    from bench.store.results import RUNS, new_run_id
 
     run_id = new_run_id(suite.name, datetime.now(UTC))
-    with live(quiet=quiet) as progress:
-        directory = create_directory(out or RUNS / run_id, lambda text: progress(Said(text)))
-        with open_server(spec, lambda text: progress(Said(text))) as server:
-            here_s = calibrate_as_probe(server) if production is not None else None
-            target = Target(options.target.scale, rows, production, here_s)
-            save = _Keeping(directory.save)
-            for runs in measure_scales(server, suite, options, run_id=run_id, save=save, progress=progress):
-                save.document = forecast_document(runs, target)
-                save(runs[-1])
+    with opened(spec, out or RUNS / run_id, quiet=quiet) as on:
+        here_s = calibrate_as_probe(on.server) if production is not None else None
+        target = Target(options.target.scale, rows, production, here_s)
+        save = _Keeping(on.directory.save)
+        for runs in measure_scales(on.server, suite, options, run_id=run_id, save=save, progress=on.progress):
+            save.document = forecast_document(runs, target)
+            save(runs[-1])
     assert save.document is not None
-    return directory.path, runs[-1], save.document
+    return on.directory.path, runs[-1], save.document
 
 
 @dataclass(slots=True)
@@ -247,9 +245,7 @@ def print_failure(migration: str, message: str, scale: float | None) -> None:
     say("  try: bench run, to see where; --dirt 0 for data without dirty rows", stderr=True)
 
 
-def target_data(
-    data: str, at: Mapping[str, int], *, seed: int, dirt: float | None, workers: int | None
-) -> DataOptions:
+def target_data(data: str, at: Mapping[str, int], own: OwnData) -> DataOptions:
     """The target's data: the first table sets the scale, the others' rows stand in its proportions.
 
     Raises UsageError: a table is unknown, or does not grow with the scale.
@@ -265,22 +261,14 @@ def target_data(
         )
     scale = rows / per_scale
     make_plan(data, scale=scale, rows=dict(others))
-    return DataOptions(scale=scale, rows=dict(others), seed=seed, dirt=dirt, workers=workers)
+    return DataOptions(scale=scale, rows=dict(others), seed=own.seed, dirt=own.dirt, workers=own.workers)
 
 
 OWN_UNIT = 100_000
 """Rows of the first table, or of the base's first variable, at scale 1 of data of one's own."""
 
 
-def own_target(
-    found: Suite,
-    at: Mapping[str, int],
-    *,
-    fill: bool,
-    columns: Path | None,
-    seed: int,
-    dirt: float | None,
-) -> DataOptions:
+def own_target(found: Suite, at: Mapping[str, int], own: OwnData) -> DataOptions:
     """The target's data where the suite has none: tables to fill, or variables that the base takes its size
     from.
 
@@ -292,15 +280,15 @@ def own_target(
     first = next(iter(at.values()), 0)
     if first < 1:
         raise UsageError("the target has no rows", "name a table first whose rows grow, such as orders=1M")
-    if dirt is not None:
+    if own.dirt is not None:
         raise UsageError(f"{found.name} has no generated data, so --dirt has no effect", "leave it out")
-    own = DataOptions(scale=first / OWN_UNIT, seed=seed, measures_scales=True)
-    if fill:
-        return replace(own, fill=True, rows=dict(at), columns=columns)
-    if columns is not None:
+    data = DataOptions(scale=first / OWN_UNIT, seed=own.seed, measures_scales=True)
+    if own.fill:
+        return replace(data, fill=True, rows=dict(at), columns=own.columns)
+    if own.columns is not None:
         raise UsageError("--columns has no effect without --fill", "add --fill")
     try:
-        return replace(own, variables=require_variables(found, list(at.items())))
+        return replace(data, variables=require_variables(found, list(at.items())))
     except UsageError as error:
         raise UsageError(
             f"{found.name} has one size of data: a forecast needs several, and its base does not use "

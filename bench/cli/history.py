@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_output_options, require_writable, write_json
+from bench.cli.options import Output, add_output_options, require_writable, write_json
 from bench.cli.terminal import say
 from bench.errors import UsageError
 from bench.report.format import UNKNOWN, count, ratio, seconds, size
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=history)
 
 
-def history(*, suite: str, last: int | None, out: Path | None, json: str | None, quiet: bool) -> int:
+def history(*, suite: str, last: int | None, out: Path | None, output: Output) -> int:
     """Show a suite's history and draw it; returns 0."""
     import msgspec
 
@@ -61,6 +61,7 @@ def history(*, suite: str, last: int | None, out: Path | None, json: str | None,
     from bench.report.write import write_picture
     from bench.store.history import RUN_HISTORY, accepted_history, read
 
+    json = output.json
     require_writable(json)
     stored = read(suite, (accepted_history(suite), RUN_HISTORY))
     say((f"bench: passed over, no line of a history: {line}" for line in stored.passed_over), stderr=True)

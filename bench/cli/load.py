@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import duration, positive_count, positive_number
+from bench.cli.options import duration, gather, positive_count, positive_number, take
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS, HazardName
 
@@ -17,6 +17,21 @@ if TYPE_CHECKING:
     from bench.model.load import Arrivals
     from bench.run.traffic.onepass import LoadOptions
     from bench.run.traffic.passes import HazardOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficChoice:
+    """The application's traffic, and what stands in the deploy's way."""
+
+    no_load: bool = False
+    workload: Sequence[str] = ()
+    rate: float | None = None
+    arrivals: Arrivals = "poisson"
+    connections: int | None = None
+    hazard: Sequence[HazardName] = ()
+    hazard_length: float = 30.0
+    lock_timeout: float | None = None
+    retries: int | None = None
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +70,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
         help="that the application's pool has (default: 40, or as many as the server has room for)",
     )
     _add_hazard_options(parser)
+    gather(parser, "traffic", lambda options: take(TrafficChoice, options))
 
 
 def _add_hazard_options(parser: argparse.ArgumentParser) -> None:
@@ -113,42 +129,28 @@ def hazards(text: str) -> list[HazardName]:
     return [name for name in HAZARDS if name in words or "all" in words]
 
 
-def load_options(
-    suite: Path,
-    *,
-    seed: int,
-    no_load: bool,
-    workload: Sequence[str],
-    rate: float | None,
-    arrivals: Arrivals,
-    connections: int | None,
-) -> LoadOptions | None:
+def load_options(suite: Path, traffic: TrafficChoice, seed: int) -> LoadOptions | None:
     """How to load the suite in this directory; None: not at all. UsageError for an unusable file."""
     from bench.run.traffic.onepass import LoadOptions
     from bench.workload.config import given_mix
 
-    mix = given_mix(suite, workload)
-    if no_load:
+    mix = given_mix(suite, traffic.workload)
+    if traffic.no_load:
         return None
-    load = LoadOptions(mix=mix, rate_per_s=rate, arrivals=arrivals, seed=seed)
-    return load if connections is None else replace(load, connections=connections, connections_asked=True)
+    load = LoadOptions(mix=mix, rate_per_s=traffic.rate, arrivals=traffic.arrivals, seed=seed)
+    if traffic.connections is None:
+        return load
+    return replace(load, connections=traffic.connections, connections_asked=True)
 
 
-def hazard_options(
-    *,
-    no_load: bool,
-    against: str | None,
-    hazard: Sequence[HazardName],
-    hazard_length: float,
-    lock_timeout: float | None,
-    retries: int | None,
-) -> HazardOptions:
+def hazard_options(traffic: TrafficChoice, against: str | None) -> HazardOptions:
     """What is to stand in the deploy's way. UsageError where the options do not go together."""
     from bench.run.traffic.passes import HazardOptions
     from bench.run.traffic.retry import DEFAULT_RETRIES, RetryPolicy
 
+    hazard, lock_timeout, retries = traffic.hazard, traffic.lock_timeout, traffic.retries
     asked = "--hazard" if hazard else "--lock-timeout" if lock_timeout is not None else None
-    if asked is not None and no_load:
+    if asked is not None and traffic.no_load:
         raise UsageError(
             f"{asked} and --no-load: it is the traffic that shows what waits", "leave one of the two out"
         )
@@ -164,4 +166,4 @@ def hazard_options(
     policy = None
     if lock_timeout is not None:
         policy = RetryPolicy(lock_timeout, DEFAULT_RETRIES if retries is None else retries)
-    return HazardOptions(tuple(dict.fromkeys(hazard)), hazard_length, policy)
+    return HazardOptions(tuple(dict.fromkeys(hazard)), traffic.hazard_length, policy)

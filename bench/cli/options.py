@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.cli.terminal import write_document
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.migrate.migration import Transaction
+    from bench.pg.server import ServerSpec
+
+Choice = TypeVar("Choice")
+Options = dict[str, Any]
+"""Values of options by their names, as argparse has them."""
 
 ERROR, WARNING, NEVER = "error", "warning", "never"
 """Values of ``--fail-on``."""
@@ -16,8 +27,76 @@ _SUFFIXES = {"k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 _UNITS_S = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600}
 
 
+def take(kind: type[Choice], options: Options) -> Choice:
+    """The options that a dataclass has fields of, taken out of the others; one that is not there keeps the
+    field's own default."""
+    names = [field.name for field in fields(kind) if field.name in options]  # type: ignore[arg-type]  # a dataclass
+    return kind(**{name: options.pop(name) for name in names})
+
+
+def gather(parser: argparse.ArgumentParser, name: str, make: Callable[[Options], object]) -> None:
+    """Let the command get several options as one argument, which is made of them by :func:`gathered`."""
+    makers = parser.get_default("makers") or {}
+    parser.set_defaults(makers={**makers, name: make})
+
+
+def gathered(options: Options) -> Options:
+    """The arguments of a command: its options, those that belong together as one."""
+    makers = options.pop("makers", {})
+    groups = {name: make(options) for name, make in makers.items()}
+    return options | groups
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteChoice:
+    """Which migrations, and who sends them."""
+
+    suite: str
+    base: Path | None = None
+    out: Path | None = None
+    tool: str | None = None
+    transaction: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """Which server."""
+
+    server: str
+    image: str | None = None
+    pg_bindir: Path | None = None
+
+    def spec(self, data_key: str | None = None) -> ServerSpec:
+        """As it is opened, where the data of this key are wanted. UsageError: there is none of that name."""
+        from dataclasses import replace
+
+        from bench.pg.server import DEFAULT_IMAGE, parse_server
+
+        spec = parse_server(self.server, image=self.image or DEFAULT_IMAGE, pg_bindir=self.pg_bindir)
+        return replace(spec, data_key=data_key)
+
+
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """How many generated rows, and how clean."""
+
+    scale: float = 1.0
+    rows: Sequence[tuple[str, int]] = ()
+    seed: int = 1
+    dirt: float | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the result goes beside its directory."""
+
+    json: str | None = None
+    quiet: bool = False
+
+
 def add_suite_options(parser: argparse.ArgumentParser) -> None:
-    """SUITE, ``--base``, ``--out``."""
+    """SUITE, ``--base``, ``--out``, ``--tool``, ``--transaction``."""
     parser.add_argument("suite", nargs="?", default="crm", metavar="SUITE", help="default: crm")
     parser.add_argument(
         "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
@@ -25,6 +104,7 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
     )
+    add_tool_options(parser)
 
 
 def add_tool_options(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +141,7 @@ def add_server_options(parser: argparse.ArgumentParser, default: str = "auto") -
     group.add_argument(
         "--pg-bindir", type=Path, default=None, metavar="DIR", help="directory of initdb and postgres"
     )
+    gather(parser, "server", lambda options: take(ServerChoice, options))
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +173,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="loading streams (default: cores)",
     )
+    gather(parser, "data", lambda options: take(DataChoice, options))
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +187,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--quiet", action="store_true", help="no progress")
     group.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    gather(parser, "output", lambda options: take(Output, options))
 
 
 def add_picture_option(parser: argparse.ArgumentParser) -> None:

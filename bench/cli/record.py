@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.data import add_source_options, data_options, dumped
-from bench.cli.options import add_data_options, add_output_options, add_server_options, write_json
+from bench.cli.data import SourceChoice, add_source_options, data_options, dumped
+from bench.cli.options import (
+    DataChoice,
+    Output,
+    ServerChoice,
+    add_data_options,
+    add_output_options,
+    add_server_options,
+    write_json,
+)
 from bench.cli.terminal import terminal
 from bench.errors import UsageError
 
@@ -77,26 +84,20 @@ def record(
     workdir: Path,
     base: Path | None,
     out: Path | None,
-    from_dump: Path | None,
-    from_dsn: str | None,
-    exclude_table_data: Sequence[str],
-    server: str,
-    image: str | None,
-    pg_bindir: Path | None,
-    json: str | None,
-    quiet: bool,
-    **own: Any,
+    source: SourceChoice,
+    data: DataChoice,
+    server: ServerChoice,
+    output: Output,
 ) -> int:
     """Record a command; returns the exit code."""
     import msgspec
 
-    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.run.record.record import state_before
 
-    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    with dumped(from_dump, from_dsn, exclude_table_data, quiet=quiet) as dump:
-        data = data_options(state_before(base), dump=dump, **own)
-        directory, recording = write_down(sends, workdir, base, data, spec, out, quiet=quiet)
+    json, spec = output.json, server.spec()
+    with dumped(source, quiet=output.quiet) as dump:
+        rows = data_options(state_before(base), data, source, dump)
+        directory, recording = write_down(sends, workdir, base, rows, spec, out, quiet=output.quiet)
     if json is not None:
         write_json(json, msgspec.json.format(msgspec.json.encode(recording), indent=1))
     console = terminal(stderr=json == "-", highlight=False)
@@ -104,7 +105,7 @@ def record(
         console.print(remark, markup=False, soft_wrap=True)
     files = len(list(directory.glob("*.sql")))
     console.print(f"{files} {'migration' if files == 1 else 'migrations'} in {directory}", markup=False)
-    given = f" --base {base}" if base else f" --from-dump {from_dump}" if from_dump else ""
+    given = f" --base {base}" if base else f" --from-dump {source.from_dump}" if source.from_dump else ""
     console.print(f"Next: bench run {directory}{given}", markup=False, soft_wrap=True)
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.options import (
+    Output,
     add_fail_option,
     add_output_options,
     add_picture_option,
@@ -92,8 +93,7 @@ def report(
     out: Path | None,
     judge_anew: bool,
     fail_on: str,
-    json: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Draw the report of a stored run again; returns the exit code of the run, 0 for several."""
     from bench.analyse.conclude import conclude
@@ -101,6 +101,7 @@ def report(
     from bench.cli.run import exit_code, present
     from bench.store.results import find_run_file, load, refuse_pages_of_others
 
+    json = output.json
     require_writable(json)
     if side_by_side:
         return _side_by_side(run, out or SIDE_BY_SIDE_DIRECTORY, json)

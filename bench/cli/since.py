@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cli.against import suite_at
+from bench.cli.options import SuiteChoice
 from bench.errors import UsageError
-from bench.migrate.migration import Transaction
 from bench.migrate.pending import after_version, bookkeeping_of, without_applied
 from bench.migrate.suite import Suite, find_suite
 from bench.migrate.tools.choose import named_tool
@@ -26,9 +26,9 @@ class Pending:
 
     since: str | None = None
     """A git revision."""
-    version: str | None = None
+    from_version: str | None = None
     """The last migration that is deployed."""
-    of: str | None = None
+    pending_of: str | None = None
     """Connection string of a database, or path of a dump, that has the tool's table."""
 
 
@@ -78,27 +78,24 @@ def _has_notes(suite: Suite) -> bool:
 
 
 @contextmanager
-def chosen_suite(
-    name: str,
-    base: Path | None,
-    dump: Path | None,
-    deployed: Pending = Pending(),
-    *,
-    tool: str | None = None,
-    transaction: Transaction | None = None,
-) -> Iterator[Suite]:
+def chosen_suite(which: SuiteChoice, dump: Path | None, deployed: Pending = Pending()) -> Iterator[Suite]:
     """The suite that the options name; or what of it is pending.
 
     A dump stands in place of the suite's own state before; it holds what has been deployed, so that nothing
     is applied to it. Raises UsageError for a revision that cannot be read, or where nothing is pending.
     """
-    since = deployed.since
-    on_data = dump is not None or deployed != Pending()
-    found = find_suite(name, base=base, tool=tool, transaction=transaction, on_data=on_data)
-    if deployed.version is not None:
-        found = after_version(found, deployed.version)
-    if deployed.of is not None:
-        found = _noted(found, deployed.of)
+    since, base = deployed.since, which.base
+    found = find_suite(
+        which.suite,
+        base=base,
+        tool=which.tool,
+        transaction=which.transaction,
+        on_data=dump is not None or deployed != Pending(),
+    )
+    if deployed.from_version is not None:
+        found = after_version(found, deployed.from_version)
+    if deployed.pending_of is not None:
+        found = _noted(found, deployed.pending_of)
     if found.deployed and (dump is not None or _has_notes(found)):  # what they made is there
         found = replace(found, deployed=())
     if since is None:

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.cli.options import add_output_options, positive_number, require_writable, write_json
+from bench.cli.options import Output, add_output_options, positive_number, require_writable, write_json
 from bench.cli.terminal import say, terminal
 
 EPILOG = """\
@@ -71,13 +71,12 @@ def templates(
     keep: int | None,
     older_than: float | None,
     server: str | None,
-    json: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """List or prune; returns the exit code."""
     from bench.errors import UsageError
 
-    require_writable(json)
+    require_writable(output.json)
     if action == "list" and (keep is not None or older_than is not None):
         raise UsageError("--keep and --older-than are for prune", "bench templates prune --keep 5G")
     if action == "prune" and keep is None and older_than is None:
@@ -88,7 +87,7 @@ def templates(
         found = _on_server(server, action, limit, older_than_s)
     else:
         found = _on_this_machine(action, limit, older_than_s)
-    _deliver(found, action, json, quiet)
+    _deliver(found, action, output)
     return 0
 
 
@@ -135,13 +134,15 @@ def _row(name: str, size: int, used_at: float, about: dict[str, str]) -> dict[st
     return {"name": name, "bytes": size, "used_at": used, "about": about}
 
 
-def _deliver(found: list[dict[str, Any]], action: str, json: str | None, quiet: bool) -> None:
+def _deliver(found: list[dict[str, Any]], action: str, output: Output) -> None:
     import msgspec
+
+    json = output.json
 
     if json is not None:
         document = {"action": action, "templates": found}
         write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    if json == "-" or quiet:
+    if json == "-" or output.quiet:
         return
     from rich.table import Table
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_output_options, add_server_options, add_tool_options
+from bench.cli.options import Output, ServerChoice, add_output_options, add_server_options, add_tool_options
 from bench.cli.terminal import terminal
 from bench.errors import UsageError
 
@@ -75,11 +75,8 @@ def trace(
     probe: bool,
     tool: str | None,
     transaction: Transaction | None,
-    server: str,
-    image: str | None,
-    pg_bindir: Path | None,
-    json: str | None,
-    quiet: bool,
+    server: ServerChoice,
+    output: Output,
 ) -> int:
     """Trace some scripts; returns the exit code: 4 where one failed."""
     from dataclasses import replace
@@ -91,24 +88,25 @@ def trace(
     from bench.cli.options import require_writable, write_json
     from bench.migrate.given import read_given
     from bench.pg.opening import open_server
-    from bench.pg.server import DEFAULT_IMAGE, parse_server
     from bench.report.tracejson import trace_document
     from bench.report.tracetext import print_trace
     from bench.run.progress import Said
     from bench.run.trace import trace as run_trace
     from bench.run.trace import trace_settings
 
+    json = output.json
     require_writable(json)
     given = read_given(files, tool=tool, transaction=transaction)
     _say(given.remarks)
     if not given.scripts:
         return 0
     before = _existing(schema=schema, data=data)
-    spec = parse_server(server, image=image or DEFAULT_IMAGE, pg_bindir=pg_bindir)
-    spec = replace(spec, durable=False, settings=trace_settings())
+    spec = server.spec()
     with (
-        live(quiet=quiet or json == "-") as progress,
-        open_server(spec, lambda text: progress(Said(text))) as opened,
+        live(quiet=output.quiet or json == "-") as progress,
+        open_server(
+            replace(spec, durable=False, settings=trace_settings()), lambda text: progress(Said(text))
+        ) as opened,
     ):
         runs = run_trace(
             opened,

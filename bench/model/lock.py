@@ -139,6 +139,11 @@ class OnRelation:
         return self.target in NAMED
 
     @property
+    def blocks(self) -> bool:
+        """Whether reads or writes of another session wait behind it."""
+        return self.blocks_reads or self.blocks_writes
+
+    @property
     def blocks_reads(self) -> bool:
         """Whether a plain SELECT of another session waits behind it."""
         return self.felt and self.mode.blocks_reads

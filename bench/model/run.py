@@ -158,6 +158,16 @@ class Dataset:
     keys: tuple[TableKey, ...] = ()
     """Of the tables before the migrations."""
 
+    @property
+    def rows(self) -> int:
+        """Of all tables together."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all tables together."""
+        return sum(table.bytes for table in self.tables)
+
 
 @dataclass(frozen=True, slots=True)
 class SamplerInfo:
@@ -206,6 +216,14 @@ class Repeat:
     tries: tuple[Try, ...] = ()
     """Of every migration, where lock timeouts were tried again."""
 
+    @property
+    def deploy_s(self) -> float | None:
+        """From the first statement's begin to the last one's end, as the traffic's clock has it."""
+        spans = self.workload.statements if self.workload else ()
+        if not spans:
+            return None
+        return max(span.end_s for span in spans) - min(span.begin_s for span in spans)
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -216,6 +234,16 @@ class Pass:
     """Of the deploy's sessions, which tried again after a lock timeout; None: they waited without end, where
     a migration sets none itself."""
     retries: int | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is traffic, and neither a hazard nor a lock timeout of ours in the deploy's way."""
+        return self.kind == "loaded" and self.hazard is None and self.lock_timeout_s is None
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The traffic of its repeats."""
+        return tuple(repeat.workload for repeat in self.repeats if repeat.workload is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +318,29 @@ class Run:
     """What the migration tool's own verify scripts said after the last repeat of the solo pass."""
     requests: tuple[ComparedRequest, ...] = ()
     """The application's requests before and after the migrations, with nothing beside."""
+
+    @property
+    def solo(self) -> tuple[Repeat, ...]:
+        """The repeats with nothing beside them, in order."""
+        return tuple(repeat for part in self.passes if part.kind == "solo" for repeat in part.repeats)
+
+    @property
+    def loaded(self) -> tuple[Pass, ...]:
+        """The passes under traffic, in order."""
+        return tuple(part for part in self.passes if part.kind == "loaded")
+
+    @property
+    def quiet(self) -> Pass | None:
+        """The pass under traffic with nothing in the deploy's way."""
+        return next((part for part in self.passes if part.quiet), None)
+
+    def beside(self, hazard: str) -> tuple[Pass, ...]:
+        """The passes beside a hazard: waiting as the files say, then with a lock timeout."""
+        return tuple(part for part in self.loaded if part.hazard == hazard)
+
+    def file_of(self, migration: str) -> str:
+        """The file of a migration; its own name where the suite does not have it."""
+        return next((file.file for file in self.suite.migrations if file.id == migration), migration)
 
 
 WaitSource = Literal["table lock", "locked rows", "traffic", "hazard"]

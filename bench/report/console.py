@@ -69,7 +69,7 @@ def _headline(run: Run, summary: RunSummary) -> str:
     server, dataset = run.environment.server, run.dataset
     parts = [f"{summary.suite} on PostgreSQL {server.version} ({server.kind})"]
     if dataset is not None:
-        parts.append(f"{count(sum(each.rows for each in dataset.tables))} rows")
+        parts.append(f"{count(dataset.rows)} rows")
     parts.append("1 repeat" if summary.n == 1 else f"{summary.n} repeats")
     return ", ".join(parts)
 
@@ -122,7 +122,7 @@ def _parts(conclusion: Conclusion) -> Iterator[tuple[str, RenderableType]]:
 
 def _blocking(summary: RunSummary) -> list[LockSummary]:
     """The worst blocking lock of each statement on each table, longest first: indexes go with their table."""
-    locks = [lock for lock in summary.locks if lock.blocks_reads or lock.blocks_writes]
+    locks = [lock for lock in summary.locks if lock.blocks]
     worst: dict[tuple[str, int, str], LockSummary] = {}
     for lock in sorted(locks, key=longest_first):
         worst.setdefault((lock.migration, lock.statement, lock.subject), lock)

@@ -158,7 +158,7 @@ def migration_section(number: int, migration: MigrationSummary) -> Iterator[str]
     left = len(migration.statements) - len(ran)
     if left:
         yield f"Not reached: {left} more {'statement' if left == 1 else 'statements'}."
-    felt = [lock for lock in migration.locks if lock.blocks_reads or lock.blocks_writes]
+    felt = [lock for lock in migration.locks if lock.blocks]
     if felt:
         yield "#### Who waits"
         yield _locks(felt)

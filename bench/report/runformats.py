@@ -62,7 +62,7 @@ def as_junit(conclusion: Conclusion) -> str:
 def suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
     """The suites of a JUnit file, with their cases."""
     run = conclusion.run
-    last = {each.id: each for p in run.passes if p.kind == "solo" for r in p.repeats for each in r.migrations}
+    last = {migration.id: migration for repeat in run.solo for migration in repeat.migrations}
     for file in run.suite.migrations:
         done = last.get(file.id)
         error = done.error if done is not None else None

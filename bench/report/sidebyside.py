@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.summary import summarise
 from bench.analyse.traffic import PassFigures, loaded_passes, merged, shown_repeat
 from bench.model.load import SLOT_S, Workload
 from bench.model.run import Pass, Run
@@ -202,20 +201,8 @@ def _pass_document(figures: PassFigures) -> dict[str, Any]:
     }
 
 
-def _quiet_pass(run: Run) -> Pass | None:
-    return next(
-        (
-            each
-            for each in run.passes
-            if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None
-        ),
-        None,
-    )
-
-
 def _quiet_workload(run: Run) -> Workload | None:
-    found = _quiet_pass(run)
-    repeat = shown_repeat(found) if found is not None else None
+    repeat = shown_repeat(run.quiet) if run.quiet is not None else None
     return repeat.workload if repeat is not None else None
 
 
@@ -248,9 +235,8 @@ def _side(run: Run, name: str, load: Workload | None, zero: float, width: float)
 
 
 def _facts(run: Run, quiet: PassFigures | None) -> Iterator[str]:
-    rows = summarise(run).table_rows
-    if rows is not None:
-        yield f"{fmt.count(rows)} rows"
+    if run.dataset is not None:
+        yield f"{fmt.count(run.dataset.rows)} rows"
     if quiet is None:
         yield "no loaded pass"
         return

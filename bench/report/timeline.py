@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.summary import RunSummary, solo_repeats
+from bench.analyse.summary import RunSummary
 from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun, Repeat, Run, SamplerInfo
 
@@ -95,7 +95,7 @@ class Timeline:
 
 def migration_timeline(run: Run, summary: RunSummary, migration: str) -> Timeline | None:
     """The timeline of one migration; None where no repeat ran it."""
-    repeats = solo_repeats(run)
+    repeats = run.solo
     runs = [(r, m) for r in repeats for m in r.migrations if m.id == migration and _ran(m)]
     if not runs:
         return None
@@ -107,7 +107,7 @@ def migration_timeline(run: Run, summary: RunSummary, migration: str) -> Timelin
 
 def suite_timeline(run: Run, summary: RunSummary) -> Timeline | None:
     """All migrations one after another; None where nothing ran."""
-    repeats = [r for r in solo_repeats(run) if any(map(_ran, r.migrations))]
+    repeats = [r for r in run.solo if any(map(_ran, r.migrations))]
     if not repeats:
         return None
     reached = max(_applied(r) for r in repeats)
@@ -121,7 +121,7 @@ def suite_timeline(run: Run, summary: RunSummary) -> Timeline | None:
         placed.append((at, migration))
         marks.append(Mark(at, end, (f"{position} · {migration.id}", f"{position}")))
         at = end
-    return _timeline("whole suite", repeat, solo_repeats(run), placed, tuple(marks))
+    return _timeline("whole suite", repeat, run.solo, placed, tuple(marks))
 
 
 def _timeline(

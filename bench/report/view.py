@@ -9,7 +9,7 @@ from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.danger import Danger
 from bench.analyse.locks import without_block
-from bench.analyse.summary import solo_repeats
+
 from bench.analyse.waits import describe_wait
 from bench.model.finding import Verdict
 from bench.model.load import Access
@@ -185,11 +185,9 @@ def _prediction(run: Run) -> str:
     if run.dataset is None:
         size = "This run had no generated data"
     else:
-        rows = sum(table.rows for table in run.dataset.tables)
+        rows = run.dataset.rows
         size = f"This run measured one size, {fmt.count(rows)} rows"
-        sizes = [
-            each.sizes for repeat in solo_repeats(run) for m in repeat.migrations for each in m.statements
-        ]
+        sizes = [each.sizes for repeat in run.solo for m in repeat.migrations for each in m.statements]
         if small := next((each[0].data_rows for each in sizes if each), None):
             return (
                 f"Duration in production: not predicted. How each statement grows from {fmt.count(small)} to "

@@ -43,7 +43,6 @@ from bench.run.solo.inside import (
     put_inside,
     reached_in,
     smaller,
-    total_rows,
 )
 from bench.run.solo.losses import (
     Objects,
@@ -387,7 +386,7 @@ class Rehearsal:
             return
         with template(self.server, self.suite, smaller(self.options.data), self.progress) as less:
             small = self._hidden(less.dbname, counters, "the same on a quarter of the data", seen)
-            rows = total_rows(less.dataset), total_rows(prepared.dataset)
+            rows = less.dataset.rows, prepared.dataset.rows
         self.draft.put_repeat(put_growth(repeat, small.found, rows=rows))
         self.draft.note(growth_note(rows), *small.notes)
 

@@ -16,7 +16,7 @@ from bench.analyse.forecast.deploy import forecast_deploy
 from bench.analyse.forecast.document import forecast_document
 from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.series import DURATION, Point, Series
-from bench.cli.forecast import own_target
+from bench.cli.forecast import OwnData, own_target
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.pg.opening import open_server
@@ -59,7 +59,7 @@ def test_real_suite_04_forecast_of_data_of_ones_own(server: Server, tmp_path: Pa
     (tmp_path / "base.sql").write_text(base.partition("INSERT")[0] if fill else base)
     suite = find_suite(str(CASE / "m"), base=tmp_path / "base.sql")
     at = {"names": 1000}
-    data = own_target(suite, at, fill=fill, columns=None, seed=1, dirt=None)
+    data = own_target(suite, at, OwnData(fill=fill))
     options = ScaleOptions(data, scales=SIZES, repeats=1)
     nothing: dict[str, Any] = {"run_id": "t", "save": lambda _: None, "progress": silent}
     *_, runs = measure_scales(server, suite, options, **nothing)

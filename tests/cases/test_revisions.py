@@ -11,6 +11,7 @@ import pytest
 
 from bench.analyse.conclude import conclude
 from bench.cli.against import suite_at
+from bench.cli.options import SuiteChoice
 from bench.cli.since import Pending, chosen_suite
 from bench.errors import UsageError
 from bench.migrate.script import read_statements
@@ -50,7 +51,9 @@ def test_directories_31_since_on_a_schema_dump(server: Server, tmp_path: Path, f
     commit(top, first=True)
     (top / "later" / "002_index.sql").rename(top / "migrations" / "002_index.sql")
     commit(top)
-    with chosen_suite(str(top / "migrations"), top / "dump.sql", None, Pending(since="HEAD~1")) as suite:
+    with chosen_suite(
+        SuiteChoice(str(top / "migrations"), top / "dump.sql"), None, Pending(since="HEAD~1")
+    ) as suite:
         run = rehearsed(server, suite, DataOptions(fill=fill, rows={"parcels": 50} if fill else {}))
     assert [each.id for each in run.suite.migrations] == ["002_index"]
     assert run.passes[0].repeats[0].migrations[0].outcome == "applied"
@@ -68,11 +71,15 @@ def test_a_base_that_lacks_what_was_deployed_still_gets_it(server: Server, tmp_p
     commit(top, first=True)
     (top / "later" / "002_index.sql").rename(top / "migrations" / "002_index.sql")
     with (
-        chosen_suite(str(top / "migrations"), top / "dump.sql", None, Pending(since="HEAD")) as suite,
+        chosen_suite(
+            SuiteChoice(str(top / "migrations"), top / "dump.sql"), None, Pending(since="HEAD")
+        ) as suite,
         pytest.raises(UsageError, match="nowhere"),
     ):
         rehearsed(server, suite, DataOptions())
-    with chosen_suite(str(top / "migrations"), top / "dump.sql", None, Pending(since="HEAD")) as suite:
+    with chosen_suite(
+        SuiteChoice(str(top / "migrations"), top / "dump.sql"), None, Pending(since="HEAD")
+    ) as suite:
         run = rehearsed(server, replace(suite, deployed=suite.deployed[1:]), DataOptions())
     assert run.passes[0].repeats[0].migrations[0].outcome == "applied"
 

@@ -17,7 +17,7 @@ from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.trace import trace_in
 from bench.run.traffic.deploy import apply_once
-from bench.run.traffic.onepass import _deploy_all, _Pass
+from bench.run.traffic.onepass import Conditions, _deploy_all, _Pass
 from bench.run.traffic.retry import Retrier, RetryPolicy
 
 BASE = "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE); INSERT INTO t VALUES (1), (2);"
@@ -132,7 +132,8 @@ def deploy(server: Server, dbname: str, suite: Suite, retrier: Retrier | None = 
     """As the loaded pass does, without the traffic."""
     done = _Pass()
     scripts = read_migrations(suite.migrations)
-    _deploy_all(server, dbname, scripts, retrier or apply_once, done, 0, silent, suite.runner.keeps_session)
+    conditions = Conditions(deploy=retrier or apply_once, one_session=suite.runner.keeps_session)
+    _deploy_all(server, dbname, scripts, conditions, done, silent)
     return done.migrations
 
 

@@ -20,7 +20,7 @@ from bench.analyse.forecast.measured import Size as MeasuredSize
 from bench.analyse.forecast.measured import statement_series
 from bench.analyse.forecast.series import DURATION, Point
 from bench.analyse.summary import solo_repeats
-from bench.cli.forecast import scales, target_data
+from bench.cli.forecast import OwnData, scales, target_data
 from bench.cli.live import live
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
@@ -40,7 +40,7 @@ def record(server: Server, told: argparse.Namespace, progress: Progress) -> tupl
     """One run for each size, ascending, their repeats taken in turns."""
     suite = find_suite(told.suite, base=told.base)
     assert suite.data is not None
-    data = target_data(suite.data, {"deals": 100_000}, seed=1, dirt=told.dirt, workers=None)
+    data = target_data(suite.data, {"deals": 100_000}, OwnData(dirt=told.dirt))
     sizes = tuple(sorted({*told.scales, *told.targets}))
     options = ScaleOptions(data, scales=sizes, repeats=told.repeats)
     run_id = new_run_id(told.suite, datetime.now(UTC))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from bench.cli.live import Plain
-from bench.cli.load import hazard_options, hazards
+from bench.cli.load import TrafficChoice, hazard_options, hazards
 from bench.cli.options import duration, positive_count, positive_number, share, table_rows
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS
@@ -111,18 +112,11 @@ def test_a_misspelt_hazard_is_refused_with_what_was_meant() -> None:
         hazards("backup,long_reader")
 
 
-ASKED: dict[str, Any] = {
-    "no_load": False,
-    "against": None,
-    "hazard": ["long-reader", "backup"],
-    "hazard_length": 30.0,
-    "lock_timeout": None,
-    "retries": None,
-}
+ASKED = TrafficChoice(hazard=["long-reader", "backup"])
 
 
-def asked(**changes: Any) -> Any:
-    return hazard_options(**(ASKED | changes))
+def asked(against: str | None = None, **changes: Any) -> Any:
+    return hazard_options(replace(ASKED, **changes), against)
 
 
 @pytest.mark.parametrize(

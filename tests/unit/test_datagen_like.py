@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.cli.data import data_options
+from bench.cli.data import SourceChoice, data_options
+from bench.cli.options import DataChoice, take
 from bench.errors import UsageError
 from bench.migrate.suite import Suite, find_suite
 from datagen.__main__ import main
@@ -73,11 +74,7 @@ def test_like_sets_the_plan_and_rows_win_over_it(tmp_path: Path, capsys: pytest.
 
 
 def options(suite: Suite, **given: Any) -> Any:
-    defaults: dict[str, Any] = {
-        "scale": 1.0, "rows": (), "seed": 1, "dirt": None, "dirt_kinds": None, "like": None, "workers": None,
-        "no_cache": False, "fill": False, "columns": None, "dump": None,
-    }  # fmt: skip
-    return data_options(suite, **defaults | given)
+    return data_options(suite, take(DataChoice, given), take(SourceChoice, given))
 
 
 def test_a_run_takes_production_s_rows_and_kinds_of_dirt(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.analyse.forecast.measured import disk_peak
 from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.regime import regime, setting_bytes
 from bench.analyse.forecast.series import Regime
-from bench.cli.forecast import duration, scales, target_data, target_rows
+from bench.cli.forecast import OwnData, duration, scales, target_data, target_rows
 from bench.errors import UsageError
 from bench.model.lock import Lock
 from bench.model.plan import NestedPlan
@@ -201,11 +201,11 @@ def test_a_spill_is_another_regime() -> None:
 def test_smaller_data_keep_the_targets_proportions() -> None:
     target = DataOptions(scale=10, rows={"contacts": 1_000_000})
     assert data_at(target, 0.1) == DataOptions(scale=0.1, rows={"contacts": 10_000})
-    found = target_data("crm", {"deals": 20_000, "contacts": 99}, seed=1, dirt=0.0, workers=None)
+    found = target_data("crm", {"deals": 20_000, "contacts": 99}, OwnData(dirt=0.0))
     assert (found.scale, found.rows) == (0.2, {"contacts": 99})
     for wrong in ({"dealz": 5}, {"deal_stages": 100}, {"deals": 0}):
         with pytest.raises(UsageError):
-            target_data("crm", wrong, seed=1, dirt=None, workers=None)
+            target_data("crm", wrong, OwnData())
 
 
 def test_sizes_end_below_the_target_and_are_five_whatever_the_budget() -> None:

@@ -6,8 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.analyse.budgets import check_budgets
-from bench.analyse.summary import summarise
+from bench.analyse.conclude import conclude
 from bench.model.lock import LockMode
 from bench.model.plan import Query
 from bench.model.record import (
@@ -35,7 +34,7 @@ _TOKEN = re.compile(
 
 def record(run: Run) -> Record:
     """What a comparison needs of a run: its solo pass, its queries after the suite, its proofs."""
-    repeats = tuple(repeat for each in run.passes if each.kind == "solo" for repeat in each.repeats)
+    repeats = run.solo
     return Record(
         record_version=RECORD_VERSION,
         run_id=run.run_id,
@@ -57,7 +56,7 @@ def record(run: Run) -> Record:
             for each in run.proofs.access
             if each.after is not None
         },
-        budgets=run.budgets if run.verdict is not None else check_budgets(run, summarise(run)),
+        budgets=run.budgets if run.verdict is not None else conclude(run).checks,
     )
 
 

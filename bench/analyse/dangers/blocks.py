@@ -137,7 +137,7 @@ def _held_across(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
     """For each relation, the lock that blocked it longest while later statements of its transaction ran."""
     worst: dict[str, tuple[float, LockSummary, list[StatementSummary]]] = {}
     for lock in migration.locks:
-        if not (lock.blocks_reads or lock.blocks_writes):
+        if not lock.blocks:
             continue
         later = [each for each in ran_under(lock, migration) if not _takes_it_too(each, lock)]
         kept_s = sum(each.duration_s.median for each in later if each.duration_s)
@@ -215,7 +215,7 @@ def _blocked(rehearsed: Rehearsed, access: Access) -> Iterator[Finding]:
 
 def _long_blocks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[LockSummary]:
     """Of each relation the longest block that asks for somebody's consent."""
-    blocking = [lock for lock in migration.locks if lock.blocks_reads or lock.blocks_writes]
+    blocking = [lock for lock in migration.locks if lock.blocks]
     worst: dict[str, LockSummary] = {}
     for lock in sorted(blocking, key=longest_first):
         if lock.longest_s is None or lock.longest_s > rehearsed.limits.conditional_s:
@@ -313,7 +313,7 @@ def _in_words(blocks: Sequence[Block]) -> str:
 def _queues(lock: LockSummary, rehearsed: Rehearsed) -> bool:
     """Whether requests queue behind who waits for it."""
     made_now = lock.subject in rehearsed.made and rehearsed.rows_before(lock.subject) is None
-    return (lock.blocks_reads or lock.blocks_writes) and not made_now
+    return lock.blocks and not made_now
 
 
 def _no_lock_timeout(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
@@ -360,9 +360,9 @@ def _no_lock_timeout(migration: MigrationSummary, rehearsed: Rehearsed) -> Itera
 
 def quiet_workloads(run: Run) -> Iterator[Workload]:
     """The traffic of each loaded repeat in which neither a hazard nor a lock timeout was in the way."""
-    for each in run.passes:
-        if each.kind == "loaded" and each.hazard is None and each.lock_timeout_s is None:
-            yield from (repeat.workload for repeat in each.repeats if repeat.workload is not None)
+    for part in run.passes:
+        if part.quiet:
+            yield from part.workloads
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from bench.analyse.summary import (
     MigrationSummary,
     RunSummary,
     StatementSummary,
-    solo_repeats,
     summarise,
 )
 from bench.model.budget import DEFAULT_LIMITS, BudgetCheck, Limits
@@ -56,7 +55,7 @@ class Rehearsed:
     @cached_property
     def _executions(self) -> Mapping[tuple[str, int], Sequence[StatementRun]]:
         found: dict[tuple[str, int], list[StatementRun]] = {}
-        for repeat in solo_repeats(self.run):
+        for repeat in self.run.solo:
             for migration in repeat.migrations:
                 for statement in migration.statements:
                     found.setdefault((migration.id, statement.index), []).append(statement)
@@ -199,18 +198,14 @@ def block_on(statement: StatementSummary, migration: MigrationSummary, table: st
     Of the statement's own locks the one that was held longest, unless an earlier statement of its
     transaction has left a stronger one.
     """
-    strong = [
-        lock
-        for lock in statement.locks
-        if lock.subject == table and (lock.blocks_reads or lock.blocks_writes)
-    ]
+    strong = [lock for lock in statement.locks if lock.subject == table and lock.blocks]
     own = [lock for lock in strong if lock.relation == table] or strong
     worst = worst_block(own) or next(iter(own), None)
     during = lock_during(statement, migration, table)
     if during is None or during.statement == statement.index:
         return worst
     stronger = worst is None or during.mode.strength > worst.mode.strength
-    return during if stronger and (during.blocks_reads or during.blocks_writes) else worst
+    return during if stronger and during.blocks else worst
 
 
 def figures(statement: StatementSummary, lock: LockSummary | None, **measured: object) -> dict[str, object]:

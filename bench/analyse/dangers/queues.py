@@ -331,7 +331,7 @@ def _stop_finding(
     error = failed.error
     assert error is not None
     statement = next((each for each in failed.statements if each.outcome == "failed"), None)
-    file = next((each.file for each in rehearsed.run.suite.migrations if each.id == failed.id), failed.id)
+    file = rehearsed.run.file_of(failed.id)
     line = error.line or (statement.line if statement else None)
     beside = f"beside {measured_in.hazard}" if measured_in.hazard else "under traffic"
     tries = [each for each in repeat.tries if each.migration == failed.id]

@@ -193,9 +193,7 @@ def _unique_to_come(run: Run) -> frozenset[str]:
     """Words of the statements that make something unique: the names of their keys are among them."""
     statements = (
         statement.text
-        for each in run.passes
-        if each.kind == "solo"
-        for repeat in each.repeats
+        for repeat in run.solo
         for migration in repeat.migrations
         for statement in migration.statements
     )

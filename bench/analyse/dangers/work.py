@@ -223,7 +223,7 @@ def _blocks_itself(statement: StatementSummary, table: str) -> bool:
 
     Where it does not, the lock that it ran under is told with the statement that took it.
     """
-    own = any(lock.subject == table and (lock.blocks_reads or lock.blocks_writes) for lock in statement.locks)
+    own = any(lock.subject == table and lock.blocks for lock in statement.locks)
     asked = asks_for(statement.text, table)
     return own or (asked is not None and asked.blocks_writes)
 

@@ -1,4 +1,4 @@
-"""Classes of growth: sums of terms of the size."""
+"""Classes of growth: sums of terms of the size, from one that does not grow to a cube."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Term = Callable[[float], float]
+"""What a term adds at a size n/n_max from 0 to 1, before its weight."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from bench.analyse.forecast.deploy import all_series
 from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.series import Forecast, Series
 from bench.analyse.quantity import count, seconds
-from bench.analyse.summary import solo_repeats
 from bench.model.run import Run
 
 FACTORS = (2, 5, 10)
@@ -47,7 +46,7 @@ def _names(run: Run) -> dict[str, str]:
     """Where a statement or a migration stands, and how it begins, by its subject."""
     files = {each.id: each.file for each in run.suite.migrations}
     names = {f"migration:{migration}": file for migration, file in files.items()}
-    for repeat in solo_repeats(run)[-1:]:
+    for repeat in run.solo[-1:]:
         for migration in repeat.migrations:
             for each in migration.statements:
                 place = f"{each.file or files.get(migration.id, migration.id)}:{each.line}"

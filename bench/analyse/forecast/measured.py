@@ -21,7 +21,6 @@ from bench.analyse.forecast.series import (
     Sample,
     Series,
 )
-from bench.analyse.summary import solo_repeats
 from bench.model.run import MigrationRun, Repeat, Run
 from bench.model.statement import StatementRun
 
@@ -50,7 +49,7 @@ class Size:
 
 def sizes_of(runs: Iterable[Run]) -> tuple[Size, ...]:
     """The runs by ascending scale, each time set against the calibration query's in its repeat."""
-    found = [(run.dataset.scale, run, solo_repeats(run)) for run in runs if run.dataset is not None]
+    found = [(run.dataset.scale, run, run.solo) for run in runs if run.dataset is not None]
     known = [(scale, run, tuple(repeats)) for scale, run, repeats in found if scale is not None and repeats]
     readings = [r.calibration_s for _, _, repeats in known for r in repeats if r.calibration_s]
     usual = statistics.median(readings) if readings else None

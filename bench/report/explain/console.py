@@ -24,7 +24,7 @@ MOST = 60
 
 def print_explained(run: Run, summary: RunSummary, report: Path | None, console: Console) -> None:
     """Print the tables; ``report`` is the page to name, None where none was written."""
-    rows = sum(table.rows for table in run.dataset.tables) if run.dataset else None
+    rows = run.dataset.rows if run.dataset else None
     server = run.environment.server
     console.print()
     console.print(

@@ -56,11 +56,7 @@ def figure_name(position: int) -> str:
 
 def loaded_with_traffic(run: Run) -> tuple[Pass, ...]:
     """The loaded passes of which at least one repeat has traffic, in the run's order."""
-    return tuple(
-        each
-        for each in run.passes
-        if each.kind == "loaded" and any(repeat.workload for repeat in each.repeats)
-    )
+    return tuple(part for part in run.loaded if part.workloads)
 
 
 def traffic(run: Run) -> tuple[Section, ...]:

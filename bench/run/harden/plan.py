@@ -248,9 +248,7 @@ class _Writing:
 
     def _waits_for_table(self, statement: Statement) -> bool:
         measured = self._measured.get(statement.index)
-        return measured is not None and any(
-            not lock.new and (lock.blocks_reads or lock.blocks_writes) for lock in measured.locks
-        )
+        return measured is not None and any(not lock.new and lock.blocks for lock in measured.locks)
 
     def _is_apart(self, statement: Statement) -> bool:
         """Whether the transaction around a statement is ended before it and after it, as it takes long."""

@@ -136,7 +136,7 @@ class _Proving:
                     self._put(idempotence=(swapped,))
             # Generated data are tried in all their kinds of dirt, on fewer rows.
             if links and links[-1].after is None and self.suite.data is None:
-                rows = sum(table.rows for table in prepared.dataset.tables)
+                rows = prepared.dataset.rows
                 if (refused := shrink_refused(self.server, links[-1], rows, self.progress)) is not None:
                     self._put(dirt=(refused,))
             if links:
@@ -194,7 +194,7 @@ class _Proving:
             return
         less = replace(self.data, scale=CRASH_SCALE, rows={})
         with template(self.server, self.suite, less, self.progress) as few:
-            rows = sum(table.rows for table in few.dataset.tables)
+            rows = few.dataset.rows
             self.draft.note(Note("crash points", f"Tried at scale {CRASH_SCALE:g}: {rows:,} rows."))
             yield few
 

@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 
 from bench.migrate.suite import Migration
 from bench.model.plan import AtSize, GrowthOf, NestedPlan
-from bench.model.run import Dataset, Note, Repeat
+from bench.model.run import Note, Repeat
 from bench.model.statement import Statement, StatementRun
 from bench.observe.counters import CountReader
 from bench.observe.explain import fingerprint
@@ -251,11 +251,6 @@ def smaller(options: DataOptions) -> DataOptions:
         return replace(options, share=options.share / SMALLER)
     rows = {table: max(rows // SMALLER, 1) for table, rows in options.rows.items()}
     return replace(options, scale=options.scale / SMALLER, rows=rows)
-
-
-def total_rows(dataset: Dataset) -> int:
-    """Rows of all tables together."""
-    return sum(table.rows for table in dataset.tables)
 
 
 ONE_SIZE = Note(

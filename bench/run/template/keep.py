@@ -100,7 +100,7 @@ def _keep_directory(
 
     about = {
         "suite": suite,
-        "rows": str(sum(table.rows for table in dataset.tables)),
+        "rows": str(dataset.rows),
         "scale": "" if dataset.scale is None else f"{dataset.scale:g}",
         "server": f"{server.kind} {server.info.version}",
     }

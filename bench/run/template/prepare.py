@@ -61,16 +61,12 @@ def template(server: Server, suite: Suite, options: DataOptions, progress: Progr
         if kept is not None:
             mark_used(conn, kept)
             dataset = msgspec.convert(kept.about["dataset"], Dataset)
-            progress(Step(f"template from the cache, {_rows(dataset):,} rows"))
+            progress(Step(f"template from the cache, {dataset.rows:,} rows"))
             notes = msgspec.convert(kept.about["notes"], tuple[Note, ...])
             yield Template(name, replace(dataset, from_template=True), notes)
             return
         with _built(server, suite, options, progress) as built:
             yield keep_template(server, conn, built, key, suite.name, progress)
-
-
-def _rows(dataset: Dataset) -> int:
-    return sum(table.rows for table in dataset.tables)
 
 
 @contextmanager

@@ -85,6 +85,21 @@ TRIAL_CLIENTS = 8
 LOWEST_RATE_PER_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which the deploy is applied, beside the traffic."""
+
+    index: int = 0
+    """Of the repeat."""
+    hazard: Hazard | None = None
+    deploy: Deployer = apply_once
+    one_session: bool = False
+    """The same for all files."""
+
+
+QUIET = Conditions()
+
+
 @dataclass(slots=True)
 class _Pass:
     """What one loaded pass has come to."""
@@ -102,10 +117,7 @@ def loaded_pass(
     mix: TrafficMix,
     options: LoadOptions,
     *,
-    index: int = 0,
-    hazard: Hazard | None = None,
-    deploy: Deployer = apply_once,
-    one_session: bool = False,  # the same for all files
+    conditions: Conditions = QUIET,
     keep: Callable[[Repeat], object],
     progress: Progress,
 ) -> Repeat:
@@ -120,7 +132,7 @@ def loaded_pass(
         catalog = RelationCatalog.read(conn)
     conninfo = make_conninfo(server.conninfo(dbname, "application"), application_name="pgrehearse traffic")
     pool = {"connections": options.connections, "workers": options.workers, "seed": options.seed}
-    done = _Pass()
+    done, hazard = _Pass(), conditions.hazard
     with (
         reopening(server, dbname, "pgrehearse lookout") as looking,
         kept_statements(server, dbname, mix.classes, classes) as kept,
@@ -134,7 +146,7 @@ def loaded_pass(
             progress(Step(_title(done, hazard)))
             time.sleep(options.warm_s)
             with hazard.around(server, dbname) if hazard is not None else nullcontext():
-                _deploy_all(server, dbname, scripts, deploy, done, index, progress, one_session)
+                _deploy_all(server, dbname, scripts, conditions, done, progress)
             time.sleep(options.after_s)
         finally:
             traffic.end(options.drain_s)
@@ -151,7 +163,7 @@ def loaded_pass(
             workload = measure(found, mix, rate_per_s=done.rate_per_s, arrivals=options.arrivals)
             workload = replace(workload, classes=_with_kept(workload.classes, kept.errors()))
             workload = _completed(workload, traffic, done, options, _deadlocks(server, dbname))
-            repeat = Repeat(index, None, tuple(done.migrations), workload)
+            repeat = Repeat(conditions.index, None, tuple(done.migrations), workload)
             keep(repeat)
     return repeat
 
@@ -181,14 +193,12 @@ def _deploy_all(
     server: Server,
     dbname: str,
     scripts: Scripts,
-    deploy: Deployer,
+    conditions: Conditions,
     done: _Pass,
-    index: int,
     progress: Progress,
-    one_session: bool,
 ) -> None:
     """One transaction of files after the other; after one that failed the others are not reached."""
-    shared = SharedSession() if one_session else None
+    shared = SharedSession() if conditions.one_session else None
     groups = list(together([(migration.id, statements) for migration, statements in scripts]))
     try:
         for group in groups:
@@ -197,10 +207,20 @@ def _deploy_all(
                 continue
             last = group[-1][0]
             files = [
-                Deploy(server, dbname, name, statements, done.record, index, progress, shared, name != last)
+                Deploy(
+                    server,
+                    dbname,
+                    name,
+                    statements,
+                    done.record,
+                    conditions.index,
+                    progress,
+                    shared,
+                    name != last,
+                )
                 for name, statements in group
             ]
-            for run in deploy(files):
+            for run in conditions.deploy(files):
                 done.migrations.append(run)
     finally:
         if shared is not None:

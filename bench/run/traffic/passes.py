@@ -28,7 +28,7 @@ from bench.run.hazards.replica import copy_bytes
 from bench.run.hazards.scene import DEFAULT_LENGTH_S
 from bench.run.progress import Progress, Said, Step
 from bench.run.traffic.deploy import apply_once
-from bench.run.traffic.onepass import LoadOptions, Scripts, loaded_pass
+from bench.run.traffic.onepass import Conditions, LoadOptions, Scripts, loaded_pass
 from bench.run.traffic.retry import Retrier, RetryPolicy
 from bench.workload.compare import compare_requests
 from bench.workload.config import mix_for
@@ -225,10 +225,9 @@ class LoadedPasses:
                     self.scripts,
                     mix,
                     load,
-                    index=index,
-                    hazard=hazard,
-                    deploy=retrier or apply_once,
-                    one_session=self.suite.runner.keeps_session,
+                    conditions=Conditions(
+                        index, hazard, retrier or apply_once, self.suite.runner.keeps_session
+                    ),
                     keep=keep,
                     progress=self.progress,
                 )
