@@ -21,6 +21,7 @@ from scipy import stats
 
 from bench.analyse.forecast.predict import predict
 from bench.analyse.forecast.series import DURATION, Forecast, Memory, Point, Regime, Sample, Series
+from bench.model.forecast import Subject
 
 DATA = Path(__file__).parent / "data" / "scaling"
 SHARE = 0.1
@@ -50,7 +51,7 @@ class Case:
     @property
     def held_out(self) -> bool:
         """Whether no constant was chosen with this statement in sight; the same in all suites."""
-        name = self.series.subject.encode()
+        name = self.series.subject.key.encode()
         return hashlib.sha256(name).digest()[0] % 2 == 1
 
 
@@ -80,7 +81,7 @@ def _cases(stored: Mapping[str, Any], share: float) -> Iterator[Case]:
         for each in stored["statements"]:
             at = {point["scale"]: _point(point, usual, sizes[point["scale"]]) for point in each["points"]}
             series = Series(
-                each["subject"],
+                Subject.read(each["subject"]),
                 DURATION,
                 tuple(at[scale] for scale in fitted),
                 rows=each["rows_per_scale"],

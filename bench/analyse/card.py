@@ -76,19 +76,21 @@ def _forecast(run: Run) -> Iterator[CardLine]:
     if run.forecast is None:
         return
     duration, lock = deploy_duration(run.forecast), longest_lock(run.forecast)
-    at = rows_named(run.forecast["at"])
-    if duration is None or duration.reason:
-        why = "" if duration is None else f": {duration.reason}; {duration.cure}"
+    at = rows_named(run.forecast.at)
+    if duration is None or duration.refused is not None:
+        refused = None if duration is None else duration.refused
+        why = "" if refused is None else f": {refused.reason}; {refused.cure}"
         yield CardLine(
             "forecast", f"At {at} there is no forecast of how long the deploy takes{why}.", "unknown"
         )
         return
     text = f"At {at} the deploy is forecast to take {duration.words}"
-    if lock is not None and lock.reason:
-        text += f"; how long its longest lock is held has no forecast: {lock.reason}; {lock.cure}"
+    open_ = None if lock is None else lock.refused
+    if open_ is not None:
+        text += f"; how long its longest lock is held has no forecast: {open_.reason}; {open_.cure}"
     elif lock is not None:
         text += f", and its longest lock to be held for {lock.words}"
-    yield CardLine("forecast", f"{text}.", "unknown" if lock is not None and lock.reason else "good")
+    yield CardLine("forecast", f"{text}.", "unknown" if open_ is not None else "good")
 
 
 def _deploy(run: Run, summary: RunSummary) -> CardLine:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
 from bench.analyse.quantity import seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import loaded_passes, pass_name
+from bench.model.forecast import ForecastDocument
 from bench.model.run import Run
 
 
@@ -36,13 +36,13 @@ def _gaps(run: Run, summary: RunSummary) -> Iterator[str]:
     yield from (f"{note.subject}: {note.text.rstrip('.')}" for note in run.notes if note.incomplete)
 
 
-def _refused(document: Mapping[str, Any]) -> Iterator[str]:
+def _refused(document: ForecastDocument) -> Iterator[str]:
     """What the forecast was asked for and does not tell."""
     duration, lock = deploy_duration(document), longest_lock(document)
     asked = (("how long the deploy takes", duration), ("how long its longest lock is held", lock))
     for what, answer in asked:
-        if answer is not None and answer.reason:
-            yield f"at {rows_named(document['at'])} {what} has no forecast: {answer.reason}"
+        if answer is not None and answer.refused is not None:
+            yield f"at {rows_named(document.at)} {what} has no forecast: {answer.refused.reason}"
 
 
 def _cut_off(summary: RunSummary) -> str:

@@ -95,14 +95,14 @@ def _at_target(run: Run) -> str:
     duration = deploy_duration(run.forecast) if run.forecast is not None else None
     if run.forecast is None or duration is None:
         return ""
-    return f"; at {rows_named(run.forecast['at'])} the deploy is forecast to take {duration.words}"
+    return f"; at {rows_named(run.forecast.at)} the deploy is forecast to take {duration.words}"
 
 
 def _forecast_hold(run: Run, limits: Limits) -> Iterable[str]:
     """The longest lock at the size that a forecast is about, where somebody has to agree to it."""
     lock = longest_lock(run.forecast) if run.forecast is not None else None
     if run.forecast is not None and lock is not None and (lock.value_s or 0.0) > limits.conditional_s:
-        yield f"at {rows_named(run.forecast['at'])} {lock.lock} is forecast to be held for {lock.words}"
+        yield f"at {rows_named(run.forecast.at)} {lock.lock} is forecast to be held for {lock.words}"
 
 
 def _kept(checks: Sequence[BudgetCheck]) -> str:

@@ -34,6 +34,7 @@ from bench.pg.locale import Locale, parse_locale
 if TYPE_CHECKING:
     from bench.analyse.forecast.production import Production
     from bench.migrate.suite import Suite
+    from bench.model.forecast import ForecastDocument
     from bench.model.run import Run
     from bench.pg.server import ServerSpec
     from bench.run.scales import ScaleOptions
@@ -182,7 +183,7 @@ def _measure(
     out: Path | None,
     *,
     quiet: bool,
-) -> tuple[Path, Run, dict[str, Any]]:
+) -> tuple[Path, Run, ForecastDocument]:
     """Rehearse all sizes; where the run was kept, the largest size's run, and the forecast."""
     from datetime import UTC, datetime
 
@@ -208,13 +209,13 @@ class _Keeping:
     """Saves every state of the size being measured together with the forecast from those before it."""
 
     save: Callable[[Run], object]
-    document: dict[str, Any] | None = None
+    document: ForecastDocument | None = None
 
     def __call__(self, run: Run) -> None:
         self.save(replace(run, forecast=self.document))
 
 
-def present(largest: Run, document: dict[str, Any], directory: Path, json: str | None) -> int:
+def present(largest: Run, document: ForecastDocument, directory: Path, json: str | None) -> int:
     """Write the report, print the forecast, and return the exit code: 4 where a migration failed."""
     import msgspec
 

@@ -7,11 +7,12 @@ SI base units stand in the names (``_s``, ``_bytes``, ``_per_s``). None means no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from bench.model.budget import Budget, BudgetCheck
 from bench.model.deploy import HazardRecord, Try
 from bench.model.finding import Acceptance, Finding, Verdict
+from bench.model.forecast import ForecastDocument
 from bench.model.index import IndexAudit
 from bench.model.load import Access, ComparedRequest, Workload
 from bench.model.loss import Changed, Gone, InvalidIndex
@@ -302,7 +303,7 @@ class Run:
     """What the same repeat left in another shape."""
     invalid_indexes: tuple[InvalidIndex, ...] = ()
     """Before or after the first repeat of the solo pass."""
-    forecast: dict[str, Any] | None = None
+    forecast: ForecastDocument | None = None
     findings: tuple[Finding, ...] = ()
     budgets: tuple[BudgetCheck, ...] = ()
     """What became of the suite's budgets."""

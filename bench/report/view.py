@@ -9,7 +9,6 @@ from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
 from bench.analyse.dangers.danger import Danger
 from bench.analyse.locks import without_block
-
 from bench.analyse.waits import describe_wait
 from bench.model.finding import Verdict
 from bench.model.load import Access

@@ -19,6 +19,7 @@ from bench.analyse.forecast.series import DURATION, Point, Series
 from bench.cli.forecast import OwnData, own_target
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
+from bench.model.forecast import WHOLE, ForecastDocument, ForecastFigure, Refusal, Subject
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
 from bench.report.sections.forecast import forecast
@@ -65,10 +66,10 @@ def test_real_suite_04_forecast_of_data_of_ones_own(server: Server, tmp_path: Pa
     *_, runs = measure_scales(server, suite, options, **nothing)
     assert [run.dataset.tables[0].rows for run in runs if run.dataset is not None] == [100, 200, 400]
     document = forecast_document(runs, Target(data.scale, at))
-    assert document["scales"] == list(SIZES)
-    points = next(each["points"] for each in document["measured"] if each["subject"].startswith("statement:"))
-    assert [point["scale"] for point in points] == list(SIZES)
-    assert document["names"]["statement:001_twins#0"].startswith("001_twins.sql:1 DO $$")
+    assert document.scales == SIZES
+    points = next(series.points for series in document.measured if series.about.kind == "statement")
+    assert [point.scale for point in points] == list(SIZES)
+    assert document.names["statement:001_twins#0"].startswith("001_twins.sql:1 DO $$")
 
 
 def test_real_suite_04_what_an_own_base_needs_for_a_forecast(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def series(name: str, at_1: float, exponent: float) -> Series:
     for size in (1.0, 2.0, 4.0, 8.0, 16.0):
         seconds = at_1 * size**exponent
         points.append(Point(size, (seconds,) * 3, {"pages": 1e5 * seconds}))
-    return Series(f"statement:{name}", DURATION, tuple(points))
+    return Series(Subject.read(f"statement:{name}"), DURATION, tuple(points))
 
 
 def wild(name: str, seconds: float) -> Series:
@@ -112,11 +113,11 @@ def wild(name: str, seconds: float) -> Series:
     pages = (10.0, 1e5, 20.0, 3e5, 15.0)
     times = (0.2, 1.0, 0.1, 2.0, 1.0)
     points = [Point(2.0**i, (times[i] * seconds,) * 3, {"pages": count}) for i, count in enumerate(pages)]
-    return Series(f"statement:{name}", DURATION, tuple(points))
+    return Series(Subject.read(f"statement:{name}"), DURATION, tuple(points))
 
 
 def whole(*parts: Series) -> Any:
-    return next(each for each in forecast_deploy(parts, 32.0) if each.subject == "all")
+    return next(each for each in forecast_deploy(parts, 32.0) if each.subject == WHOLE)
 
 
 def test_newcomer_06_a_small_statement_without_a_forecast_refuses_no_deploy() -> None:
@@ -133,30 +134,24 @@ def test_newcomer_06_a_small_statement_without_a_forecast_refuses_no_deploy() ->
 
 
 def test_newcomer_06_one_line_for_each_reason() -> None:
-    refused = {"reason": "the target is 256 times the largest size, more than 30", "cure": "raise --budget"}
-    document = {
-        "at": {"deals": 10},
-        "scale": 1,
-        "scales": [1],
-        "forecasts": [
-            {"subject": f"statement:001_a#{n}", "quantity": "duration_s", "refused": refused}
-            for n in range(348)
-        ]
-        + [
-            {
-                "subject": "all",
-                "quantity": "duration_s",
-                "refused": refused | {"reason": f"statement:001_a#7: {refused['reason']}"},
-            }
-        ],
-        "capacity": [],
-        "names": {f"statement:001_a#{n}": f"001_a.sql:{n + 1} UPDATE t" for n in range(348)},
-    }
+    refused = Refusal("the target is 256 times the largest size, more than 30", "raise --budget")
+    figure = ForecastFigure("all", "duration_s", {"deals": 10}, None, None, None, None, None, refused)
+    statements = [Subject("statement", "001_a", n).key for n in range(348)]
+    document = ForecastDocument(
+        at={"deals": 10},
+        scale=1.0,
+        scales=(1.0,),
+        forecasts=(
+            *(replace(figure, subject=key) for key in statements),
+            replace(figure, refused=replace(refused, blamed=statements[7])),
+        ),
+        names={key: f"001_a.sql:{n + 1} UPDATE t" for n, key in enumerate(statements)},
+    )
     table = tables_of(*forecast(document))["Without a forecast"]
     assert table.rows == (
         (
             "the deploy; 001_a.sql:348 UPDATE t; 001_a.sql:347 UPDATE t; and 346 more",
-            refused["reason"],
-            refused["cure"],
+            refused.reason,
+            refused.cure,
         ),
     )

@@ -31,6 +31,7 @@ from bench.cli.run import exit_code
 from bench.errors import Interrupted, ServerError, UsageError
 from bench.migrate.suite import find_suite
 from bench.model.budget import Budget
+from bench.model.forecast import ForecastDocument, ForecastFigure, Refusal
 from bench.model.load import BlockedBy, Cause, RequestErrors
 from bench.model.run import Run
 from bench.pg.server import Server
@@ -292,24 +293,24 @@ def test_a_request_that_waits_for_long_counts_where_the_lock_alone_is_short() ->
     assert "waits up to 1.69 s" in concluded.verdict.sentence
 
 
-def forecast_of(*forecasts: dict[str, object]) -> Run:
+AT = {"deals": 10_000_000}
+
+
+def forecast_of(*forecasts: ForecastFigure) -> Run:
     """A rich run with a forecast at 10 million deals."""
-    document = {"at": {"deals": 10_000_000}, "scales": [1.0], "forecasts": forecasts, "capacity": []}
-    return replace(rich_run(), forecast=document)
+    return replace(rich_run(), forecast=ForecastDocument(AT, 1.0, (1.0,), forecasts))
 
 
-def a_forecast(subject: str, quantity: str, value_s: float | None, reason: str = "") -> dict[str, object]:
-    refused = {"reason": reason, "cure": "raise --budget"} if reason else None
+def a_forecast(
+    subject: str, quantity: str, value_s: float | None, refused: Refusal | None = None
+) -> ForecastFigure:
     low, high = (None, None) if value_s is None else (0.8 * value_s, 1.25 * value_s)
-    return {
-        "subject": subject, "quantity": quantity, "at": {"deals": 10_000_000}, "value": value_s, "low": low,
-        "high": high, "growth": None, "exponent": None, "refused": refused,
-    }  # fmt: skip
+    return ForecastFigure(subject, quantity, AT, value_s, low, high, None, None, refused)
 
 
 def test_newcomer_06_a_forecast_heads_its_report_and_counts_in_the_verdict() -> None:
     far = "the target is 256 times the largest size, more than 30"
-    refused = conclude(forecast_of(a_forecast("all", "duration_s", None, far)))
+    refused = conclude(forecast_of(a_forecast("all", "duration_s", None, Refusal(far, "raise --budget"))))
     first = refused.card.lines[0]
     assert first.tone == "unknown"
     assert first.text == (
@@ -318,11 +319,12 @@ def test_newcomer_06_a_forecast_heads_its_report_and_counts_in_the_verdict() -> 
     assert refused.verdict.status == "incomplete"
     assert f"at 10 M deals how long the deploy takes has no forecast: {far}" in refused.verdict.conditions
 
+    short = Refusal("2 ms are too short to see how it grows", "raise --budget", short=True)
     known = conclude(
         forecast_of(
             a_forecast("all", "duration_s", 44.0),
             a_forecast("lock:001:public.deals", "held_s", 40.0),
-            a_forecast("lock:001:public.tasks", "held_s", None, "2 ms are too short to see how it grows"),
+            a_forecast("lock:001:public.tasks", "held_s", None, short),
         )
     )
     assert known.card.lines[0].text == (

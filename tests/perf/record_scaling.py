@@ -92,7 +92,7 @@ def _statements(sizes: Sequence[MeasuredSize], targets: Sequence[float]) -> Iter
         if series.quantity is DURATION and noticed:
             matters = frozenset[str]().union(*(point.regime.dominating for point in series.points))
             yield {
-                "subject": series.subject,
+                "subject": series.subject.key,
                 "sampled": series.sampled and [series.sampled.rows, series.sampled.whole],
                 "rows_per_scale": series.rows,
                 "points": [_point(point, matters) for point in series.points],

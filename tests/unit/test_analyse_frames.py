@@ -14,6 +14,15 @@ from factories import a_lock, a_migration, a_query, a_run, a_statement, empty_ru
 
 from bench.analyse import frames
 from bench.analyse.conclude import conclude
+from bench.model.forecast import (
+    Capacity,
+    ForecastDocument,
+    ForecastFigure,
+    MeasuredPoint,
+    MeasuredRegime,
+    MeasuredSeries,
+    Refusal,
+)
 from bench.model.index import IndexAudit, WriteCost
 from bench.model.plan import QueryCase
 from bench.model.run import Run
@@ -99,25 +108,18 @@ def test_importing_the_module_does_not_import_pandas() -> None:
 
 
 def test_a_forecast_is_one_row_for_each_subject_quantity_and_factor() -> None:
-    def said(value: float | None, reason: str | None) -> dict[str, object]:
-        refused = reason and {"reason": reason, "cure": "measure more"}
-        return {
-            "subject": "all", "quantity": "duration_s", "at": {}, "value": value, "low": value, "high": value,
-            "growth": "linear", "exponent": 1.0, "refused": refused,
-        }  # fmt: skip
+    def said(value: float | None, refused: Refusal | None) -> ForecastFigure:
+        return ForecastFigure("all", "duration_s", {}, value, value, value, "linear", 1.0, refused)
 
-    document = {
-        "scale": 2.0,
-        "forecasts": [said(3.0, None)],
-        "capacity": [{"factor": 5, "forecasts": [said(None, "too far")]}],
-        "measured": [
-            {
-                "subject": "all",
-                "quantity": "duration_s",
-                "points": [{"scale": 0.5, "values": [1.0, 1.1], "regime": {"spilled": False}}],
-            }
-        ],
-    }
+    regime = MeasuredRegime((), (), False, ())
+    document = ForecastDocument(
+        at={},
+        scale=2.0,
+        scales=(0.5,),
+        forecasts=(said(3.0, None),),
+        capacity=(Capacity(5, {}, (said(None, Refusal("too far", "measure more")),)),),
+        measured=(MeasuredSeries("all", "duration_s", (MeasuredPoint(0.5, (1.0, 1.1), {}, regime, {}),)),),
+    )
     run = replace(a_run(), forecast=document)
     near, far = frames.forecasts(run).to_dict("records")
     assert (near["scale"], near["value"]) == (2.0, 3.0)

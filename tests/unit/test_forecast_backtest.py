@@ -84,7 +84,7 @@ def test_no_other_procedure_covers_as_much_or_errs_as_little_in_nine_of_ten(name
 def test_the_backfill_by_ilike_is_called_quadratic_and_holds(number: int) -> None:
     """Fitted up to 5,000 deals, at 20,000."""
     found = cases("crm_as_reviewed", share=0.25)
-    case = next(each for each in found if each.series.subject == f"{BACKFILL}#{number}")
+    case = next(each for each in found if each.series.subject.key == f"{BACKFILL}#{number}")
     said = ours(case)
     assert said.growth == "quadratic"
     assert (said.low or 0) <= case.truth_s <= (said.high or 0)
@@ -92,7 +92,7 @@ def test_the_backfill_by_ilike_is_called_quadratic_and_holds(number: int) -> Non
 
 def test_the_backfill_in_batches_is_called_linear() -> None:
     """Fitted up to 5,000 deals, and up to 10,000."""
-    case = next(case for case in cases() if case.series.subject == f"{BACKFILL}#25")
+    case = next(case for case in cases() if case.series.subject.key == f"{BACKFILL}#25")
     for largest in (0.05, 0.1):
         points = tuple(point for point in case.series.points if point.n <= largest)
         assert predict(replace(case.series, points=points), 10 * largest).growth == "linear"

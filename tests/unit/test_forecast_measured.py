@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 from factories import a_lock, a_migration, a_run, a_statement
 
@@ -16,6 +19,7 @@ from bench.analyse.forecast.regime import regime, setting_bytes
 from bench.analyse.forecast.series import Regime
 from bench.cli.forecast import OwnData, duration, scales, target_data, target_rows
 from bench.errors import UsageError
+from bench.model.forecast import WHOLE, Subject
 from bench.model.lock import Lock
 from bench.model.plan import NestedPlan
 from bench.model.run import Dataset, Pass, Repeat, Run
@@ -56,6 +60,18 @@ def at(scale: float) -> Run:
     return replace(a_run(), dataset=data, passes=(Pass("solo", None, tuple(repeats)),))
 
 
+def as_json(runs: Sequence[Run], target: Target) -> Any:
+    """As the run file has it."""
+    return msgspec.to_builtins(forecast_document(runs, target))
+
+
+@pytest.mark.parametrize(
+    "key", ["all", "migration:001_x", "statement:001#x#3", "lock:001_x:public.t", "query:a:b"]
+)
+def test_a_subject_is_read_from_its_key(key: str) -> None:
+    assert Subject.read(key).key == key
+
+
 @pytest.mark.parametrize("target", ["table", "partitioned table"])
 def test_a_partitioned_table_has_lock_forecasts_as_any_table(target: str) -> None:
     def partitioned(run: Run) -> Run:
@@ -69,13 +85,13 @@ def test_a_partitioned_table_has_lock_forecasts_as_any_table(target: str) -> Non
         return replace(run, passes=(replace(solo, repeats=tuple(repeats)),))
 
     runs = [partitioned(at(scale)) for scale in SCALES]
-    document = forecast_document(runs, Target(1.6, {"deals": 160_000}))
+    document = as_json(runs, Target(1.6, {"deals": 160_000}))
     subjects = {each["subject"] for each in document["forecasts"]}
     assert "lock:001_x:public.deals" in subjects
 
 
 def test_statements_locks_and_their_sums_are_forecast_by_name() -> None:
-    document = forecast_document([at(scale) for scale in SCALES], Target(1.6, {"deals": 160_000}))
+    document = as_json([at(scale) for scale in SCALES], Target(1.6, {"deals": 160_000}))
     found = {(each["subject"], each["quantity"]): each for each in document["forecasts"]}
     steady, slow = found["statement:001_x#0", "duration_s"], found["statement:001_x#1", "duration_s"]
     assert (steady["growth"], steady["refused"]) == ("constant", None)
@@ -98,9 +114,10 @@ def test_statements_locks_and_their_sums_are_forecast_by_name() -> None:
 def test_a_migration_is_refused_with_the_statement_that_is_to_blame() -> None:
     runs = [at(scale) for scale in SCALES]
     found = forecast_deploy(all_series(runs), 40 * SCALES[-1])
-    whole = next(each for each in found if (each.subject, each.quantity) == ("all", "duration_s"))
+    whole = next(each for each in found if (each.subject, each.quantity) == (WHOLE, "duration_s"))
     assert whole.refused is not None
-    assert whole.refused.reason.startswith("statement:001_x#")
+    assert whole.refused.blamed is not None
+    assert (whole.refused.blamed.kind, whole.refused.blamed.migration) == ("statement", "001_x")
 
 
 def test_a_slow_machine_in_one_repeat_is_set_against_its_calibration() -> None:
@@ -113,7 +130,7 @@ def test_a_slow_machine_in_one_repeat_is_set_against_its_calibration() -> None:
     )
     busy = replace(first, calibration_s=0.002, migrations=(replace(migration, statements=slowed),))
     runs[-1] = replace(runs[-1], passes=(replace(solo, repeats=(busy, *solo.repeats[1:])),))
-    series = next(each for each in all_series(runs) if each.subject.endswith("#1"))
+    series = next(each for each in all_series(runs) if each.subject.statement == 1)
     assert series.points[-1].values == pytest.approx((1.6, 1.6, 1.6))
 
 
@@ -144,7 +161,7 @@ def test_holds_of_one_relation_are_forecast_together_and_not_twice() -> None:
         migration = replace(a_migration([one, other]), id="001_x")
         repeats = tuple(replace(each, migrations=(migration,)) for each in solo.repeats)
         runs.append(replace(run, passes=(replace(solo, repeats=repeats),)))
-    locks = {each.quantity.name: each for each in all_series(runs) if each.subject.startswith("lock:")}
+    locks = {each.quantity.name: each for each in all_series(runs) if each.subject.kind == "lock"}
     assert locks["held_s"].points[-1].median == pytest.approx(1.6)
     assert locks["blocked_s"].points[-1].median == pytest.approx(2.08)
 

@@ -24,6 +24,7 @@ from bench.analyse.conclude import conclude
 from bench.analyse.plans import plan_rows
 from bench.analyse.summary import summarise
 from bench.model.finding import Finding
+from bench.model.forecast import ForecastDocument
 from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Note, Run
@@ -70,7 +71,7 @@ def test_a_production_duration_is_never_made_up() -> None:
     run = replace(a_run([a_migration([a_statement()])]), dataset=a_dataset())
     assert "not predicted" in page(run).prediction
     assert "one size, 725 k rows" in page(run).prediction
-    forecast = {"scales": [0.5, 1.0], "at": {"deals": 1000}, "forecasts": [], "capacity": [], "budgets": []}
+    forecast = ForecastDocument(at={"deals": 1000}, scale=1.0, scales=(0.5, 1.0), forecasts=())
     assert page(replace(run, forecast=forecast)).prediction == ""
 
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.refuse import FARTHEST
 from bench.analyse.forecast.series import DURATION, HELD, Forecast, Series
 from bench.model.budget import Budget
+from bench.model.forecast import WHOLE, Break
 
 STEPS = 24
 """Sizes at which a budget is held against the forecast, from the smallest measured to the largest known."""
@@ -27,13 +27,15 @@ class Figure:
     high: float
 
 
-def first_breaks(budgets: Sequence[Budget], series: Sequence[Series], target: Target) -> list[dict[str, Any]]:
+def first_breaks(budgets: Sequence[Budget], series: Sequence[Series], target: Target) -> tuple[Break, ...]:
     """For each budget of the deploy's duration or of a lock's hold: from which size on it is broken.
 
     ``scale`` is where the forecast crosses the limit, ``earliest_scale`` and ``latest_scale`` where the two
     ends of its interval do; None where they do not, up to ``known_to_scale``.
     """
-    return [_first(each, series, target) for each in budgets if each.hazard is None and _own(each, series)]
+    return tuple(
+        _first(budget, series, target) for budget in budgets if budget.hazard is None and _own(budget, series)
+    )
 
 
 def _own(budget: Budget, series: Sequence[Series]) -> list[Series]:
@@ -41,29 +43,27 @@ def _own(budget: Budget, series: Sequence[Series]) -> list[Series]:
     if budget.key == "deploy_s":
         return [each for each in series if each.quantity is DURATION]
     if budget.key == "hold_s":
-        return [
-            each for each in series if each.quantity is HELD and each.subject.endswith(f":{budget.relation}")
-        ]
+        return [each for each in series if each.quantity is HELD and each.subject.relation == budget.relation]
     return []
 
 
-def _first(budget: Budget, series: Sequence[Series], target: Target) -> dict[str, Any]:
+def _first(budget: Budget, series: Sequence[Series], target: Target) -> Break:
     figures = _figures(_own(budget, series), target)
     earliest, scale, latest = (
         _crossing([(each.scale, getattr(each, edge)) for each in figures], budget.limit)
         for edge in ("high", "value", "low")
     )
-    return {
-        "key": budget.key,
-        "relation": budget.relation,
-        "limit": budget.limit,
-        "place": budget.place,
-        "scale": scale,
-        "at": target.rows(scale / target.scale) if scale is not None else None,
-        "earliest_scale": earliest,
-        "latest_scale": latest,
-        "known_to_scale": figures[-1].scale if figures else None,
-    }
+    return Break(
+        key=budget.key,
+        relation=budget.relation,
+        limit=budget.limit,
+        place=budget.place,
+        scale=scale,
+        at=target.rows(scale / target.scale) if scale is not None else None,
+        earliest_scale=earliest,
+        latest_scale=latest,
+        known_to_scale=figures[-1].scale if figures else None,
+    )
 
 
 def _figures(series: Sequence[Series], target: Target) -> list[Figure]:
@@ -82,7 +82,7 @@ def _figures(series: Sequence[Series], target: Target) -> list[Figure]:
 
 def _figure(scale: float, forecasts: Sequence[Forecast]) -> Figure | None:
     """The whole deploy's duration, or the longest of the holds; None where one of them is refused."""
-    whole = [each for each in forecasts if each.subject == "all"] or list(forecasts)
+    whole = [each for each in forecasts if each.subject == WHOLE] or list(forecasts)
     if any(each.value is None for each in whole):
         return None
     worst = max(whole, key=lambda each: each.value or 0.0)

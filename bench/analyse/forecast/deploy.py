@@ -12,6 +12,7 @@ from bench.analyse.forecast.measured import peak_series, pooled, query_series, s
 from bench.analyse.forecast.predict import predict
 from bench.analyse.forecast.refuse import NO_LIMITS, WIDEST
 from bench.analyse.forecast.series import Bounds, Forecast, Quantity, Refused, Series
+from bench.model.forecast import WHOLE, Subject
 from bench.model.run import Run
 
 NOTICEABLE = 0.02
@@ -42,19 +43,19 @@ def forecast_deploy(
     own = [_at_most(predict(each, target, limits), each, target) for each in series]
     by_migration: dict[tuple[str, Quantity], list[tuple[Series, Forecast]]] = {}
     for each, forecast in zip(series, own, strict=True):
-        if each.subject.startswith("statement:"):
-            migration = each.subject.removeprefix("statement:").rpartition("#")[0]
-            by_migration.setdefault((migration, each.quantity), []).append((each, forecast))
+        if each.subject.kind == "statement":
+            of_migration = by_migration.setdefault((each.subject.migration, each.quantity), [])
+            of_migration.append((each, forecast))
     whole: dict[Quantity, float] = {}
     for (_, quantity), members in by_migration.items():
         whole[quantity] = whole.get(quantity, 0.0) + sum(_measured(each) for each, _ in members)
     migrations = [
-        _sum_statements(f"migration:{migration}", members, target, whole[quantity])
+        _sum_statements(Subject("migration", migration), members, target, whole[quantity])
         for (migration, quantity), members in by_migration.items()
     ]
     quantities = dict.fromkeys(quantity for _, quantity in by_migration)
     totals = [
-        _total("all", [each for each in migrations if each.quantity == name.name], target, name)
+        _total(WHOLE, [each for each in migrations if each.quantity == name.name], target, name)
         for name in quantities
     ]
     return (*own, *migrations, *totals)
@@ -85,7 +86,7 @@ def _bounded(forecast: Forecast, measured: float, deploy: float) -> Forecast:
 
 
 def _sum_statements(
-    subject: str, members: Sequence[tuple[Series, Forecast]], target: float, deploy: float
+    subject: Subject, members: Sequence[tuple[Series, Forecast]], target: float, deploy: float
 ) -> Forecast:
     """The sum of a migration's statements; the short ones count together. ``deploy``: what all took.
 
@@ -99,7 +100,7 @@ def _sum_statements(
         if each.points[-1].median >= quantity.least
     ]
     if short:
-        parts.append(predict(pooled(f"{subject}, short statements", short), target))
+        parts.append(predict(pooled(subject, short), target))
     whole = sum(max(each.points[-1].median, 0.0) for each, _ in members)
     measured = {each.subject: each.points[-1].median for each, _ in members}
     counting = [
@@ -119,7 +120,7 @@ def _bounds(forecast: Forecast) -> Bounds | None:
     return Bounds(forecast.low or 0.0, forecast.value or 0.0, forecast.high or 0.0)
 
 
-def _total(subject: str, parts: Sequence[Forecast], target: float, quantity: Quantity) -> Forecast:
+def _total(subject: Subject, parts: Sequence[Forecast], target: float, quantity: Quantity) -> Forecast:
     known = [bounds for each in parts if (bounds := _bounds(each)) is not None]
     if len(known) < len(parts):
         refused = next(each for each in parts if _bounds(each) is None)
@@ -151,7 +152,7 @@ def _width(forecast: Forecast) -> float:
 
 
 def _refused(
-    subject: str,
+    subject: Subject,
     parts: Sequence[Forecast],
     target: float,
     quantity: Quantity,
@@ -162,7 +163,5 @@ def _refused(
     said = blamed.refused or Refused(
         "its interval is too wide", "measure a larger size: --budget or --scales"
     )
-    reason = said.reason if said.reason.startswith("statement:") else f"{blamed.subject}: {said.reason}"
-    return Forecast(
-        subject, quantity.name, target, None, None, None, None, None, Refused(reason, said.cure, bounds)
-    )
+    refused = replace(said, bounds=bounds, at_most=None, blamed=said.blamed or blamed.subject)
+    return Forecast(subject, quantity.name, target, None, None, None, None, None, refused)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.analyse.forecast.measured import Size, total_work
 from bench.analyse.forecast.series import BLOCKED, HELD, Point, Series
+from bench.model.forecast import Subject
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun
 
@@ -30,7 +31,7 @@ def lock_series(sizes: Sequence[Size]) -> Iterator[Series]:
                 )
                 in_all.append(_point(size, [_in_all(each) for each in holds], _under(runs[-1], relation)))
             if len(longest) == len(sizes):
-                subject = f"lock:{migration.id}:{relation}"
+                subject = Subject("lock", migration.id, relation=relation)
                 yield Series(subject, HELD, tuple(longest), rows=sizes[-1].rows_per_scale)
                 yield Series(subject, BLOCKED, tuple(in_all), rows=sizes[-1].rows_per_scale)
 

@@ -21,6 +21,7 @@ from bench.analyse.forecast.series import (
     Sample,
     Series,
 )
+from bench.model.forecast import WHOLE, Subject
 from bench.model.run import MigrationRun, Repeat, Run
 from bench.model.statement import StatementRun
 
@@ -68,7 +69,7 @@ def statement_series(sizes: Sequence[Size]) -> Iterator[Series]:
     """Duration, WAL, growth on disk and temporary files of every statement that was applied at all sizes."""
     for m, migration in enumerate(sizes[-1].repeats[-1].migrations):
         for s, _ in enumerate(migration.statements):
-            subject = f"statement:{migration.id}#{migration.statements[s].index}"
+            subject = Subject("statement", migration.id, migration.statements[s].index)
             runs = [[r.migrations[m].statements[s] for r in size.repeats] for size in sizes]
             if any(each.outcome != "applied" for repeats in runs for each in repeats):
                 continue
@@ -82,7 +83,7 @@ def statement_series(sizes: Sequence[Size]) -> Iterator[Series]:
 
 
 def _series(
-    subject: str,
+    subject: Subject,
     sizes: Sequence[Size],
     runs: Sequence[Sequence[StatementRun]],
     settings: Sequence[Mapping[str, str]],
@@ -181,7 +182,7 @@ def _rows_handled(run: StatementRun) -> float | None:
     return sum(each.work for each in run.nested if each.work is not None)
 
 
-def pooled(subject: str, members: Sequence[Series]) -> Series:
+def pooled(subject: Subject, members: Sequence[Series]) -> Series:
     """Many small series as one: their sums at each size; their regimes and memory do not matter."""
     points = []
     for position, first in enumerate(members[0].points):
@@ -199,12 +200,12 @@ def peak_series(sizes: Sequence[Size]) -> Iterator[Series]:
     """The most that each migration, and the deploy, takes on disk above what was there before it."""
     migrations = sizes[-1].repeats[-1].migrations
     for m, migration in enumerate(migrations):
-        yield from _peak(f"migration:{migration.id}", sizes, slice(m, m + 1))
+        yield from _peak(Subject("migration", migration.id), sizes, slice(m, m + 1))
     if migrations:
-        yield from _peak("all", sizes, slice(None))
+        yield from _peak(WHOLE, sizes, slice(None))
 
 
-def _peak(subject: str, sizes: Sequence[Size], which: slice) -> Iterator[Series]:
+def _peak(subject: Subject, sizes: Sequence[Size], which: slice) -> Iterator[Series]:
     points = []
     for size in sizes:
         peaks = [disk_peak(repeat.migrations[which]) for repeat in size.repeats]
@@ -241,7 +242,9 @@ def query_series(sizes: Sequence[Size]) -> Iterator[Series]:
     for query in sizes[-1].run.queries:
         points = [point for size in sizes if (point := _query_point(size, query.name)) is not None]
         if len(points) == len(sizes):
-            yield Series(f"query:{query.name}", EXECUTION, tuple(points), rows=sizes[-1].rows_per_scale)
+            yield Series(
+                Subject("query", query=query.name), EXECUTION, tuple(points), rows=sizes[-1].rows_per_scale
+            )
 
 
 def _query_point(size: Size, name: str) -> Point | None:

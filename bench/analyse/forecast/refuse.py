@@ -45,6 +45,7 @@ def before_fitting(
             if series.quantity.timed
             else f"{largest.median:,.0f} bytes at the largest size are too few to see how it grows",
             "measure a larger size: raise --budget or --scales",
+            short=True,
         )
     if not counted.candidates:
         yield Refused(
@@ -98,9 +99,8 @@ def sample_ends(
 
 
 def _sample_ends(bounds: Bounds) -> Refused:
-    between = f"{bounds.low:.3g} to {bounds.high:.3g}"
     return Refused(
-        f"ANALYZE reads a sample, and so many rows of a table at the most: {between}",
+        "ANALYZE reads a sample, and so many rows of a table at the most",
         "measure sizes at which its tables have more rows than 300 times the statistics target",
         bounds,
     )
@@ -111,16 +111,15 @@ def too_wide(series: Series, predicted: Prediction, full: Sequence[Outgrown]) ->
     narrow = predicted.high - predicted.low <= 4 * series.quantity.floor
     if predicted.high <= WIDEST * predicted.low or narrow:
         return None
-    between = f"{predicted.low:.3g} to {predicted.high:.3g}"
     bounds = Bounds(predicted.low, predicted.value, predicted.high)
     if series.sampled:
         return _sample_ends(bounds)
     spilled = next((each for each in full if each.spills), None)
     if spilled is not None:
         said = spilled.refusal()
-        return Refused(f"{said.reason}: {between}", said.cure, bounds)
+        return Refused(said.reason, said.cure, bounds)
     return Refused(
-        f"the interval would be too wide to be of use: {between}",
+        "the interval would be too wide to be of use",
         "measure a larger size, or repeat more often: --budget, --scales, --repeats",
         bounds,
     )

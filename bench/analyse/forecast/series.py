@@ -6,7 +6,8 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from bench.model.forecast import ForecastFigure, Refusal, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,7 @@ class Sample:
 class Series:
     """One quantity of one thing at several sizes, in ascending order."""
 
-    subject: str
-    """``statement:<migration>#<index>``, ``migration:<id>``, ``lock:<migration>:<relation>``, ``all``,
-    ``query:<name>``."""
+    subject: Subject
     quantity: Quantity
     points: tuple[Point, ...]
     pooled: bool = False
@@ -153,13 +152,23 @@ class Refused:
     bounds: Bounds | None = None
     at_most: float | None = None
     """What it would take if it grew as its worst class does, from what it took at the largest size."""
+    short: bool = False
+    """It took too little to see how it grows."""
+    blamed: Subject | None = None
+    """Of a sum, the part that leaves it open."""
+
+    def shown(self) -> Refusal:
+        """As the run file has it."""
+        between = None if self.bounds is None else (self.bounds.low, self.bounds.high)
+        blamed = None if self.blamed is None else self.blamed.key
+        return Refusal(self.reason, self.cure, self.at_most, self.short, blamed, between)
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """A quantity at a target size, in the quantity's unit."""
 
-    subject: str
+    subject: Subject
     quantity: str
     target: float
     """On the axis of the points."""
@@ -174,25 +183,20 @@ class Forecast:
     refused: Refused | None = None
     fitted: tuple[float, ...] = ()
     """The sizes that it was fitted to."""
-    bounded: tuple[str, ...] = ()
+    bounded: tuple[Subject, ...] = ()
     """Subjects of a small share, without a forecast of their own, that count with their worst class."""
 
-    def as_json(self, at: Mapping[str, int]) -> dict[str, Any]:
-        """As ``bench forecast --json`` prints it; the target is given by rows of tables."""
-        refused = self.refused and {
-            "reason": self.refused.reason,
-            "cure": self.refused.cure,
-            "at_most": self.refused.at_most,
-        }
-        return {
-            "subject": self.subject,
-            "quantity": self.quantity,
-            "at": dict(at),
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "growth": self.growth,
-            "exponent": self.exponent,
-            "refused": refused,
-            "bounded": list(self.bounded),
-        }
+    def shown(self, at: Mapping[str, int]) -> ForecastFigure:
+        """As the run file has it; the target is given by rows of tables."""
+        return ForecastFigure(
+            subject=self.subject.key,
+            quantity=self.quantity,
+            at=dict(at),
+            value=self.value,
+            low=self.low,
+            high=self.high,
+            growth=self.growth,
+            exponent=self.exponent,
+            refused=self.refused.shown() if self.refused is not None else None,
+            bounded=tuple(subject.key for subject in self.bounded),
+        )

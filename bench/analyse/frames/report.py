@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.analyse.conclude import conclude
 from bench.analyse.frames.raw import frame
 from bench.analyse.queries import Way, summarise_query, ways
+from bench.model.forecast import ForecastDocument
 from bench.model.load import ClassLoad, LatencySummary, Workload
 from bench.model.plan import QueryCost
 from bench.model.run import Run
@@ -379,7 +380,7 @@ def forecasts(run: Run) -> DataFrame:
     ``value``, and the interval from ``low`` to ``high`` that should hold nine of ten targets, are in the unit
     that ``quantity`` names; missing where ``refused`` says why.
     """
-    return frame(_forecast_rows(run.forecast or {}), FORECAST_COLUMNS)
+    return frame(_forecast_rows(run.forecast), FORECAST_COLUMNS)
 
 
 def sizes(run: Run) -> DataFrame:
@@ -388,39 +389,41 @@ def sizes(run: Run) -> DataFrame:
     ``value`` is in the unit that ``quantity`` names; times are set against the calibration query. ``spilled``
     says whether temporary files were written.
     """
-    return frame(_size_rows(run.forecast or {}), SIZE_COLUMNS)
+    return frame(_size_rows(run.forecast), SIZE_COLUMNS)
 
 
-def _forecast_rows(document: Mapping[str, Any]) -> Iterator[dict[str, object]]:
-    tables = [(1, document.get("forecasts", ()))]
-    tables += [(each["factor"], each["forecasts"]) for each in document.get("capacity", ())]
+def _forecast_rows(document: ForecastDocument | None) -> Iterator[dict[str, object]]:
+    if document is None:
+        return
+    tables = [(1, document.forecasts)]
+    tables += [(capacity.factor, capacity.forecasts) for capacity in document.capacity]
     for factor, found in tables:
         for each in found:
-            said = each["refused"] or {}
+            said = each.refused
             yield {
-                "subject": each["subject"],
-                "quantity": each["quantity"],
+                "subject": each.subject,
+                "quantity": each.quantity,
                 "factor": factor,
-                "scale": factor * document["scale"],
-                "value": each["value"],
-                "low": each["low"],
-                "high": each["high"],
-                "growth": each["growth"],
-                "exponent": each["exponent"],
-                "refused": said.get("reason"),
-                "cure": said.get("cure"),
+                "scale": factor * document.scale,
+                "value": each.value,
+                "low": each.low,
+                "high": each.high,
+                "growth": each.growth,
+                "exponent": each.exponent,
+                "refused": said.reason if said else None,
+                "cure": said.cure if said else None,
             }
 
 
-def _size_rows(document: Mapping[str, Any]) -> Iterator[dict[str, object]]:
-    for series in document.get("measured", ()):
-        for point in series["points"]:
-            for repeat, value in enumerate(point["values"]):
+def _size_rows(document: ForecastDocument | None) -> Iterator[dict[str, object]]:
+    for series in document.measured if document is not None else ():
+        for point in series.points:
+            for repeat, value in enumerate(point.values):
                 yield {
-                    "subject": series["subject"],
-                    "quantity": series["quantity"],
-                    "scale": point["scale"],
+                    "subject": series.subject,
+                    "quantity": series.quantity,
+                    "scale": point.scale,
                     "repeat": repeat,
                     "value": value,
-                    "spilled": point["regime"]["spilled"],
+                    "spilled": point.regime.spilled,
                 }

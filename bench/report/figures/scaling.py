@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from bench.model.forecast import ForecastDocument, ForecastFigure, MeasuredSeries, Subject
 from bench.report import format as fmt
 from bench.report.figures.axes import log_time_ticks
 from bench.report.figures.sheet import Picture, sheet
@@ -19,7 +20,7 @@ COLUMNS = 2
 PANEL_IN, GAP_IN, LEFT_IN = 2.35, 0.75, 0.75
 
 
-def draw_scaling(document: Mapping[str, Any]) -> Picture | None:
+def draw_scaling(document: ForecastDocument) -> Picture | None:
     """One panel for each of the longest statements; None where a forecast has none."""
     chosen = _chosen(document)
     if not chosen:
@@ -35,41 +36,45 @@ def draw_scaling(document: Mapping[str, Any]) -> Picture | None:
         for at, (measured, forecast) in enumerate(chosen):
             left = (at % COLUMNS) * page.width_in / COLUMNS + LEFT_IN
             top = (at // COLUMNS) * (PANEL_IN + GAP_IN) + 0.3
-            name = fit(measured["subject"].removeprefix("statement:"), 50, keep="middle")
+            name = fit(_title(measured.about), 50, keep="middle")
             page.text(left - 0.1, top - 0.15, name, fontsize=8.2, fontweight="bold")
             _panel(page.axes(left, top, width, PANEL_IN - 0.3), document, measured, forecast)
         return page.finish()
 
 
-def _chosen(document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    forecasts = {(each["subject"], each["quantity"]): each for each in document["forecasts"]}
-    timed = [each for each in document["measured"] if each["quantity"] == "duration_s"]
-    longest = sorted(timed, key=lambda each: -max(each["points"][-1]["values"]))
-    return [(each, forecasts[each["subject"], "duration_s"]) for each in longest[:MOST]]
+def _title(about: Subject) -> str:
+    """A statement by its place in the suite."""
+    return f"{about.migration}#{about.statement}" if about.kind == "statement" else about.key
 
 
-def _panel(
-    ax: Axes, document: Mapping[str, Any], measured: Mapping[str, Any], forecast: Mapping[str, Any]
-) -> None:
-    table, rows = next(iter(document["at"].items()))
-    per_scale = rows / document["scale"]
-    points: Sequence[Mapping[str, Any]] = measured["points"]
-    middle = [sorted(each["values"])[len(each["values"]) // 2] for each in points]
+def _chosen(document: ForecastDocument) -> list[tuple[MeasuredSeries, ForecastFigure]]:
+    forecasts = {(each.subject, each.quantity): each for each in document.forecasts}
+    timed = [each for each in document.measured if each.quantity == "duration_s"]
+    longest = sorted(timed, key=lambda each: -max(each.points[-1].values))
+    return [(each, forecasts[each.subject, "duration_s"]) for each in longest[:MOST]]
+
+
+def _panel(ax: Axes, document: ForecastDocument, measured: MeasuredSeries, forecast: ForecastFigure) -> None:
+    table, rows = next(iter(document.at.items()))
+    per_scale = rows / document.scale
+    points = measured.points
+    middle = [sorted(each.values)[len(each.values) // 2] for each in points]
     for each in points:
-        sizes = [each["scale"] * per_scale] * len(each["values"])
-        ax.plot(sizes, each["values"], "o", color=LIGHT["after"], markersize=3.2, alpha=0.7, zorder=3)
-    sizes = [each["scale"] * per_scale for each in points]
+        sizes = [each.scale * per_scale] * len(each.values)
+        ax.plot(sizes, each.values, "o", color=LIGHT["after"], markersize=3.2, alpha=0.7, zorder=3)
+    sizes = [each.scale * per_scale for each in points]
     ax.plot(sizes, middle, color=LIGHT["after"], linewidth=1.2, zorder=2)
-    values = [value for each in points for value in each["values"]]
-    if forecast["refused"] is None:
-        ax.plot([sizes[-1], rows], [middle[-1], forecast["value"]], "--", color=LIGHT["after"], linewidth=1.2)
-        low = max(forecast["low"], min(values) / 2)
-        ax.plot([rows, rows], [low, forecast["high"]], color=LIGHT["ink"], linewidth=2.2, zorder=3)
-        ax.plot([rows], [forecast["value"]], "D", color=LIGHT["ink"], markersize=4, zorder=4)
-        values += [low, forecast["high"]]
-        words = f"{forecast['growth']}: {fmt.seconds(forecast['value'])}"
+    values = [value for each in points for value in each.values]
+    if forecast.refused is None:
+        value, high = forecast.value or 0.0, forecast.high or 0.0
+        low = max(forecast.low or 0.0, min(values) / 2)
+        ax.plot([sizes[-1], rows], [middle[-1], value], "--", color=LIGHT["after"], linewidth=1.2)
+        ax.plot([rows, rows], [low, high], color=LIGHT["ink"], linewidth=2.2, zorder=3)
+        ax.plot([rows], [value], "D", color=LIGHT["ink"], markersize=4, zorder=4)
+        values += [low, high]
+        words = f"{forecast.growth}: {fmt.seconds(forecast.value)}"
     else:
-        words = f"refused: {forecast['refused']['reason']}"
+        words = f"refused: {forecast.refused.reason}"
     ax.text(
         0.03, 0.95, fit(words, 58), transform=ax.transAxes, va="top", fontsize=7.8,
         bbox={"facecolor": LIGHT["paper"], "edgecolor": "none", "pad": 1},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.analyse.stats import Spread
-from bench.analyse.summary import solo_repeats
 from bench.model.run import Dataset, Repeat, Run
 from bench.report import format as fmt
 from bench.report.document import Block, Facts, Section, Table, Words, code, columns, joined
@@ -24,14 +23,14 @@ def data_rows(run: Run) -> str:
     """``725 k rows``."""
     if run.dataset is None:
         return "no generated data"
-    return f"{fmt.count(sum(table.rows for table in run.dataset.tables))} rows"
+    return f"{fmt.count(run.dataset.rows)} rows"
 
 
 def data_amount(run: Run) -> str:
     """``725 k rows, 222 MiB``."""
     if run.dataset is None:
         return "no generated data"
-    return f"{data_rows(run)}, {fmt.size(sum(table.bytes for table in run.dataset.tables))}"
+    return f"{data_rows(run)}, {fmt.size(run.dataset.size_bytes)}"
 
 
 def environment(run: Run) -> Section:
@@ -50,7 +49,7 @@ def _blocks(run: Run) -> Iterator[Block]:
     if dataset is not None and dataset.dirt:
         dirt = tuple((kind, fmt.count(rows)) for kind, rows in sorted(dataset.dirt.items()))
         yield Facts(dirt, "Dirty rows, planted", ("Kind", "Rows"))
-    if repeats := solo_repeats(run):
+    if repeats := run.solo:
         yield _repeats(repeats)
     yield _files(run)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from bench.analyse.forecast.document import TOO_SHORT, rows_named
+from bench.analyse.forecast.document import rows_named
+from bench.model.forecast import WHOLE, Capacity, ForecastDocument, ForecastFigure, Machine
 from bench.report.document import Block, Column, Figure, Paragraph, Section, Table
 from bench.report.format import ratio, seconds, shortened, size
 
@@ -25,18 +24,18 @@ _QUANTITIES = {
 }
 
 
-def forecast(document: Mapping[str, Any] | None) -> tuple[Section, ...]:
+def forecast(document: ForecastDocument | None) -> tuple[Section, ...]:
     """The section of a forecast document, with the tables that have rows; nothing where there is none."""
     if document is None:
         return ()
-    scales = ", ".join(f"{scale:g}" for scale in document["scales"])
+    scales = ", ".join(f"{scale:g}" for scale in document.scales)
     lead = (
-        f"From scales {scales}. {_machine(document.get('machine', {}))} An interval should hold nine of ten "
+        f"From scales {scales}. {_machine(document.machine)} An interval should hold nine of ten "
         f"targets; what cannot be told is refused.{_bounded(document)}"
     )
     tables = (
         _table(
-            f"Forecast at {rows_named(document['at'])}",
+            f"Forecast at {rows_named(document.at)}",
             ("What", "Forecast", "90 % interval", "Growth"),
             _answered(document),
         ),
@@ -58,10 +57,10 @@ def _table(title: str, heads: Sequence[str], rows: Iterator[tuple[str, ...]]) ->
     return Table(tuple(map(Column, heads)), tuple(rows), title)
 
 
-def _bounded(document: Mapping[str, Any]) -> str:
+def _bounded(document: ForecastDocument) -> str:
     """Which small parts of the deploy count with their worst class."""
-    whole = next((each for each in document["forecasts"] if _is_whole_time(each)), None)
-    names = [_name(document, subject) for subject in (whole or {}).get("bounded", ())]
+    whole = next((each for each in document.forecasts if _is_whole_time(each)), None)
+    names = [_name(document, subject) for subject in (whole.bounded if whole else ())]
     if not names:
         return ""
     return (
@@ -69,66 +68,57 @@ def _bounded(document: Mapping[str, Any]) -> str:
     )
 
 
-def _is_whole_time(forecast: Mapping[str, Any]) -> bool:
-    return bool(forecast["subject"] == "all" and forecast["quantity"] == "duration_s")
+def _is_whole_time(forecast: ForecastFigure) -> bool:
+    return forecast.about == WHOLE and forecast.quantity == "duration_s"
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def _machine(machine: Machine) -> str:
     """Whose times these are."""
-    if not machine.get("calibration_s") or not machine.get("calibration_here_s"):
+    if not machine.calibration_s or not machine.calibration_here_s:
         return "Times are this machine's."
     return (
-        f"Times are set against production, which took {ratio(machine['ratio'])} as long as this machine for "
+        f"Times are set against production, which took {ratio(machine.ratio)} as long as this machine for "
         "the same piece of work; the intervals hold this machine's times as well."
     )
 
 
-def _answered(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def _answered(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
     """The whole, its migrations, then locks, statements and queries, the longest of each first."""
-    timed = [each for each in document["forecasts"] if each["quantity"] in _TIMES and not each["refused"]]
-    whole = [each for each in timed if each["subject"] == "all" or _is(each, "migration")]
-    long = [each for each in timed if each["value"] >= LEAST_S]
+    timed = [each for each in document.forecasts if each.quantity in _TIMES and not each.refused]
+    whole = [each for each in timed if each.about.kind in ("all", "migration")]
+    long = [each for each in timed if (each.value or 0.0) >= LEAST_S]
     for each in (
         *reversed(whole),
         *(
             one
             for kind in ("lock", "statement", "query")
-            for one in _longest(each for each in long if _is(each, kind))
+            for one in _longest(each for each in long if each.about.kind == kind)
         ),
     ):
-        name = _name(document, each["subject"]) + _QUANTITIES[each["quantity"]]
-        yield name, seconds(each["value"]), _interval(each), each["growth"] or ""
+        name = _name(document, each.subject) + _QUANTITIES[each.quantity]
+        yield name, seconds(each.value), _interval(each), each.growth or ""
 
 
-def _is(forecast: Mapping[str, Any], kind: str) -> bool:
-    return bool(forecast["subject"].startswith(f"{kind}:"))
+def _longest(forecasts: Iterable[ForecastFigure]) -> list[ForecastFigure]:
+    return sorted(forecasts, key=lambda figure: -(figure.value or 0.0))[:NAMED]
 
 
-def _longest(forecasts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(forecasts, key=lambda each: -each["value"])[:NAMED]
-
-
-def _name(document: Mapping[str, Any], subject: str) -> str:
+def _name(document: ForecastDocument, subject: str) -> str:
     """A statement by file, line and SQL; what older documents do not tell stays as it is."""
     if subject == "all":
         return "the deploy"
-    named = document.get("names", {}).get(subject)
+    named = document.names.get(subject)
     return shortened(named if named is not None else subject, 70)
 
 
-_BLAMED = re.compile(r"^(?:(?:statement|migration|lock|query):\S.*?(?:#\d+|\.sql|\S): )+")
-_FIGURES = re.compile(r": [\d.e+-]+ to [\d.e+-]+$")
-
-
-def _refused(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def _refused(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
     """What has no forecast and takes long enough to be missed: one line for each reason."""
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for each in document["forecasts"]:
-        said = each["refused"]
-        if said and each["quantity"] in _TIMES and TOO_SHORT not in said["reason"]:
-            reason = _FIGURES.sub("", _BLAMED.sub("", said["reason"]))
-            name = _name(document, each["subject"]) + _QUANTITIES[each["quantity"]]
-            by_reason.setdefault((reason, said["cure"]), []).append(name)
+    for each in document.forecasts:
+        said = each.refused
+        if said and each.quantity in _TIMES and not said.short:
+            name = _name(document, each.subject) + _QUANTITIES[each.quantity]
+            by_reason.setdefault((said.reason, said.cure), []).append(name)
     for (reason, cure), names in by_reason.items():
         yield _several(list(dict.fromkeys(reversed(names)))), reason, cure
 
@@ -140,62 +130,60 @@ def _several(names: Sequence[str]) -> str:
     return f"{shown}; and {left:,} more" if left > 0 else shown
 
 
-def _capacity(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    at_target = {"factor": 1, "at": document["at"], "forecasts": document["forecasts"]}
-    for each in (at_target, *document["capacity"]):
-        duration, *sizes = (_whole(each["forecasts"], name) for name in _WHOLE)
+def _capacity(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
+    at_target = Capacity(1, document.at, document.forecasts)
+    for each in (at_target, *document.capacity):
+        duration, *sizes = (_whole(each.forecasts, name) for name in _WHOLE)
         yield (
-            f"{each['factor']}×",
-            rows_named(each["at"]),
+            f"{each.factor}×",
+            rows_named(each.at),
             duration,
-            _longest_lock(each["forecasts"]),
+            _longest_lock(each.forecasts),
             *sizes,
         )
 
 
-def _whole(forecasts: Sequence[Mapping[str, Any]], quantity: str) -> str:
-    found = [each for each in forecasts if each["subject"] == "all" and each["quantity"] == quantity]
+def _whole(forecasts: Sequence[ForecastFigure], quantity: str) -> str:
+    found = [each for each in forecasts if each.about == WHOLE and each.quantity == quantity]
     return _worst(found, none="not measured")
 
 
-def _longest_lock(forecasts: Sequence[Mapping[str, Any]]) -> str:
-    held = [each for each in forecasts if each["quantity"] == "held_s"]
-    highest = max((each["high"] for each in held if not each["refused"]), default=0.0)
+def _longest_lock(forecasts: Sequence[ForecastFigure]) -> str:
+    held = [each for each in forecasts if each.quantity == "held_s"]
+    highest = max((each.high or 0.0 for each in held if not each.refused), default=0.0)
     mattering = [  # a hold that is shorter than the longest at its very worst is no longest one
-        each
-        for each in held
-        if not each["refused"] or (each["refused"].get("at_most") or float("inf")) > highest
+        each for each in held if not each.refused or (each.refused.at_most or float("inf")) > highest
     ]
     return _worst(mattering, none="none")
 
 
-def _worst(found: Sequence[Mapping[str, Any]], none: str) -> str:
+def _worst(found: Sequence[ForecastFigure], none: str) -> str:
     if not found:
         return none
-    known = [each for each in found if not each["refused"]]
+    known = [each for each in found if not each.refused]
     if len(known) < len(found):
         return "refused"
-    worst = max(known, key=lambda each: each["value"])
+    worst = max(known, key=lambda figure: figure.value or 0.0)
     return f"{_value(worst, 'value')} {_interval(worst)}"
 
 
-def _budgets(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    for each in document.get("budgets", ()):
-        name = each["key"] + (f" of {each['relation']}" if each["relation"] else "")
-        edges = [each["earliest_scale"], each["latest_scale"]]
+def _budgets(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
+    for each in document.budgets:
+        name = each.key + (f" of {each.relation}" if each.relation else "")
+        edges = [each.earliest_scale, each.latest_scale]
         yield (
-            f"{name} ≤ {seconds(each['limit'])}",
-            each["place"],
-            f"scale {each['scale']:.3g}, {rows_named(each['at'])}" if each["scale"] else "not broken",
+            f"{name} ≤ {seconds(each.limit)}",
+            each.place,
+            f"scale {each.scale:.3g}, {rows_named(each.at or {})}" if each.scale else "not broken",
             " and ".join("–" if edge is None else f"{edge:.3g}" for edge in edges),
-            "no size" if each["known_to_scale"] is None else f"scale {each['known_to_scale']:.3g}",
+            "no size" if each.known_to_scale is None else f"scale {each.known_to_scale:.3g}",
         )
 
 
-def _interval(forecast: Mapping[str, Any]) -> str:
+def _interval(forecast: ForecastFigure) -> str:
     return f"[{_value(forecast, 'low')}, {_value(forecast, 'high')}]"
 
 
-def _value(forecast: Mapping[str, Any], key: str) -> str:
-    value = forecast[key]
-    return seconds(value) if forecast["quantity"].endswith("_s") else size(round(value))
+def _value(forecast: ForecastFigure, key: str) -> str:
+    value: float | None = getattr(forecast, key)
+    return seconds(value) if forecast.quantity.endswith("_s") else size(round(value or 0.0))

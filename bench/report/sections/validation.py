@@ -307,7 +307,7 @@ def _owner_rights(proofs: Proofs) -> Iterator[Block]:
 
 def _unmeasured(run: Run) -> Iterator[Words]:
     yield "whether indexes are used, and plans before and after: ", code("bench run"), " measures these"
-    if not any(each.kind == "loaded" for each in run.passes):
+    if not run.loaded:
         yield "latency of an application's requests meanwhile: ", code("bench run"), " measures it"
     yield from (f"{note.subject}: {note.text}" for note in run.notes if "not tried" in note.text)
 
