@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from datagen.anyschema.guess import Override
 from datagen.anyschema.load import fill, read_overrides
 
 SHOP = Path(__file__).parents[1] / "data" / "any_schema.sql"
+PINNED = SHOP.with_name("any_schema_digests.json")
 EXAMPLES = int(os.environ.get("BENCH_TEST_SCHEMAS", "12"))
 Said = list[str]
 
@@ -87,6 +90,14 @@ def test_the_same_seed_gives_the_same_rows_and_another_one_others(server: Server
         drop_database(server, name)
     assert states[0] == states[1]
     assert states[0] != states[2]
+
+
+def test_bytes_are_pinned(server: Server, database: str, connect: Connect) -> None:
+    """Keyed by the version of Faker, whose words the rows hold."""
+    apply_file(server, database, SHOP)
+    fill(server.conninfo(database), default_rows=200, seed=7)
+    pinned = json.loads(PINNED.read_text(encoding="utf-8"))
+    assert {"faker": version("faker"), "tables": state(connect())} == pinned
 
 
 def test_what_cannot_be_satisfied_is_told_by_column_and_nothing_is_loaded(
