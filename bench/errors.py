@@ -16,6 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from datagen.errors import BenchError, Interrupted, ServerError, UsageError
+
+__all__ = [
+    "EXIT_CODES",
+    "BenchError",
+    "Interrupted",
+    "MigrationError",
+    "NotComparableError",
+    "ServerError",
+    "Unreachable",
+    "UsageError",
+]
+
 EXIT_CODES: Mapping[int, str] = {
     0: 'the migrations applied; with --fail-on error they are also not "not ready", with --fail-on warning '
     "they are ready without conditions",
@@ -31,23 +44,6 @@ EXIT_CODES: Mapping[int, str] = {
 """What each exit code says, of whatever command gives it."""
 
 
-class BenchError(Exception):
-    """Base of every error that is shown without a traceback."""
-
-    exit_code = 1
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-class UsageError(BenchError):
-    """An option, file, suite or setting that cannot be used."""
-
-    exit_code = 2
-
-
 class NotComparableError(BenchError):
     """Two runs that must not be compared."""
 
@@ -60,21 +56,9 @@ class MigrationError(BenchError):
     exit_code = 4
 
 
-class ServerError(BenchError):
-    """The server cannot be started, reached or used."""
-
-    exit_code = 5
-
-
 class Unreachable(ServerError):
     """No connection to the server can be had; ``reason`` is what the client library said."""
 
     def __init__(self, message: str, hint: str | None = None, *, reason: str) -> None:
         super().__init__(message, hint)
         self.reason = reason
-
-
-class Interrupted(BenchError):
-    """The user, or the system, asked the run to end."""
-
-    exit_code = 130

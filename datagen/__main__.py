@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench.errors import BenchError, UsageError
-from datagen.spec import DEFAULT_DIRT, Plan, make_plan, resolve_table
+from datagen import DATA_SETS, DEFAULT_DATA, data_set
+from datagen.engine.plan import DEFAULT_DIRT, DataSet, Plan
+from datagen.errors import BenchError, UsageError
 
 _EXAMPLES = """\
 examples:
@@ -38,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command == "load" and args.schema_of is not None:
             return _fill(args)
-        scale, rows = _size(args)
-        plan = make_plan(
+        data = data_set(args.data)
+        scale, rows = _size(args, data)
+        plan = data.plan(
             scale=scale,
             rows=rows,
             seed=args.seed,
@@ -67,16 +69,16 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise _Ended
 
 
-def _size(args: argparse.Namespace) -> tuple[float, dict[str, int]]:
+def _size(args: argparse.Namespace, data: DataSet) -> tuple[float, dict[str, int]]:
     """Scale and rows by table, as production has them and as the options say."""
-    given = {resolve_table(name): count for name, count in parse_rows(args.rows).items()}
+    given = {data.resolve(name): count for name, count in parse_rows(args.rows).items()}
     if args.like is None:
         return 1.0 if args.scale is None else args.scale, given
     if args.scale is not None:
         raise UsageError("--scale and --like exclude each other", "choose one of them")
-    from datagen.like import like_production, read_like
+    from datagen.engine.like import like_production, read_like
 
-    scale, rows = like_production(read_like(args.like), args.like)
+    scale, rows = like_production(data, read_like(args.like), args.like)
     return scale, rows | given
 
 
@@ -148,6 +150,10 @@ def _workers(text: str) -> int:
 def _shared() -> argparse.ArgumentParser:
     """Options that say what is generated."""
     shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--data", default=DEFAULT_DATA, metavar="NAME",
+        help=f"which data set: {', '.join(DATA_SETS)} (default {DEFAULT_DATA})",
+    )  # fmt: skip
     shared.add_argument("--scale", type=float, metavar="N", help="1 = 100 k deals (default 1)")
     shared.add_argument(
         "--like",
@@ -183,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = _shared()
     parser = argparse.ArgumentParser(
         prog="datagen",
-        description="Fill a CRM with production-sized, production-shaped data at the speed of COPY.",
+        description="Fill a database with production-sized, production-shaped data at the speed of COPY.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

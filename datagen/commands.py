@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,17 +15,22 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
-from bench.errors import UsageError
-from datagen import executors
-from datagen.console import progress_display
-from datagen.estimate import TableEstimate, estimate, expected
-from datagen.executors import Executor
-from datagen.like import read_like
-from datagen.load import LoadResult, load
-from datagen.spec import Plan
-from datagen.write import Format, write
+from datagen.engine import executors
+from datagen.engine.estimate import TableEstimate, estimate, expected
+from datagen.engine.executors import Executor
+from datagen.engine.like import read_like
+from datagen.engine.load import LoadResult, load
+from datagen.engine.plan import Plan
+from datagen.engine.progress import Listener, Progress
+from datagen.engine.write import Format, write
+from datagen.errors import UsageError
+
+_EVERY_S = 5.0
+"""Between two lines of progress."""
 
 
 def load_command(
@@ -112,9 +118,7 @@ def plan_command(plan: Plan, *, dsn: str | None, workers: int | None, json_to: s
     streams = workers or os.cpu_count() or 1
     tables = estimate(plan, dsn)
     expected_s = expected(tables, streams) if dsn is not None else None
-    kinds = None if plan.dirt_kinds is None else sorted(plan.dirt_kinds)
-    document = asdict(plan) | {
-        "dirt_kinds": kinds,
+    document = plan.described() | {
         "tables": [asdict(table) for table in tables],
         "expected_s": expected_s,
         "workers": streams,
@@ -193,3 +197,53 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+@contextmanager
+def progress_display(quiet: bool) -> Iterator[Listener | None]:
+    """Something to call with every Progress; None where nothing is to be shown."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty() and "NO_COLOR" not in os.environ:
+        with _bar() as bar:
+            task = bar.add_task("", total=None, note="")
+            yield lambda p: bar.update(
+                task, description=p.phase, completed=p.done, total=max(p.total, 1), note=describe(p)
+            )
+    else:
+        yield _Lines()
+
+
+def describe(progress: Progress) -> str:
+    """Done and total, and while copying the rate and the time left."""
+    counted = f"{progress.done:,}/{progress.total:,}"
+    if progress.phase != "copy" or not progress.done:
+        return counted
+    rate = progress.done / progress.elapsed_s
+    left_s = (progress.total - progress.done) / rate
+    return f"{counted} rows, {rate:,.0f} rows/s, {progress.bytes / 1e6:,.0f} MB, {left_s:.0f} s left"
+
+
+class _Lines:
+    """One line per phase, and one every few seconds."""
+
+    def __init__(self) -> None:
+        self.phase: str | None = None
+        self.shown_s = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        ended = progress.done == progress.total
+        if progress.phase == self.phase and not ended and progress.elapsed_s - self.shown_s < _EVERY_S:
+            return
+        self.phase, self.shown_s = progress.phase, progress.elapsed_s
+        print(f"{progress.elapsed_s:6.1f} s  {progress.phase}: {describe(progress)}", file=sys.stderr)
+
+
+def _bar() -> Bar:
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )

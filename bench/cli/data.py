@@ -183,22 +183,24 @@ def _checked(
     """Scale and rows of generated data; UsageError for what the generator does not know."""
     if like is None and kinds is None and not rows:
         return scale, rows
-    from datagen.like import like_production, read_like
-    from datagen.spec import make_plan, resolve_table
+    from datagen import data_set
+    from datagen.engine.like import like_production, read_like
+
+    known = data_set(data)
 
     if like is not None:
         if scale != 1.0:
             raise UsageError("--scale and --like exclude each other", hint="choose one of them")
-        scale, found = like_production(read_like(like), like)
-        rows = found | {resolve_table(name): count for name, count in rows.items()}
-    make_plan(data, scale=scale, rows=rows, dirt_kinds=kinds)
+        scale, found = like_production(known, read_like(like), like)
+        rows = found | {known.resolve(name): count for name, count in rows.items()}
+    known.plan(scale=scale, rows=rows, dirt_kinds=kinds)
     return scale, rows
 
 
 def _rows_elsewhere(like: Path | None) -> dict[str, int]:
     if like is None:
         return {}
-    from datagen.like import read_like
+    from datagen.engine.like import read_like
 
     return read_like(like)
 

@@ -252,16 +252,17 @@ def target_data(data: str, at: Mapping[str, int], own: OwnData) -> DataOptions:
     Raises UsageError: a table is unknown, or does not grow with the scale.
     """
     from bench.run.template.options import DataOptions
-    from datagen.spec import make_plan, resolve_table
+    from datagen import data_set
 
     (table, rows), *others = at.items()
-    per_scale = make_plan(data).rows[resolve_table(table)]
+    known = data_set(data)
+    per_scale = known.plan().rows[known.resolve(table)]
     if rows < 1 or per_scale < 1000:
         raise UsageError(
             f"--at {table}={rows} sets no scale", "name a table first whose rows grow, such as deals=10M"
         )
     scale = rows / per_scale
-    make_plan(data, scale=scale, rows=dict(others))
+    known.plan(scale=scale, rows=dict(others))
     return DataOptions(scale=scale, rows=dict(others), seed=own.seed, dirt=own.dirt, workers=own.workers)
 
 
@@ -321,9 +322,9 @@ def rows_like(data: str, production: Production) -> dict[str, int]:
 
     Raises UsageError: it has none of them, or all of them are empty.
     """
-    from datagen.spec import make_plan
+    from datagen import data_set
 
-    per_scale = make_plan(data).rows
+    per_scale = data_set(data).plan().rows
     rows = {
         name.removeprefix("public."): production.tables[name].rows
         for name, amount in per_scale.items()

@@ -13,6 +13,7 @@ from typing import Any
 from bench.errors import UsageError
 from bench.migrate.migration import TRANSACTIONS, Transaction
 from bench.model.finding import Acceptance
+from datagen import DATA_SETS
 
 _TYPE_NAMES: dict[type, str] = {
     str: "a string",
@@ -77,10 +78,11 @@ def read_suite_config(path: Path) -> SuiteConfig:
         )
     placeholders = config.placeholders
     check_keys(path, "placeholders", placeholders, dict.fromkeys(placeholders, str))
-    if config.data is not None and config.data != "crm":
+    if config.data is not None and config.data not in DATA_SETS:
+        names = ", ".join(f'"{name}"' for name in DATA_SETS)
         raise UsageError(
             f'{path}: data = "{config.data}" is not a known data set',
-            hint=f'{suggest(config.data, ["crm"])}known: "crm"; leave the key out for no data',
+            hint=f"{suggest(config.data, DATA_SETS)}known: {names}; leave the key out for no data",
         )
     return config
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from psycopg import sql
 from psycopg.rows import class_row
 
-from datagen.parallel import Connection
+from datagen.engine.parallel import Connection
 
 Row = TypeVar("Row")
 

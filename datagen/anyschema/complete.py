@@ -17,8 +17,8 @@ from datagen.anyschema.catalog import Column, Schema, Table, read_schema
 from datagen.anyschema.checks import Limits
 from datagen.anyschema.guess import Unknown, values_of
 from datagen.anyschema.planner import limits_of
-from datagen.parallel import Connection, connect
-from datagen.send import server_error
+from datagen.engine.parallel import Connection, connect
+from datagen.errors import server_error
 
 POOL = 48
 """Different values per column; a row takes one of them."""

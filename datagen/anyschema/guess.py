@@ -16,7 +16,7 @@ from datagen.anyschema import values as v
 from datagen.anyschema.catalog import Column
 from datagen.anyschema.checks import Limits
 from datagen.anyschema.values import Values
-from datagen.streams import stream_key
+from datagen.engine.streams import stream_key
 
 _NAMED: tuple[tuple[str, str], ...] = (
     (r"e?mail", "email"), (r"first_?name|given", "first_name"), (r"last_?name|surname|family", "last_name"),

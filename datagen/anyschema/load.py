@@ -13,14 +13,13 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from bench.errors import UsageError
 from datagen.anyschema.catalog import Schema, Table, read_schema
 from datagen.anyschema.guess import Override
 from datagen.anyschema.plan import FillPlan, TablePlan
 from datagen.anyschema.planner import Wishes, make_fill_plan
-from datagen.parallel import Connection, connect
-from datagen.progress import Listener, Meter
-from datagen.send import server_error
+from datagen.engine.parallel import Connection, connect
+from datagen.engine.progress import Listener, Meter
+from datagen.errors import UsageError, server_error
 
 DEFAULT_ROWS = 1000
 BLOCK = 2048

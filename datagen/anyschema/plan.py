@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from datagen.anyschema.catalog import Foreign
 from datagen.anyschema.values import Values
-from datagen.streams import Ints, below, chance, hash_rows, stream_key
+from datagen.engine.streams import Ints, below, chance, hash_rows, stream_key
 
 
 @dataclass(frozen=True, slots=True)

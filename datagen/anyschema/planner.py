@@ -13,7 +13,7 @@ from datagen.anyschema.guess import Override, Unknown, values_of
 from datagen.anyschema.partitions import leaf_values
 from datagen.anyschema.plan import ColumnPlan, FillPlan, Index, Reference, TablePlan
 from datagen.anyschema.values import Values
-from datagen.streams import stream_key
+from datagen.engine.streams import stream_key
 
 NULLS = 0.1
 """Share of NULL in a column that may be."""

@@ -21,17 +21,18 @@ from bench.errors import ServerError, UsageError
 from bench.pg.catalog import describe_schema
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
-from datagen.blocks import Shard
-from datagen.executors import dask, processes
-from datagen.ledger import ShardResult, create_ledger, lock_load
-from datagen.load import load
-from datagen.parallel import connect
-from datagen.send import load_shard, send_shards
-from datagen.spec import make_plan
-from datagen.tables import TABLES
-from datagen.warm import warm_up
+from datagen.crm import DATA_SET as CRM
+from datagen.engine.blocks import Shard
+from datagen.engine.executors import dask, processes
+from datagen.engine.ledger import ShardResult, create_ledger, lock_load
+from datagen.engine.load import load
+from datagen.engine.parallel import connect
+from datagen.engine.send import load_shard, send_shards
+from datagen.engine.warm import warm_up
 
-PLAN = make_plan(scale=0.03, dirt=0.1)
+TABLES = CRM.tables()
+
+PLAN = CRM.plan(scale=0.03, dirt=0.1)
 LEDGER = "SELECT count(*) FROM pgrehearse_ledger.shards"
 ROWS = "SELECT count(*), count(DISTINCT id) FROM {}"
 DIGEST = "SELECT md5(string_agg(t::text, ',' ORDER BY t.id)) FROM {} AS t"
@@ -224,7 +225,7 @@ def test_another_plan_does_not_go_on_with_an_unfinished_load(server: Server, emp
     with server.connect(empty) as conn, conn.transaction():
         create_ledger(conn, PLAN, (), ())
     with pytest.raises(UsageError, match="unfinished load of another plan"):
-        load(server.conninfo(empty), make_plan(scale=0.03, dirt=0.2))
+        load(server.conninfo(empty), CRM.plan(scale=0.03, dirt=0.2))
 
 
 def test_two_loads_of_one_database_exclude_each_other(server: Server, empty: str) -> None:

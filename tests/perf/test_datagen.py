@@ -31,17 +31,19 @@ from psycopg import sql
 
 from bench.pg.opening import open_server
 from bench.pg.server import Server
-from datagen.blocks import SHARD_ROWS, Shard, binary_block, blocks, shards, shards_of, whole_tables
-from datagen.catalog import Key, qualified, read_keys
-from datagen.encode import HEADER, TRAILER
-from datagen.executors import threads
-from datagen.keys import drop_keys, foreign_key_statements, index_jobs, validation_jobs
-from datagen.ledger import create_ledger
-from datagen.load import load
-from datagen.parallel import Connection, connect, run_jobs
-from datagen.spec import Plan, make_plan
-from datagen.tables import TABLES
-from datagen.warm import warm_up
+from datagen.crm import DATA_SET as CRM
+from datagen.engine.blocks import SHARD_ROWS, Shard, binary_block, blocks, shards, shards_of, whole_tables
+from datagen.engine.catalog import Key, qualified, read_keys
+from datagen.engine.encode import HEADER, TRAILER
+from datagen.engine.executors import threads
+from datagen.engine.keys import drop_keys, foreign_key_statements, index_jobs, validation_jobs
+from datagen.engine.ledger import create_ledger
+from datagen.engine.load import load
+from datagen.engine.parallel import Connection, connect, run_jobs
+from datagen.engine.plan import Plan
+from datagen.engine.warm import warm_up
+
+TABLES = CRM.tables()
 
 ROUNDS = 6
 STREAMS = 2
@@ -191,7 +193,7 @@ class Contacts:
 
 
 def contacts(streams: int, rows: int, directory: Path) -> Contacts:
-    plan = make_plan(scale=0.01, rows={"contacts": rows})
+    plan = CRM.plan(scale=0.01, rows={"contacts": rows})
     parts = shards(plan, whole=whole_tables(plan, streams))
     directory.mkdir()
     files = ready_files(plan, directory, [part for part in parts if part.table == CONTACTS])
@@ -280,7 +282,7 @@ def test_ratios_to_copy(
 ) -> None:
     measured = request.config.getoption("benchmark_enable")
     scale = float(os.environ.get("BENCH_PERF_SCALE", "0.3")) if measured else 0.01
-    plan = make_plan(scale=scale)
+    plan = CRM.plan(scale=scale)
     (directory / "all").mkdir()
     files = ready_files(plan, directory / "all", shards_of(plan, STREAMS, whole_tables(plan, STREAMS)))
     alone = [
@@ -304,7 +306,7 @@ def test_ratios_to_copy(
 
     benchmark.pedantic(round_of_all, rounds=ROUNDS, iterations=1)
     (directory / "formats").mkdir()
-    formats = text_over_binary(durable, make_plan(scale=min(scale, 1)), directory / "formats")
+    formats = text_over_binary(durable, CRM.plan(scale=min(scale, 1)), directory / "formats")
     # Why every table is sent in the binary format: none is narrower as text.
     assert all(size > 1 for size, _ in formats.values())
     assert len(taken) == 4

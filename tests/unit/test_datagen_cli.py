@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from datagen.__main__ import main
-from datagen.tables import TABLES
+from datagen.crm import DATA_SET as CRM
+
+TABLES = CRM.tables()
 
 
 def test_help_is_quick_and_has_examples() -> None:
@@ -35,8 +37,8 @@ def test_help_is_quick_and_has_examples() -> None:
 def test_generating_loads_neither_pandas_nor_arrow() -> None:
     code = (
         "import sys\n"
-        "from datagen.warm import warm_up; from datagen.spec import make_plan\n"
-        "warm_up(make_plan(scale=0.001)); print({'pandas', 'pyarrow'} & set(sys.modules))"
+        "from datagen.engine.warm import warm_up; from datagen.crm import DATA_SET as CRM\n"
+        "warm_up(CRM.plan(scale=0.001)); print({'pandas', 'pyarrow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
@@ -45,16 +47,16 @@ def test_generating_loads_neither_pandas_nor_arrow() -> None:
 @pytest.mark.parametrize(
     "first",
     [
-        "warm_up(make_plan(scale=0.001))",
-        "with suppress(ServerError): load_shard('host=127.0.0.1 port=1', make_plan(), Shard('teams', 0, 1))",
+        "warm_up(CRM.plan(scale=0.001))",
+        "with suppress(ServerError): load_shard('host=127.0.0.1 port=1', CRM.plan(), Shard('teams', 0, 1))",
     ],
 )
 def test_the_first_process_has_its_loops_compiled_by_another_one(first: str, tmp_path: Path) -> None:
     code = (
         "from contextlib import suppress; from bench.errors import ServerError\n"
-        "from datagen import compiled; from datagen.blocks import Shard\n"
-        "from datagen.send import load_shard\n"
-        "from datagen.spec import make_plan; from datagen.warm import warm_up\n"
+        "from datagen.engine import compiled; from datagen.engine.blocks import Shard\n"
+        "from datagen.engine.send import load_shard\n"
+        "from datagen.crm import DATA_SET as CRM; from datagen.engine.warm import warm_up\n"
         "print(compiled.on_disk())\n"
         f"{first}\n"
         "print(compiled.on_disk(), sum(sum(one.stats.cache_misses.values()) for one in compiled._COMPILED))"

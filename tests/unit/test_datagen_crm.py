@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from datagen.blocks import Shard, blocks, count_dirt, csv_block, shards
-from datagen.columns import Block
-from datagen.pools import build_pools
-from datagen.spec import DIRT_KINDS, Plan, make_plan
-from datagen.tables import TABLES
-from datagen.tables.identity import company_domain, company_name
-from datagen.values import Piece, Texts
-from datagen.warm import warm_up
-from datagen.write import digest
+from datagen.crm import DATA_SET as CRM
+from datagen.crm.identity import company_domain, company_name
+from datagen.crm.pools import build_pools
+from datagen.engine.arrow import csv_block
+from datagen.engine.blocks import Shard, blocks, count_dirt, shards
+from datagen.engine.columns import Block
+from datagen.engine.plan import Plan
+from datagen.engine.values import Piece, Texts
+from datagen.engine.warm import warm_up
+from datagen.engine.write import digest
 
-CLEAN = make_plan(scale=0.02, dirt=0)
-SOILED = make_plan(scale=0.02, dirt=1)
+TABLES = CRM.tables()
+
+CLEAN = CRM.plan(scale=0.02, dirt=0)
+SOILED = CRM.plan(scale=0.02, dirt=1)
 
 
 def rows_of(plan: Plan, table: str) -> list[dict[str, str]]:
@@ -32,7 +35,7 @@ def rows_of(plan: Plan, table: str) -> list[dict[str, str]]:
 
 
 def texts_of(block: Block, pieces: tuple[Piece, ...]) -> list[str]:
-    from datagen.text import csv_rows
+    from datagen.engine.arrow import csv_rows
 
     return [line[0] for line in csv.reader(io.StringIO(bytes(csv_rows([Texts(pieces)])).decode()))]
 
@@ -40,7 +43,7 @@ def texts_of(block: Block, pieces: tuple[Piece, ...]) -> list[str]:
 @pytest.mark.parametrize("table", list(TABLES))
 def test_bytes_do_not_depend_on_the_block_size(table: str) -> None:
     shard = Shard(table, 0, min(CLEAN.rows[table], 1000))
-    soiled = make_plan(scale=0.02, dirt=0.5)
+    soiled = CRM.plan(scale=0.02, dirt=0.5)
     assert digest(soiled, shard, block_rows=1000) == digest(soiled, shard, block_rows=77)
 
 
@@ -64,7 +67,7 @@ def test_shards_cover_every_row_once() -> None:
 
 def test_another_seed_gives_other_rows() -> None:
     shard = Shard("public.deals", 0, 100)
-    other = make_plan(scale=0.02, dirt=0, seed=2)
+    other = CRM.plan(scale=0.02, dirt=0, seed=2)
     assert digest(CLEAN, shard, block_rows=100) != digest(other, shard, block_rows=100)
     assert build_pools(1).sha256() != build_pools(2).sha256()
 
@@ -72,8 +75,8 @@ def test_another_seed_gives_other_rows() -> None:
 def test_no_two_companies_share_a_name_or_a_domain() -> None:
     pools = build_pools(1)
     rows = np.arange(pools.company_capacity + 5000)
-    plan = make_plan(scale=0.02, dirt=0, rows={"companies": len(rows)})
-    block = Block(plan, pools, "public.companies", rows)
+    plan = CRM.plan(scale=0.02, dirt=0, rows={"companies": len(rows)})
+    block = Block(plan, "public.companies", rows)
     names = texts_of(block, company_name(block))
     assert len({name.lower() for name in names}) == len(rows)
     assert len({domain.lower() for domain in texts_of(block, company_domain(block))}) == len(rows)
@@ -151,7 +154,7 @@ def test_stage_status_and_probability_agree() -> None:
 
 
 def test_owners_and_companies_are_skewed() -> None:
-    plan = make_plan(scale=0.1, dirt=0)
+    plan = CRM.plan(scale=0.1, dirt=0)
     deals = rows_of(plan, "public.deals")
     for column, least in (("owner_id", 3), ("company_id", 5)):
         counts = sorted(Counter(deal[column] for deal in deals if deal[column]).values(), reverse=True)
@@ -169,7 +172,7 @@ def test_some_texts_are_long_and_most_are_short() -> None:
 
 
 def test_clean_data_has_no_dirt() -> None:
-    for table in DIRT_KINDS:
+    for table in CRM.dirt:
         for block in blocks(CLEAN, Shard(table, 0, CLEAN.rows[table])):
             assert count_dirt(block) == {}
     for deal in rows_of(CLEAN, "public.deals"):
@@ -180,13 +183,11 @@ def test_clean_data_has_no_dirt() -> None:
 
 def test_every_kind_of_dirt_is_planted_and_counted() -> None:
     counts: Counter[str] = Counter()
-    for table in DIRT_KINDS:
+    for table in CRM.dirt:
         for block in blocks(SOILED, Shard(table, 0, SOILED.rows[table])):
             counts.update(count_dirt(block))
-    assert set(counts) == {
-        f"{t.removeprefix('public.')}.{kind}" for t in DIRT_KINDS for kind in DIRT_KINDS[t]
-    }
-    assert sum(counts.values()) == sum(SOILED.rows[table] for table in DIRT_KINDS)
+    assert set(counts) == {f"{t.removeprefix('public.')}.{kind}" for t in CRM.dirt for kind in CRM.dirt[t]}
+    assert sum(counts.values()) == sum(SOILED.rows[table] for table in CRM.dirt)
     deals = rows_of(SOILED, "public.deals")
     for kind, found in {
         "zero_value": sum(deal["value"] == "0.00" for deal in deals),
@@ -204,7 +205,7 @@ def test_every_kind_of_dirt_is_planted_and_counted() -> None:
 
 
 def test_dirt_is_the_share_of_rows_asked_for() -> None:
-    plan = make_plan(scale=0.1, dirt=0.1)
+    plan = CRM.plan(scale=0.1, dirt=0.1)
     found = sum(sum(count_dirt(b).values()) for b in blocks(plan, Shard("public.deals", 0, 10_000)))
     assert 900 < found < 1100
 
@@ -220,7 +221,7 @@ def test_dirt_is_the_share_of_rows_asked_for() -> None:
     ],
 )
 def test_missing_and_few_parents_are_no_obstacle(rows: dict[str, int]) -> None:
-    plan = make_plan(scale=0.001, rows=rows, dirt=1)
+    plan = CRM.plan(scale=0.001, rows=rows, dirt=1)
     warm_up(plan)
     for table in TABLES:
         assert len(rows_of(plan, table)) == plan.rows[table]
@@ -233,9 +234,9 @@ def test_pools_name_no_wildcards() -> None:
 
 
 def test_only_the_chosen_kinds_of_dirt_are_planted() -> None:
-    plan = make_plan(scale=0.02, dirt=0.5, dirt_kinds=["bad_email", "year_9999"])
+    plan = CRM.plan(scale=0.02, dirt=0.5, dirt_kinds=["bad_email", "year_9999"])
     counts: Counter[str] = Counter()
-    for table in DIRT_KINDS:
+    for table in CRM.dirt:
         for block in blocks(plan, Shard(table, 0, plan.rows[table])):
             counts.update(count_dirt(block))
     assert counts.keys() == {"contacts.bad_email", "deals.bad_email", "deals.year_9999"}
@@ -247,11 +248,11 @@ def test_only_the_chosen_kinds_of_dirt_are_planted() -> None:
 
 def test_all_kinds_chosen_are_the_same_rows_as_no_choice() -> None:
     shard = Shard("public.deals", 0, 500)
-    every = make_plan(scale=0.02, dirt=1, dirt_kinds=DIRT_KINDS["public.deals"])
+    every = CRM.plan(scale=0.02, dirt=1, dirt_kinds=CRM.dirt["public.deals"])
     assert digest(every, shard, block_rows=500) == digest(SOILED, shard, block_rows=500)
 
 
 def test_unknown_kind_of_dirt_is_told_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no kind of dirt 'bad_mail'") as caught:
-        make_plan(dirt_kinds=["bad_mail"])
+        CRM.plan(dirt_kinds=["bad_mail"])
     assert "did you mean bad_email?" in str(caught.value.hint)

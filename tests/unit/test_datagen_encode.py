@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from psycopg.types.datetime import DateBinaryLoader, TimestamptzBinaryLoader
 from psycopg.types.numeric import NumericBinaryLoader
 
-from datagen.columns import literal
-from datagen.encode import encode_rows
-from datagen.text import csv_rows
-from datagen.values import (
+from datagen.engine.arrow import csv_rows
+from datagen.engine.columns import literal
+from datagen.engine.encode import encode_rows
+from datagen.engine.values import (
     Booleans,
     Dates,
     Digits,

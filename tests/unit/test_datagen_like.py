@@ -13,8 +13,8 @@ from bench.cli.options import DataChoice, take
 from bench.errors import UsageError
 from bench.migrate.suite import Suite, find_suite
 from datagen.__main__ import main
-from datagen.like import like_production, read_like
-from datagen.spec import crm_rows, make_plan
+from datagen.crm import DATA_SET as CRM
+from datagen.engine.like import like_production, read_like
 
 
 def probe(directory: Path, tables: Any) -> Path:
@@ -34,12 +34,12 @@ PRODUCTION = {
 
 def test_rows_are_those_of_production_and_the_rest_in_proportion_to_its_deals(tmp_path: Path) -> None:
     path = probe(tmp_path, PRODUCTION)
-    scale, rows = like_production(read_like(path), path)
+    scale, rows = like_production(CRM, read_like(path), path)
     assert scale == 0.5
     # Statistics that contradict each other: no profile without its user.
     given = {"public.deals": 50_000, "public.contacts": 7, "public.profiles": 800, "auth.users": 800}
-    assert rows == crm_rows(0.5) | given
-    assert make_plan(scale=scale, rows=rows).rows == rows
+    assert rows == CRM.rows_at(0.5) | given
+    assert CRM.plan(scale=scale, rows=rows).rows == rows
 
 
 def test_a_list_of_tables_is_read_too(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.calendar import NOW, later, moments
-from datagen.streams import (
+from datagen.engine.calendar import NOW, later, moments
+from datagen.engine.streams import (
     below,
     chance,
     chance_of_rows,

@@ -36,10 +36,10 @@ def prove_dirt(
     """Apply the suite to data of which all rows are dirty; nothing for a suite without generated data."""
     if suite.data is None or suite.base is None:
         return ()
-    from datagen.spec import DIRT_KINDS
+    from datagen import data_set
 
-    kinds = sorted({kind for known in DIRT_KINDS.values() for kind in known})
-    wanted = [*((kind,) for kind in kinds), tuple(kinds)]
+    kinds = data_set(suite.data).kinds
+    wanted = [*((kind,) for kind in kinds), kinds]
     with _base(server, suite) as base:
         trials = _Trials(server, base, suite.data, scripts, seed)
         progress(Step(f"each of {len(kinds)} kinds of dirt, and all together"))
@@ -113,10 +113,10 @@ class _Trials:
     @contextmanager
     def _loaded(self, kinds: tuple[str, ...]) -> Iterator[tuple[str, int]]:
         """A database with the base and dirty rows of these kinds; how many those are."""
-        from datagen.load import load
-        from datagen.spec import make_plan
+        from datagen import data_set
+        from datagen.engine.load import load
 
-        plan = make_plan(self.data, scale=SCALE, seed=self.seed, dirt=1.0, dirt_kinds=kinds)
+        plan = data_set(self.data).plan(scale=SCALE, seed=self.seed, dirt=1.0, dirt_kinds=kinds)
         with copy_of(self.server, self.base, "dirt") as dbname:
             loaded = load(self.server.conninfo(dbname), plan, workers=1)
             yield dbname, sum(loaded.dirt.values())

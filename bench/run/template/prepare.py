@@ -373,12 +373,12 @@ def read_keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
 
 def _load(server: Server, dbname: str, data: str, options: DataOptions, progress: Progress) -> Dataset:
     # numpy, pyarrow and Faker take a second to load, which a suite without data need not pay.
-    from datagen.load import load
-    from datagen.spec import DEFAULT_DIRT, make_plan
+    from datagen import data_set
+    from datagen.engine.load import load
+    from datagen.engine.plan import DEFAULT_DIRT
 
     dirt = DEFAULT_DIRT if options.dirt is None else options.dirt
-    plan = make_plan(
-        data,
+    plan = data_set(data).plan(
         scale=options.scale,
         rows=options.rows,
         seed=options.seed,

@@ -1,0 +1,1 @@
+"""The engine: rows of any data set, from streams of random bits to COPY."""
