@@ -113,6 +113,20 @@ def discard_database(server: Server, name: str) -> None:
         pass
 
 
+@contextmanager
+def temporary_database(server: Server, purpose: str, template: str | None = None) -> Iterator[str]:
+    """A new database, empty or a copy of one that nobody is connected to; dropped at the end."""
+    name = new_name(purpose)
+    try:
+        if template is None:
+            create_database(server, name)
+        else:
+            clone_database(server, template, name)
+        yield name
+    finally:
+        discard_database(server, name)
+
+
 def sweep_databases(server: Server, say: Say = quiet) -> None:
     """Drop the databases that dead runs of this tool left on the server, and say so; what cannot go is said.
 

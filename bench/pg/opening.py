@@ -25,13 +25,11 @@ from bench.pg.cluster import Postmaster, running_cluster, sweep_clusters
 from bench.pg.container import running_container, sweep_containers
 from bench.pg.database import (
     Say,
-    create_database,
-    drop_database,
     drop_own_databases,
     install_extension,
-    new_name,
     quiet,
     sweep_databases,
+    temporary_database,
 )
 from bench.pg.datacache import CacheError, sweep_partial, take_out
 from bench.pg.embedded import embedded_installation
@@ -191,13 +189,9 @@ def _describe(
 
 def _may_create_statements(server: Server) -> bool:
     """Try it in a database of our own."""
-    name = new_name("probe")
-    create_database(server, name)
     try:
-        with server.connect(name) as conn:
+        with temporary_database(server, "probe") as name, server.connect(name) as conn:
             install_extension(conn, "pg_stat_statements")
     except psycopg.errors.InsufficientPrivilege:
         return False
-    finally:
-        drop_database(server, name)
     return True

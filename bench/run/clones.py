@@ -10,7 +10,11 @@ from psycopg import sql
 
 from bench.migrate.suite import Suite
 from bench.pg.catalog import load_query
-from bench.pg.database import clone_database, create_database, discard_database, new_name, quiet, roles_of
+from bench.pg.database import (
+    quiet,
+    roles_of,
+    temporary_database,
+)
 from bench.pg.server import Server
 from bench.pg.shared import drop_own_roles
 from bench.run.progress import silent
@@ -25,15 +29,11 @@ KEPT_BYTES = 65_536
 @contextmanager
 def clone(server: Server, prepared: str, purpose: str) -> Iterator[str]:
     """A copy of the template: its files are in the operating system's cache, none in shared buffers."""
-    dbname = new_name(purpose)
-    try:
-        clone_database(server, prepared, dbname)
+    with temporary_database(server, purpose, prepared) as dbname:
         if server.capabilities.checkpoint:
             with server.connect() as conn:
                 conn.execute("CHECKPOINT")
         yield dbname
-    finally:
-        discard_database(server, dbname)
 
 
 @contextmanager
@@ -43,21 +43,16 @@ def without_data(server: Server, suite: Suite, prepared: Template) -> Iterator[s
     A table of a few pages keeps its rows, unless it refers to one that does not: a migration may look there
     for what it does.
     """
-    dbname = new_name("schema")
-    try:
+    with temporary_database(server, "schema", prepared.dbname if suite.data is None else None) as dbname:
         if suite.data is None:
-            clone_database(server, prepared.dbname, dbname)
             _empty_large_tables(server, dbname)
         else:
-            create_database(server, dbname)
             if suite.base is not None:
                 apply_file(server, dbname, suite.base)
             if server.deploys_as is not None:
                 list(take_role(server, dbname, server.deploys_as))
             apply_deployed(server, dbname, suite, silent)
         yield dbname
-    finally:
-        discard_database(server, dbname)
 
 
 def _empty_large_tables(server: Server, dbname: str) -> None:

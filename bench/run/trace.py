@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.model.run import MigrationRun
 from bench.model.statement import Statement
 from bench.observe.freeze import NO_STANDBY, StandIn, Stepper
 from bench.observe.probe import Prober
-from bench.pg.database import create_database, discard_database, new_name
+from bench.pg.database import temporary_database
 from bench.pg.reopening import describe_loss, reopening
 from bench.pg.server import Server
 from bench.run.guard import check_file, check_files
@@ -56,23 +56,18 @@ def trace(
     check_files(server, before, before=True)
     for path, statements in scripts:
         check_file(server, path, statements)
-    dbname = "postgres" if disposable else new_name("trace")
     try:
-        if not disposable:
-            create_database(server, dbname)
-        for path in before:
-            progress(Step(f"schema and rows from {path}"))
-            for note in apply_file(server, dbname, path):
-                progress(Said(note.text))
-        named = [(str(path), statements) for path, statements in scripts]
-        runs = trace_in(server, dbname, named, probe=probe, step=True, kept=kept, progress=progress)
-        server.connect(dbname).close()  # a server that went away is no failure of a script
-        return runs
+        with nullcontext("postgres") if disposable else temporary_database(server, "trace") as dbname:
+            for path in before:
+                progress(Step(f"schema and rows from {path}"))
+                for note in apply_file(server, dbname, path):
+                    progress(Said(note.text))
+            named = [(str(path), statements) for path, statements in scripts]
+            runs = trace_in(server, dbname, named, probe=probe, step=True, kept=kept, progress=progress)
+            server.connect(dbname).close()  # a server that went away is no failure of a script
+            return runs
     except (psycopg.OperationalError, Unreachable) as error:
         raise describe_loss(server.endpoint, error, "look at the server's log, then trace again") from error
-    finally:
-        if not disposable:
-            discard_database(server, dbname)
 
 
 def trace_in(

@@ -15,7 +15,10 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.model.run import Note
-from bench.pg.database import create_database, discard_database, install_extension, new_name
+from bench.pg.database import (
+    install_extension,
+    temporary_database,
+)
 from bench.pg.server import Server
 
 Chilled = Callable[[], psycopg.Connection[TupleRow]]
@@ -63,14 +66,12 @@ def _offers(server: Server) -> bool:
 @contextmanager
 def _evicting(server: Server) -> Iterator[psycopg.Connection[TupleRow]]:
     """A connection to a database of our own with pg_buffercache, which sees the whole server's buffers."""
-    dbname = new_name("buffers")
-    try:
-        create_database(server, dbname)
-        with server.connect(dbname, application_name="pgrehearse buffers") as conn:
-            install_extension(conn, "pg_buffercache")
-            yield conn
-    finally:
-        discard_database(server, dbname)
+    with (
+        temporary_database(server, "buffers") as dbname,
+        server.connect(dbname, application_name="pgrehearse buffers") as conn,
+    ):
+        install_extension(conn, "pg_buffercache")
+        yield conn
 
 
 def _evict(conn: psycopg.Connection[TupleRow], dbname: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench.migrate.suite import Migration, Suite
 from bench.migrate.transactions import read_alone
 from bench.model.statement import Statement
-from bench.pg.database import clone_database, discard_database, new_name
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
 from bench.run.execute import psql_variables
 from bench.run.prove.play import Played, play
@@ -57,17 +57,6 @@ def read_scripts(server: Server, suite: Suite) -> tuple[Script, ...]:
 
 
 @contextmanager
-def copy_of(server: Server, dbname: str, purpose: str) -> Iterator[str]:
-    """A copy of a database that nobody is connected to, dropped at the end."""
-    name = new_name(purpose)
-    try:
-        clone_database(server, dbname, name)
-        yield name
-    finally:
-        discard_database(server, name)
-
-
-@contextmanager
 def chain(server: Server, prepared: str, scripts: Sequence[Script]) -> Iterator[Iterator[Link]]:
     """Apply the migrations in order, each twice; the databases of all states stay until the end.
 
@@ -76,7 +65,7 @@ def chain(server: Server, prepared: str, scripts: Sequence[Script]) -> Iterator[
     with ExitStack() as stack:
 
         def links() -> Iterator[Link]:
-            dbname = stack.enter_context(copy_of(server, prepared, "before"))
+            dbname = stack.enter_context(temporary_database(server, "before", prepared))
             for script in scripts:
                 link = _apply(server, dbname, script, stack)
                 yield link
@@ -88,13 +77,13 @@ def chain(server: Server, prepared: str, scripts: Sequence[Script]) -> Iterator[
 
 
 def _apply(server: Server, before: str, script: Script, stack: ExitStack) -> Link:
-    reached = stack.enter_context(copy_of(server, before, "after"))
+    reached = stack.enter_context(temporary_database(server, "after", before))
     played = play(server, reached, script.forward)
     start = read_state(server, before)
     if played.error is not None:
         return Link(script, start, None, played)
     after = read_state(server, reached)
-    with copy_of(server, before, "again") as again:
+    with temporary_database(server, "again", before) as again:
         play(server, again, script.forward)
         volatile = volatile_columns(server, after, read_state(server, again))
     if volatile:

@@ -25,10 +25,11 @@ from psycopg.rows import TupleRow
 from bench.errors import ServerError
 from bench.model.proof import CrashPoint, Rerun
 from bench.model.statement import Statement
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
 from bench.run.execute import execute
 from bench.run.progress import Progress, Said
-from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.chain import Link
 from bench.run.prove.play import play, play_on
 from bench.run.prove.states import State, compare, read_state
 from bench.sql.kinds import named_relations
@@ -145,7 +146,7 @@ class _Trials:
         if self.budget.spent:
             return
         server, link, forward = self.server, self.link, self.link.script.forward
-        with copy_of(server, link.before.dbname, "crash") as dbname:
+        with temporary_database(server, "crash", link.before.dbname) as dbname:
             run_and_cut(server, dbname, forward, cut)
             state = read_state(server, dbname, link.volatile)
             point = self._point(cut, state)
@@ -182,7 +183,7 @@ def survey(server: Server, link: Link) -> list[Ran]:
     """Run the migration undisturbed, and see after each statement whether anything was committed."""
     ran: list[Ran] = []
     with (
-        copy_of(server, link.before.dbname, "survey") as dbname,
+        temporary_database(server, "survey", link.before.dbname) as dbname,
         server.connect(dbname, application_name="pgrehearse proof", kind="deploy") as conn,
         server.connect(application_name="pgrehearse observer") as observer,
     ):

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from bench.migrate.suite import Suite
 from bench.model.proof import DirtProof
-from bench.pg.database import create_database, discard_database, new_name
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
 from bench.run.progress import Progress, Step
-from bench.run.prove.chain import Link, Script, copy_of
+from bench.run.prove.chain import Link, Script
 from bench.run.prove.crash import streams
 from bench.run.prove.play import Played, play
 from bench.run.prove.shrink import Shrinking
@@ -56,7 +56,7 @@ def shrink_refused(server: Server, link: Link, rows: int, progress: Progress) ->
     if error is None or not (error.sqlstate or "").startswith(DATA_ERRORS[:-1]):
         return None
     progress(Step(f"the rows that {link.id} refuses"))
-    with copy_of(server, link.before.dbname, "refused") as dbname:
+    with temporary_database(server, "refused", link.before.dbname) as dbname:
         shrinking = Shrinking(server, dbname, link.script.forward, link.played, time.monotonic() + SHRINK_S)
         offending = shrinking.run()
     return DirtProof((), rows, "failed", link.id, error, offending, shrinking.trials, shrinking.finished)
@@ -104,7 +104,7 @@ class _Trials:
             failing = next(each for each in self.scripts if each.migration.id == proof.migration)
             for script in self.scripts[: self.scripts.index(failing)]:
                 play(self.server, dbname, script.forward)
-            with copy_of(self.server, dbname, "failing") as again:
+            with temporary_database(self.server, "failing", dbname) as again:
                 played: Played = play(self.server, again, failing.forward)
             shrinking = Shrinking(self.server, dbname, failing.forward, played, until)
             offending = shrinking.run()
@@ -117,7 +117,7 @@ class _Trials:
         from datagen.engine.load import load
 
         plan = data_set(self.data).plan(scale=SCALE, seed=self.seed, dirt=1.0, dirt_kinds=kinds)
-        with copy_of(self.server, self.base, "dirt") as dbname:
+        with temporary_database(self.server, "dirt", self.base) as dbname:
             loaded = load(self.server.conninfo(dbname), plan, workers=1)
             yield dbname, sum(loaded.dirt.values())
 
@@ -125,12 +125,8 @@ class _Trials:
 @contextmanager
 def _base(server: Server, suite: Suite) -> Iterator[str]:
     assert suite.base is not None
-    dbname = new_name("base")
-    try:
-        create_database(server, dbname)
+    with temporary_database(server, "base") as dbname:
         apply_file(server, dbname, suite.base)
         if server.deploys_as is not None:
             list(take_role(server, dbname, server.deploys_as))
         yield dbname
-    finally:
-        discard_database(server, dbname)

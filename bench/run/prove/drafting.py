@@ -13,8 +13,9 @@ import psycopg
 
 from bench.migrate.script import read_statements
 from bench.model.statement import Statement
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
-from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.chain import Link
 from bench.run.prove.states import compare
 
 _MEMBER = re.compile(r'(?P<kind>column|constraint) (?P<relation>.+)\.(?P<name>"(?:[^"]|"")+"|[^".]+)')
@@ -31,7 +32,7 @@ def draft_rollback(server: Server, link: Link, directory: Path) -> tuple[Stateme
     """Write ``<id>.draft.sql`` into the directory, and return its statements; the migration has applied."""
     assert link.after is not None
     wanted = list(_undo(link.before.schema, link.after.schema))
-    with copy_of(server, link.after.dbname, "draft") as dbname, server.connect(dbname) as conn:
+    with temporary_database(server, "draft", link.after.dbname) as dbname, server.connect(dbname) as conn:
         working = _in_an_order_that_works(conn, wanted)
     rows = [each for each in compare(server, link.before, link.after, link.volatile) if each.thing == "rows"]
     left = [each for each in wanted if each not in working]

@@ -8,8 +8,9 @@ import psycopg
 from psycopg import sql
 
 from bench.model.proof import ExtensionNeed
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
-from bench.run.prove.chain import Script, copy_of
+from bench.run.prove.chain import Script
 from bench.run.prove.play import play
 
 _MISSING = ("42883", "42704", "42P01")
@@ -25,7 +26,7 @@ def extension_needs(server: Server, before: str, scripts: Sequence[Script]) -> I
         rows = conn.execute("SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1")
         names = [name for (name,) in rows.fetchall()]
     for name in names:
-        with copy_of(server, before, "without") as dbname:
+        with temporary_database(server, "without", before) as dbname:
             try:
                 with server.connect(dbname) as conn:
                     conn.execute(sql.SQL("DROP EXTENSION {}").format(sql.Identifier(name)))

@@ -14,9 +14,10 @@ from psycopg.rows import class_row
 from bench.model.proof import AccessCell, FailingFunction, OwnerRights, Reach, SwallowedError
 from bench.pg.catalog import load_query
 from bench.pg.contents import read_tables
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
 from bench.run.prove.access import Actor, acting, find_actors
-from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.chain import Link
 from bench.run.prove.play import play
 from bench.run.prove.states import State
 
@@ -232,7 +233,7 @@ def swallowed_in(server: Server, link: Link) -> Iterator[SwallowedError]:
     ]
     if link.after is None or changed == list(link.script.forward):
         return
-    with copy_of(server, link.before.dbname, "swallowed") as dbname:
+    with temporary_database(server, "swallowed", link.before.dbname) as dbname:
         played = play(server, dbname, changed)
     error, failed = played.error, played.failed
     if error is not None and failed is not None and failed not in link.script.forward:

@@ -11,10 +11,10 @@ from bench.model.proof import IdempotenceProof, RollbackLock, RollbackOutcome, R
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementError
 from bench.pg.contents import Volatile
-from bench.pg.database import fsync
+from bench.pg.database import fsync, temporary_database
 from bench.pg.server import Server
 from bench.run.progress import Progress
-from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.chain import Link
 from bench.run.prove.play import SAID_AT_MOST, play
 from bench.run.prove.states import State, compare, read_state
 from bench.run.solo.apply import MigrationApplier
@@ -38,7 +38,7 @@ def prove_alone(
         return RollbackProof("alone", (link.id,), "not-reached", error=link.played.error)
     if statements is None:
         return RollbackProof("alone", (link.id,), "missing")
-    with copy_of(server, link.after.dbname, "rollback") as dbname:
+    with temporary_database(server, "rollback", link.after.dbname) as dbname:
         run, said = _watched(server, dbname, f"rollback of {link.id}", statements, progress)
         differences = compare(server, link.before, read_state(server, dbname))
     outcome: RollbackOutcome = "failed" if run.error else "differs" if differences else "exact"
@@ -64,7 +64,7 @@ def prove_all(server: Server, links: Sequence[Link]) -> RollbackProof:
     if any(link.script.backward is None for link in links):
         return RollbackProof("all", order, "missing")
     said: list[str] = []
-    with copy_of(server, last.dbname, "all_back") as dbname:
+    with temporary_database(server, "all_back", last.dbname) as dbname:
         for link in reversed(links):
             played = play(server, dbname, link.script.backward or ())
             said += played.said
@@ -112,7 +112,7 @@ def prove_twice(server: Server, link: Link) -> IdempotenceProof | None:
     """Run a migration on the state that it has left; None where it never got there."""
     if link.after is None:
         return None
-    with copy_of(server, link.after.dbname, "twice") as dbname:
+    with temporary_database(server, "twice", link.after.dbname) as dbname:
         played = play(server, dbname, link.script.forward)
         return _proof(server, "twice", (link.id, link.id), link, link.after, dbname, played.error)
 
@@ -122,7 +122,7 @@ def prove_swapped(server: Server, first: Link, second: Link) -> IdempotenceProof
     if first.after is None or second.after is None:
         return None
     order = (second.id, first.id)
-    with copy_of(server, first.before.dbname, "swapped") as dbname:
+    with temporary_database(server, "swapped", first.before.dbname) as dbname:
         played = play(server, dbname, second.script.forward)
         if played.error is not None:  # the first was not even tried: the state should be the one before
             return _proof(server, "out-of-order", order, first, first.before, dbname, played.error)

@@ -11,14 +11,14 @@ from pathlib import Path
 from bench.migrate.suite import Suite
 from bench.model.proof import ExtensionNeed
 from bench.model.run import Note, Proofs, Run
-from bench.pg.database import fsync
+from bench.pg.database import fsync, temporary_database
 from bench.pg.server import Server
 from bench.run.clones import own_roles
 from bench.run.draft import RunDraft, Save
 from bench.run.guard import check_file
 from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
-from bench.run.prove.chain import Link, Script, chain, copy_of, read_scripts
+from bench.run.prove.chain import Link, Script, chain, read_scripts
 from bench.run.prove.crash import crash_points
 from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafting import draft_rollback
@@ -157,7 +157,9 @@ class _Proving:
                 self._put(values=try_values(self.server, links[0].before, last, self.progress))
 
     def _needs(self, few: Template, scripts: Sequence[Script]) -> Iterator[ExtensionNeed]:
-        with copy_of(self.server, few.dbname, "extensions") as before:  # a template takes no connections
+        with temporary_database(
+            self.server, "extensions", few.dbname
+        ) as before:  # a template takes no connections
             yield from extension_needs(self.server, before, scripts)
 
     def _draft_if_missing(self, link: Link) -> None:

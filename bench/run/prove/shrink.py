@@ -16,8 +16,8 @@ from psycopg import sql
 from bench.model.proof import OffendingRow
 from bench.model.statement import Statement
 from bench.pg.contents import ContentTable, plain_texts, read_tables
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
-from bench.run.prove.chain import copy_of
 from bench.run.prove.play import Played, play
 
 VALUES_SHOWN = 300
@@ -100,7 +100,7 @@ class Shrinking:
 
         def fails(kept: Sequence[str]) -> bool:
             self.trials += 1
-            with copy_of(self.server, self.dbname, "shrink") as dbname:
+            with temporary_database(self.server, "shrink", self.dbname) as dbname:
                 with self.server.connect(dbname, application_name="pgrehearse shrink") as conn:
                     if not self._delete(conn, table, keys, kept):
                         return False

@@ -11,10 +11,10 @@ from psycopg import sql
 
 from bench.errors import BenchError
 from bench.model.proof import ValueTrial
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
 from bench.run.progress import Progress, Said
 from bench.run.prove.boundaries import candidates
-from bench.run.prove.chain import copy_of
 from bench.run.prove.deletes import answered, foreign_trials
 from bench.run.prove.states import State
 from bench.run.prove.trying import Place, ask, find_rows, here, listed, places, taken_back, usable_row
@@ -33,7 +33,7 @@ def try_values(server: Server, before: State, after: State, progress: Progress) 
     brought = frozenset(name for name in after.schema if before.schema.get(name) != after.schema[name])
     if not any(name.startswith(("column ", "constraint ", "index ")) for name in brought):
         return ()
-    with copy_of(server, after.dbname, "values") as dbname:
+    with temporary_database(server, "values", after.dbname) as dbname:
         with server.connect(dbname, application_name="pgrehearse values", kind="application") as conn:
             empty = any(not table.filled for table in read_schema(conn).tables)
         if empty:
@@ -67,7 +67,7 @@ def _parent(trial: ValueTrial) -> str:
 def _refused_before(server: Server, before: State) -> frozenset[tuple[str, str | None]]:
     """Deletions that the state before refused already, with the rule that they break."""
     with (
-        copy_of(server, before.dbname, "values_before") as dbname,
+        temporary_database(server, "values_before", before.dbname) as dbname,
         server.connect(dbname, application_name="pgrehearse values", kind="application") as conn,
     ):
         schema = read_schema(conn)

@@ -17,8 +17,9 @@ from psycopg.rows import class_row
 from bench.model.proof import Difference, RollbackProof, UserWrite
 from bench.pg.catalog import load_query
 from bench.pg.contents import ContentTable, plain_texts, read_tables
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
-from bench.run.prove.chain import Link, copy_of
+from bench.run.prove.chain import Link
 from bench.run.prove.play import play
 from bench.run.prove.states import State, compare
 
@@ -52,7 +53,7 @@ def prove_after_writes(server: Server, link: Link, schemas: Collection[str]) -> 
     if link.after is None or link.script.backward is None:
         return None
     touched = compare(server, link.before, link.after)
-    with copy_of(server, link.after.dbname, "writes") as dbname:
+    with temporary_database(server, "writes", link.after.dbname) as dbname:
         with server.connect(dbname, application_name="pgrehearse writes", kind="application") as conn:
             written = write(conn, touched, schemas)
         played = play(server, dbname, link.script.backward)

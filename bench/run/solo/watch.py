@@ -17,11 +17,9 @@ from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.observe.sampler import LockSampler, SamplerTrace
 from bench.pg.database import (
-    create_database,
-    discard_database,
     install_extension,
     look_in_schema_of,
-    new_name,
+    temporary_database,
 )
 from bench.pg.reopening import Reopening, reopening
 from bench.pg.server import Server
@@ -106,11 +104,7 @@ def counters_database(server: Server) -> Iterator[str | None]:
     if not server.capabilities.statement_counters:
         yield None
         return
-    dbname = new_name("counters")
-    try:
-        create_database(server, dbname)
+    with temporary_database(server, "counters") as dbname:
         with server.connect(dbname) as conn:
             install_extension(conn, "pg_stat_statements")
         yield dbname
-    finally:
-        discard_database(server, dbname)
