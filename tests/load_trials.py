@@ -20,7 +20,8 @@ from bench.model.lock import LockMode
 from bench.model.run import Repeat
 from bench.pg.server import Server
 from bench.run.progress import silent
-from bench.run.traffic.onepass import LoadOptions, Scripts, loaded_pass
+from bench.run.scripts import Scripts
+from bench.run.traffic.onepass import LoadOptions, loaded_pass
 from bench.workload.config import given_mix
 from bench.workload.spec import Generator, RequestClass, TrafficMix
 

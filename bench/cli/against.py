@@ -144,7 +144,7 @@ def run_against(
     """Both runs, saved below ``out``/base and in ``out``."""
     from bench.cli.live import live
     from bench.pg.opening import open_server
-    from bench.run.against import Side, rehearse_both
+    from bench.run.against import Revision, rehearse_both
     from bench.run.progress import Said
     from bench.store.results import create_directory
 
@@ -155,8 +155,8 @@ def run_against(
         directory = create_directory(out, lambda text: progress(Said(text)))
         kept = create_directory(out / BASE, lambda text: progress(Said(text)))
         sides = (
-            Side(before, f"{out.name}-{BASE}", kept.save),
-            Side(suite, out.name, directory.save),
+            Revision(before, f"{out.name}-{BASE}", kept.save),
+            Revision(suite, out.name, directory.save),
         )
         with open_server(spec, lambda text: progress(Said(text))) as server:
             return rehearse_both(server, *sides, options, progress=progress, needs_more=is_open)

@@ -86,7 +86,7 @@ def trace(
     from bench.analyse.findings import trace_findings
     from bench.cli.live import live
     from bench.cli.options import require_writable, write_json
-    from bench.migrate.given import read_given
+    from bench.migrate.selection import read_given
     from bench.pg.opening import open_server
     from bench.report.tracejson import trace_document
     from bench.report.tracetext import print_trace

@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from bench.errors import UsageError
 from bench.migrate.config import suggest
+from bench.migrate.filenames import version_of
 from bench.migrate.migration import Migration
-from bench.migrate.names import version_of
 from bench.migrate.suite import Suite
 from bench.migrate.tools.bookkeeping import Applied, Bookkeeping, Row
 from bench.migrate.tools.choose import named_tool

@@ -61,7 +61,7 @@ class CannotLookInsideError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class NestedWork:
     """What was seen of one statement."""
 
     duration_s: float
@@ -126,7 +126,7 @@ class NestedReader:
         *,
         failure: psycopg.Error | None = None,
         price_s: float | None = None,
-    ) -> Inside:
+    ) -> NestedWork:
         """What ran since :meth:`begin`, joined with what was counted meanwhile, longest first.
 
         The cost of the notices is taken off: ``price_s`` for each character, by default what makes the
@@ -157,7 +157,7 @@ class NestedReader:
             found += [(each, "") for each in self._failed(failure, max(duration_s - done_s, 0.0))]
         found.sort(key=lambda each: -each[0].duration_s)
         nested = tuple(with_plan(each, longest) for each, longest in found[:KEPT])
-        return Inside(duration_s, nested, self._left_out + max(len(found) - KEPT, 0), price_s)
+        return NestedWork(duration_s, nested, self._left_out + max(len(found) - KEPT, 0), price_s)
 
     def _price_s(self, duration_s: float) -> float:
         """What a character of a notice has cost, from what the statement took longer than expected."""

@@ -14,7 +14,7 @@ from psycopg.pq import ExecStatus
 from bench.model.run import SamplerInfo
 from bench.observe.intervals import IntervalBuilder, LockRow, Look, SeenInterval
 from bench.pg.catalog import load_query
-from bench.pg.reopening import AGAIN_S, Reopening
+from bench.pg.sessions import AGAIN_S, Reopening
 
 
 @dataclass(frozen=True, slots=True)

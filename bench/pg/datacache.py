@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.pg.account import Account
-from bench.pg.copying import Copied, copy_files, sync_file
+from bench.pg.filecopy import Copied, copy_files, sync_file
 from bench.pg.lease import private_directory, shared_root
 
 CopyFiles = Callable[[list[tuple[Path, Path]]], None]

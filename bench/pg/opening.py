@@ -34,9 +34,9 @@ from bench.pg.database import (
 from bench.pg.datacache import CacheError, sweep_partial, take_out
 from bench.pg.embedded import embedded_installation
 from bench.pg.endpoint import Endpoint, parse_dsn, require_no_pooler
+from bench.pg.globals import changes_since, drop_own_roles, read_shared, sweep_roles
 from bench.pg.lease import Lease, end_lease, end_leases, staying_owner, sweep_directories, write_lease
 from bench.pg.server import Server, ServerSpec
-from bench.pg.shared import changes_since, drop_own_roles, read_shared, sweep_roles
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from bench.errors import MigrationError
 from bench.migrate.suite import find_suite
 from bench.model.run import MigrationRun
 from bench.pg.server import Server
-from bench.plugin.rehearsed import Rehearsed
+from bench.plugin.rehearsed import Rehearsal
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
@@ -43,7 +43,7 @@ class Rehearse:
         seed: int = 1,
         explain: bool = True,
         check: bool = True,
-    ) -> Rehearsed:
+    ) -> Rehearsal:
         """Apply the migrations of a directory, or of a suite below ``migrations/``, to fresh clones.
 
         ``base``: SQL of the state before. ``scale``: of generated data, where the suite has any, 1 being
@@ -62,7 +62,7 @@ class Rehearse:
         measured = rehearse(self.server, found, options, run_id=run_id, save=directory.save, progress=silent)
         run = conclude(measured).run
         directory.save(run)
-        rehearsed = Rehearsed(run, directory.path)
+        rehearsed = Rehearsal(run, directory.path)
         if check and rehearsed.failed is not None:
             raise MigrationError(_failure(rehearsed.failed), f"see the run: bench report {directory.path}")
         if self.extra_info is not None:

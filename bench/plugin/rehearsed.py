@@ -29,7 +29,7 @@ https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StatementPlace:
     """A statement of a migration."""
 
     file: str
@@ -43,7 +43,7 @@ class Blocked:
 
     op: str
     relation: str
-    by: Place
+    by: StatementPlace
     waits_on: str
     """The relation whose lock it waited for: by a foreign key or a view another than the one it names."""
     mode: str | None
@@ -59,7 +59,7 @@ class Held:
     relation: str
     mode: str
     """As SQL names it: ``ACCESS EXCLUSIVE``."""
-    by: Place
+    by: StatementPlace
     held_s: float | None
 
 
@@ -83,7 +83,7 @@ class PlanOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class Rehearsal:
     """One rehearsal. Relations may be named without their schema where one alone has that name."""
 
     run: Run
@@ -179,7 +179,7 @@ class Rehearsed:
         """The server's refusal, where a migration failed."""
         return self.failed.error if self.failed else None
 
-    def _untried(self, relation: str) -> Place | None:
+    def _untried(self, relation: str) -> StatementPlace | None:
         """The first statement of which it is not known whether it makes users of a relation wait."""
         for place, statement in self._statements():
             unknown = statement.blocks is None and statement.transaction != "none"
@@ -203,7 +203,7 @@ class Rehearsed:
                         held_s = self._held_s(place, lock)
                         yield Blocked(op, lock.relation, place, lock.relation, lock.mode.sql_name, held_s)
 
-    def _held_s(self, place: Place, lock: Lock) -> float | None:
+    def _held_s(self, place: StatementPlace, lock: Lock) -> float | None:
         """The longest hold of the same lock by the same statement over all repeats."""
         holds = [
             each.held_s
@@ -216,15 +216,15 @@ class Rehearsed:
         ]
         return max(holds, default=None)
 
-    def _statements(self) -> Iterator[tuple[Place, StatementRun]]:
+    def _statements(self) -> Iterator[tuple[StatementPlace, StatementRun]]:
         """Those of the last repeat, which holds what was tried, too."""
         for migration in self.run.passes[0].repeats[-1].migrations:
             for statement in migration.statements:
                 yield self._place(migration, statement), statement
 
-    def _place(self, migration: MigrationRun, statement: StatementRun) -> Place:
+    def _place(self, migration: MigrationRun, statement: StatementRun) -> StatementPlace:
         files = {each.id: each.file for each in self.run.suite.migrations}
-        return Place(
+        return StatementPlace(
             statement.file_beside(files[migration.id]), statement.line, " ".join(statement.text.split())[:200]
         )
 

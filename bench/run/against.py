@@ -20,7 +20,7 @@ MORE_REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Revision:
     """A state of the suite, and where its run goes."""
 
     suite: Suite
@@ -30,8 +30,8 @@ class Side:
 
 def rehearse_both(
     server: Server,
-    base: Side,
-    head: Side,
+    base: Revision,
+    head: Revision,
     options: RunOptions,
     *,
     progress: Progress,

@@ -15,8 +15,8 @@ from bench.pg.database import (
     roles_of,
     temporary_database,
 )
+from bench.pg.globals import drop_own_roles
 from bench.pg.server import Server
-from bench.pg.shared import drop_own_roles
 from bench.run.progress import silent
 from bench.run.template.keep import Template
 from bench.run.template.prepare import apply_deployed, apply_file

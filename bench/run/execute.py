@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.model.run import ServerInfo
 from bench.model.statement import CURRENT_DATABASE, Statement, StatementError
 from bench.observe.notices import inner_line
-from bench.pg.shared import writing_down_roles
+from bench.pg.globals import writing_down_roles
 
 COPY_BYTES = 1 << 17
 """Of a file at a time; psycopg sends as much at once."""

@@ -22,6 +22,9 @@ from bench.run.template.extensions import require_extensions
 from bench.run.template.options import DataOptions
 
 Scripts = tuple[tuple[Migration, tuple[Statement, ...]], ...]
+"""The migrations of a suite, each with its statements."""
+StatementKey = tuple[str, int]
+"""A migration's id and the index of one of its statements."""
 
 
 def read_scripts(server: Server, suite: Suite, data: DataOptions) -> Scripts:

@@ -18,9 +18,9 @@ from bench.migrate.transactions import read_alone
 from bench.model.run import MigrationRun, Note, Repeat, Run, Verified
 from bench.model.statement import StatementError
 from bench.observe.sampler import SamplerTrace, describe_sampling
-from bench.pg.reopening import describe_loss
+from bench.pg.globals import changes_since
 from bench.pg.server import Server
-from bench.pg.shared import changes_since
+from bench.pg.sessions import describe_loss
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, new_run

@@ -11,15 +11,14 @@ from pathlib import Path
 import psycopg
 
 from bench.errors import Unreachable
-from bench.migrate.given import read_given
 from bench.model.lock import Lock
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement
 from bench.observe.freeze import NO_STANDBY, StandIn, Stepper
 from bench.observe.probe import Prober
 from bench.pg.database import temporary_database
-from bench.pg.reopening import describe_loss, reopening
 from bench.pg.server import Server
+from bench.pg.sessions import describe_loss, reopening
 from bench.run.guard import check_file, check_files
 from bench.run.progress import Progress, Said, Step, silent
 from bench.run.scripts import divide, name_of, sessions, together
@@ -96,11 +95,6 @@ def trace_settings() -> dict[str, str]:
     statement can be read at their ends. No other commit asks.
     """
     return {"synchronous_standby_names": NO_STANDBY, "synchronous_commit": "local"}
-
-
-def read_scripts(paths: Sequence[Path]) -> list[Script]:
-    """Read the scripts as they stand; UsageError for one that cannot be used."""
-    return list(read_given(paths, tool="plain").scripts)
 
 
 def _apply_all(

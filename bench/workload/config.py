@@ -13,9 +13,9 @@ from bench.errors import UsageError
 from bench.migrate.config import check_keys, read_toml, suggest
 from bench.model.load import Access
 from bench.sql.kinds import classify
-from bench.workload.derived import derive
+from bench.workload.defaults import derive
 from bench.workload.parameters import names_in
-from bench.workload.pgbench import read_scripts
+from bench.workload.pgbench import read_pgbench
 from bench.workload.spec import Generator, RequestClass, TrafficMix, access_of
 
 _KEYS: dict[str, type] = {
@@ -182,7 +182,7 @@ def given_mix(suite: Path, given: Sequence[str]) -> TrafficMix | None:
             hint="give one workload.toml, or any number of pgbench:file.sql@weight",
         )
     if scripts:
-        return read_scripts(scripts)
+        return read_pgbench(scripts)
     if files:
         if not Path(files[0]).is_file():
             raise UsageError(f"--workload {files[0]}: no such file", hint="name a workload.toml")

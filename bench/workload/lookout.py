@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.pg.catalog import load_query
-from bench.pg.reopening import AGAIN_S, Reopening
+from bench.pg.sessions import AGAIN_S, Reopening
 
 FINE_S = 0.004
 """Between two looks while somebody waits, at first."""

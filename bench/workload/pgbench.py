@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 _NUMBERED = re.compile(r"\$(\d+)")
 
 
-def read_scripts(given: Sequence[str]) -> TrafficMix:
+def read_pgbench(given: Sequence[str]) -> TrafficMix:
     """``file.sql`` or ``file.sql@weight`` each. UsageError names file and line of what cannot be used."""
     classes = []
     for each in given:

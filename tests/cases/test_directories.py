@@ -10,7 +10,7 @@ import pytest
 from field import folder
 
 from bench.errors import UsageError
-from bench.migrate.given import read_given
+from bench.migrate.selection import read_given
 from bench.migrate.suite import Suite, find_suite
 from bench.migrate.transactions import read_alone, read_migrations
 from bench.model.lock import LockMode
@@ -18,7 +18,7 @@ from bench.model.run import MigrationRun, Run
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.server import Server
 from bench.run.progress import silent
-from bench.run.prove.chain import chain, read_scripts
+from bench.run.prove.chain import chain, read_both_ways
 from bench.run.prove.rollback import prove_alone
 
 Rehearse = Callable[..., Run]
@@ -471,7 +471,7 @@ def test_ways_back_of_a_tool_are_proved(server: Server, tmp_path: Path) -> None:
     up, down = "-- Up Migration\n", "-- Down Migration\n"
     (tmp_path / "1_a.sql").write_text(f"{up}CREATE TABLE a (id int);\n{down}DROP TABLE a;\n")
     (tmp_path / "2_b.sql").write_text(f"{up}ALTER TABLE a ADD b int;\n{down}SELECT 1;\n")
-    scripts = read_scripts(server, find_suite(str(tmp_path)))
+    scripts = read_both_ways(server, find_suite(str(tmp_path)))
     empty = new_name("empty")
     create_database(server, empty)
     try:

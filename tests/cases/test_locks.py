@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tracing import read_plain
 
 from bench.analyse.conclude import conclude
 from bench.model.budget import DEFAULT_LIMITS
@@ -15,7 +16,7 @@ from bench.model.finding import Finding
 from bench.model.run import MigrationRun, Run
 from bench.pg.server import Server
 from bench.report.tracetext import print_trace
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 
 Rehearse = Callable[..., Run]
 INPUTS = Path(__file__).parent / "inputs"
@@ -32,7 +33,7 @@ def traced(server: Server, tmp_path: Path) -> Callable[[str, str], MigrationRun]
     def run(schema: str, script: str) -> MigrationRun:
         (tmp_path / "schema.sql").write_text(schema)
         (tmp_path / "m.sql").write_text(script)
-        scripts = read_scripts([tmp_path / "m.sql"])
+        scripts = read_plain([tmp_path / "m.sql"])
         (traced,) = trace(server, scripts, before=[tmp_path / "schema.sql"], probe=False)
         assert traced.outcome == "applied", traced.error
         return traced
@@ -97,7 +98,7 @@ def test_reports_24_refresh_materialized_view(rehearse_case: Rehearse) -> None:
 
 def test_reports_06_detach_concurrently_cut_off(server: Server) -> None:
     case = INPUTS / "reports" / "06-detach-concurrently-cut-off"
-    scripts = read_scripts([case / "mig" / "001_detach.sql"])
+    scripts = read_plain([case / "mig" / "001_detach.sql"])
     runs = trace(server, scripts, before=[case / "base.sql"], probe=False)
     console = Console(record=True, width=200, file=None, quiet=False)
     with console.capture() as captured:

@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 from fix_tcp import TcpServer
 from psycopg import sql
+from tracing import read_plain
 
 from bench.analyse.conclude import conclude
 from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
-from bench.pg.keeping import prune_kept
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
+from bench.pg.templates import prune_kept
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 from bench.sql.reach import dispensable, for_database, roles_needed
 
 SCHEMA = Path(__file__).parent / "inputs" / "newcomer" / "10-first-run-base-owner" / "schema_owner.sql"
@@ -66,7 +67,7 @@ def test_newcomer_10_owners_in_run_and_trace(server: Server, suite: Path) -> Non
         conn.execute("DROP ROLE IF EXISTS shop_app; DROP ROLE IF EXISTS reporting")
     try:
         run = rehearsed(server, suite, SCHEMA)
-        (traced,) = trace(server, read_scripts([file]), before=[SCHEMA], probe=False)
+        (traced,) = trace(server, read_plain([file]), before=[SCHEMA], probe=False)
     finally:
         with server.connect() as conn:
             conn.execute("DROP ROLE IF EXISTS shop_app; DROP ROLE IF EXISTS reporting")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from field import folder
 from rich.console import Console
+from tracing import read_plain
 
 from bench.analyse.conclude import conclude
 from bench.analyse.findings import trace_findings
@@ -20,7 +21,7 @@ from bench.pg.server import Server
 from bench.report.tracejson import trace_document
 from bench.report.tracetext import print_trace
 from bench.report.write import write_report
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 from bench.store.codec import decode, encode
 
 
@@ -47,7 +48,7 @@ def test_real_suite_06_preflight_only_in_prove(rehearse_case: Callable[..., Run]
     assert all("PL/pgSQL has no savepoints" in each.message and each.fix for each in found)
 
     file = folder("real-suite/06-preflight-only-in-prove") / "m" / "001_blocks.sql"
-    traced = trace(server, read_scripts([file]), probe=False)
+    traced = trace(server, read_plain([file]), probe=False)
     told = trace_findings(traced, server.info)
     assert [each.evidence["line"] for each in coded(told, "plpgsql-syntax")] == [3, 5]
     assert [each["code"] for each in trace_document(traced, server.info, told)["findings"]].count(

@@ -18,6 +18,7 @@ from fix_tcp import Others, TcpServer
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from tcp_proxy import TcpProxy
+from tracing import read_plain
 
 from bench.cli import main
 from bench.errors import UsageError
@@ -25,13 +26,13 @@ from bench.migrate.script import read_statements
 from bench.pg.account import server_account
 from bench.pg.database import create_database, drop_database, new_name, sweep_databases
 from bench.pg.endpoint import KEEPALIVE, end_dead_waits, parse_dsn
+from bench.pg.globals import drop_own_roles
 from bench.pg.lease import Mark, owner_lives
 from bench.pg.opening import open_server
 from bench.pg.server import Server, ServerSpec
-from bench.pg.shared import drop_own_roles
 from bench.run.execute import execute
 from bench.run.guard import refuse_own_role
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 
 INPUTS = Path(__file__).parent / "inputs"
 SHORT = ("--repeats", "1", "--no-load", "--no-explain", "--no-probe", "--quiet")
@@ -273,7 +274,7 @@ def test_faults_05_guard_misses_server_wide_statements(others: Others, tmp_path:
             path.write_text(statement)
             words = r"001_x\.sql:1: .* acts on the whole server, which is not ours: "
             with pytest.raises(UsageError, match=words):
-                trace(server, read_scripts([path]), probe=False)
+                trace(server, read_plain([path]), probe=False)
 
 
 def test_faults_05_what_could_not_be_seen_beforehand_is_told(others: Others, tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_faults_05_what_could_not_be_seen_beforehand_is_told(others: Others, tmp
     said: list[str] = []
     try:
         with guest(others, said) as server:
-            scripts = read_scripts([tmp_path / "001_x.sql"])
+            scripts = read_plain([tmp_path / "001_x.sql"])
             trace(server, scripts, before=[tmp_path / "base.sql"], probe=False)
         (words,) = said
         assert words.startswith("Changed on the whole server since this run began")

@@ -25,7 +25,7 @@ from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.traffic.passes import HazardOptions
 from bench.workload.config import given_mix
-from bench.workload.derived import derive
+from bench.workload.defaults import derive
 from bench.workload.draw import draw_parameters
 
 Case = Callable[..., Run]

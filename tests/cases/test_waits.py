@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from rich.console import Console
+from tracing import read_plain
 
 from bench.model.run import MigrationRun, Run
 from bench.model.statement import StatementRun
@@ -19,14 +20,14 @@ from bench.observe.probe import Prober
 from bench.observe.relations import RelationCatalog
 from bench.pg.server import Server
 from bench.report.tracetext import print_trace
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 
 INPUTS = Path(__file__).parent / "inputs"
 Rehearse = Callable[..., Run]
 
 
 def traced(server: Server, script: Path, schema: Path) -> MigrationRun:
-    (run,) = trace(server, read_scripts([script]), before=[schema])
+    (run,) = trace(server, read_plain([script]), before=[schema])
     return run
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from conformance.casefile import KIND_WORDS, Case, base_file
+from tracing import read_plain
 
 from bench.pg.server import Server
 from bench.report.tracejson import trace_document
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 
 CATEGORIES = ("locks", "others", "rewrites", "rebuilds", "truncations", "scans", "blocks", "outcome")
 """``locks`` are those on tables and indexes, ``others`` those on sequences and views."""
@@ -43,7 +44,7 @@ def traced(case: Case, server: Server) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"{case.name}.sql"
         path.write_text(case.script, encoding="utf-8")
-        runs = trace(server, read_scripts([path]), before=[base_file(case.base)])
+        runs = trace(server, read_plain([path]), before=[base_file(case.base)])
         return trace_document(runs, server.info)
 
 

@@ -16,6 +16,7 @@ import pytest
 from command_line import Running
 from fix_db import WaitUntil
 from fix_tcp import Others
+from tracing import read_plain
 
 from bench.errors import BenchError, UsageError
 from bench.migrate.suite import find_suite
@@ -28,7 +29,7 @@ from bench.run.prove.session import ProofOptions, prove
 from bench.run.scales import ScaleOptions, measure_scales
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
-from bench.run.trace import read_scripts, trace
+from bench.run.trace import trace
 from bench.run.traffic.onepass import LoadOptions
 from bench.workload.config import read_workload
 
@@ -129,7 +130,7 @@ def by_forecast(server: Server, suite: Path) -> None:
 
 
 def by_trace(server: Server, suite: Path) -> None:
-    trace(server, read_scripts([suite / "001_add.sql"]), before=[suite / "base.sql"], probe=False)
+    trace(server, read_plain([suite / "001_add.sql"]), before=[suite / "base.sql"], probe=False)
 
 
 def query(statement: str) -> str:

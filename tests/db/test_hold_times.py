@@ -21,8 +21,8 @@ from hold_trials import BASE, Kind, Trial, Truth, disagreement, draw_trial, serv
 
 from bench.migrate.script import read_statements
 from bench.model.lock import Lock, LockMode
-from bench.pg.reopening import reopening
 from bench.pg.server import Server
+from bench.pg.sessions import reopening
 from bench.run.progress import silent
 from bench.run.solo.apply import MigrationApplier
 from bench.run.solo.watch import Watch

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from fix_db import chosen_spec
+from tracing import read_plain
 
 from bench.model.run import MigrationRun
 from bench.model.statement import StatementRun
 from bench.observe import freeze
 from bench.pg.opening import open_server
 from bench.pg.server import Server
-from bench.run.trace import read_scripts, trace, trace_settings
+from bench.run.trace import trace, trace_settings
 
 SCHEMA = """
 CREATE TABLE parent (id serial PRIMARY KEY, name text NOT NULL CHECK (name <> ''), n int);
@@ -40,7 +41,7 @@ def traced(server: Server, tmp_path: Path) -> Trace:
     def run(script: str, *, schema: str = SCHEMA, probe: bool = False) -> MigrationRun:
         (tmp_path / "schema.sql").write_text(schema)
         (tmp_path / "script.sql").write_text(script)
-        scripts = read_scripts([tmp_path / "script.sql"])
+        scripts = read_plain([tmp_path / "script.sql"])
         (found,) = trace(server, scripts, before=[tmp_path / "schema.sql"], probe=probe)
         return found
 
@@ -334,7 +335,7 @@ def test_nothing_is_left(traced: Trace, server: Server) -> None:
 def test_scripts_follow_each_other_and_stop_at_a_failure(server: Server, tmp_path: Path) -> None:
     for name, text in (("1", "CREATE TABLE a (id int);"), ("2", "DROP TABLE b;"), ("3", "DROP TABLE a;")):
         (tmp_path / f"{name}.sql").write_text(text)
-    scripts = read_scripts([tmp_path / f"{number}.sql" for number in (1, 2, 3)])
+    scripts = read_plain([tmp_path / f"{number}.sql" for number in (1, 2, 3)])
     assert [run.outcome for run in trace(server, scripts)] == ["applied", "failed", "skipped"]
 
 
@@ -343,6 +344,6 @@ def test_that_we_let_a_commit_go_on_is_no_warning_of_the_server(tmp_path: Path) 
     (tmp_path / "m.sql").write_text("CREATE TABLE made (id int); VACUUM FULL made;")
     spec = replace(chosen_spec(), settings=trace_settings())
     with open_server(spec) as opened:
-        (run,) = trace(opened, read_scripts([tmp_path / "m.sql"]), probe=False)
+        (run,) = trace(opened, read_plain([tmp_path / "m.sql"]), probe=False)
     assert run.outcome == "applied"
     assert [statement.notices for statement in run.statements] == [(), ()]

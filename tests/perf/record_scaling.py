@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from bench.analyse.forecast.measured import Size as MeasuredSize
-from bench.analyse.forecast.measured import statement_series
+from bench.analyse.forecast.measurements import Size as MeasuredSize
+from bench.analyse.forecast.measurements import statement_series
 from bench.analyse.forecast.series import DURATION, Point
 from bench.analyse.summary import solo_repeats
 from bench.cli.forecast import OwnData, scales, target_data

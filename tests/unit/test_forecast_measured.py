@@ -13,7 +13,7 @@ from factories import a_lock, a_migration, a_run, a_statement
 
 from bench.analyse.forecast.deploy import all_series, forecast_deploy
 from bench.analyse.forecast.document import forecast_document
-from bench.analyse.forecast.measured import disk_peak
+from bench.analyse.forecast.measurements import disk_peak
 from bench.analyse.forecast.production import Target
 from bench.analyse.forecast.regime import regime, setting_bytes
 from bench.analyse.forecast.series import Regime

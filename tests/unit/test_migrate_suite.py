@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from bench.errors import UsageError
-from bench.migrate.names import is_rollback, version_of
+from bench.migrate.filenames import is_rollback, version_of
 from bench.migrate.script import read_part, read_statements
 from bench.migrate.suite import find_suite, list_suites
 from bench.sql.tree import error_in

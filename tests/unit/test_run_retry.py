@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.migrate.script import read_statements
 from bench.model.statement import Statement
-from bench.run.traffic.retry import Place, RetryPolicy, resume_place
+from bench.run.traffic.retry import Resumption, RetryPolicy, resumption
 
 FILE = """
 SET lock_timeout = '1s';
@@ -41,7 +41,7 @@ def statements(tmp_path: Path) -> tuple[Statement, ...]:
 def place(
     statements: tuple[Statement, ...], failed: int, *, in_file: bool = False, left: bool = False
 ) -> int | None:
-    return resume_place(statements, failed, in_file=in_file, left_invalid=left).statement
+    return resumption(statements, failed, in_file=in_file, left_invalid=left).statement
 
 
 def test_a_transaction_of_the_file_is_tried_again_from_its_begin(statements: tuple[Statement, ...]) -> None:
@@ -54,8 +54,8 @@ def test_a_statement_of_its_own_is_tried_again_alone(statements: tuple[Statement
 
 
 def test_a_chained_transaction_has_no_begin_to_go_back_to(statements: tuple[Statement, ...]) -> None:
-    found = resume_place(statements, 13, in_file=True, left_invalid=False)
-    assert found == Place(None, "its transaction was begun by AND CHAIN")
+    found = resumption(statements, 13, in_file=True, left_invalid=False)
+    assert found == Resumption(None, "its transaction was begun by AND CHAIN")
 
 
 def test_what_may_have_committed_a_part_is_not_tried_again(statements: tuple[Statement, ...]) -> None:

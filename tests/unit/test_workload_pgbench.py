@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.workload.config import given_mix
-from bench.workload.pgbench import read_scripts
+from bench.workload.pgbench import read_pgbench
 from bench.workload.spec import Generator
 
 SCRIPT = r"""-- like pgbench's own
@@ -29,7 +29,7 @@ def written(directory: Path, text: str, name: str = "pay.sql") -> Path:
 
 
 def test_a_script_is_one_class_whose_statements_go_out_in_turn(tmp_path: Path) -> None:
-    (found,) = read_scripts([f"{written(tmp_path, SCRIPT)}@3"]).classes
+    (found,) = read_pgbench([f"{written(tmp_path, SCRIPT)}@3"]).classes
     assert (found.name, found.weight, found.access) == ("pay", 3.0, "write")
     assert found.statements == (
         "BEGIN",
@@ -55,12 +55,12 @@ def test_a_script_is_one_class_whose_statements_go_out_in_turn(tmp_path: Path) -
 )
 def test_what_is_not_known_is_refused_with_its_line(tmp_path: Path, script: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        read_scripts([str(written(tmp_path, script))])
+        read_pgbench([str(written(tmp_path, script))])
 
 
 def test_a_weight_must_be_a_whole_number(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="heavy is no weight"):
-        read_scripts([f"{written(tmp_path, SCRIPT)}@heavy"])
+        read_pgbench([f"{written(tmp_path, SCRIPT)}@heavy"])
 
 
 def test_what_workload_names_goes_before_the_suite_s_own(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from bench.analyse.compare.match import (
     match_statements,
     require_comparable,
 )
-from bench.analyse.compare.result import Comparison, Gate, MigrationVerdict, Ratio, Verdict
+from bench.analyse.compare.result import Comparison, Decision, Gate, MigrationDecision, Ratio
 from bench.model.record import MigrationRecord, Noise, Record, StatementRecord
 
 LIMITS: dict[Literal["paired", "same machine", "other machine"], float] = {
@@ -111,7 +111,7 @@ def _statements(pair: MigrationPair) -> tuple[StatementPair, ...]:
 
 def _migration(
     pair: MigrationPair, statements: Sequence[StatementPair], times: _Times, pages: Mapping[str, int]
-) -> MigrationVerdict:
+) -> MigrationDecision:
     shown = pair.head or pair.base
     assert shown is not None
     verdicts = tuple(_statement(shown, pair, each, times, pages) for each in statements)
@@ -124,7 +124,7 @@ def _migration(
     elif pair.head and pair.head.outcome == "failed":
         gates.append(Gate("E0", "error", "fail", pair.head.file, None, "failed", note="it was added"))
     was = pair.base.id if pair.base and pair.presence == "renamed" else None
-    return MigrationVerdict(shown.id, shown.file, pair.presence, verdicts, tuple(gates), was)
+    return MigrationDecision(shown.id, shown.file, pair.presence, verdicts, tuple(gates), was)
 
 
 def _outcome_gates(base: MigrationRecord, head: MigrationRecord) -> Iterator[Gate]:
@@ -140,10 +140,10 @@ def _statement(
     pair: StatementPair,
     times: _Times,
     pages: Mapping[str, int],
-) -> Verdict:
+) -> Decision:
     shown = pair.head or pair.base
     assert shown is not None
-    verdict = Verdict(migration.id, migration.file, shown.line, shown.kind, shown.text, pair.presence)
+    verdict = Decision(migration.id, migration.file, shown.line, shown.kind, shown.text, pair.presence)
     if pair.base is None or pair.head is None:
         if among.base is None or pair.head is None:
             return verdict
@@ -178,12 +178,12 @@ def _time(
     return (Gate("W", "wall-time", decided, "duration", found.base_s, found.head_s, "s", note),), measured
 
 
-def _queries(base: Record, head: Record) -> Iterator[Verdict]:
+def _queries(base: Record, head: Record) -> Iterator[Decision]:
     old = {each.name: each for each in base.queries}
     for each in head.queries:
         before = old.pop(each.name, None)
         gates = tuple(categorical.query_gates(before, each)) if before else ()
-        yield Verdict("", "", 0, "query", each.name, "both" if before else "added", gates)
+        yield Decision("", "", 0, "query", each.name, "both" if before else "added", gates)
     for missing in old:
         gone = Gate("E0", "query", "warn", missing, "costed", None, note="the head's side does not have it")
-        yield Verdict("", "", 0, "query", missing, "missing", (gone,))
+        yield Decision("", "", 0, "query", missing, "missing", (gone,))

@@ -52,7 +52,7 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """Of one statement or query."""
 
     migration: str
@@ -73,11 +73,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class MigrationVerdict:
+class MigrationDecision:
     id: str
     file: str
     presence: Presence
-    statements: tuple[Verdict, ...]
+    statements: tuple[Decision, ...]
     gates: tuple[Gate, ...] = ()
     """What concerns the migration as a whole."""
     was: str | None = None
@@ -111,8 +111,8 @@ class Comparison:
     limit: float
     """δ: the ratio from which a time is a regression."""
     design: Literal["paired", "same machine", "other machine"]
-    migrations: tuple[MigrationVerdict, ...]
-    queries: tuple[Verdict, ...] = ()
+    migrations: tuple[MigrationDecision, ...]
+    queries: tuple[Decision, ...] = ()
     gates: tuple[Gate, ...] = ()
     """Proofs and budgets: of the suite as a whole."""
     machine: tuple[Difference, ...] = ()
@@ -143,7 +143,7 @@ class Comparison:
         return any(gate.outcome in ("fail", "inconclusive") for gate in timed)
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def verdicts(self) -> tuple[Decision, ...]:
         """Every statement and query."""
         return (*(each for migration in self.migrations for each in migration.statements), *self.queries)
 

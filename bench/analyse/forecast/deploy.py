@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.analyse.forecast.growth import STEEP
-from bench.analyse.forecast.held import lock_series
-from bench.analyse.forecast.measured import peak_series, pooled, query_series, sizes_of, statement_series
+from bench.analyse.forecast.holds import lock_series
+from bench.analyse.forecast.measurements import peak_series, pooled, query_series, sizes_of, statement_series
 from bench.analyse.forecast.predict import predict
 from bench.analyse.forecast.refuse import NO_LIMITS, WIDEST
 from bench.analyse.forecast.series import Bounds, Forecast, Quantity, Refused, Series

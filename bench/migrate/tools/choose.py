@@ -9,8 +9,8 @@ from pathlib import PurePath
 
 from bench.errors import UsageError
 from bench.migrate.config import suggest
+from bench.migrate.filenames import is_rollback, version_of
 from bench.migrate.migration import Migration, Part, Transaction
-from bench.migrate.names import is_rollback, version_of
 from bench.migrate.tools.code import refuse_code
 from bench.migrate.tools.folder import Folder
 from bench.migrate.tools.sections import holds_sql, list_names

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.filenames import version_of
 from bench.migrate.migration import Migration
-from bench.migrate.names import version_of
 from bench.migrate.tools.bookkeeping import Applied, Bookkeeping, Row
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import others

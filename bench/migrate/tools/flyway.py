@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.filenames import Version
 from bench.migrate.migration import Migration, Part, Transaction
-from bench.migrate.names import Version
 from bench.migrate.tools.bookkeeping import Applied, Bookkeeping, Row, by_row, where
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import fill_in, left_out, list_names

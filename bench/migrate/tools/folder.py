@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.migrate.filenames import stem_of, version_of
 from bench.migrate.migration import read_text
-from bench.migrate.names import stem_of, version_of
 
 LEVELS = 4
 """How many directories up a project's own files are looked for, at most to the top of the repository."""

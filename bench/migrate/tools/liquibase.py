@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from bench.migrate.filenames import version_of
 from bench.migrate.migration import Migration, digest
-from bench.migrate.names import version_of
 from bench.migrate.tools.bookkeeping import Bookkeeping, Row, by_row, own_id
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import others

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from bench.errors import UsageError
-from bench.migrate.migration import Migration
-from bench.migrate.names import (
+from bench.migrate.filenames import (
     ROLLBACK_DIRECTORIES,
     Version,
     is_day,
@@ -18,6 +17,7 @@ from bench.migrate.names import (
     stem_of,
     version_of,
 )
+from bench.migrate.migration import Migration
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.sections import list_names
 from bench.migrate.tools.shape import Evidence, Plan, Tool

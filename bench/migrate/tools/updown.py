@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bench.migrate.filenames import version_of
 from bench.migrate.migration import Migration, Part, Transaction
-from bench.migrate.names import version_of
 from bench.migrate.tools.folder import File, Folder
 from bench.migrate.tools.numbers import number_of
 from bench.migrate.tools.shape import Tool

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.compare.result import Comparison, Gate, MigrationVerdict, Outcome
+from bench.analyse.compare.result import Comparison, Gate, MigrationDecision, Outcome
 from bench.report.comparison.words import BY, LABEL, Row, footer, headline, place, rows, sentence
 from bench.report.messages import Case, Message, gitlab, junit, sarif, workflow_commands
 
@@ -79,7 +79,7 @@ def _table(bad: Sequence[Row], total: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _details(migration: MigrationVerdict, listed: Sequence[Row]) -> str:
+def _details(migration: MigrationDecision, listed: Sequence[Row]) -> str:
     own = [row for row in listed if row.file == migration.file]
     if not own:
         return ""

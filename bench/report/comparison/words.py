@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.analyse.compare.result import ORDER, Comparison, Gate, Level, Outcome, Verdict
+from bench.analyse.compare.result import ORDER, Comparison, Decision, Gate, Level, Outcome
 from bench.model.lock import LockMode
 from bench.model.record import Noise
 from bench.report.format import UNKNOWN, count, ratio, seconds, shortened, size
@@ -62,7 +62,7 @@ def _rows(comparison: Comparison) -> Iterator[Row]:
         yield from _of(verdict, alone=True)
 
 
-def _of(verdict: Verdict, *, alone: bool) -> Iterator[Row]:
+def _of(verdict: Decision, *, alone: bool) -> Iterator[Row]:
     what = f"query {verdict.text}" if verdict.kind == "query" else verdict.kind
     if alone and verdict.presence in ("missing", "added", "edited"):
         listed = Gate("E0", "presence", "pass", verdict.presence, None, None)

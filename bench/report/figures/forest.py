@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.analyse.compare.result import ORDER, Comparison, Outcome, Ratio, Verdict, worst
+from bench.analyse.compare.result import ORDER, Comparison, Decision, Outcome, Ratio, worst
 from bench.report import format as fmt
 from bench.report.figures.sheet import Picture, sheet
 from bench.report.figures.text import fit
@@ -24,7 +24,7 @@ COLOUR: dict[Outcome, str] = {
     "improved": LIGHT["after"],
     "pass": LIGHT["muted"],
 }
-Row = tuple[Verdict, Ratio]
+Row = tuple[Decision, Ratio]
 
 
 def draw_forest(comparison: Comparison) -> Picture:

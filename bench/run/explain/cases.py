@@ -23,14 +23,14 @@ BUDGET_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class OnState:
     """One state of the schema."""
 
     state: State
     conn: psycopg.Connection[TupleRow]
 
 
-def warm_cases(side: Side, subject: Subject, query: Query, asker: Asker | None) -> Iterator[QueryCase]:
+def warm_cases(side: OnState, subject: Subject, query: Query, asker: Asker | None) -> Iterator[QueryCase]:
     """As the other role, and prepared."""
     main = query.before if side.state == "before" else query.after
     if main is None or main.error is not None:
@@ -52,7 +52,7 @@ def _other_role(subject: Subject, asker: Asker | None) -> tuple[str | None, Way]
     return (asker.role, Way(subject.text, asker.settings)) if asker is not None else None
 
 
-def _case(side: Side, role: str | None, mode: PlanMode, way: Way, main: QueryCost) -> Iterator[QueryCase]:
+def _case(side: OnState, role: str | None, mode: PlanMode, way: Way, main: QueryCost) -> Iterator[QueryCase]:
     found = cost_or_none(side.conn, way, executions=EXECUTIONS, budget_s=BUDGET_S)
     if found is not None:
         yield QueryCase(side.state, role, "warm", mode, _without_known_plan(found, main))

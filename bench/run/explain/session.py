@@ -19,8 +19,8 @@ from bench.run.costs import Subject, find_subjects, main_figures, table_indexes,
 from bench.run.draft import RunDraft, Save, new_run
 from bench.run.execute import describe_error, execute
 from bench.run.explain.cases import (
+    OnState,
     Requests,
-    Side,
     cold_case,
     read_requests,
     warm_cases,
@@ -222,7 +222,7 @@ class _Explaining:
                 self.states.after, application_name="pgrehearse explain", kind="application"
             ) as new,
         ):
-            sides = (Side("before", old), Side("after", new))
+            sides = (OnState("before", old), OnState("after", new))
             for position, subject in enumerate(subjects):
                 self.progress(Explaining(subject.name, position, len(subjects)))
                 query = with_nested(self.server, self.states.after, main_figures(old, new, subject))

@@ -43,7 +43,7 @@ class Link:
         return self.script.migration.id
 
 
-def read_scripts(server: Server, suite: Suite) -> tuple[Script, ...]:
+def read_both_ways(server: Server, suite: Suite) -> tuple[Script, ...]:
     """Read migrations and rollbacks; UsageError for a file that cannot be used."""
     known = psql_variables(server.info)
     return tuple(

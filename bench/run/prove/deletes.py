@@ -11,10 +11,10 @@ import psycopg
 from psycopg import sql
 
 from bench.model.proof import ValueTrial
-from bench.run.prove.trying import (
+from bench.run.prove.trial import (
     PLACE,
     Answer,
-    Place,
+    TableCopy,
     ask,
     find_rows,
     here,
@@ -40,7 +40,7 @@ def action_of(foreign: Foreign) -> str:
 
 
 def foreign_trials(
-    conn: psycopg.Connection[Any], schema: Schema, known: dict[int, Place], foreign: Foreign
+    conn: psycopg.Connection[Any], schema: Schema, known: dict[int, TableCopy], foreign: Foreign
 ) -> Iterator[ValueTrial]:
     """Refer to nobody; delete the parent of a row as it stands, and of one that refers to nobody else."""
     child, parent = known[foreign.table], known.get(foreign.parent)
@@ -68,7 +68,11 @@ def foreign_trials(
 
 
 def _refers_to_nobody(
-    conn: psycopg.Connection[Any], child: Place, foreign: Foreign, columns: tuple[str, ...], row: str | None
+    conn: psycopg.Connection[Any],
+    child: TableCopy,
+    foreign: Foreign,
+    columns: tuple[str, ...],
+    row: str | None,
 ) -> ValueTrial:
     nobody = _NOBODY.get(child.columns[foreign.columns[0]].type)
     trial = ValueTrial(
@@ -85,8 +89,8 @@ def _refers_to_nobody(
 
 def _delete(
     conn: psycopg.Connection[Any],
-    child: Place,
-    parent: Place,
+    child: TableCopy,
+    parent: TableCopy,
     foreign: Foreign,
     row: str | None,
     given: tuple[str, ...],
@@ -122,8 +126,8 @@ def _delete(
 
 
 def _prepared(
-    child: Place,
-    parent: Place,
+    child: TableCopy,
+    parent: TableCopy,
     parents: tuple[str, ...],
     row: str,
     given: tuple[str, ...],
@@ -162,7 +166,7 @@ def _matches(columns: tuple[str, ...], values: tuple[Any, ...]) -> sql.Composed:
     )
 
 
-def _count(conn: psycopg.Connection[Any], place: Place, condition: sql.Composed) -> int:
+def _count(conn: psycopg.Connection[Any], place: TableCopy, condition: sql.Composed) -> int:
     row = conn.execute(
         sql.SQL("SELECT count(*) FROM {} WHERE {}").format(place.relation, condition)
     ).fetchone()

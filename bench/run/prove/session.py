@@ -18,7 +18,7 @@ from bench.run.draft import RunDraft, Save
 from bench.run.guard import check_file
 from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
-from bench.run.prove.chain import Link, Script, chain, read_scripts
+from bench.run.prove.chain import Link, Script, chain, read_both_ways
 from bench.run.prove.crash import crash_points
 from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafting import draft_rollback
@@ -66,7 +66,7 @@ def prove(
     def then(prepared: Template, draft: RunDraft) -> None:
         _Proving(server, suite, options, data, draft, progress).run(prepared)
 
-    for script in read_scripts(server, suite):
+    for script in read_both_ways(server, suite):
         if script.backward is not None and (backward := script.migration.backward) is not None:
             check_file(server, backward.path, script.backward)
     once = RunOptions(repeats=1, explain=False, probe=False, data=data)
@@ -100,7 +100,7 @@ class _Proving:
 
     def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
-        scripts = read_scripts(self.server, self.suite)
+        scripts = read_both_ways(self.server, self.suite)
         if len(scripts) > 1 and any(each.migration.forward.transaction == "all" for each in scripts):
             self.draft.note(ALL_TOGETHER)
         with own_roles(self.server), fsync(self.server, on=False):

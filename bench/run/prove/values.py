@@ -17,7 +17,7 @@ from bench.run.progress import Progress, Said
 from bench.run.prove.boundaries import candidates
 from bench.run.prove.deletes import answered, foreign_trials
 from bench.run.prove.states import State
-from bench.run.prove.trying import Place, ask, find_rows, here, listed, places, taken_back, usable_row
+from bench.run.prove.trial import TableCopy, ask, find_rows, here, listed, places, taken_back, usable_row
 from datagen.anyschema.catalog import Check, Column, Schema, Unique, read_schema
 from datagen.anyschema.checks import Limits, apply_check
 from datagen.anyschema.load import fill
@@ -107,19 +107,19 @@ class _Trying:
             if foreign.table in known and self._touches(known[foreign.table], foreign.name):
                 yield from foreign_trials(self.conn, self.schema, known, foreign)
 
-    def _new(self, kind: str, place: Place, name: str) -> bool:
+    def _new(self, kind: str, place: TableCopy, name: str) -> bool:
         relation = f"{self.quoted[place.table.schema]}.{self.quoted[place.table.name]}"
         return f"{kind} {relation}.{self.quoted[name]}" in self.brought
 
-    def _touches(self, place: Place, constraint: str) -> bool:
+    def _touches(self, place: TableCopy, constraint: str) -> bool:
         """Whether the suite brought this constraint, or a rule of the table that its action may break."""
         own = [check.name for check in self.schema.checks if check.table == place.table.oid]
         return any(self._new("constraint", place, name) for name in (constraint, *own))
 
-    def _checks_of(self, place: Place) -> list[Check]:
+    def _checks_of(self, place: TableCopy) -> list[Check]:
         return [each for each in self.schema.checks if each.table == place.table.oid and each.kind == "c"]
 
-    def _limits(self, place: Place, column: Column) -> Limits:
+    def _limits(self, place: TableCopy, column: Column) -> Limits:
         limits = Limits()
         for expression in column.checks:
             apply_check(expression, ["VALUE"], {"VALUE": limits})
@@ -130,7 +130,7 @@ class _Trying:
                 limits.opaque.append(check.expression)
         return limits
 
-    def _columns(self, place: Place) -> Iterator[ValueTrial]:
+    def _columns(self, place: TableCopy) -> Iterator[ValueTrial]:
         row: str | None = None
         refers = {
             number for each in self.schema.foreign if each.table == place.table.oid for number in each.columns
@@ -149,7 +149,7 @@ class _Trying:
             )
             yield from self._column(place, column, row, rules[0] if rules else column.name)
 
-    def _column(self, place: Place, column: Column, row: str | None, rule: str) -> Iterator[ValueTrial]:
+    def _column(self, place: TableCopy, column: Column, row: str | None, rule: str) -> Iterator[ValueTrial]:
         limits = self._limits(place, column)
         unique = any(u.columns == [column.number] for u in self._uniques_of(place))
         if column.has_default:
@@ -166,7 +166,7 @@ class _Trying:
             yield self._put(place, column, row, trial, sql.Literal(each.value))
 
     def _put(
-        self, place: Place, column: Column, row: str | None, trial: ValueTrial, value: sql.Composable
+        self, place: TableCopy, column: Column, row: str | None, trial: ValueTrial, value: sql.Composable
     ) -> ValueTrial:
         if row is None:
             return trial
@@ -179,10 +179,10 @@ class _Trying:
             return trial  # the row is refused for what else is in it
         return answered(trial, answer, answer.row[0] if answer.row else None)
 
-    def _rules_of_others(self, place: Place, column: Column) -> set[str]:
+    def _rules_of_others(self, place: TableCopy, column: Column) -> set[str]:
         return {each.name for each in self._checks_of(place) if column.number not in each.columns}
 
-    def _checks(self, place: Place) -> Iterator[ValueTrial]:
+    def _checks(self, place: TableCopy) -> Iterator[ValueTrial]:
         """Of a check over several columns that may be NULL: none of them set, and one alone."""
         for check in self._checks_of(place):
             columns = [place.columns[number] for number in check.columns if number in place.columns]
@@ -196,7 +196,7 @@ class _Trying:
                 trial = ValueTrial(place.table.label, check.name, "check", names, tried, None, None)
                 yield self._alone(place, trial, kept)
 
-    def _alone(self, place: Place, trial: ValueTrial, kept: str | None) -> ValueTrial:
+    def _alone(self, place: TableCopy, trial: ValueTrial, kept: str | None) -> ValueTrial:
         has = sql.SQL("{} IS NOT NULL").format(sql.Identifier(kept)) if kept else sql.SQL("true")
         rows = find_rows(self.conn, place, has, 1)
         if not rows:
@@ -208,10 +208,10 @@ class _Trying:
         with taken_back(self.conn):
             return answered(trial, ask(self.conn, change))
 
-    def _uniques_of(self, place: Place) -> list[Unique]:
+    def _uniques_of(self, place: TableCopy) -> list[Unique]:
         return [each for each in self.schema.uniques if each.table == place.table.oid]
 
-    def _uniques(self, place: Place) -> Iterator[ValueTrial]:
+    def _uniques(self, place: TableCopy) -> Iterator[ValueTrial]:
         """Give a row the values of another."""
         for unique in self._uniques_of(place):
             is_constraint = self._new("constraint", place, unique.name)

@@ -17,7 +17,7 @@ from bench.observe.notices import NoticeListener
 from bench.observe.sampler import LockSampler
 from bench.run.execute import describe_error, execute
 from bench.run.progress import Progress, StatementBegan, StatementEnded
-from bench.run.solo.execution import Measured, skipped
+from bench.run.solo.execution import Execution, skipped
 from bench.run.solo.inspection import TELL_NOTHING, Inspection
 from bench.run.solo.watch import Watch
 from bench.sql.kinds import StatementFacts, classify
@@ -52,7 +52,7 @@ class MigrationApplier:
         self._catalog = watch.catalog()
         self._inspection = Inspection(conn, watch, self._catalog, statements)
         self._listener = NoticeListener(conn)
-        self._measured: list[Measured] = []
+        self._measured: list[Execution] = []
         self._unfinished: StatementError | None = None
         self._totals: CounterReading | None = None
         self._size_bytes = watch.size_bytes()
@@ -112,7 +112,7 @@ class MigrationApplier:
             self._inspection.between(sampler.oids)
         self._progress(StatementEnded(self._migration, self._repeat, measured.as_run(statement, self._clock)))
 
-    def _run_plain(self, statement: Statement, calibration_s: float | None) -> Measured:
+    def _run_plain(self, statement: Statement, calibration_s: float | None) -> Execution:
         """As the file has it: inside its own transaction, or where none can be had."""
         was_inside = self._in_transaction()
         position, inspection = len(self._measured), self._inspection
@@ -136,7 +136,7 @@ class MigrationApplier:
         self._settle(measured)
         return measured
 
-    def _run_wrapped(self, statement: Statement, calibration_s: float | None) -> Measured:
+    def _run_wrapped(self, statement: Statement, calibration_s: float | None) -> Execution:
         """Between BEGIN and COMMIT of our own, so that its locks can be read before they go."""
         position, inspection = len(self._measured), self._inspection
         inspection.hold_open(begin=True)
@@ -158,9 +158,9 @@ class MigrationApplier:
         self._settle(measured)
         return measured
 
-    def _timed(self, statement: Statement, calibration_s: float | None) -> Measured:
+    def _timed(self, statement: Statement, calibration_s: float | None) -> Execution:
         """Clock, execute, clock: nothing else comes between."""
-        measured = Measured("failed", (0.0, 0.0), 0.0, calibration_s, None, None)
+        measured = Execution("failed", (0.0, 0.0), 0.0, calibration_s, None, None)
         self._listener.begin()
         try:
             with self._clock.running():
@@ -178,12 +178,12 @@ class MigrationApplier:
             self._hear(statement, measured)
         return measured
 
-    def _hear(self, statement: Statement, measured: Measured) -> None:
+    def _hear(self, statement: Statement, measured: Execution) -> None:
         notices, left_out = self._listener.end(statement)
         measured.notices += notices
         measured.notices_left_out += left_out
 
-    def _commit(self, statement: Statement, measured: Measured) -> None:
+    def _commit(self, statement: Statement, measured: Execution) -> None:
         """End our own transaction; a deferred constraint may fail here, as it would in autocommit."""
         self._listener.begin()
         try:
@@ -198,7 +198,7 @@ class MigrationApplier:
         measured.duration_s += end - begin
         self._inspection.released((begin, end))
 
-    def _settle(self, measured: Measured) -> None:
+    def _settle(self, measured: Execution) -> None:
         """Read what can wait until the statement's own transaction, if any, has ended.
 
         The server does not count a statement that failed.

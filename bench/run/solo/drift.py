@@ -23,11 +23,9 @@ from bench.model.statement import Notice, Skip, Statement
 from bench.pg.catalog import describe_schema
 from bench.pg.server import Server
 from bench.run.execute import execute
-from bench.run.scripts import Scripts
+from bench.run.scripts import Scripts, StatementKey
 from bench.sql.tree import sql_of, statement_of, tree
 
-Place = tuple[str, int]
-"""Migration and position of a statement in its file."""
 Description = Mapping[str, str]
 
 _INNER = re.compile(r'^SQL statement "(.*?)"(?:\nPL/pgSQL function |\Z)', re.DOTALL)
@@ -43,7 +41,7 @@ _MOST = 200
 """So many statements are compared; of more, it is not known."""
 
 
-def skipping(repeat: Repeat) -> dict[Place, tuple[Notice, ...]]:
+def skipping(repeat: Repeat) -> dict[StatementKey, tuple[Notice, ...]]:
     """The messages of IF NOT EXISTS that found something, by statement."""
     found = {
         (migration.id, statement.index): tuple(filter(is_skip, statement.notices))
@@ -58,16 +56,16 @@ def compare_skips(
     server: Server,
     dbname: str,
     scripts: Scripts,
-    wanted: Mapping[Place, Sequence[Notice]],
+    wanted: Mapping[StatementKey, Sequence[Notice]],
     invalid: Collection[str] = (),
-) -> dict[Place, tuple[Skip, ...]]:
+) -> dict[StatementKey, tuple[Skip, ...]]:
     """Apply the migrations in a database that is as before them, and compare at each of these statements.
 
     ``invalid``: the indexes that are not valid where the migrations were measured.
 
     It ends with the last of them, or at the first statement that fails, after which nothing is known.
     """
-    found: dict[Place, tuple[Skip, ...]] = {}
+    found: dict[StatementKey, tuple[Skip, ...]] = {}
     left = set(wanted)
     for migration, statements in scripts:
         if not left:
@@ -86,7 +84,7 @@ def compare_skips(
     return found
 
 
-def put_skips(repeat: Repeat, found: Mapping[Place, tuple[Skip, ...]]) -> Repeat:
+def put_skips(repeat: Repeat, found: Mapping[StatementKey, tuple[Skip, ...]]) -> Repeat:
     """The repeat with what was found in its statements' places."""
 
     def filled(migration: MigrationRun) -> MigrationRun:

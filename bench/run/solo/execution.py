@@ -25,7 +25,7 @@ from bench.observe.inside import Inside
 
 
 @dataclass(slots=True)
-class Measured:
+class Execution:
     """What is known of one statement; filled in as the runner goes from its execution to its commit."""
 
     outcome: StatementOutcome

@@ -23,17 +23,13 @@ from bench.model.run import Note, Repeat
 from bench.model.statement import Statement, StatementRun
 from bench.observe.counters import CountReader
 from bench.observe.explain import fingerprint
-from bench.observe.nested import CannotLookInsideError, Inside, NestedReader, text_key
+from bench.observe.nested import CannotLookInsideError, NestedReader, NestedWork, text_key
 from bench.pg.server import Server
 from bench.run.execute import describe_error, execute
 from bench.run.progress import Progress, Step
-from bench.run.scripts import sessions
+from bench.run.scripts import Scripts, StatementKey, sessions
 from bench.run.solo.watch import connect_counters
 from bench.run.template.options import DataOptions
-
-Place = tuple[str, int]
-"""Migration and index of a statement."""
-Scripts = Sequence[tuple[Migration, tuple[Statement, ...]]]
 
 SMALLER = 4
 """The second size is a quarter of the first: a quadratic statement takes a sixteenth of the time there."""
@@ -54,7 +50,7 @@ PLANS = Note(
 class HiddenPass:
     """What was found, by statement, and why it ended early if it did."""
 
-    found: Mapping[Place, Inside]
+    found: Mapping[StatementKey, NestedWork]
     notes: tuple[Note, ...] = ()
 
 
@@ -67,11 +63,11 @@ class LookingInside:
     clone: str
     counters: str | None
     """Database with pg_stat_statements, None where the server cannot have it."""
-    reached: Mapping[Place, StatementRun]
+    reached: Mapping[StatementKey, StatementRun]
     """What the solo pass reached: nothing else is run."""
     progress: Progress
     title: str
-    fuller: Mapping[Place, Inside] | None = None
+    fuller: Mapping[StatementKey, NestedWork] | None = None
     """What the same pass found on SMALLER times the data; None: this is all that the solo pass had."""
     kept: bool = False
     """All files in one session."""
@@ -81,7 +77,7 @@ class LookingInside:
 
         Raises psycopg.Error where the connection breaks.
         """
-        found: dict[Place, Inside] = {}
+        found: dict[StatementKey, NestedWork] = {}
         with ExitStack() as stack:
             counts = None
             if self.counters is not None:
@@ -113,7 +109,7 @@ class LookingInside:
         statements: Sequence[Statement],
         reader: NestedReader,
         counts: CountReader | None,
-        found: dict[Place, Inside],
+        found: dict[StatementKey, NestedWork],
     ) -> tuple[Note, ...] | None:
         """Apply one file; a tuple says that the pass ends here."""
         self.progress(Step(f"{self.title}, {migration.id}"))
@@ -135,8 +131,8 @@ class LookingInside:
         return reader
 
     def _look(
-        self, place: Place, statement: Statement, reader: NestedReader, counts: CountReader | None
-    ) -> tuple[Inside, psycopg.Error | None]:
+        self, place: StatementKey, statement: Statement, reader: NestedReader, counts: CountReader | None
+    ) -> tuple[NestedWork, psycopg.Error | None]:
         """Execute one statement and return what was seen of it, its end by an error included."""
         solo_s = self.reached[place].duration_s or 0.0
         expected_s = solo_s if self.fuller is None else solo_s / SMALLER
@@ -158,7 +154,7 @@ class LookingInside:
         return reader.result(duration_s, counted, failure=failure, price_s=price_s), failure
 
 
-def reached_in(repeat: Repeat) -> dict[Place, StatementRun]:
+def reached_in(repeat: Repeat) -> dict[StatementKey, StatementRun]:
     """The statements that ran in a repeat of the solo pass."""
     return {
         (migration.id, statement.index): statement
@@ -168,7 +164,7 @@ def reached_in(repeat: Repeat) -> dict[Place, StatementRun]:
     }
 
 
-def put_inside(repeat: Repeat, found: Mapping[Place, Inside]) -> Repeat:
+def put_inside(repeat: Repeat, found: Mapping[StatementKey, NestedWork]) -> Repeat:
     """The repeat with what was found inside its statements."""
 
     def filled(migration_id: str, statement: StatementRun) -> StatementRun:
@@ -191,7 +187,9 @@ def put_inside(repeat: Repeat, found: Mapping[Place, Inside]) -> Repeat:
     )
 
 
-def put_growth(repeat: Repeat, smaller: Mapping[Place, Inside], *, rows: tuple[int, int]) -> Repeat:
+def put_growth(
+    repeat: Repeat, smaller: Mapping[StatementKey, NestedWork], *, rows: tuple[int, int]
+) -> Repeat:
     """The repeat with the growth of its statements and of what ran inside them.
 
     ``smaller`` is what the same pass found on less data; ``rows`` are those of all tables, there and here.

@@ -21,7 +21,7 @@ from bench.observe.probe import Tried
 from bench.observe.relations import RelationCatalog
 from bench.pg.catalog import load_query
 from bench.run.execute import execute
-from bench.run.solo.execution import Measured
+from bench.run.solo.execution import Execution
 from bench.run.solo.watch import Watch
 
 TELL_NOTHING = frozenset(
@@ -119,7 +119,7 @@ class Inspection:
             texts.append("SET LOCAL transaction_timeout = 0")
         self._conn.execute("; ".join(texts).encode())
 
-    def after(self, statement: Statement, position: int, measured: Measured) -> None:
+    def after(self, statement: Statement, position: int, measured: Execution) -> None:
         """Look at the transaction that the statement has left open."""
         if measured.outcome == "applied" and (statement.kind in TELL_NOTHING or self._watch.prober):
             self.hold_open()
@@ -149,7 +149,7 @@ class Inspection:
         if measured.transaction == "file" and self._guards(statement):
             self._conn.execute("RELEASE SAVEPOINT pgrehearse")
 
-    def after_transactions(self, statement: Statement, position: int, measured: Measured) -> None:
+    def after_transactions(self, statement: Statement, position: int, measured: Execution) -> None:
         """Look at what a statement did that ran outside a transaction of the file's or ours."""
         if statement.kind not in TELL_NOTHING and not self._conn.closed:
             measured.inside = self._inside.read_marked(statement.kind)
@@ -210,7 +210,7 @@ class Inspection:
             return statement
         return replace(statement, text=statement.text + self._watch.stepper.padding)
 
-    def look_again(self, statement: Statement, position: int, measured: Measured) -> None:
+    def look_again(self, statement: Statement, position: int, measured: Execution) -> None:
         """Run a statement that failed again: its error has taken the locks with it."""
         stepper = self._watch.stepper
         if stepper is None or self._conn.closed or measured.transaction == "none":
@@ -248,7 +248,7 @@ class Inspection:
             for each in scans
         )
 
-    def _adopt(self, measured: Measured, position: int) -> None:
+    def _adopt(self, measured: Execution, position: int) -> None:
         for oid, relation in measured.inside.moved:
             self._catalog.adopt(oid, relation, position)
 
@@ -256,19 +256,19 @@ class Inspection:
         """Whether a savepoint comes before a statement in the file's transaction, to look at a failure."""
         return self._watch.stepper is not None and statement.kind not in (*TELL_NOTHING, "ROLLBACK TO")
 
-    def nobody_more(self, statement: Statement, measured: Measured) -> None:
+    def nobody_more(self, statement: Statement, measured: Execution) -> None:
         """A statement that takes no lock itself, as BEGIN, COMMIT and SET, makes nobody wait for a table."""
         if self._advisory and statement.kind in TELL_NOTHING and not self._conn.closed:
             self._see_advisory(measured)
         if statement.kind in TELL_NOTHING and measured.outcome == "applied" and self._watch.prober:
             measured.blocks = ()
 
-    def _see_advisory(self, measured: Measured) -> None:
+    def _see_advisory(self, measured: Execution) -> None:
         """Those of the session outlast its transactions."""
         self._advisory = self._watch.locks_of(self._conn.info.backend_pid).advisory
         measured.advisory = self._advisory
 
-    def _probe(self, shared: HeldLocks, measured: Measured) -> None:
+    def _probe(self, shared: HeldLocks, measured: Execution) -> None:
         """Find who waits, if that can have changed since the last time; ``shared``: what others can see."""
         prober = self._watch.prober
         if prober is None:
@@ -287,11 +287,11 @@ class Inspection:
         self._put(self._tried, measured)
 
     @staticmethod
-    def _put(tried: Tried | None, measured: Measured) -> None:
+    def _put(tried: Tried | None, measured: Execution) -> None:
         measured.blocks = tried.blocks if tried is not None else None
         measured.untried = tried.untried if tried is not None else ()
 
-    def _probe_again(self, position: int, measured: Measured) -> None:
+    def _probe_again(self, position: int, measured: Execution) -> None:
         """Find who waits for locks that a statement took and gave back, with a session in its place."""
         prober, stand_in = self._watch.prober, self._watch.stand_in
         if prober is None or stand_in is None:
@@ -308,7 +308,7 @@ class Inspection:
             untried.update(dict.fromkeys(tried.untried))
         self._put(Tried(tuple(blocks), tuple(untried)), measured)
 
-    def _snapshot(self, kind: str, held: HeldLocks, position: int, measured: Measured) -> None:
+    def _snapshot(self, kind: str, held: HeldLocks, position: int, measured: Execution) -> None:
         """Note the locks."""
         self._tracker.snapshot(position, held.relations, measured.span)
         self._held = frozenset(held.relations)

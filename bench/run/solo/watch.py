@@ -21,8 +21,8 @@ from bench.pg.database import (
     look_in_schema_of,
     temporary_database,
 )
-from bench.pg.reopening import Reopening, reopening
 from bench.pg.server import Server
+from bench.pg.sessions import Reopening, reopening
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from bench.migrate.suite import Suite
 from bench.model.run import Dataset, Note
 from bench.pg.catalog import load_query
 from bench.pg.datacache import CacheError, CopyFiles, budget_bytes, put
-from bench.pg.keeping import keep, kept_name, prune_kept, share
 from bench.pg.server import Server
 from bench.pg.standby import back_up
+from bench.pg.templates import keep, kept_name, prune_kept, share
 from bench.run.progress import Progress, Said, Step
 from bench.run.template.dump import require_dump
 

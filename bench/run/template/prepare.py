@@ -22,9 +22,9 @@ from bench.model.run import Dataset, Note, TableKey, TableSize
 from bench.model.statement import Statement
 from bench.pg.catalog import load_query
 from bench.pg.database import create_database, discard_database, new_name, roles_of, seal_template
-from bench.pg.keeping import kept_name, mark_used, reserve
 from bench.pg.locale import Locale, locale_of
 from bench.pg.server import Server
+from bench.pg.templates import kept_name, mark_used, reserve
 from bench.run.execute import describe_error, execute, psql_variables
 from bench.run.guard import check_file
 from bench.run.progress import Loading, Progress, Said, Step

@@ -23,25 +23,21 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from bench.errors import ServerError
-from bench.migrate.suite import Migration
 from bench.model.load import Arrivals, ClassLoad, KeptError, Workload
 from bench.model.run import MigrationRun, Repeat
-from bench.model.statement import Statement
 from bench.observe.relations import RelationCatalog
-from bench.pg.reopening import reopening
 from bench.pg.server import Server
+from bench.pg.sessions import reopening
 from bench.run.progress import Progress, Step
-from bench.run.scripts import together, undone
+from bench.run.scripts import Scripts, together, undone
 from bench.run.solo.execution import not_reached
 from bench.run.traffic.deploy import Deploy, Deployer, Record, SharedSession, apply_once
 from bench.workload.draw import draw_parameters
-from bench.workload.kept import kept_statements
 from bench.workload.lookout import Lookout
 from bench.workload.outcome import Measured, measure
+from bench.workload.prepared import kept_statements
 from bench.workload.spec import TrafficMix
 from bench.workload.traffic import Traffic, open_traffic
-
-Scripts = Sequence[tuple[Migration, Sequence[Statement]]]
 
 
 class Hazard(Protocol):

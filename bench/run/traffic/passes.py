@@ -27,8 +27,9 @@ from bench.run.hazards import Hazard, NotThereError, Setting
 from bench.run.hazards.replica import copy_bytes
 from bench.run.hazards.scene import DEFAULT_LENGTH_S
 from bench.run.progress import Progress, Said, Step
+from bench.run.scripts import Scripts
 from bench.run.traffic.deploy import apply_once
-from bench.run.traffic.onepass import Conditions, LoadOptions, Scripts, loaded_pass
+from bench.run.traffic.onepass import Conditions, LoadOptions, loaded_pass
 from bench.run.traffic.retry import Retrier, RetryPolicy
 from bench.workload.compare import compare_requests
 from bench.workload.config import mix_for

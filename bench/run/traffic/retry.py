@@ -58,14 +58,16 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Resumption:
     """Where a try may begin again; ``statement`` is None where it must not, for the reason given."""
 
     statement: int | None
     reason: str | None = None
 
 
-def resume_place(statements: Sequence[Statement], failed: int, *, in_file: bool, left_invalid: bool) -> Place:
+def resumption(
+    statements: Sequence[Statement], failed: int, *, in_file: bool, left_invalid: bool
+) -> Resumption:
     """Where to go on after ``statements[failed]`` timed out and its transaction was rolled back.
 
     ``in_file``: in a transaction that the file began. ``left_invalid``: there is an invalid index that was
@@ -75,19 +77,19 @@ def resume_place(statements: Sequence[Statement], failed: int, *, in_file: bool,
     if not in_file:
         kind = statement.kind
         if left_invalid and kind not in HARMLESS_AGAIN:
-            return Place(None, f"{kind} left an invalid index, which must be dropped first")
+            return Resumption(None, f"{kind} left an invalid index, which must be dropped first")
         if _may_commit_inside(statement):
-            return Place(None, f"{kind} may have committed a part of its work")
-        return Place(failed)
+            return Resumption(None, f"{kind} may have committed a part of its work")
+        return Resumption(failed)
     for index in range(failed, -1, -1):
         control = classify(statements[index].text).transaction_control
         if control == "begin":
-            return Place(index)
+            return Resumption(index)
         if control in ("commit_and_chain", "rollback_and_chain"):
-            return Place(None, "its transaction was begun by AND CHAIN")
+            return Resumption(None, "its transaction was begun by AND CHAIN")
         if control in ("commit", "rollback") and index < failed:
             break
-    return Place(None, "no BEGIN of its transaction was found in the file")
+    return Resumption(None, "no BEGIN of its transaction was found in the file")
 
 
 def _may_commit_inside(statement: Statement) -> bool:
@@ -159,7 +161,7 @@ class Retrier:
         failed: int | None,
         number: int,
         invalid: frozenset[int],
-    ) -> Place | None:
+    ) -> Resumption | None:
         """Where to go on, outside a transaction, counted over all the files; None where no lock timeout
         ended the try."""
         statement = tried[failed].failed if failed is not None else None
@@ -172,12 +174,12 @@ class Retrier:
         statements = [statement for script in tried for statement in script.deploy.statements]
         position = sum(len(script.deploy.statements) for script in tried[:failed])
         position += [each.index for each in tried[failed or 0].deploy.statements].index(statement.index)
-        place = resume_place(statements, position, in_file=in_file, left_invalid=left_invalid)
+        place = resumption(statements, position, in_file=in_file, left_invalid=left_invalid)
         if place.statement is None and self.policy.rerunnable:
-            place = Place(0)
+            place = Resumption(0)
         if place.statement is not None and number > self.policy.retries:
             used_up = "retry is" if self.policy.retries == 1 else "retries are"
-            return Place(None, f"the {self.policy.retries} {used_up} used up")
+            return Resumption(None, f"the {self.policy.retries} {used_up} used up")
         if place.statement == 0 and tried[0].deploy.shared is None:
             conn.execute("DISCARD ALL")  # as a session that psql opens anew
         return place

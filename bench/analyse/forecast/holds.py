@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.analyse.forecast.measured import Size, total_work
+from bench.analyse.forecast.measurements import Size, total_work
 from bench.analyse.forecast.series import BLOCKED, HELD, Point, Series
 from bench.model.forecast import Subject
 from bench.model.lock import Lock

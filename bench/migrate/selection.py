@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.migrate.config import read_suite_config
+from bench.migrate.filenames import ROLLBACK_DIRECTORIES
 from bench.migrate.migration import Migration, Part, Transaction, digest
-from bench.migrate.names import ROLLBACK_DIRECTORIES
 from bench.migrate.tools.choose import Chosen, choose
 from bench.migrate.tools.folder import Folder
 from bench.migrate.transactions import Statements, read_migrations
@@ -20,7 +20,7 @@ _BELOW = ROLLBACK_DIRECTORIES | {"deploy", "revert", "verify"}
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Selection:
     """What of some files goes forward."""
 
     scripts: tuple[tuple[Path, Statements], ...]
@@ -35,7 +35,7 @@ def read_given(
     tool: str | None = None,
     transaction: Transaction | None = None,
     known: Mapping[str, str] | None = None,
-) -> Given:
+) -> Selection:
     """Read files in the order in which they are named, those of a tool in its own order.
 
     A file that takes a migration back is left out, and said. With ``tool`` ``plain`` every file is read as it
@@ -49,7 +49,7 @@ def read_given(
             )
     if tool == "plain":
         plain = [_as_it_stands(path, transaction) for path in paths]
-        return Given(_scripts(plain, known), (), transaction == "all")
+        return Selection(_scripts(plain, known), (), transaction == "all")
     read = {
         directory: _read(directory, paths, tool, transaction)
         for directory in dict.fromkeys(map(_home, paths))
@@ -69,7 +69,7 @@ def read_given(
             if chosen.tool.name != "plain":
                 remarks.append(f"{path} is no migration of {chosen.tool.title}: read as plain SQL.")
     kept = any(each.tool.keeps_session for each in read.values()) or transaction == "all"
-    return Given(_scripts(_in_order(migrations, list(read.values())), known), tuple(remarks), kept)
+    return Selection(_scripts(_in_order(migrations, list(read.values())), known), tuple(remarks), kept)
 
 
 def _home(path: Path) -> Path:

@@ -50,7 +50,7 @@ def ask(conn: psycopg.Connection[Any], statement: sql.Composed) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TableCopy:
     """A table, its columns by number, and how one of its rows is named."""
 
     table: Table
@@ -64,10 +64,10 @@ class Place:
         return tuple(self.columns[number].name for number in numbers)
 
 
-def places(schema: Schema) -> dict[int, Place]:
+def places(schema: Schema) -> dict[int, TableCopy]:
     """The tables by oid."""
     return {
-        table.oid: Place(table, {each.number: each for each in schema.columns if each.table == table.oid})
+        table.oid: TableCopy(table, {each.number: each for each in schema.columns if each.table == table.oid})
         for table in schema.tables
     }
 
@@ -87,7 +87,7 @@ PLACE = sql.SQL("tableoid::text || ' ' || ctid::text")
 
 
 def find_rows(
-    conn: psycopg.Connection[Any], place: Place, condition: sql.Composable, at_most: int
+    conn: psycopg.Connection[Any], place: TableCopy, condition: sql.Composable, at_most: int
 ) -> list[str]:
     """Places of the first rows that fit."""
     query = sql.SQL("SELECT {} FROM {} WHERE {} LIMIT {}").format(
@@ -96,13 +96,13 @@ def find_rows(
     return [row for (row,) in conn.execute(query).fetchall()]
 
 
-def unchanged(place: Place) -> sql.Composed:
+def unchanged(place: TableCopy) -> sql.Composed:
     """An assignment that changes nothing, for which a row is checked as for any other."""
     writable = (each.name for each in place.columns.values() if not each.generated and not each.identity)
     return sql.SQL("{0} = {0}").format(sql.Identifier(next(writable, "oid")))
 
 
-def usable_row(conn: psycopg.Connection[Any], place: Place) -> str | None:
+def usable_row(conn: psycopg.Connection[Any], place: TableCopy) -> str | None:
     """A row that its own constraints accept as it stands: others would refuse every value."""
     for row in find_rows(conn, place, sql.SQL("true"), ROWS_LOOKED_AT):
         same = sql.SQL("UPDATE {} SET {} WHERE {}").format(place.relation, unchanged(place), here(row))
