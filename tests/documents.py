@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bench.analyse.conclude import Conclusion
-from bench.report.document import Block, Facts, Folded, Section, Table, text_of
+from bench.report.document import Block, Card, Facts, Folded, Section, Table, text_of
 from bench.report.render import markdown
 from bench.report.sections.validation import validation
 
@@ -14,7 +14,7 @@ def blocks_of(blocks: Iterable[Block]) -> Iterator[Block]:
     """Every block of a document, those inside others too."""
     for block in blocks:
         yield block
-        if isinstance(block, Section | Folded):
+        if isinstance(block, Section | Folded | Card):
             yield from blocks_of(block.blocks)
 
 

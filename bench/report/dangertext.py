@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
 
 from bench.analyse.dangers.danger import Danger
-from bench.analyse.findings import BY_CODE
-from bench.model.finding import Finding
-from bench.report.render.markdown import block
+from bench.report.render import markdown
+from bench.report.sections.findings import danger_page
 
 WIDTH = 100
 
@@ -34,17 +32,8 @@ def as_text(danger: Danger) -> str:
 
 def as_markdown(danger: Danger) -> str:
     """The page without its title."""
-    page = danger.page
-    parts = [page.what, f"**Why it hurts.** {page.why}", f"**The way out.** {page.way_out}"]
-    parts += ["**Example**", block(page.example)]
-    parts += ["**Instead**", block(page.instead)] if page.instead else []
-    return "\n\n".join([*parts, *(f"<{source}>" for source in page.sources)])
-
-
-def meant_by(findings: Iterable[Finding]) -> Iterator[Danger]:
-    """The dangers that the codes of findings mean, each once, in the order of the findings."""
-    codes = dict.fromkeys(finding.code for finding in findings)
-    return (BY_CODE[code] for code in codes if code in BY_CODE)
+    sources = [f"<{source}>" for source in danger.page.sources]
+    return "\n\n".join([*markdown.parts(danger_page(danger)), *sources])
 
 
 def filled(text: str, indent: int = 0) -> str:

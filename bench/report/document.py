@@ -50,13 +50,13 @@ def status(word: str, tone: Tone, *, strong: bool = False) -> Mark:
 
 
 def detail(text: str) -> Mark:
-    """What stands small below the rest of a cell."""
+    """What stands small below the rest of a cell; a terminal has no room for it."""
     return Mark(text, "detail")
 
 
-def number(text: str, key: float) -> Mark:
+def number(text: str, key: float, href: str = "") -> Mark:
     """A figure as it is written, and as a table is sorted by it."""
-    return Mark(text, "number", key=key)
+    return Mark(text, "number", key=key, href=href)
 
 
 def joined(separator: str, parts: Iterable[Words]) -> Words:
@@ -105,6 +105,8 @@ class Facts:
     title: str = ""
     head: tuple[str, str] | None = None
     """Of the two columns, in media that need one; without it they are a list there."""
+    tiles: bool = False
+    """The page shows each as a tile, the first piece of its value large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,21 @@ class Column:
     number: bool = False
     gives_way: bool = False
     """Cut, where a line has not room for all."""
+    roomy: bool = False
+    """Left out on a terminal."""
 
 
 def columns(*titles: str) -> tuple[Column, ...]:
-    """Columns of fixed titles; ``>`` stands before that of numbers, ``…`` before that of what gives way."""
-    return tuple(
-        Column(title.lstrip(">…"), number=title.startswith(">"), gives_way=title.startswith("…"))
-        for title in titles
-    )
+    """Columns of fixed titles, before which stand ``>`` for numbers, ``…`` for what gives way, ``~`` for
+    what needs room.
+    """
+    return tuple(map(_column, titles))
+
+
+def _column(title: str) -> Column:
+    name = title.lstrip(">…~")
+    signs = title[: len(title) - len(name)]
+    return Column(name, number=">" in signs, gives_way="…" in signs, roomy="~" in signs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +176,15 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """One thing to look at, apart from the others."""
+
+    tone: Tone
+    blocks: tuple[Block, ...]
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """What stopped something: shown so that nobody misses it."""
 
@@ -190,4 +208,4 @@ class Section:
 
 Said: TypeAlias = Paragraph | Bullets | Facts | Table | Code | Failure
 Shown: TypeAlias = Figure | Html
-Block: TypeAlias = Said | Shown | Folded | Section
+Block: TypeAlias = Said | Shown | Folded | Card | Section

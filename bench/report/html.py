@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from bench.model.texts import kept_once
 from bench.report.document import Block
 from bench.report.figures import Picture
 from bench.report.palette import css_variables
-from bench.report.render.html import render
+from bench.report.render.html import breakable, render
 from bench.report.svg import inline_svg
 from bench.report.view import page_view
 
@@ -72,11 +71,6 @@ def templates() -> Environment:
     )
     environment.filters["breakable"] = breakable
     return environment
-
-
-def breakable(text: str) -> Markup:
-    """A name that may be broken after each of its parts, escaped."""
-    return Markup("<wbr>").join(part for part in re.split(r"(?<=[_./])", text) if part)
 
 
 def packed(run: Run) -> str:

@@ -1,43 +1,110 @@
-"""Migrations as a page shows them: a line in the table, and a section each."""
+"""Migrations, their statements and locks as a page shows them: what opens, is searched and is sorted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.analyse.conclude import Conclusion
-from bench.analyse.locks import without_block
-from bench.analyse.stats import Spread
-from bench.analyse.summary import MigrationSummary
-from bench.analyse.waits import ACCESSES
-from bench.model.finding import Finding
-from bench.model.load import Access
+from bench.analyse.locks import is_toast
+from bench.analyse.summary import LockSummary, MigrationSummary, StatementSummary
+from bench.model.lock import LockMode
+from bench.model.statement import Counters, Rewrite
+from bench.model.texts import cut
 from bench.report import format as fmt
+from bench.report.document import Facts
 from bench.report.figures import timeline_name
-from bench.report.findingview import FindingView, finding_view
-from bench.report.sections.answer import blocks
-from bench.report.statementview import StatementView, statement_views
+from bench.report.format import excerpt
+from bench.report.nestedview import InsideView, inside_view
+from bench.report.sections.migrations import error_facts, notice_lines
+from bench.report.timeline import WEAKEST_SHOWN
 
-UNKNOWN_HOLD = 1e300
-"""Sorts a hold that nobody knows above all that are known."""
-
-SHORT = {"locked rows": "rows", "traffic": "under traffic", "hazard": "beside a hazard"}
-"""Where a wait comes from that is no table lock."""
+EXCERPT = 160
+NAMED = 8
+"""So many relations are named of those that a statement locked in one weak mode."""
+LABELS: Sequence[tuple[str, str]] = (
+    ("wal_bytes", "WAL"),
+    ("wal_records", "WAL records"),
+    ("wal_fpi", "full-page images"),
+    ("blocks_hit", "blocks hit"),
+    ("blocks_read", "blocks read"),
+    ("blocks_dirtied", "blocks dirtied"),
+    ("temp_bytes", "temporary files"),
+    ("size_delta_bytes", "growth on disk"),
+)
+TRANSACTIONS = {
+    "file": "in the file's own transaction",
+    "own": "in a transaction of its own",
+    "none": "outside a transaction",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A number in a table: its text, what to sort by, and where it comes from."""
+class Fact:
+    """A name and its value, both text."""
 
-    text: str
-    key: float = -1.0
-    detail: str = ""
-    href: str = ""
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """One lock on a relation that existed before."""
+
+    relation: str
+    target: str
+    mode: str
+    strength: int
+    weak: bool
+    """Stands in the way of nothing that applications and maintenance do all day."""
+    waiting: str
+    """Which commands wait behind it."""
+    held: str
+    waited: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementView:
+    """One statement with everything that opens under it."""
+
+    anchor: str
+    line: int
+    place: str
+    """``file:line``."""
+    kind: str
+    excerpt: str
+    sql: str
+    outcome: str
+    duration: str
+    spread: str
+    duration_s: float
+    """To sort by; 0 where not known."""
+    share: float
+    """Of the migration's longest statement, 0 to 1, for the bar."""
+    strongest: LockView | None
+    blocks: str
+    """``reads``, ``writes`` or empty: what waits behind its strongest lock."""
+    locks: tuple[LockView, ...]
+    """Those that stand in somebody's way, strongest first."""
+    weak_locks: str
+    """The others on relations that existed before, in words."""
+    new_locks: int
+    transaction: str
+    rewrites: tuple[str, ...]
+    scans: tuple[str, ...]
+    wal: str
+    counters: tuple[Fact, ...]
+    inside: InsideView
+    notices: tuple[str, ...]
+    """What the server said while it ran."""
+    error: tuple[Facts, ...]
+    """What the server said where it failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationView:
-    """One migration: its line in the table and its own section."""
+    """One migration with its statements."""
 
     anchor: str
     position: int
@@ -47,129 +114,29 @@ class MigrationView:
     figure: str
     """Name of its lock timeline."""
     outcome: str
-    duration: Cell
     spread: str
     """Duration with n and extremes."""
-    reads: Cell
-    writes: Cell
-    wal: Cell
-    growth: Cell
     statements: tuple[StatementView, ...]
-    findings: tuple[FindingView, ...]
-    error: str
     rollback: str
 
 
-@dataclass(frozen=True, slots=True)
-class TableUnits:
-    """The units of the table of migrations, one per column."""
-
-    duration: str
-    hold: str
-    volume: str
+def migration_views(migrations: Sequence[MigrationSummary]) -> tuple[MigrationView, ...]:
+    """The migrations in the suite's order."""
+    return tuple(_migration(at, migration) for at, migration in enumerate(migrations, start=1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """The table's numbers, column by column, in one unit each."""
-
-    units: TableUnits
-    durations: list[str]
-    lows: list[str]
-    highs: list[str]
-    reads: list[str]
-    writes: list[str]
-    wal: list[str]
-    growth: list[str]
-
-
-def migration_views(
-    findings: Sequence[Finding], conclusion: Conclusion
-) -> tuple[TableUnits, tuple[MigrationView, ...]]:
-    """The migrations in the suite's order, and the units of their table."""
-    summary, texts = conclusion.summary, _texts(conclusion)
-    views = (
-        _migration(
-            at,
-            migration,
-            conclusion,
-            texts,
-            [finding_view(f, summary) for f in findings if f.migration == migration.id],
-        )
-        for at, migration in enumerate(summary.migrations)
-    )
-    return texts.units, tuple(views)
-
-
-def _texts(conclusion: Conclusion) -> _Texts:
-    migrations = conclusion.summary.migrations
-    n = len(migrations)
-    spreads = [migration.duration_s for migration in migrations]
-    times = [[getattr(s, part) if s else None for s in spreads] for part in ("median", "low", "high")]
-    duration_unit, durations = fmt.seconds_column([time for column in times for time in column])
-    worst = [conclusion.longest(access, each.id) for access in ACCESSES for each in migrations]
-    hold_unit, holds = fmt.seconds_column([wait.seconds if wait else None for wait in worst])
-    volumes = [_median(m.wal_bytes) for m in migrations] + [_median(m.size_delta_bytes) for m in migrations]
-    volume_unit, sizes = fmt.size_column(volumes)
-    return _Texts(
-        units=TableUnits(duration_unit, hold_unit, volume_unit),
-        durations=durations[:n],
-        lows=durations[n : 2 * n],
-        highs=durations[2 * n :],
-        reads=holds[:n],
-        writes=holds[n:],
-        wal=sizes[:n],
-        growth=sizes[n:],
-    )
-
-
-def _migration(
-    at: int,
-    migration: MigrationSummary,
-    conclusion: Conclusion,
-    texts: _Texts,
-    findings: Sequence[FindingView],
-) -> MigrationView:
-    anchor = f"m{at + 1}"
-    spread = migration.duration_s
-    ends = f"{texts.lows[at]}–{texts.highs[at]}" if spread and not spread.equal else ""
+def _migration(at: int, migration: MigrationSummary) -> MigrationView:
     return MigrationView(
-        anchor=anchor,
-        position=at + 1,
+        anchor=f"m{at}",
+        position=at,
         file=migration.file,
         short=_slug(migration.id),
-        figure=timeline_name(at + 1),
+        figure=timeline_name(at),
         outcome="interrupted" if migration.interrupted else migration.outcome or "not reached",
-        duration=Cell(texts.durations[at], _key(_median(spread)), ends),
-        spread=fmt.spread_seconds(spread),
-        reads=_wait_cell(texts.reads[at], migration, anchor, conclusion, "read"),
-        writes=_wait_cell(texts.writes[at], migration, anchor, conclusion, "write"),
-        wal=Cell(texts.wal[at], _key(_median(migration.wal_bytes))),
-        growth=Cell(texts.growth[at], _key(_median(migration.size_delta_bytes))),
-        statements=statement_views(anchor, migration.statements),
-        findings=tuple(findings),
-        error=migration.error.message if migration.error else "",
+        spread=fmt.spread_seconds(migration.duration_s),
+        statements=statement_views(f"m{at}", migration.statements),
         rollback=migration.rollback_file or "",
     )
-
-
-def _wait_cell(
-    text: str, migration: MigrationSummary, anchor: str, conclusion: Conclusion, access: Access
-) -> Cell:
-    wait = conclusion.longest(access, migration.id)
-    if wait is not None:
-        line = next((each.line for each in migration.statements if each.index == wait.statement), None)
-        at = "" if line is None else f" :{line}"
-        beside = "" if wait.source == "table lock" else f", {SHORT[wait.source]}"
-        href = "" if wait.statement is None else f"#{anchor}-s{wait.statement}"
-        return Cell(text, wait.seconds, f"{wait.relation}{at}{beside}", href)
-    if any(blocks(lock, access) for lock in migration.locks):
-        return Cell(fmt.UNKNOWN, UNKNOWN_HOLD, "hold not known")
-    if migration.outcome == "failed":
-        return Cell("none", 0.0, "until it failed")
-    if migration.outcome != "applied":
-        return Cell(fmt.UNKNOWN)
-    return Cell(without_block(migration.locks, reads=access == "read"), 0.0)
 
 
 def _slug(migration_id: str) -> str:
@@ -177,9 +144,98 @@ def _slug(migration_id: str) -> str:
     return slug.replace("_", " ") if slug and version.isdigit() else migration_id
 
 
-def _key(value: float | None) -> float:
-    return -1.0 if value is None else value
+def statement_views(anchor: str, statements: Sequence[StatementSummary]) -> tuple[StatementView, ...]:
+    """The statements of one migration; ``anchor`` starts their ids."""
+    longest_s = max((each.duration_s.median for each in statements if each.duration_s), default=0.0)
+    return tuple(_statement(f"{anchor}-s{each.index}", each, longest_s) for each in statements)
 
 
-def _median(spread: Spread | None) -> float | None:
-    return spread.median if spread else None
+def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> StatementView:
+    spread = statement.duration_s
+    felt = [lock for lock in statement.locks if lock.felt]
+    strongest = statement.strongest_lock
+    return StatementView(
+        anchor=anchor,
+        line=statement.line,
+        place=statement.where,
+        kind=statement.kind,
+        excerpt=excerpt(statement.text, EXCERPT),
+        sql=cut(statement.text.strip("\n")),
+        outcome=statement.outcome,
+        duration=fmt.seconds(spread.median if spread else None),
+        spread=fmt.spread_seconds(spread),
+        duration_s=spread.median if spread else 0.0,
+        share=spread.median / longest_s if spread and longest_s else 0.0,
+        strongest=_lock(strongest) if strongest else None,
+        blocks=_blocks(strongest.mode if strongest else None),
+        locks=tuple(_lock(lock) for lock in felt if lock.mode.strength >= WEAKEST_SHOWN.strength),
+        weak_locks=_weak([lock for lock in felt if lock.mode.strength < WEAKEST_SHOWN.strength]),
+        new_locks=sum(lock.new for lock in statement.locks),
+        transaction=TRANSACTIONS[statement.transaction],
+        rewrites=tuple(
+            f"{_rewritten(each)}{f', {fmt.size(each.bytes)}' if each.bytes is not None else ''}"
+            for each in statement.rewrites
+        ),
+        scans=tuple(f"{each.relation}, {fmt.count(each.rows)} rows" for each in statement.validations),
+        wal=fmt.size(statement.counters.wal_bytes),
+        counters=_counters(statement),
+        inside=inside_view(statement),
+        notices=notice_lines(statement),
+        error=_error(statement),
+    )
+
+
+def _lock(lock: LockSummary) -> LockView:
+    kind = "" if lock.target == "table" else lock.target
+    return LockView(
+        relation=lock.relation,
+        target=f"{kind} of {lock.table}" if kind and lock.table else kind,
+        mode=lock.mode.sql_name,
+        strength=lock.mode.strength,
+        weak=lock.mode.strength < WEAKEST_SHOWN.strength,
+        waiting=", ".join(lock.mode.blocks) or "nothing",
+        held=fmt.bounds_seconds(lock.held_s_bounds)
+        if lock.held_s_bounds
+        else fmt.seconds(lock.held_s.median if lock.held_s else None),
+        waited=fmt.seconds(lock.waited_s.high) if lock.waited_s and lock.waited_s.high > 0 else "",
+        source=lock.source,
+    )
+
+
+def _rewritten(rewrite: Rewrite) -> str:
+    return f"TOAST of {rewrite.table}" if is_toast(rewrite.relation) and rewrite.table else rewrite.relation
+
+
+def _weak(locks: Sequence[LockSummary]) -> str:
+    """``ROW EXCLUSIVE on a, b, c and 3 more; ACCESS SHARE on c``."""
+    parts = []
+    for mode in sorted({lock.mode for lock in locks}, key=lambda mode: -mode.strength):
+        names = list(dict.fromkeys(lock.subject for lock in locks if lock.mode is mode))
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        parts.append(f"{mode.sql_name} on {', '.join(names[:NAMED])}{more}")
+    return "; ".join(parts)
+
+
+def _blocks(mode: LockMode | None) -> str:
+    if mode is None or not mode.blocks_writes:
+        return ""
+    return "reads" if mode.blocks_reads else "writes"
+
+
+def _counters(statement: StatementSummary) -> tuple[Fact, ...]:
+    facts = [Fact("rows", fmt.count(statement.rows))] if statement.rows is not None else []
+    for name, label in LABELS:
+        value = getattr(statement.counters, name)
+        write = fmt.size if name.endswith("_bytes") else fmt.count
+        spread = statement.varying.get(name)
+        note = f"{write(spread.low)} to {write(spread.high)}" if spread else ""
+        if value is not None:
+            facts.append(Fact(label, write(value), note))
+    if statement.outcome == "applied" and statement.counters == Counters():
+        facts.append(Fact("counters", fmt.UNKNOWN, "not read for this statement"))
+    return tuple(facts)
+
+
+def _error(statement: StatementSummary) -> tuple[Facts, ...]:
+    error = statement.error
+    return () if error is None else (Facts(error_facts(error, statement.where)),)

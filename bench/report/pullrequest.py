@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 from bench.analyse.compare.result import Comparison
 from bench.analyse.conclude import Conclusion
+from bench.analyse.summary import RunSummary
 from bench.model.finding import Finding
 from bench.report import runformats
 from bench.report.comparison import formats as compared
 from bench.report.comparison.words import headline
-from bench.report.format import spread_seconds
 from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
-from bench.report.render.markdown import block, bullets, code, plain, table, words
-from bench.report.sections.answer import VERDICTS, outcome, wait_from_text
+from bench.report.render.markdown import bullets, parts, plain, words
+from bench.report.sections.answer import VERDICTS
+from bench.report.sections.findings import finding_card
+from bench.report.sections.migrations import overview
 
 LONGEST_COMMENT = 20_000
 """Characters: a comment is read on a telephone, too; GitHub refuses those above 65,536."""
@@ -75,42 +77,21 @@ def _sections(change: Change) -> Iterator[str]:
         verdict = pending.verdict
         yield words((VERDICTS[verdict.status], f": {verdict.sentence}"))
         yield bullets(plain(line.text) for line in pending.card.lines)
-        yield _migrations(pending)
+        yield from parts((overview(pending),))
         open_ones = [finding for finding in pending.findings if finding.accepted is None]
-        yield from (_finding(finding) for finding in open_ones if finding.severity != "info")
+        yield from (_finding(finding, pending.summary) for finding in open_ones if finding.severity != "info")
     if beside and comparison is not None:
         if pending is not None and not worse:
             yield beside
         yield from compared.details(comparison)
     if pending is not None:
         notes = [finding for finding in pending.findings if finding.severity == "info"]
-        yield from (_finding(finding) for finding in notes if finding.accepted is None)
+        yield from (_finding(finding, pending.summary) for finding in notes if finding.accepted is None)
 
 
-def _migrations(conclusion: Conclusion) -> str:
-    return table(
-        ("Migration", "Outcome", ">Duration", "Reads wait at most", "Writes wait at most"),
-        (
-            (
-                code(migration.file),
-                words(outcome(migration)),
-                spread_seconds(migration.duration_s),
-                words(wait_from_text(conclusion, migration, "read")),
-                words(wait_from_text(conclusion, migration, "write")),
-            )
-            for migration in conclusion.summary.migrations
-        ),
-    )
-
-
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, summary: RunSummary) -> str:
     """The finding, and folded below it what to write instead."""
-    sign = {"error": "🔴", "warning": "🟡", "info": "·"}[finding.severity]
-    line = f"{sign} {code(finding.code)} {plain(finding.sentence)}"
-    if not finding.fix:
-        return line
-    way_out = f"{plain(finding.fix)}\n\n{block(finding.sql)}" if finding.sql else plain(finding.fix)
-    return f"{line}\n<details><summary>Way out</summary>\n\n{way_out}\n\n</details>"
+    return "\n".join(parts((finding_card([finding], summary, fold=True),)))
 
 
 def messages(change: Change) -> list[Message]:

@@ -14,7 +14,7 @@ from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun
 from bench.model.statement import AdvisoryLock, Block, StatementRun
 from bench.report.format import count, excerpt
-from bench.report.statementview import notice_lines
+from bench.report.sections.migrations import notice_lines
 
 _INDENT = 10
 _EXCERPT = 100

@@ -63,8 +63,8 @@ def test_newcomer_05_ci_says_nothing_about_new_migrations(tmp_path: Path) -> Non
     assert done.returncode in (0, 1), done.stderr
     told = (out / "comment.md").read_text()
     assert "`V2__b.sql`" in told
-    assert re.search(r"`V2__b.sql` \| applied \| .*orders", told), "who waits for it"
-    assert re.search(r"\| applied \| [\d.]+ m?s", told), "its duration"
+    assert re.search(r"`V2__b.sql` .* \| ✅ applied \| .*orders", told), "who waits for it"
+    assert re.search(r"\| ✅ applied \| [\d.]+ m?s", told), "its duration"
     assert "no-lock-timeout" in told, "its findings"
     assert "Way out" in told
     assert "V1__a.sql" not in re.sub(r"(?s)<details>.*", "", told), "not about what is deployed"

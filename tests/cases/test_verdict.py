@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import bench
-from documents import validation_text
+from documents import facts_of, validation_text
 from factories import (
     a_class,
     a_migration,
@@ -214,7 +214,7 @@ def shown(conclusion: Conclusion) -> dict[str, str]:
         "console": console.file.getvalue(),
         "markdown": render_markdown(conclusion),
         "validation": validation_text(conclusion),
-        "tiles": " ".join(f"{tile.label} {tile.value}" for tile in page_view(conclusion).tiles),
+        "tiles": str(facts_of(page_view(conclusion).answer)),
     }
 
 
@@ -255,9 +255,8 @@ def test_newcomer_02_tile_and_card_are_one_number() -> None:
         "update public.order_items", access="write", worst_blocked_s=1.69, blocked_by=(), errors=()
     )
     concluded = conclude(loaded_run(a_workload(slow)))
-    tile = next(tile for tile in page_view(concluded).tiles if tile.label.startswith("Writes"))
-    assert tile.value == "1.69 s"
-    assert tile.detail == '"update public.order_items" under traffic'
+    told = facts_of(page_view(concluded).answer)["Longest block of writes"]
+    assert told == '1.69 s: "update public.order_items" under traffic'
     same_everywhere(concluded)
 
 

@@ -11,7 +11,8 @@ from bench.analyse.conclude import conclude
 from bench.model.finding import Acceptance, Finding
 from bench.model.run import Run
 from bench.model.statement import Rewrite, RowChanges, StatementRun
-from bench.report.markdown import findings_section
+from bench.report.render import markdown
+from bench.report.sections.findings import findings
 from bench.store.codec import decode, encode
 
 PLACE = "001_first.sql:9"
@@ -163,8 +164,9 @@ def test_other_warnings_and_errors_count_for_the_verdict() -> None:
 
 
 def test_the_report_lists_what_is_accepted_apart_with_its_reason() -> None:
-    text = "\n".join(findings_section(conclude(run_with(accepting())).findings))
-    assert "### Findings" not in text
+    concluded = conclude(run_with(accepting()))
+    text = markdown.render((findings(concluded.findings, concluded.summary),), 2)
+    assert "No danger was found in what this run measured but those that its authors accept." in text
     assert "### Accepted" in text
     assert "**Because** it is done at night" in text
 

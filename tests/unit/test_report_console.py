@@ -119,9 +119,12 @@ def test_without_a_report_none_is_named() -> None:
 def test_a_failure_is_shown_with_place_statement_message_and_what_to_do() -> None:
     text = printed(failed_run(), 200)
     assert "20250831000001_migrate_legacy_contact_relationships.sql:24:1" in text
-    assert "INSERT INTO companies (name, domain) SELECT DISTINCT" in text
-    assert '23505: duplicate key value violates unique constraint "companies_domain_key"' in text
-    assert "detail: Key (domain)=(acme.example) already exists." in text
+    assert "  INSERT INTO companies (name, domain)\n  SELECT DISTINCT lower(company)" in re.sub(
+        r" +\n", "\n", text
+    )
+    assert "SQLSTATE  23505" in text
+    assert 'Message   duplicate key value violates unique constraint "companies_domain_key"' in text
+    assert "Detail    Key (domain)=(acme.example) already exists." in text
     assert lines(text)[-1] == "Next      correct the file, then: bench run crm"
 
 
@@ -165,7 +168,7 @@ def last_line(run: Run) -> str:
 
 def test_rows_from_the_base_are_counted_and_cannot_be_scaled() -> None:
     run = replace(a_run([a_migration([a_statement()])]), dataset=a_base_dataset(1200))
-    assert "1,200 rows, 1 repeat" in printed(run)
+    assert "1,200 rows, 1 MiB, 1 repeat" in printed(run)
     assert last_line(run) == "Next      bench run crm"
 
 
@@ -184,7 +187,7 @@ def test_a_path_with_spaces_is_quoted_in_the_next_command() -> None:
 def test_a_failure_shows_the_row_of_the_copy_that_the_server_names() -> None:
     error = replace(an_error("22P02"), context='COPY cc, line 3, column a: "x"')
     text = printed(a_run([a_migration([a_statement(outcome="failed", error=error)])]), 100)
-    assert 'context: COPY cc, line 3, column a: "x"' in text
+    assert 'Context   COPY cc, line 3, column a: "x"' in text
 
 
 ROW_EXCLUSIVE = a_lock(mode=LockMode.ROW_EXCLUSIVE)

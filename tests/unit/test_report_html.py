@@ -33,7 +33,8 @@ from bench.model.plan import NestedPlan
 from bench.model.run import Note, Run
 from bench.report.figures import draw_figures
 from bench.report.figures.volume import draw_volume
-from bench.report.html import breakable, render_html
+from bench.report.html import render_html
+from bench.report.render.html import breakable
 from bench.report.svg import inline_svg
 from bench.store.codec import decode
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from documents import facts_of, rows_of, tables_of
+from documents import blocks_of, facts_of, rows_of, tables_of
 from factories import (
     a_dataset,
     a_lock,
@@ -29,8 +29,8 @@ from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Note, Run
 from bench.model.statement import Rewrite
-from bench.report.findingview import evidence_text
-from bench.report.format import excerpt
+from bench.report.document import Card, Mark, Paragraph, inlines
+from bench.report.format import evidence, excerpt
 from bench.report.queryview import query_views
 from bench.report.timeline import migration_timeline
 from bench.report.view import PageView, page_view
@@ -40,31 +40,44 @@ def page(run: Run) -> PageView:
     return page_view(conclude(run))
 
 
-def tiles(run: Run) -> dict[str, tuple[str, str]]:
-    return {tile.label: (tile.value, tile.detail) for tile in page(run).tiles}
+def told(run: Run) -> dict[str, str]:
+    """The answer's figures."""
+    return facts_of(page(run).answer)
 
 
-def test_tiles_name_the_worst_lock_and_link_to_its_statement() -> None:
+READS, WRITES = "Longest block of reads", "Longest block of writes"
+
+
+def overview_of(run: Run) -> list[dict[str, str]]:
+    """The table of all migrations, a row each."""
+    table = page(run).overview
+    titles = [column.title for column in table.columns]
+    return [dict(zip(titles, row, strict=True)) for row in rows_of(table)]
+
+
+def test_the_answer_names_the_worst_lock_and_links_to_its_statement() -> None:
     reading = a_statement(0, locks=(a_lock("public.a", LockMode.ACCESS_EXCLUSIVE, 0.2),))
     writing = a_statement(1, locks=(a_lock("public.b", LockMode.SHARE, 3.0),))
-    reads, writes, *_ = page(a_run([a_migration([reading, writing])])).tiles
-    assert (reads.value, reads.detail) == ("205 ms", "ACCESS EXCLUSIVE on public.a")
-    assert (reads.place, reads.href) == ("001_first.sql:1", "#m1-s0")
-    assert (writes.detail, writes.href) == ("SHARE on public.b", "#m1-s1")
-    assert writes.value.startswith("3.0")
+    run = a_run([a_migration([reading, writing])])
+    assert told(run)[READS] == "205 ms: ACCESS EXCLUSIVE on public.a, taken in 001_first.sql:1"
+    assert told(run)[WRITES].startswith("3.0")
+    assert "SHARE on public.b" in told(run)[WRITES]
+    links = [
+        piece.href
+        for _, value in page(run).answer.rows
+        for piece in inlines(value)
+        if isinstance(piece, Mark) and piece.href
+    ]
+    assert links == ["#m1-s0", "#m1-s1"]
 
 
-def test_tiles_tell_none_from_not_known_and_from_nothing_ran() -> None:
+def test_the_answer_tells_none_from_not_known_and_from_nothing_ran() -> None:
     free = a_run([a_migration([a_statement(0, locks=(a_lock(new=True),))])])
-    assert tiles(free)["Reads blocked, at most"] == (
-        "not at all",
-        "no lock on an existing table blocks reads",
-    )
+    assert told(free)[READS] == "no lock on an existing table blocks reads"
     unknown = a_run([a_migration([a_statement(0, locks=(a_lock(held_s=None),))])])
-    assert tiles(unknown)["Reads blocked, at most"][0] == "–"
-    assert "not known" in tiles(unknown)["Reads blocked, at most"][1]
-    assert tiles(empty_run())["Reads blocked, at most"] == ("–", "nothing ran")
-    assert tiles(empty_run())["Duration of all migrations"][0] == "–"
+    assert told(unknown)[READS] == "–: blocking locks were taken, but their holds are not known"
+    assert told(empty_run())[READS] == "–: nothing ran"
+    assert told(empty_run())["Duration of all migrations"] == "–"
 
 
 def test_a_production_duration_is_never_made_up() -> None:
@@ -80,31 +93,39 @@ def test_the_verdict_is_worked_out_where_the_run_has_none() -> None:
     assert page(rich_run()).verdict.word == "Ready"
 
 
-def test_the_table_has_one_unit_per_column_and_sorts_by_seconds() -> None:
-    view = page(rich_run())
-    assert view.units.duration == "s"
-    longest = max(view.migrations, key=lambda migration: migration.duration.key)
-    assert longest.position == 2
-    assert all(" " not in migration.duration.text for migration in view.migrations)
-    assert [migration.anchor for migration in view.migrations] == ["m1", "m2", "m3", "m4"]
+def test_the_table_of_migrations_sorts_by_seconds_and_links_to_each() -> None:
+    table = page(rich_run()).overview
+    at = [column.title for column in table.columns].index("Median")
+    keys = [
+        next(piece.key for piece in inlines(row[at]) if isinstance(piece, Mark) and piece.key is not None)
+        for row in table.rows
+    ]
+    assert keys.index(max(keys)) == 1
+    names = [piece for row in table.rows for piece in inlines(row[1]) if isinstance(piece, Mark)]
+    assert [name.href for name in names if name.href] == ["#m1", "#m2", "#m3", "#m4"]
 
 
 def test_a_hold_that_nobody_knows_sorts_above_all() -> None:
     held = a_migration([a_statement(locks=(a_lock(held_s=90.0),))], "001_a")
     unknown = a_migration([a_statement(locks=(a_lock(held_s=None),))], "002_b")
-    first, second = page(a_run([held, unknown])).migrations
-    assert second.reads.text == "–"
-    assert second.reads.key > first.reads.key > 0
+    table = page(a_run([held, unknown])).overview
+    known_key, unknown_key = (
+        next(piece.key for piece in inlines(row[4]) if isinstance(piece, Mark)) for row in table.rows
+    )
+    assert known_key is not None
+    assert unknown_key is not None
+    assert unknown_key > known_key > 0
+    assert overview_of(a_run([held, unknown]))[1]["Reads wait ≤"] == "–hold not known"
 
 
 def test_what_did_not_run_is_never_said_to_block_nobody() -> None:
     failed = a_migration([a_statement(0, outcome="failed", error=an_error())], "001_a")
     skipped = a_migration([a_statement(0, outcome="skipped", duration_s=None)], "002_b", outcome="skipped")
     run = a_run([failed, skipped])
-    first, second = page(run).migrations
-    assert (first.writes.text, first.writes.detail) == ("none", "until it failed")
-    assert second.writes.text == "–"
-    assert tiles(run)["Writes blocked, at most"][1].startswith("in what ran")
+    first, second = overview_of(run)
+    assert first["Writes wait ≤"] == "–none until it failed"
+    assert second["Writes wait ≤"] == "–"
+    assert "in what ran" in told(run)[WRITES]
     assert migration_timeline(run, summarise(run), "002_b") is None
 
 
@@ -146,10 +167,10 @@ def test_errors_rewrites_and_skipped_statements_show() -> None:
     skipped = a_statement(1, outcome="skipped", duration_s=None)
     rewritten = a_statement(2, rewrites=(Rewrite("public.deals", "table", None, 2048),))
     one, two, three = page(a_run([a_migration([failed, skipped, rewritten])])).migrations[0].statements
-    facts = {fact.label: fact.value for fact in one.error}
+    facts = facts_of(*one.error)
     assert facts["SQLSTATE"] == "23505"
-    assert facts["place"] == "001_first.sql:7, column 3"
-    assert facts["hint"] == "try again"
+    assert facts["Where"] == "001_first.sql:7:3"
+    assert facts["Hint"] == "try again"
     assert (two.outcome, two.duration) == ("skipped", "–")
     assert three.rewrites == ("public.deals, 2 KiB",)
 
@@ -169,22 +190,20 @@ def test_findings_link_to_their_statement_and_write_evidence_in_its_unit() -> No
     )  # fmt: skip
     measured = a_run([a_migration([a_statement(0), a_statement(1)])])
     run = replace(conclude(measured).run, findings=(finding,))
-    [view] = page(run).findings
-    assert (view.place, view.href) == ("001_first.sql:11", "#m1-s1")
-    assert [fact.value for fact in view.evidence] == [
-        "1.50 s",
-        "2 KiB",
-        "125 k",
-        "ACCESS EXCLUSIVE",
-        "3, 40000",
-    ]
-    assert [fact.label for fact in view.evidence] == ["held", "wal", "rows", "mode", "lines"]
-    assert page(run).migrations[0].findings == (view,)
+    section = page(run).findings
+    [card] = [block for block in blocks_of([section]) if isinstance(block, Card)]
+    [head, *_] = [block for block in blocks_of([card]) if isinstance(block, Paragraph)]
+    [place] = [piece for piece in inlines(head.words) if isinstance(piece, Mark) and piece.href]
+    assert (place.text, place.href) == ("001_first.sql:11", "#m1-s1")
+    assert facts_of(card) == {
+        "held": "1.50 s", "wal": "2 KiB", "rows": "125 k", "mode": "ACCESS EXCLUSIVE", "lines": "3, 40000",
+    }  # fmt: skip
+    assert overview_of(run)[0]["Findings"] == "1"
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (True, "True"), ("x", "x"), (float(0), "0")])
 def test_evidence_of_any_kind_is_text(value: object, text: str) -> None:
-    assert evidence_text("anything", value) == text
+    assert evidence("anything", value) == text
 
 
 def test_queries_broken_first_then_changed_then_slowest() -> None:
@@ -284,6 +303,6 @@ def test_the_environment_shows_notes_data_calibration_and_a_run_cut_off() -> Non
 def test_a_migration_that_locks_rows_alone_says_so() -> None:
     lock = a_lock(mode=LockMode.ROW_EXCLUSIVE)
     run = a_run([a_migration([a_statement(locks=(lock,))])])
-    page = page_view(conclude(run))
-    assert (page.migrations[0].reads.text, page.migrations[0].writes.text) == ("no wait", "rows only")
-    assert page.tiles[1].detail.endswith("blocks writes; writers of the same rows wait")
+    [row] = overview_of(run)
+    assert (row["Reads wait ≤"], row["Writes wait ≤"]) == ("no wait", "rows only")
+    assert told(run)[WRITES].endswith("blocks writes; writers of the same rows wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from markupsafe import Markup, escape
@@ -10,6 +11,7 @@ from bench.model.printable import visible
 from bench.report.document import (
     Block,
     Bullets,
+    Card,
     Code,
     Column,
     Facts,
@@ -32,6 +34,8 @@ BADGES: dict[Tone, str] = {
     "": "", "good": " good", "warn": " warning", "bad": " error", "unknown": " note", "unreached": "",
     "stopped": " bad",
 }  # fmt: skip
+SIGNS: dict[Tone, str] = {"good": "✓", "warn": "!", "unknown": "?", "bad": "✕"}
+"""Of a state that stands large."""
 DEEPEST = 6
 
 
@@ -57,6 +61,8 @@ def _block(block: Block, level: int, draw: Draw) -> Markup:
         case Bullets(items):
             lines = Markup().join(Markup("<li>{}</li>").format(words(item)) for item in items)
             return Markup('<ul class="said">{}</ul>').format(lines)
+        case Facts(rows, tiles=True):
+            return Markup('<div class="tiles">\n{}\n</div>').format(Markup("\n").join(map(_tile, rows)))
         case Facts(rows, title):
             lines = Markup("\n").join(_row((label, value), (False, False)) for label, value in rows)
             return _card(
@@ -66,6 +72,10 @@ def _block(block: Block, level: int, draw: Draw) -> Markup:
             return _table(block)
         case Code(text):
             return Markup("<pre>{}</pre>").format(visible(text))
+        case Card(tone, blocks, anchor):
+            inside = render(blocks, level, draw)
+            name = Markup(' id="{}"').format(anchor) if anchor else Markup()
+            return Markup('<div class="finding card {}"{}>\n{}\n</div>').format(tone, name, inside)
         case Folded(summary, blocks):
             inside = render(blocks, level, draw)
             return Markup('<details class="notes"><summary>{}</summary>\n{}\n</details>').format(
@@ -85,6 +95,17 @@ def _section(section: Section, level: int, draw: Draw) -> Markup:
     return Markup("<{0}{1}>\n<h{2}>{3}</h{2}>\n{4}\n</{0}>").format(
         Markup(tag), anchor, level, words(section.title), inside
     )
+
+
+def _tile(row: tuple[str, Words]) -> Markup:
+    label, value = row
+    first, *rest = (*inlines(value), "")
+    if rest and isinstance(rest[0], str):
+        rest[0] = rest[0].lstrip(":, ")
+    return Markup(
+        '<div class="tile card"><div class="label">{}</div><div class="value">{}</div>'
+        '<div class="detail">{}</div></div>'
+    ).format(words(label), words(first), words(tuple(rest)))
 
 
 def _table(table: Table) -> Markup:
@@ -114,13 +135,16 @@ def _head(column: Column, sort: bool) -> Markup:
 
 def _key(cell: Words) -> Markup:
     """The attribute that a cell is sorted by; empty where it has none."""
-    if isinstance(cell, Mark) and cell.key is not None:
-        return Markup(' data-key="{}"').format(cell.key)
+    keys = (piece.key for piece in inlines(cell) if isinstance(piece, Mark) and piece.key is not None)
+    for key in keys:
+        return Markup(' data-key="{}"').format(key)
     return Markup()
 
 
 def _row(cells: Iterable[Words], numbers: Iterable[bool]) -> Markup:
-    styles = (Markup(' class="num"') if number else Markup() for number in numbers)
+    numbers = tuple(numbers)
+    plain = Markup(' class="said"') if any(numbers) else Markup()
+    styles = (Markup(' class="num"') if number else plain for number in numbers)
     pairs = zip(cells, styles, strict=True)
     inside = Markup().join(
         Markup("<td{}{}>{}</td>").format(style, _key(cell), words(cell)) for cell, style in pairs
@@ -138,7 +162,7 @@ def _mark(mark: Mark) -> Markup:
     said = escape(visible(mark.text))
     match mark.kind:
         case "code":
-            said = Markup("<code>{}</code>").format(said)
+            said = Markup("<code>{}</code>").format(breakable(visible(mark.text)))
         case "strong":
             said = Markup("<strong>{}</strong>").format(said)
         case "detail":
@@ -146,3 +170,8 @@ def _mark(mark: Mark) -> Markup:
         case "status":
             said = Markup('<span class="badge{}">{}</span>').format(BADGES[mark.tone], said)
     return Markup('<a href="{}">{}</a>').format(mark.href, said) if mark.href else said
+
+
+def breakable(text: str) -> Markup:
+    """A name that may be broken after each of its parts, escaped."""
+    return Markup("<wbr>").join(part for part in re.split(r"(?<=[_./])", text) if part)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 
 from bench.model.printable import visible
 from bench.report.document import (
     Block,
     Bullets,
+    Card,
     Code,
     Facts,
     Failure,
@@ -22,6 +24,7 @@ from bench.report.document import (
     Tone,
     Words,
     inlines,
+    text_of,
 )
 
 SIGNS: dict[Tone, str] = {
@@ -62,9 +65,11 @@ def _parts(part: Block, level: int) -> Iterator[str]:
             yield from _table(part, level)
         case Code(text, language):
             yield block(text, language)
+        case Card(_, blocks):
+            yield from parts(blocks, level)
         case Folded(summary, blocks):
             inside = "\n\n".join(parts(blocks, level))
-            yield f"<details><summary>{words(summary)}</summary>\n\n{inside}\n\n</details>"
+            yield f"<details><summary>{_as_html(summary)}</summary>\n\n{inside}\n\n</details>"
         case Figure() | Html():
             return
 
@@ -98,6 +103,11 @@ def words(given: Words) -> str:
     return said.strip()
 
 
+def _as_html(given: Words) -> str:
+    """A line within an element, where Markdown has no meaning."""
+    return escape(" ".join(visible(text_of(given)).split()))
+
+
 def _prose(piece: str) -> str:
     """A piece of a line keeps a blank at its ends."""
     before, after = (" " if end.isspace() else "" for end in (piece[:1], piece[-1:]))
@@ -122,7 +132,7 @@ def plain(text: str) -> str:
     line = " ".join(visible(text).split())
     marked = _PUNCTUATION.sub(lambda match: "".join(f"\\{letter}" for letter in match[0]), line)
     escaped = _NUMBERED.sub(r"\1\\\2", marked)
-    return re.sub(r"[&<>]", lambda match: _ENTITIES[match[0]], escaped)
+    return re.sub(r"[&>]|<(?! )", lambda match: _ENTITIES[match[0]], escaped)
 
 
 def code(text: str) -> str:

@@ -16,6 +16,7 @@ from bench.model.printable import visible
 from bench.report.document import (
     Block,
     Bullets,
+    Card,
     Code,
     Facts,
     Failure,
@@ -32,6 +33,8 @@ from bench.report.document import (
 )
 
 INDENT = 2
+MOST_LINES = 20
+"""Of a text that is said letter by letter; the page has all."""
 STYLES: dict[Tone, str] = {
     "": "", "good": "green", "warn": "yellow", "bad": "red", "unknown": "magenta", "unreached": "dim",
     "stopped": "dim",
@@ -66,13 +69,22 @@ def renderables(block: Block) -> Iterator[RenderableType]:
             if block.note:
                 yield words(block.note, style="dim")
         case Code(text):
-            yield Text(visible(text), style="dim", overflow="fold")
+            yield Text(_first_lines(visible(text)), style="dim", overflow="fold")
+        case Card(_, blocks):
+            for inner in blocks:
+                yield from renderables(inner)
         case Folded(summary, blocks):
             yield words(summary, style="dim")
             for inner in blocks:
                 yield from renderables(inner)
         case Figure() | Html():
             return
+
+
+def _first_lines(text: str) -> str:
+    lines = text.splitlines()
+    more = [f"… and {len(lines) - MOST_LINES} lines more"] if len(lines) > MOST_LINES else []
+    return "\n".join([*lines[:MOST_LINES], *more])
 
 
 def _titled(title: str, part: RenderableType) -> Iterator[RenderableType]:
@@ -95,6 +107,8 @@ def table(given: Table) -> rich_table.Table:
     some_give_way = any(column.gives_way for column in given.columns)
     shown = rich_table.Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for column in given.columns:
+        if column.roomy:
+            continue
         shown.add_column(
             Text(visible(column.title)),
             justify="right" if column.number else "left",
@@ -102,10 +116,8 @@ def table(given: Table) -> rich_table.Table:
             overflow="fold",
         )
     for row in given.rows:
-        cells = (
-            words(cell, one_line=column.gives_way) for cell, column in zip(row, given.columns, strict=True)
-        )
-        shown.add_row(*cells)
+        pairs = zip(row, given.columns, strict=True)
+        shown.add_row(*(words(cell, one_line=column.gives_way) for cell, column in pairs if not column.roomy))
     return shown
 
 
@@ -114,13 +126,14 @@ def words(given: Words, style: str = "", *, one_line: bool = False) -> Text:
     text = Text(style=style, no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
     for piece in inlines(given):
         if isinstance(piece, Mark):
-            said = f" · {piece.text}" if piece.kind == "detail" and piece.text else piece.text
-            text.append(visible(said), style=_style(piece))
+            if piece.kind != "detail":
+                text.append(visible(piece.text), style=style_of(piece))
         else:
             text.append(visible(piece))
     return text
 
 
-def _style(mark: Mark) -> str:
+def style_of(mark: Mark) -> str:
+    """The style of rich for a mark."""
     strong = mark.kind == "strong" or mark.strong or (mark.kind == "status" and mark.tone == "bad")
     return " ".join(filter(None, ("bold" if strong else "", STYLES[mark.tone])))

@@ -142,21 +142,8 @@ def _hazard(record: HazardRecord) -> Iterator[tuple[str, Words]]:
     if record.error:
         yield "its own failure", record.error
     for name, value in record.evidence.items():
-        text = _evidence(name, value)
-        if text:
-            yield name.replace("_", " "), text
-
-
-def _evidence(name: str, value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {each}" for key, each in value.items()) or "none"
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if name.endswith("_bytes") or name == "bytes":
-            return fmt.size(value)
-        return fmt.seconds(value) if name.endswith("_s") else fmt.count(value)
-    return "" if value is None else str(value)
+        if value not in (None, ""):
+            yield fmt.evidence_label(name), fmt.evidence(name, value)
 
 
 def _generator(load: Workload) -> str:
