@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bench.analyse.stats import Spread
 from bench.model.run import Dataset, Repeat, Run
 from bench.report import format as fmt
-from bench.report.document import Block, Facts, Section, Table, Words, code, columns, joined
+from bench.report.document import Block, Facts, Folded, Section, Table, Words, code, columns
 
 
 def headline(run: Run, n: int | None = None) -> tuple[str, ...]:
@@ -52,18 +52,17 @@ def _blocks(run: Run) -> Iterator[Block]:
     if repeats := run.solo:
         yield _repeats(repeats)
     yield _files(run)
+    if settings := tuple(sorted(run.environment.server.settings.items())):
+        yield Folded("Server settings", (Facts(settings, head=("Setting", "Value")),))
 
 
 def _facts(run: Run) -> Iterator[tuple[str, Words]]:
     server, host, suite = run.environment.server, run.environment.host, run.suite
-    settings = sorted(server.settings.items())
     yield "Run", code(run.run_id)
     yield "Started", run.started_at
     yield "Finished", run.finished_at or "not finished: what was measured until then is shown"
     yield "Server", f"PostgreSQL {server.version} ({server.kind})"
     yield "Host", f"{host.os}, {host.cpu}, {host.cores} cores, {fmt.size(host.memory_bytes)}"
-    if settings:
-        yield "Settings", joined(", ", (code(f"{name} = {value}") for name, value in settings))
     yield "Extensions", ", ".join(sorted(server.extensions)) or "none"
     yield "Tool", f"pgrehearse {run.tool_version}, run file schema {run.schema_version}"
     base = code((suite.base_sha256 or fmt.UNKNOWN)[:12])
