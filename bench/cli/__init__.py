@@ -9,29 +9,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from bench import __version__
-from bench.cli import (
-    aa,
-    baseline,
-    compare,
-    demo,
-    doctor,
-    explain,
-    forecast,
-    harden,
-    help,
-    history,
-    prove,
-    record,
-    report,
-    run,
-    templates,
-    trace,
-)
 from bench.cli.options import gathered
 from bench.cli.terminal import prepare_streams, say
 from bench.errors import BenchError, Interrupted, UsageError
@@ -73,10 +56,25 @@ failed, alone or under traffic, 5 server trouble, 6 with --fail-on: incomplete, 
 READER_GONE = 141
 """128 and the number of SIGPIPE, as a shell tells it of programs that the signal ends."""
 
-COMMANDS = (
-    run, demo, record, harden, prove, trace, explain, forecast, report, templates, doctor, compare, baseline,
-    aa, history, help,
-)  # fmt: skip
+COMMANDS = {
+    "run": "seed, apply the migrations under watch, explain, report",
+    "demo": "a small shop and one bad migration: what a rehearsal shows, in seconds",
+    "record": "what any command sends to its database, as migrations of plain SQL",
+    "harden": "write the safe version of a deploy, prove it equal, and measure both",
+    "prove": "rollbacks, crash points, second runs, access: tried for real",
+    "trace": "locks, rewrites, scans and waits of a script, on an empty schema",
+    "explain": "views, functions and requests before and after: plans, times, estimates",
+    "forecast": "duration, locks, WAL and disk at a size too large to rehearse",
+    "report": "html, markdown and figures again from a stored run; several runs in one picture",
+    "templates": "list the data that runs keep for later runs, or remove them",
+    "doctor": "what this machine can do, and which server auto takes",
+    "compare": "what got worse between two runs; exit code 1 where something did",
+    "baseline": "accept a run as what later ones are compared with",
+    "aa": "learn this machine's noise, for bench compare",
+    "history": "how a suite's figures went from run to run, and where they changed",
+    "help": "what a finding means, and other topics",
+}
+"""What each does; a module of this package has its name, and only the one that is asked for is loaded."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,8 +90,8 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one command, or of what is said of all of them."""
     parser = Parser(
         prog="bench",
         description=DESCRIPTION,
@@ -102,10 +100,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pgrehearse {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(commands)
-    for name, of_command in commands.choices.items():
-        of_command.set_defaults(parsed_by=(name, of_command))
+    if command is None:
+        for name, what in COMMANDS.items():
+            commands.add_parser(name, help=what)
+    else:
+        import_module(f"{__name__}.{command}").add_parser(commands)
+        of_command = commands.choices[command]
+        of_command.set_defaults(parsed_by=(command, of_command))
     return parser
 
 
@@ -114,14 +115,15 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
     Raises UsageError: no such command or option, with the one that may be meant, or a value it cannot have.
     """
-    names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
+    names = list(COMMANDS)
     if not argv:
         raise UsageError("bench needs a command", f"commands: {', '.join(names)}; bench demo shows one")
     if not argv[0].startswith("-") and argv[0] not in names:
         raise UsageError(
             f"there is no command {argv[0]}", f"{suggest(argv[0], names)}commands: {', '.join(names)}"
         )
-    namespace, rest = build_parser().parse_known_args(argv)
+    word = next((word for word in argv if not word.startswith("-")), None)
+    namespace, rest = build_parser(word if word in COMMANDS else None).parse_known_args(argv)
     arguments = vars(namespace)
     name, parser = arguments.pop("parsed_by")
     if rest:

@@ -45,7 +45,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "aa",
-        help="learn this machine's noise, for bench compare",
         description="Compare a suite with itself, to learn how much slower things look here by chance.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -20,7 +20,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "baseline",
-        help="accept a run as what later ones are compared with",
         description="Store a run, raw repeats included, as results/baselines/<suite>.json.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -31,7 +31,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "compare",
-        help="what got worse between two runs; exit code 1 where something did",
         description="Compare two runs: locks, rewrites, plans and rows, exact counters, times.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

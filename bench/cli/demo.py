@@ -23,7 +23,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "demo",
-        help="a small shop and one bad migration: what a rehearsal shows, in seconds",
         description="Rehearse the bad migration of a small shop that comes with the program.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -50,7 +50,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "doctor",
-        help="what this machine can do, and which server auto takes",
         description="Tell what this machine can do: Docker, PostgreSQL's programs, processor, memory, disk.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

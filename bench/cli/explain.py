@@ -39,7 +39,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "explain",
-        help="views, functions and requests before and after: plans, times, estimates",
         description="Execute the views, functions and requests of a suite before it and after it, in every "
         "way an application does, and compare plans, times and estimates.",
         epilog=EPILOG,

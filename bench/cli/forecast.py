@@ -61,7 +61,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "forecast",
-        help="duration, locks, WAL and disk at a size too large to rehearse",
         description="Rehearse a suite at several sizes and forecast a larger one.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -41,7 +41,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "harden",
-        help="write the safe version of a deploy, prove it equal, and measure both",
         description="Write the statements of a suite that hurt in the ways that hurt nobody, prove that both "
         "versions come to the same, and measure both.",
         epilog=EPILOG,

@@ -20,7 +20,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "help",
-        help="what a finding means, and other topics",
         description="Explain a finding by its code, or a topic.",
         epilog="topics: " + ", ".join(TOPICS) + "\n\nexamples:\n  bench help findings\n  bench help rewrite",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -34,7 +34,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "history",
-        help="how a suite's figures went from run to run, and where they changed",
         description="The runs of a suite beside each other: duration, WAL, blocks, and what changed when.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -33,7 +33,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "prove",
-        help="rollbacks, crash points, second runs, access: tried for real",
         description="Rehearse a suite once, then prove on clones what its rollbacks bring back, "
         "what a crash leaves, what a second run does and who may reach what.",
         epilog=EPILOG,

@@ -50,7 +50,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "record",
-        help="what any command sends to its database, as migrations of plain SQL",
         description="Run a command once against a database of ours, and write what it sent as a suite of SQL "
         "files: for migrations that are code, in whatever language.",
         epilog=EPILOG,

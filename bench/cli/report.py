@@ -40,7 +40,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "report",
-        help="html, markdown and figures again from a stored run; several runs in one picture",
         description="Draw the report of a stored run again: report.html, report.md and figures/. Or several "
         "runs side by side, on the same axes: side-by-side.png and .svg.",
         epilog=EPILOG,

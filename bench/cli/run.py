@@ -66,7 +66,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "run",
-        help="seed, apply the migrations under watch, explain, report",
         description="Seed a server, apply each migration to a fresh clone while its locks and the clock are "
         "watched, cost the queries before and after, and write the report.",
         epilog=EPILOG,

@@ -33,7 +33,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "templates",
-        help="list the data that runs keep for later runs, or remove them",
         description="List or remove the templates that runs keep for later runs.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -32,7 +32,6 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "trace",
-        help="locks, rewrites, scans and waits of a script, on an empty schema",
         description="Apply scripts to a new database and print, statement by statement, what each locks, "
         "writes anew and reads in full, and which commands of an application would wait for it.",
         epilog=EPILOG,

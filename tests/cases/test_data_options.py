@@ -47,7 +47,7 @@ def test_real_suite_24_proofs_on_a_dump(server: Server, database: str, suite: Su
 def test_real_suite_24_the_same_options_everywhere(command: str) -> None:
     given = ["--columns", "c.toml", "--like", "p.json", "--from-dump", "x.dump", "--role", "app"]
     given += ["--locale", "C", "--size", "a=1k,b=2", "--rows", "t=1k,u=2", "--fill", "--from-dsn", "x"]
-    parsed = build_parser().parse_args([command, "m", *given])
+    parsed = build_parser(command).parse_args([command, "m", *given])
     assert parsed.size == [("a", 1000), ("b", 2)]
     assert parsed.rows == [("t", 1000), ("u", 2)]
     assert parsed.role == "app"

@@ -159,21 +159,6 @@ def test_help_names_every_command_with_examples(tmp_path: Path) -> None:
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
-def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    script = (
-        "import sys\nfrom bench.cli import main\n"
-        f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pandas', 'matplotlib', 'testcontainers', 'numpy', 'pyarrow', 'faker', 'docker'}\n"
-        "print('loaded:', sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.strip().endswith("loaded: []"), done.stdout + done.stderr
-
-
 def test_a_server_of_somebody_else_keeps_no_trace(project: Path, server: Server) -> None:
     """Over the test session's own server, as one that is reached by a connection string."""
     settings = server.environ()
