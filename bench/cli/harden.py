@@ -16,7 +16,6 @@ from bench.cli.rehearsing import Given, add_given_options, choose, opened
 from bench.cli.since import add_pending_options
 from bench.cli.terminal import terminal
 from bench.model.load import Access
-from bench.run.harden.session import Outcome
 
 if TYPE_CHECKING:
     from bench.run.harden.session import Outcome
