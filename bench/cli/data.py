@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import DataChoice, gather, names, several_rows, take
+from bench.cli.options import DataChoice, gather, locale_name, names, several_rows, take
 from bench.errors import UsageError
-from bench.pg.locale import parse_locale
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
@@ -112,7 +111,7 @@ def _add_own_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--locale",
-        type=parse_locale,
+        type=locale_name,
         default=None,
         metavar="NAME",
         help="of the data, for example de_DE.UTF-8 or icu:de-DE (default: the dump's, or the server's)",

@@ -18,6 +18,7 @@ from bench.cli.options import (
     add_suite_options,
     duration,
     gather,
+    locale_name,
     positive_count,
     positive_number,
     require_writable,
@@ -29,13 +30,13 @@ from bench.cli.options import (
 from bench.cli.rehearsing import opened
 from bench.cli.terminal import say, terminal, write_document
 from bench.errors import UsageError
-from bench.pg.locale import Locale, parse_locale
 
 if TYPE_CHECKING:
     from bench.analyse.forecast.production import Production
     from bench.migrate.suite import Suite
     from bench.model.forecast import ForecastDocument
     from bench.model.run import Run
+    from bench.pg.locale import Locale
     from bench.pg.server import ServerSpec
     from bench.run.scales import ScaleOptions
     from bench.run.template.options import DataOptions
@@ -96,7 +97,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--role", default=None, metavar="NAME", help="role as which the migrations run")
     parser.add_argument(
-        "--locale", type=parse_locale, default=None, metavar="NAME", help="of the data, such as de_DE.UTF-8"
+        "--locale", type=locale_name, default=None, metavar="NAME", help="of the data, such as de_DE.UTF-8"
     )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same rows (default: 1)")
     parser.add_argument("--dirt", type=share, default=None, metavar="0…1", help="share of dirty rows")

@@ -15,6 +15,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
+    from bench.pg.locale import Locale
     from bench.pg.server import ServerSpec
 
 Choice = TypeVar("Choice")
@@ -93,6 +94,50 @@ class Output:
 
     json: str | None = None
     quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What the options say of what is deployed already; all None: nothing of the suite."""
+
+    since: str | None = None
+    """A git revision."""
+    from_version: str | None = None
+    """The last migration that is deployed."""
+    pending_of: str | None = None
+    """Connection string of a database, or path of a dump, that has the tool's table."""
+
+
+def add_pending_options(parser: argparse.ArgumentParser) -> None:
+    """``--since``, ``--from``, ``--pending-of``."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--since",
+        default=None,
+        metavar="REV",
+        help="only the migrations that this git revision does not have, on top of those that it has",
+    )
+    group.add_argument(
+        "--from",
+        dest="from_version",
+        default=None,
+        metavar="VERSION",
+        help="only the migrations after this one, on top of those up to it",
+    )
+    group.add_argument(
+        "--pending-of",
+        default=None,
+        metavar="DSN|DUMP",
+        help="only the migrations that the tool's own table in this database or dump does not have; it is "
+        "read, and nothing else of it",
+    )
+
+
+def locale_name(text: str) -> Locale:
+    """``de_DE.UTF-8`` or ``icu:de-DE``."""
+    from bench.pg.locale import parse_locale
+
+    return parse_locale(text)
 
 
 def add_suite_options(parser: argparse.ArgumentParser) -> None:

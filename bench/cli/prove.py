@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_fail_option, positive_number
+from bench.cli.options import add_fail_option, add_pending_options, positive_number
 from bench.cli.rehearsing import Given, add_given_options, choose, opened
-from bench.cli.since import add_pending_options
 
 if TYPE_CHECKING:
     pass

@@ -14,6 +14,7 @@ from bench.cli.data import SourceChoice, add_source_options, data_options, dumpe
 from bench.cli.options import (
     DataChoice,
     Output,
+    Pending,
     ServerChoice,
     SuiteChoice,
     add_data_options,
@@ -25,7 +26,6 @@ from bench.cli.options import (
     require_writable,
     take,
 )
-from bench.cli.since import Pending, chosen_suite
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
@@ -89,6 +89,7 @@ def choose(given: Given) -> Iterator[Chosen]:
 
     Raises UsageError for options that do not fit together, before a server starts.
     """
+    from bench.cli.since import chosen_suite
     from bench.run.template.keep import template_key
     from bench.store.results import RUNS, new_run_id
 

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 from bench.cli.data import data_options, dumped
 from bench.cli.history import remember
 from bench.cli.load import TrafficChoice, add_load_options, hazard_options, load_options
-from bench.cli.options import NEVER, WARNING, add_fail_option, gather, positive_count, take, write_json
+from bench.cli.options import (
+    NEVER,
+    WARNING,
+    Pending,
+    add_fail_option,
+    add_pending_options,
+    gather,
+    positive_count,
+    take,
+    write_json,
+)
 from bench.cli.record import add_workdir_option, write_down
 from bench.cli.rehearsing import Chosen, Given, add_given_options, choose, opened
-from bench.cli.since import Pending, add_pending_options
 from bench.cli.terminal import terminal
 from bench.errors import UsageError
 

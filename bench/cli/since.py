@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bench.cli.against import suite_at
-from bench.cli.options import SuiteChoice
+from bench.cli.options import Pending, SuiteChoice
 from bench.errors import UsageError
 from bench.migrate.pending import after_version, bookkeeping_of, without_applied
 from bench.migrate.suite import Suite, find_suite
@@ -18,43 +17,6 @@ from bench.migrate.tools.choose import named_tool
 from bench.pg.endpoint import DSN_SCHEMES, parse_dsn
 from bench.pg.notes import read_notes
 from bench.run.template.dump import notes_in_dump
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What the options say of what is deployed already; all None: nothing of the suite."""
-
-    since: str | None = None
-    """A git revision."""
-    from_version: str | None = None
-    """The last migration that is deployed."""
-    pending_of: str | None = None
-    """Connection string of a database, or path of a dump, that has the tool's table."""
-
-
-def add_pending_options(parser: argparse.ArgumentParser) -> None:
-    """``--since``, ``--from``, ``--pending-of``."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--since",
-        default=None,
-        metavar="REV",
-        help="only the migrations that this git revision does not have, on top of those that it has",
-    )
-    group.add_argument(
-        "--from",
-        dest="from_version",
-        default=None,
-        metavar="VERSION",
-        help="only the migrations after this one, on top of those up to it",
-    )
-    group.add_argument(
-        "--pending-of",
-        default=None,
-        metavar="DSN|DUMP",
-        help="only the migrations that the tool's own table in this database or dump does not have; it is "
-        "read, and nothing else of it",
-    )
 
 
 def _noted(suite: Suite, of: str) -> Suite:
@@ -77,8 +39,11 @@ def _has_notes(suite: Suite) -> bool:
     return re.search(rf'CREATE\s+TABLE\b[^;(]*\b"?{table}"?\s*\(', text, re.IGNORECASE) is not None
 
 
+NOTHING = Pending()
+
+
 @contextmanager
-def chosen_suite(which: SuiteChoice, dump: Path | None, deployed: Pending = Pending()) -> Iterator[Suite]:
+def chosen_suite(which: SuiteChoice, dump: Path | None, deployed: Pending = NOTHING) -> Iterator[Suite]:
     """The suite that the options name; or what of it is pending.
 
     A dump stands in place of the suite's own state before; it holds what has been deployed, so that nothing

@@ -386,9 +386,9 @@ TRIED: dict[str, tuple[str, ...]] = {
     "offending.offending_rows": ("offending",),
     "partitions.attach_checked": ("partition", "listed partition", "listed partition with NULL"),
     "partitions.create_and_attach": ("new partition", "new partition of a list"),
-    "retrying.for_refused": ("stopped",),
-    "retrying.for_stopped": ("stopped",),
-    "retrying.invalid_index": ("stopped",),
+    "choice.for_refused": ("stopped",),
+    "choice.for_stopped": ("stopped",),
+    "choice.invalid_index": ("stopped",),
     "swap.why_not": ("swap",),
 }
 
