@@ -159,7 +159,7 @@ def _shared() -> argparse.ArgumentParser:
         "--like",
         type=Path,
         metavar="FILE",
-        help="rows as in production: JSON that bench forecast --probe made",
+        help="rows as in production: JSON that bench forecast --production-sql made",
     )
     shared.add_argument(
         "--rows",

@@ -34,7 +34,7 @@ examples:
   bench run crm --server postgresql://me@staging/postgres --scale 0.1
   bench run --command 'python manage.py migrate' --base schema.sql
                                         migrations in code: any command, recorded and rehearsed
-  bench trace migration.sql --schema schema.sql
+  bench trace migration.sql --base schema.sql
                                         what a script locks, and who would wait
   bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what
   bench explain crm --scale 0.1         plans and times of views, functions and requests, before and after

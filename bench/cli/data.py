@@ -44,7 +44,8 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help="rows as in production, from the JSON that bench forecast --probe's script printed there",
+        help="rows as in production, from the JSON that the script of bench forecast --production-sql "
+        "printed there",
     )
     parser.add_argument(
         "--dirt-kinds",

@@ -12,6 +12,7 @@ from bench.cli.options import (
     Output,
     ServerChoice,
     SuiteChoice,
+    add_former_name,
     add_output_options,
     add_picture_option,
     add_server_options,
@@ -47,12 +48,12 @@ are forecast at the target with an interval that should hold 9 of 10 targets, or
 
 examples:
   bench forecast crm --at deals=1M                     within ten minutes
-  bench forecast crm --at deals=10M,contacts=2M --budget 1h
+  bench forecast crm --at deals=10M,contacts=2M --within 1h
   bench forecast crm_as_reviewed --dirt 0 --at deals=20k --scales 0.0025,0.005,0.01,0.02,0.04
   bench forecast crm --at deals=1M --json -
   bench forecast db/migrations --base schema.sql --fill --at orders=1M
   bench forecast db/migrations --base seed.sql --at orders=1M    where seed.sql makes :orders rows
-  bench forecast --probe > probe.sql                   read-only; then, in production:
+  bench forecast --production-sql > probe.sql          read-only; then, in production:
   psql -XAtq -f probe.sql "$PRODUCTION" > probe.json
   bench forecast crm --like probe.json                 its rows, its memory, how fast its machine is
 """
@@ -76,17 +77,39 @@ def add_parser(commands: Any) -> None:
         "--like", type=Path, default=None, metavar="FILE", help="the target is what the probe's output says"
     )
     target.add_argument(
-        "--probe", action="store_true", help="print the read-only SQL whose output --like takes, and end"
+        "--production-sql",
+        action="store_true",
+        help="print the read-only SQL whose output --like takes, and end",
     )
+    add_former_name(target, "--probe", "production_sql", action="store_true")
     parser.add_argument(
-        "--budget", type=duration, default=600.0, metavar="TIME", help="for example 90s, 10m (default), 1h"
+        "--within",
+        type=duration,
+        default=600.0,
+        metavar="TIME",
+        help="how long measuring may take: for example 90s, 10m (default), 1h",
     )
+    add_former_name(parser, "--budget", "within", type=duration)
     parser.add_argument(
-        "--scales", type=scales, default=(), metavar="X,…", help="these sizes in place of the budget's"
+        "--scales",
+        type=scales,
+        default=(),
+        metavar="X,…",
+        help="these sizes in place of those that fit into the time",
     )
     parser.add_argument(
         "--repeats", type=positive_count, default=3, metavar="N", help="at each size (default: 3)"
     )
+    _add_own_data_options(parser)
+    add_server_options(parser)
+    add_output_options(parser)
+    add_picture_option(parser)
+    gather(parser, "aim", lambda options: take(Aim, options))
+    parser.set_defaults(command=run)
+
+
+def _add_own_data_options(parser: argparse.ArgumentParser) -> None:
+    """The command gets them as ``own``."""
     parser.add_argument(
         "--fill",
         action="store_true",
@@ -104,12 +127,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--workers", type=positive_count, default=None, metavar="N", help="loading streams (default: cores)"
     )
-    add_server_options(parser)
-    add_output_options(parser)
-    add_picture_option(parser)
-    gather(parser, "aim", lambda options: take(Aim, options))
     gather(parser, "own", lambda options: take(OwnData, options))
-    parser.set_defaults(command=run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +136,8 @@ class Aim:
 
     at: Mapping[str, int] | None = None
     like: Path | None = None
-    probe: bool = False
-    budget: float = 600.0
+    production_sql: bool = False
+    within: float = 600.0
     scales: Sequence[float] = ()
     repeats: int = 3
 
@@ -142,7 +160,7 @@ def run(*, which: SuiteChoice, aim: Aim, own: OwnData, server: ServerChoice, out
     from bench.migrate.suite import find_suite
     from bench.run.scales import ScaleOptions, require_reach
 
-    if aim.probe:
+    if aim.production_sql:
         return print_probe()
     found = find_suite(which.suite, base=which.base, tool=which.tool, transaction=which.transaction)
     require_writable(output.json)
@@ -156,7 +174,7 @@ def run(*, which: SuiteChoice, aim: Aim, own: OwnData, server: ServerChoice, out
         rows = aim.at or {} if production is None else rows_like(found.data, production)
         data = target_data(found.data, rows, own)
     data = replace(data, role=own.role, locale=own.locale)
-    options = ScaleOptions(data, scales=aim.scales, budget_s=aim.budget, repeats=aim.repeats)
+    options = ScaleOptions(data, scales=aim.scales, budget_s=aim.within, repeats=aim.repeats)
     if aim.scales:
         require_reach(options)
     directory, largest, document = _measure(
@@ -313,7 +331,7 @@ def _read_probe(file: Path) -> Production:
         return read_production(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"cannot read {file}: {error}", "bench forecast --probe prints the script that makes it"
+            f"cannot read {file}: {error}", "bench forecast --production-sql prints the script that makes it"
         ) from error
 
 

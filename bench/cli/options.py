@@ -256,6 +256,11 @@ def add_fail_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_former_name(parser: argparse._ActionsContainer, former: str, dest: str, **options: Any) -> None:
+    """The name that an option had before: it works as the option does, and no help lists it."""
+    parser.add_argument(former, dest=dest, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **options)
+
+
 def require_writable(json: str | None) -> None:
     """Raise UsageError where the file that ``--json`` names cannot be written, before the work begins."""
     if json in (None, "-"):

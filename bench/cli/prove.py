@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.cli.options import add_fail_option, add_pending_options, positive_number
+from bench.cli.options import add_fail_option, add_former_name, add_pending_options, duration
 from bench.cli.rehearsing import Given, add_given_options, choose, opened
-
-if TYPE_CHECKING:
-    pass
 
 EPILOG = """\
 Everything is tried for real on copies of one prepared database: each migration and its rollback, alone and
@@ -45,12 +42,14 @@ def add_parser(commands: Any) -> None:
         "run's directory, and prove the drafts",
     )
     parser.add_argument(
-        "--budget",
-        type=positive_number,
+        "--within",
+        type=duration,
         default=180.0,
-        metavar="S",
-        help="seconds for crash points; those left untried are counted (default: 180)",
+        metavar="TIME",
+        help="how long crash points may take, for example 90s or 10m; those left untried are counted "
+        "(default: 3m)",
     )
+    add_former_name(parser, "--budget", "within", type=duration)
     parser.add_argument(
         "--no-dirt",
         dest="dirty",
@@ -69,7 +68,7 @@ def add_parser(commands: Any) -> None:
 
 
 def prove(
-    *, given: Given, draft_rollback: bool, allow_roles: bool, dirty: bool, budget: float, fail_on: str
+    *, given: Given, draft_rollback: bool, allow_roles: bool, dirty: bool, within: float, fail_on: str
 ) -> int:
     """Prove a suite, on a dump where one is named; returns the exit code."""
     from bench.analyse.conclude import conclude
@@ -79,7 +78,7 @@ def prove(
 
     with choose(given) as chosen:
         drafts = chosen.path / "drafts" if draft_rollback else None
-        options = ProofOptions(budget, drafts, allow_roles, dirty)
+        options = ProofOptions(within, drafts, allow_roles, dirty)
         with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
             proved = run_proofs(
                 on.server, chosen.suite, options, chosen.data,

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import Output, ServerChoice, add_output_options, add_server_options, add_tool_options
+from bench.cli.options import (
+    Output,
+    ServerChoice,
+    add_former_name,
+    add_output_options,
+    add_server_options,
+    add_tool_options,
+)
 from bench.cli.terminal import terminal
 from bench.errors import UsageError
 
@@ -21,10 +28,10 @@ A lock is exact where it was read at the end of its statement, before the commit
 was made to wait half-way (CONCURRENTLY, VACUUM, procedures that commit, errors); else sampled.
 
 examples:
-  bench trace migration.sql --schema schema.sql
-  pg_dump --schema-only mydb > schema.sql; bench trace *.sql --schema schema.sql
-  bench trace migration.sql --schema schema.sql --data rows.sql --json - | jq .summary.blocks
-  bench trace migration.sql --schema schema.sql --server cluster --no-probe
+  bench trace migration.sql --base schema.sql
+  pg_dump --schema-only mydb > schema.sql; bench trace *.sql --base schema.sql
+  bench trace migration.sql --base schema.sql --data rows.sql --json - | jq .summary.blocks
+  bench trace migration.sql --base schema.sql --server cluster --no-probe
 """
 
 
@@ -45,12 +52,13 @@ def add_parser(commands: Any) -> None:
         help="scripts, applied in this order; those of a migration tool in its own, ways back left out",
     )
     parser.add_argument(
-        "--schema",
+        "--base",
         type=Path,
         default=None,
         metavar="FILE",
         help="SQL of the schema before, for example of pg_dump --schema-only",
     )
+    add_former_name(parser, "--schema", "base", type=Path)
     parser.add_argument(
         "--data", type=Path, default=None, metavar="FILE", help="SQL that fills it with a few rows"
     )
@@ -69,7 +77,7 @@ def add_parser(commands: Any) -> None:
 def trace(
     *,
     files: Sequence[Path],
-    schema: Path | None,
+    base: Path | None,
     data: Path | None,
     probe: bool,
     tool: str | None,
@@ -99,7 +107,7 @@ def trace(
     _say(given.remarks)
     if not given.scripts:
         return 0
-    before = _existing(schema=schema, data=data)
+    before = _existing(base=base, data=data)
     spec = server.spec()
     with (
         live(quiet=output.quiet or json == "-") as progress,

@@ -201,7 +201,7 @@ def require_budget(options: ScaleOptions, took: Sequence[tuple[float, float]], l
         f"the budget of {options.budget_s:g} s does not reach the target: it takes a size of at least "
         f"1/{FARTHEST:g} of it to tell, scale {needed:.2g}, and the sizes up to there would take about "
         f"{coming_s:,.0f} s where {max(left_s, 0.0):,.0f} s are left for them",
-        f"give --budget {math.ceil(whole_s / 60)}m or more; or a target of up to "
+        f"give --within {math.ceil(whole_s / 60)}m or more; or a target of up to "
         f"{FARTHEST * reach / options.target.scale:.2g} times this one",
     )
 

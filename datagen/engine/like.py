@@ -10,7 +10,10 @@ from typing import Any
 from datagen.engine.plan import DataSet
 from datagen.errors import UsageError
 
-_HINT = 'give JSON such as {"tables": {"public.deals": {"rows": 5000000}}}; bench forecast --probe shows how'
+_HINT = (
+    'give JSON such as {"tables": {"public.deals": {"rows": 5000000}}}; '
+    "bench forecast --production-sql shows how"
+)
 
 
 def read_like(path: Path) -> dict[str, int]:

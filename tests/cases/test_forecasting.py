@@ -93,7 +93,7 @@ def test_newcomer_06_a_budget_that_cannot_reach_the_target_ends_after_two_sizes(
     with pytest.raises(UsageError) as error:
         require_budget(options, [(0.024, 2.0), (0.049, 3.0)], 20.0)
     assert "at least 1/30 of it to tell, scale 3.3" in error.value.message
-    assert "--budget" in str(error.value.hint)
+    assert "--within" in str(error.value.hint)
     require_budget(replace(options, budget_s=36000.0), [(0.024, 2.0), (0.049, 3.0)], 9000.0)
     require_budget(options, [(0.024, 2.0)], 20.0)
     assert len(list(sizes(ScaleOptions(DataOptions(scale=1.0), budget_s=1e6), silent))) > 1
@@ -134,7 +134,7 @@ def test_newcomer_06_a_small_statement_without_a_forecast_refuses_no_deploy() ->
 
 
 def test_newcomer_06_one_line_for_each_reason() -> None:
-    refused = Refusal("the target is 256 times the largest size, more than 30", "raise --budget")
+    refused = Refusal("the target is 256 times the largest size, more than 30", "raise --within")
     figure = ForecastFigure("all", "duration_s", {"deals": 10}, None, None, None, None, None, refused)
     statements = [Subject("statement", "001_a", n).key for n in range(348)]
     document = ForecastDocument(

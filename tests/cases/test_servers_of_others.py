@@ -77,7 +77,7 @@ def test_faults_02_base_schema_since_unguarded_on_dsn(
     words = "base.sql:2: ALTER ROLE acts on the whole server, which is not ours"
     assert words in refused(["run", str(suite), *rest], capsys)
     migration, base = str(suite / "001_w.sql"), str(suite / "base.sql")
-    assert words in refused(["trace", migration, "--schema", base, "--server", others.dsn, "--quiet"], capsys)
+    assert words in refused(["trace", migration, "--base", base, "--server", others.dsn, "--quiet"], capsys)
     assert words in refused(["trace", migration, "--data", base, "--server", others.dsn, "--quiet"], capsys)
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -138,7 +138,7 @@ def colleague(others: Others, wait_until: WaitUntil) -> Iterator[None]:
 
 
 CASE_03 = INPUTS / "faults/03-prove-allow-roles-drops-roles-of-others/suite"
-PROVE = ("prove", str(CASE_03), "--allow-roles", "--budget", "0.01", "--quiet")
+PROVE = ("prove", str(CASE_03), "--allow-roles", "--within", "0.01", "--quiet")
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -207,7 +207,7 @@ def test_faults_04_prepared_transaction_or_subscription_bricks_next_runs(
         command = [
             "trace",
             str(case / name),
-            "--schema",
+            "--base",
             str(case / name).replace(Path(name).name, "base.sql"),
         ]
         assert f"{Path(name).name}:{words}" in refused([*command, "--server", others.dsn, "--quiet"], capsys)

@@ -309,16 +309,16 @@ def a_forecast(
 
 def test_newcomer_06_a_forecast_heads_its_report_and_counts_in_the_verdict() -> None:
     far = "the target is 256 times the largest size, more than 30"
-    refused = conclude(forecast_of(a_forecast("all", "duration_s", None, Refusal(far, "raise --budget"))))
+    refused = conclude(forecast_of(a_forecast("all", "duration_s", None, Refusal(far, "raise --within"))))
     first = refused.card.lines[0]
     assert first.tone == "unknown"
     assert first.text == (
-        f"At 10 M deals there is no forecast of how long the deploy takes: {far}; raise --budget."
+        f"At 10 M deals there is no forecast of how long the deploy takes: {far}; raise --within."
     )
     assert refused.verdict.status == "incomplete"
     assert f"at 10 M deals how long the deploy takes has no forecast: {far}" in refused.verdict.conditions
 
-    short = Refusal("2 ms are too short to see how it grows", "raise --budget", short=True)
+    short = Refusal("2 ms are too short to see how it grows", "raise --within", short=True)
     known = conclude(
         forecast_of(
             a_forecast("all", "duration_s", 44.0),

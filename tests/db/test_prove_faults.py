@@ -178,7 +178,7 @@ def proved_by_command(
 def faulty(server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The findings of both suites; crash points are tried on the one that is about them."""
     found: list[dict[str, Any]] = []
-    for faults, options in ((CRASHES, ()), (FAULTS, ("--budget", "0.001"))):
+    for faults, options in ((CRASHES, ()), (FAULTS, ("--within", "0.001"))):
         migrations: dict[str, tuple[str, str | None]] = {name: fault[:2] for name, fault in faults.items()}
         _, run = proved_by_command(server, tmp_path_factory.mktemp("faults"), migrations, *options)
         assert run["verdict"]["status"] == "not_ready"
@@ -196,7 +196,7 @@ def test_a_planted_fault_is_named(faulty: list[dict[str, Any]], name: str) -> No
 @pytest.mark.parametrize("name", STOPPING)
 def test_a_fault_that_ends_the_suite_is_named(server: Server, tmp_path: Path, name: str) -> None:
     forward, wanted = STOPPING[name]
-    code, run = proved_by_command(server, tmp_path, {"001_change": (forward, "SELECT 1;")}, "--budget", "1")
+    code, run = proved_by_command(server, tmp_path, {"001_change": (forward, "SELECT 1;")}, "--within", "1")
     assert code == 4
     for finding, words in wanted:
         messages = [each["message"] for each in run["findings"] if each["code"] == finding]
@@ -213,7 +213,7 @@ def test_roles_of_a_server_of_others_are_refused_unless_allowed(
     command = ["prove", str(tmp_path), "--server", dsn(server), "--quiet", "--out", str(tmp_path / "run")]
     assert main(command) == 2
     assert "--allow-roles" in capsys.readouterr().err
-    assert main([*command, "--allow-roles", "--budget", "0.001"]) == 0
+    assert main([*command, "--allow-roles", "--within", "0.001"]) == 0
     with server.connect() as conn:
         assert conn.execute("SELECT FROM pg_roles WHERE rolname = 'reporter'").fetchone() is None
 

@@ -87,7 +87,7 @@ def test_times_are_set_against_productions_machine_and_the_report_says_so(foreca
 
 
 def test_the_probe_is_printed(tmp_path: Path) -> None:
-    printed = bench("forecast", "--probe", cwd=tmp_path)
+    printed = bench("forecast", "--production-sql", cwd=tmp_path)
     assert printed.returncode == 0
     assert printed.stdout == load_query("production", 180000)
 

@@ -78,7 +78,7 @@ def quicker(command: str) -> str:
         options += " --no-cold --no-load --no-indexes"
     if "bench forecast" in command:
         options += " --scales 0.0017,0.0034,0.0068 --repeats 1"
-    return options + (" --budget 5 --no-dirt" if "bench prove" in command else "")
+    return options + (" --within 5 --no-dirt" if "bench prove" in command else "")
 
 
 def dsn(server: Server) -> str:

@@ -105,7 +105,7 @@ BAD_INPUT = {
     "scale of nothing": (["run", "--scale", "0"], 2, "bench run: --scale: 0 is not a number above 0"),
     "no such choice": (["run", "--fail-on", "errors"], 2, "invalid choice: 'errors' (choose from"),
     "no command": ([], 2, "bench needs a command"),
-    "no such schema": (["trace", "broken.sql", "--schema", "nope.sql"], 2, "there is no file nope.sql"),
+    "no such schema": (["trace", "broken.sql", "--base", "nope.sql"], 2, "there is no file nope.sql"),
     "no repository": (["run", "good", "--against", "HEAD"], 2, "is in no git repository"),
     "base that fails": (
         ["run", "good", "--base", "broken.sql", "--server", "embedded"],

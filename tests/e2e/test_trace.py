@@ -34,7 +34,7 @@ def directory(tmp_path: Path) -> Path:
 
 def trace(directory: Path, script: str, *options: str, code: int = 0) -> dict[str, Any]:
     (directory / "script.sql").write_text(script)
-    files = ("--schema", "schema.sql", "--data", "rows.sql", "--json", "-")
+    files = ("--base", "schema.sql", "--data", "rows.sql", "--json", "-")
     done = bench("trace", "script.sql", *files, *options, cwd=directory)
     assert done.returncode == code, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -106,7 +106,7 @@ def test_without_probe_nothing_is_tried(directory: Path) -> None:
 
 def test_the_text_says_who_would_wait(directory: Path) -> None:
     (directory / "script.sql").write_text("ALTER TABLE parent ADD x int;\n")
-    done = bench("trace", "script.sql", "--schema", "schema.sql", "--quiet", cwd=directory)
+    done = bench("trace", "script.sql", "--base", "schema.sql", "--quiet", cwd=directory)
     assert done.returncode == 0, done.stderr
     assert "ACCESS EXCLUSIVE" in done.stdout
     assert "INSERT on public.child would wait, because of public.parent" in done.stdout
@@ -117,7 +117,7 @@ def test_the_text_says_who_would_wait(directory: Path) -> None:
     ("arguments", "says"),
     [
         (("nowhere.sql",), "nowhere.sql: cannot be read"),
-        (("script.sql", "--schema", "broken.sql"), "broken.sql:1: "),
+        (("script.sql", "--base", "broken.sql"), "broken.sql:1: "),
         (("script.sql", "--json", "nowhere/x.json"), "nowhere/x.json cannot be written"),
     ],
 )
@@ -131,7 +131,7 @@ def test_what_cannot_be_used_is_exit_code_2(directory: Path, arguments: tuple[st
 
 def test_a_server_that_dies_is_exit_code_5_and_leaves_nothing(directory: Path) -> None:
     (directory / "script.sql").write_text("SELECT pg_sleep(60);")
-    running = Running(("trace", "script.sql", "--schema", "schema.sql"), directory)
+    running = Running(("trace", "script.sql", "--base", "schema.sql"), directory)
     try:
         running.wait_for("1 statement")
         servers = running.servers()
@@ -146,7 +146,7 @@ def test_a_server_that_dies_is_exit_code_5_and_leaves_nothing(directory: Path) -
 
 def test_ctrl_c_is_exit_code_130_and_leaves_nothing(directory: Path) -> None:
     (directory / "script.sql").write_text("DO $$ BEGIN PERFORM pg_sleep(60); END $$;")
-    running = Running(("trace", "script.sql", "--schema", "schema.sql"), directory)
+    running = Running(("trace", "script.sql", "--base", "schema.sql"), directory)
     try:
         running.wait_for("1 statement")
         servers = running.servers()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from bench.cli import parse
 from bench.cli.live import Plain
 from bench.cli.load import TrafficChoice, hazard_options, hazards
-from bench.cli.options import duration, positive_count, positive_number, share, table_rows
+from bench.cli.options import duration, gathered, positive_count, positive_number, share, table_rows
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS
 from bench.model.statement import Counters, Statement, StatementError, StatementRun
@@ -50,6 +52,27 @@ def test_a_share_lies_between_0_and_1() -> None:
     assert share("0.02") == 0.02
     with pytest.raises(argparse.ArgumentTypeError):
         share("1.1")
+
+
+@pytest.mark.parametrize(
+    ("command", "former", "today"),
+    [
+        (["forecast", "crm", "--at", "deals=1M"], ["--budget", "1h"], ["--within", "1h"]),
+        (["forecast", "crm"], ["--probe"], ["--production-sql"]),
+        (["prove", "crm"], ["--budget", "90"], ["--within", "90s"]),
+        (["trace", "a.sql"], ["--schema", "s.sql"], ["--base", "s.sql"]),
+    ],
+)
+def test_an_option_still_has_its_former_name_and_no_help_lists_it(
+    command: list[str], former: list[str], today: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = (gathered(parse(command + option)) for option in (former, today))
+    assert old == new
+    with pytest.raises(SystemExit):
+        parse([command[0], "--help"])
+    shown = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out.partition("examples:")[0]))
+    assert today[0] in shown
+    assert former[0] not in shown
 
 
 def ended(duration_s: float, error: StatementError | None = None) -> StatementEnded:

@@ -161,7 +161,7 @@ def _refused(
 ) -> Forecast:
     """A sum that one part leaves open, named."""
     said = blamed.refused or Refused(
-        "its interval is too wide", "measure a larger size: --budget or --scales"
+        "its interval is too wide", "measure a larger size: --within or --scales"
     )
     refused = replace(said, bounds=bounds, at_most=None, blamed=said.blamed or blamed.subject)
     return Forecast(subject, quantity.name, target, None, None, None, None, None, refused)

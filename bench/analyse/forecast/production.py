@@ -1,4 +1,4 @@
-"""What a forecast is for: a size, and what ``bench forecast --probe`` printed in production."""
+"""What a forecast is for: a size, and what ``bench forecast --production-sql`` printed in production."""
 
 from __future__ import annotations
 
@@ -64,11 +64,12 @@ def read_production(text: str, source: str) -> Production:
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise UsageError(
             f"{source} is not what the probe script prints: {error}",
-            'bench forecast --probe > probe.sql, then psql -XAtq -f probe.sql "$PRODUCTION" > probe.json',
+            "bench forecast --production-sql > probe.sql, then "
+            'psql -XAtq -f probe.sql "$PRODUCTION" > probe.json',
         ) from error
     if found.probe != PROBE:
         raise UsageError(
-            f"{source} comes from another version of the probe script", "run bench forecast --probe"
+            f"{source} comes from another version of the probe script", "run bench forecast --production-sql"
         )
     if found.calibration_s is not None and not 0 < found.calibration_s < float("inf"):
         return replace(

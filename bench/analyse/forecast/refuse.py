@@ -29,14 +29,14 @@ def before_fitting(
     if len(points) < FEWEST:
         yield Refused(
             f"only {len(points)} of {len(series.points)} sizes are in the regime of the largest one",
-            "measure larger sizes, where the server keeps to one plan: raise --budget or --scales",
+            "measure larger sizes, where the server keeps to one plan: raise --within or --scales",
         )
         return
     largest = points[-1]
     if target > FARTHEST * largest.n:
         yield Refused(
             f"the target is {target / largest.n:.0f} times the largest size, more than {FARTHEST:.0f}",
-            f"measure a size of at least 1/{FARTHEST:.0f} of the target: raise --budget or --scales",
+            f"measure a size of at least 1/{FARTHEST:.0f} of the target: raise --within or --scales",
         )
     grows = counted.exponent != 0.0
     if largest.median < series.quantity.least and grows and not series.pooled:
@@ -44,13 +44,13 @@ def before_fitting(
             f"{largest.median * 1000:.0f} ms at the largest size are too short to see how it grows"
             if series.quantity.timed
             else f"{largest.median:,.0f} bytes at the largest size are too few to see how it grows",
-            "measure a larger size: raise --budget or --scales",
+            "measure a larger size: raise --within or --scales",
             short=True,
         )
     if not counted.candidates:
         yield Refused(
             f"no class of growth reproduces what was counted ({counted.by})",
-            "measure more and larger sizes: raise --budget or --scales",
+            "measure more and larger sizes: raise --within or --scales",
         )
     for each in full:
         if (each.spills and series.quantity is TEMP) or (not each.spills and series.quantity.timed):
@@ -120,7 +120,7 @@ def too_wide(series: Series, predicted: Prediction, full: Sequence[Outgrown]) ->
         return Refused(said.reason, said.cure, bounds)
     return Refused(
         "the interval would be too wide to be of use",
-        "measure a larger size, or repeat more often: --budget, --scales, --repeats",
+        "measure a larger size, or repeat more often: --within, --scales, --repeats",
         bounds,
     )
 
