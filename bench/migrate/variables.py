@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from bench.sql.lexer import ReferenceForm
 
-_NAME = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]+")
+_NAME = re.compile(r"[^\x00-/:-@\[-^`{-\x7f]+")
 
 _KEPT = {
     "AUTOCOMMIT": "on",

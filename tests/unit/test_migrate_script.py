@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,17 @@ FRAGMENTS = st.sampled_from(
 SCRIPTS = st.builds(
     "{}{}".format, st.sampled_from(["", "\ufeff"]), st.lists(FRAGMENTS, max_size=30).map("".join)
 )
+
+
+def test_every_character_is_a_letter_a_digit_or_neither_as_the_server_has_it() -> None:
+    letters, digits = set(string.ascii_letters + "_"), set(string.digits)
+    others = set("'\"$-/();\\:")
+    classes = [lexer._LETTER, lexer._LETTER_OR_DIGIT, lexer._WITHIN_WORD, lexer._NO_WORD]
+    for character in map(chr, (*range(0x300), 0x2003, 0xFFFF, 0x10000, 0x10FFFF)):
+        letter, digit = character in letters or ord(character) >= 0x80, character in digits
+        within = letter or digit or character == "$"
+        expected = [letter, letter or digit, within, not within and character not in others]
+        assert [bool(re.match(pattern, character)) for pattern in classes] == expected, hex(ord(character))
 
 
 @given(SCRIPTS)
