@@ -75,7 +75,7 @@ def draw(comparison: Comparison, directory: Path) -> None:
 
 def present(comparison: Any, format: str, json: str | None) -> int:
     """Print a comparison in one format, write it as JSON where asked; returns the exit code."""
-    from bench.report.comparison.formats import encode, print_comparison, render
+    from bench.report.compared import encode, print_comparison, render
 
     if json is not None:
         write_json(json, encode(comparison))

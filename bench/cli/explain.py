@@ -117,8 +117,7 @@ def present_explained(run: Run, directory: Path, json: str | None) -> int:
     import msgspec
 
     from bench.analyse.conclude import conclude
-    from bench.report.explain.console import print_explained
-    from bench.report.explain.document import explain_document
+    from bench.report.explained import explain_document, print_explained
     from bench.report.write import write_explained
 
     summary = conclude(run).summary

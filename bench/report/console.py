@@ -25,7 +25,7 @@ from bench.report.document import Failure, Section, Table, Tone, columns, status
 from bench.report.format import UNKNOWN, excerpt, seconds_column, spread_seconds
 from bench.report.nestedview import HotLine, hot_lines
 from bench.report.render import terminal
-from bench.report.render.terminal import print_blocks
+from bench.report.render.terminal import LABEL_WIDTH, print_blocks, print_copyable
 from bench.report.sections.answer import VERDICTS, worst_block
 from bench.report.sections.environment import headline
 from bench.report.sections.migrations import failure, overview
@@ -34,7 +34,6 @@ _SIGNS: dict[Tone, str] = {"good": "·", "warn": "!", "bad": "✕", "unknown": "
 _TOP = 5
 _MOST_CONDITIONS = 3
 _INDENT = 2
-_LABEL_WIDTH = 10
 
 
 def print_summary(conclusion: Conclusion, report: Path | None, console: Console) -> None:
@@ -50,7 +49,7 @@ def print_summary(conclusion: Conclusion, report: Path | None, console: Console)
     print_blocks(_parts(conclusion), console)
     console.print()
     _print_conclusion(conclusion, report, console)
-    _print_line("Next", _next(conclusion), console)
+    print_copyable("Next", _next(conclusion), console)
 
 
 def _card(lines: Sequence[CardLine]) -> rich_table.Table:
@@ -159,7 +158,7 @@ def _print_conclusion(conclusion: Conclusion, report: Path | None, console: Cons
     """Verdict with its conditions, longest wait, duration, report."""
     verdict = conclusion.verdict
     grid = rich_table.Table.grid(padding=0)
-    grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
+    grid.add_column(width=LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("Verdict", Text(verdict.sentence, style=terminal.style_of(VERDICTS[verdict.status])))
     conditions = [each for each in verdict.conditions if each not in verdict.sentence]
@@ -171,12 +170,7 @@ def _print_conclusion(conclusion: Conclusion, report: Path | None, console: Cons
     grid.add_row("Duration", Text(spread_seconds(conclusion.summary.duration_s)))
     console.print(grid)
     if report is not None:
-        _print_line("Report", str(report), console)
-
-
-def _print_line(label: str, value: str, console: Console) -> None:
-    """A line that is never broken, so that it can be copied."""
-    console.print(Text(f"{label:<{_LABEL_WIDTH}}{value}"), soft_wrap=True)
+        print_copyable("Report", str(report), console)
 
 
 _NOT_THERE = {"42P01", "42703", "42704", "42883", "3F000"}

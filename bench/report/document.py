@@ -128,6 +128,11 @@ def columns(*titles: str) -> tuple[Column, ...]:
     return tuple(map(_column, titles))
 
 
+def named(titles: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of words, whatever their titles are."""
+    return tuple(map(Column, titles))
+
+
 def _column(title: str) -> Column:
     name = title.lstrip(">…~")
     signs = title[: len(title) - len(name)]

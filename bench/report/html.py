@@ -37,6 +37,7 @@ def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture]) 
     environment = templates()
     drawn = {picture.name: picture for picture in pictures}
 
+    @cache
     def draw(name: str) -> Markup:
         return _figure(drawn[name]) if name in drawn else Markup()
 

@@ -9,9 +9,7 @@ from bench.analyse.compare.result import Comparison
 from bench.analyse.conclude import Conclusion
 from bench.analyse.summary import RunSummary
 from bench.model.finding import Finding
-from bench.report import runformats
-from bench.report.comparison import formats as compared
-from bench.report.comparison.words import headline
+from bench.report import compared, runformats
 from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
 from bench.report.render.markdown import bullets, parts, plain, words
 from bench.report.sections.answer import VERDICTS
@@ -54,13 +52,7 @@ def comment(change: Change, longest: int = LONGEST_COMMENT) -> str:
     """
     marker = compared.marker(change.head.summary.suite)
     first, *sections = _sections(change)
-    kept: list[str] = []
-    room = longest - len(first) - len(marker) - 200
-    for section in sections:
-        if len(section) + 2 <= room:
-            kept.append(section)
-            room -= len(section) + 2
-    left = len(sections) - len(kept)
+    kept, left = compared.fitting(sections, longest - len(first) - len(marker) - 200)
     said = [f"<sub>{left} more sections are in the report: a comment is kept short.</sub>"] if left else []
     return "\n\n".join([first, marker, *kept, *said]) + "\n"
 
@@ -69,7 +61,7 @@ def _sections(change: Change) -> Iterator[str]:
     pending, comparison = change.pending, change.comparison
     beside = ""
     if comparison is not None and not change.head.summary.failed:
-        beside = f"{compared.SIGN[comparison.outcome]} {plain(headline(comparison))}"
+        beside = compared.said(comparison)
     worse = comparison is not None and comparison.outcome == "fail"
     if beside and (worse or pending is None):
         yield beside

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bench.analyse.traffic import PassFigures, loaded_passes, merged, shown_repeat
 from bench.model.load import SLOT_S, Workload
 from bench.model.run import Pass, Run
 from bench.report import format as fmt
+from bench.report.document import Paragraph, Table, named
 from bench.report.heat import column_s
+from bench.report.render.terminal import print_blocks, print_copyable
 from bench.report.trafficchart import MOST_COLUMNS, Column, load_columns
 
 QUIET = "nothing in its way"
@@ -167,19 +167,14 @@ def document(found: SideBySide) -> dict[str, Any]:
 
 def print_sides(found: SideBySide, picture: Path, console: Console) -> None:
     """A table with a column for each run, and where the picture is."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("Longest wait (blocked in all)", overflow="fold")
-    for side in found.sides:
-        table.add_column(Text(side.name), overflow="fold")
-    for row in found.rows:
-        table.add_row(row_name(row), *(Text(pass_words(of_row(side, row))) for side in found.sides))
-    for side in found.sides:
-        console.print(Text(f"{side.name}: {', '.join(side.facts)}"))
+    print_blocks((Paragraph(f"{side.name}: {', '.join(side.facts)}") for side in found.sides), console)
+    rows = ((row_name(row), *(pass_words(of_row(side, row)) for side in found.sides)) for row in found.rows)
+    head = named(("Longest wait (blocked in all)", *(side.name for side in found.sides)))
     console.print()
-    console.print(table)
+    print_blocks((Table(head, tuple(rows)),), console)
     if found.differ:
-        console.print(Text(f"The runs differ in {', '.join(found.differ)}."))
-    console.print(Text(f"Picture   {picture}"), soft_wrap=True)
+        print_blocks((Paragraph(f"The runs differ in {', '.join(found.differ)}."),), console)
+    print_copyable("Picture", str(picture), console)
 
 
 def _pass_document(figures: PassFigures) -> dict[str, Any]:

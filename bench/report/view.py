@@ -1,4 +1,4 @@
-"""A run as the page shows it: every number already text, every order already decided."""
+"""Runs as their pages show them: every number already text, every order already decided."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bench.analyse.card import CardLine
 from bench.analyse.conclude import Conclusion
+from bench.analyse.summary import RunSummary
 from bench.model.finding import Verdict
 from bench.model.run import Proofs, Run
 from bench.report import format as fmt
@@ -18,6 +19,7 @@ from bench.report.sections.answer import VERDICTS, answer
 from bench.report.sections.environment import environment, headline, notes
 from bench.report.sections.findings import findings
 from bench.report.sections.forecast import forecast
+from bench.report.sections.indexes import indexes
 from bench.report.sections.migrations import overview
 from bench.report.sections.traffic import traffic
 from bench.report.sections.validation import validation
@@ -113,3 +115,33 @@ def _prediction(run: Run) -> str:
                 f"{fmt.count(rows)} rows is told with the statement."
             )
     return f"Duration in production: not predicted. {size}; how the time grows with the data is not known."
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedView:
+    """Everything on the page but the figure and the run file."""
+
+    suite: str
+    run_id: str
+    started: str
+    tool_version: str
+    subtitle: str
+    finished: bool
+    queries: tuple[QueryView, ...]
+    indexes: tuple[Section, ...]
+    conditions: tuple[Section, ...]
+
+
+def explained_view(run: Run, summary: RunSummary) -> ExplainedView:
+    """The page of a run."""
+    return ExplainedView(
+        suite=summary.suite,
+        run_id=run.run_id,
+        started=moment(run.started_at),
+        tool_version=run.tool_version,
+        subtitle=" · ".join(headline(run)),
+        finished=summary.finished,
+        queries=query_views(summary.queries),
+        indexes=indexes(run),
+        conditions=(*notes(run), environment(run)),
+    )

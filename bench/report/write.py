@@ -15,8 +15,7 @@ from bench.analyse.conclude import Conclusion
 from bench.analyse.summary import RunSummary
 from bench.errors import UsageError
 from bench.model.run import Proofs, Run
-from bench.report.explain.markdown import render_explained
-from bench.report.explain.page import explained_view
+from bench.report.explained import explained_report
 from bench.report.figures import Picture, draw_figures
 from bench.report.figures.costs import draw_costs
 from bench.report.html import render_html, render_page
@@ -24,6 +23,7 @@ from bench.report.markdown import render_markdown
 from bench.report.planview import plan_files
 from bench.report.render import markdown as rendered
 from bench.report.sections.validation import validation
+from bench.report.view import explained_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def write_explained(run: Run, summary: RunSummary, directory: Path) -> ReportPat
     pictures = [draw_costs(summary)] if summary.queries and not os.environ.get(NO_PICTURES) else []
     html, markdown = directory / "report.html", directory / "report.md"
     drawn = _write_figures(pictures, directory / "figures")
-    _replace(markdown, render_explained(run, summary).encode())
+    _replace(markdown, rendered.render((explained_report(run, summary),)).encode())
     for name, content in plan_files(summary.queries):
         _replace(directory / "plans" / name, content)
     page = explained_view(run, summary)

@@ -14,7 +14,7 @@ from bench.analyse.compare.learn import learn
 from bench.analyse.compare.record import record
 from bench.errors import UsageError
 from bench.model.record import Record
-from bench.report.comparison.words import footer
+from bench.report.sections.comparison import footer
 from bench.store.baseline import load_noise, save_noise
 
 

@@ -70,8 +70,9 @@ def test_nothing_but_the_lines_to_copy_is_wider_than_the_terminal(
 def test_numbers_outcomes_and_modes_are_never_cut(width: int) -> None:
     text = printed(rich_run(), width)
     migrations = text.split("Migrations\n")[1].split("\n\n")[0].splitlines()
-    assert [line.split()[-6:] for line in migrations[2:3]] == [["754", "ms", "754", "ms", "183", "MiB"]]
-    assert all(line.rstrip().endswith("MiB") and " applied " in line for line in migrations[1:])
+    assert re.search(r" 754 ms +754 ms +183 MiB", migrations[2])
+    assert all("MiB" in line and " applied " in line for line in migrations[1:])
+    assert ("Findings" in migrations[0]) == (width >= 120), "what needs room is left out"
     assert "  754.4  2:58    ACCESS EXCLUSIVE  public.deals       reads, writes" in text
 
 

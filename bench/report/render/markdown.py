@@ -34,6 +34,8 @@ DEEPEST = 6
 _PUNCTUATION = re.compile(r"[\\`*\[\]|~]|(?<!\w)_+|_+(?!\w)|^[-+#]")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 """What begins emphasis, code, a link, a cell, a heading or a list; underscores inside words do not."""
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+"""What calls a user or a team of GitHub, which nobody in a schema or a message meant."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -131,7 +133,7 @@ def plain(text: str) -> str:
     """Prose on one line: no emphasis, link, HTML, list or cell border comes out of it."""
     line = " ".join(visible(text).split())
     marked = _PUNCTUATION.sub(lambda match: "".join(f"\\{letter}" for letter in match[0]), line)
-    escaped = _NUMBERED.sub(r"\1\\\2", marked)
+    escaped = _NUMBERED.sub(r"\1\\\2", _MENTION.sub("@\u200b", marked))
     return re.sub(r"[&>]|<(?! )", lambda match: _ENTITIES[match[0]], escaped)
 
 

@@ -33,6 +33,9 @@ from bench.report.document import (
 )
 
 INDENT = 2
+LABEL_WIDTH = 10
+WIDE = 120
+"""Columns of a terminal on which tables have those that need room."""
 MOST_LINES = 20
 """Of a text that is said letter by letter; the page has all."""
 STYLES: dict[Tone, str] = {
@@ -46,17 +49,22 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
     for block in blocks:
         if isinstance(block, Section) or (isinstance(block, Facts | Table) and block.title):
             console.print()
-        for part in renderables(block):
+        for part in renderables(block, roomy=console.width >= WIDE):
             console.print(part)
 
 
-def renderables(block: Block) -> Iterator[RenderableType]:
+def print_copyable(label: str, value: str, console: Console) -> None:
+    """A line that is never broken, so that it can be copied."""
+    console.print(Text(f"{visible(label):<{LABEL_WIDTH}}{visible(value)}"), soft_wrap=True)
+
+
+def renderables(block: Block, *, roomy: bool = False) -> Iterator[RenderableType]:
     """What is printed of a block."""
     match block:
         case Section(title, blocks):
             yield words(title, style="bold")
             for inner in blocks:
-                for part in renderables(inner):
+                for part in renderables(inner, roomy=roomy):
                     yield Padding(part, (0, 0, 0, INDENT), expand=False)
         case Paragraph(said) | Failure(said):
             yield words(said, style="red" if isinstance(block, Failure) else "")
@@ -65,18 +73,18 @@ def renderables(block: Block) -> Iterator[RenderableType]:
         case Facts(rows, title):
             yield from _titled(title, _facts(rows))
         case Table():
-            yield from _titled(block.title, table(block))
+            yield from _titled(block.title, table(block, roomy=roomy))
             if block.note:
                 yield words(block.note, style="dim")
         case Code(text):
             yield Text(_first_lines(visible(text)), style="dim", overflow="fold")
         case Card(_, blocks):
             for inner in blocks:
-                yield from renderables(inner)
+                yield from renderables(inner, roomy=roomy)
         case Folded(summary, blocks):
             yield words(summary, style="dim")
             for inner in blocks:
-                yield from renderables(inner)
+                yield from renderables(inner, roomy=roomy)
         case Figure() | Html():
             return
 
@@ -102,12 +110,12 @@ def _facts(rows: Iterable[tuple[str, Words]]) -> rich_table.Table:
     return grid
 
 
-def table(given: Table) -> rich_table.Table:
+def table(given: Table, *, roomy: bool) -> rich_table.Table:
     """A table without lines; a column that gives way is cut with an ellipsis, the others with words fold."""
     some_give_way = any(column.gives_way for column in given.columns)
     shown = rich_table.Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for column in given.columns:
-        if column.roomy:
+        if column.roomy and not roomy:
             continue
         shown.add_column(
             Text(visible(column.title)),
@@ -116,8 +124,9 @@ def table(given: Table) -> rich_table.Table:
             overflow="fold",
         )
     for row in given.rows:
-        pairs = zip(row, given.columns, strict=True)
-        shown.add_row(*(words(cell, one_line=column.gives_way) for cell, column in pairs if not column.roomy))
+        cells = zip(row, given.columns, strict=True)
+        fitting = ((cell, column) for cell, column in cells if roomy or not column.roomy)
+        shown.add_row(*(words(cell, one_line=column.gives_way) for cell, column in fitting))
     return shown
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analyse.forecast.document import rows_named
 from bench.model.forecast import WHOLE, Capacity, ForecastDocument, ForecastFigure, Machine
-from bench.report.document import Block, Column, Figure, Paragraph, Section, Table
+from bench.report.document import Block, Figure, Paragraph, Section, Table, named
 from bench.report.format import ratio, seconds, shortened, size
 
 NAMED = 12
@@ -54,7 +54,7 @@ _CAPACITY_HEAD = (
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Table:
-    return Table(tuple(map(Column, heads)), tuple(rows), title)
+    return Table(named(heads), tuple(rows), title)
 
 
 def _bounded(document: ForecastDocument) -> str:

@@ -1,21 +1,22 @@
-"""A comparison's decisions in words."""
+"""What a comparison of two runs decided, in words and as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.compare.result import ORDER, Comparison, Decision, Gate, Level, Outcome
 from bench.model.lock import LockMode
 from bench.model.record import Noise
+from bench.report.document import Mark, Table, columns, status
 from bench.report.format import UNKNOWN, count, ratio, seconds, shortened, size
 
-LABEL: dict[Outcome, str] = {
-    "fail": "FAIL",
-    "inconclusive": "INCONCLUSIVE",
-    "warn": "WARN",
-    "improved": "IMPROVED",
-    "pass": "PASS",
+OUTCOMES: dict[Outcome, Mark] = {
+    "fail": status("FAIL", "bad"),
+    "inconclusive": status("INCONCLUSIVE", "unknown"),
+    "warn": status("WARN", "warn"),
+    "improved": status("IMPROVED", "good"),
+    "pass": status("PASS", ""),
 }
 BY: dict[Level, str] = {"E0": "fact", "E1": "work", "W": "time", "S": "budget"}
 """What decided, in a word: a fact of the catalog or a plan, counted work, the clock, a budget."""
@@ -136,6 +137,16 @@ def place(row: Row) -> str:
     if not row.file:
         return f"{row.what}: " if row.what.startswith("query") else ""
     return f"{row.file}:{row.line}: " if row.line else f"{row.file}: "
+
+
+def table(listed: Sequence[Row], total: int) -> Table:
+    """The rows, and how many more there are."""
+    lines = tuple(
+        (OUTCOMES[row.gate.outcome], BY[row.gate.level], f"{place(row)}{row.what}", row.sentence)
+        for row in listed
+    )
+    note = f"{total - len(listed)} more are in the full report." if total > len(listed) else ""
+    return Table(columns("Outcome", "By", "Where", "What"), lines, note=note)
 
 
 def footer(comparison: Comparison) -> Iterator[str]:

@@ -7,12 +7,17 @@ from pathlib import PurePosixPath
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from bench.analyse.compare.result import Comparison, Gate, MigrationDecision, Outcome
-from bench.report.comparison.words import BY, LABEL, Row, footer, headline, place, rows, sentence
+from bench.analyse.compare.result import Comparison, Gate, Outcome
+from bench.model.printable import visible
+from bench.report.document import Block, Folded, Paragraph
 from bench.report.messages import Case, Message, gitlab, junit, sarif, workflow_commands
+from bench.report.render import terminal
+from bench.report.render.markdown import parts as parts_of
+from bench.report.render.markdown import words
+from bench.report.render.terminal import print_blocks
+from bench.report.sections.comparison import OUTCOMES, footer, headline, rows, sentence, table
 
 LONGEST_COMMENT = 65_536
 """Characters that a comment of GitHub can have."""
@@ -44,53 +49,40 @@ def marker(suite: str) -> str:
 
 def markdown(comparison: Comparison, longest: int = LONGEST_COMMENT) -> str:
     """One comment, found again by its marker; whole sections are left out where it would be too long."""
-    head = f"{SIGN[comparison.outcome]} {headline(comparison)}\n\n{marker(comparison.suite)}\n"
-    sections = details(comparison)
-    tail = "\n<sub>" + "<br>".join(_cell(line) for line in footer(comparison)) + "</sub>\n"
+    head = f"{said(comparison)}\n\n{marker(comparison.suite)}"
+    tail = "<sub>" + "<br>".join(words(line) for line in footer(comparison)) + "</sub>"
+    kept, left = fitting(details(comparison), longest - len(head) - len(tail) - 80)
+    cut = [f"{left} sections were left out: a comment holds {longest:,} characters."] if left else []
+    parts = [head[: longest - 200], *kept, *cut, *([tail] if len(tail) < longest // 2 else [])]
+    return "\n\n".join(parts) + "\n"
+
+
+def said(comparison: Comparison) -> str:
+    """The verdict in one sentence, with its sign."""
+    return f"{SIGN[comparison.outcome]} {words(headline(comparison))}"
+
+
+def fitting(sections: Sequence[str], room: int) -> tuple[list[str], int]:
+    """The sections for which there is room, in their order, and how many there is none for."""
     kept: list[str] = []
-    room = longest - len(head) - len(tail) - 80
-    for each in sections:
-        if len(each) <= room:
-            kept.append(each)
-            room -= len(each)
-    cut = len(sections) - len(kept)
-    said = f"\n{cut} sections were left out: a comment holds {longest:,} characters.\n" if cut else ""
-    return "".join([head[: longest - 200], *kept, said, tail if len(tail) < longest // 2 else ""])
+    for section in sections:
+        if len(section) + 2 <= room:
+            kept.append(section)
+            room -= len(section) + 2
+    return kept, len(sections) - len(kept)
 
 
 def details(comparison: Comparison) -> list[str]:
     """What is to be looked at, and the rest for each migration, folded."""
     listed = rows(comparison)
     bad = [row for row in listed if row.gate.outcome in ("fail", "inconclusive", "warn")]
-    sections = [_table(bad[:MOST_ROWS], len(bad))] if bad else []
-    sections += [_details(migration, listed) for migration in comparison.migrations]
-    return [section for section in sections if section]
-
-
-def _table(bad: Sequence[Row], total: int) -> str:
-    lines = ["", "| | by | where | what |", "|---|---|---|---|"]
-    lines += [
-        f"| {LABEL[row.gate.outcome]} | {BY[row.gate.level]} | {_cell(place(row))}{_cell(row.what)} | "
-        f"{_cell(row.sentence)} |"
-        for row in bad
-    ]
-    if total > len(bad):
-        lines += ["", f"{total - len(bad)} more are in the full report."]
-    return "\n".join(lines) + "\n"
-
-
-def _details(migration: MigrationDecision, listed: Sequence[Row]) -> str:
-    own = [row for row in listed if row.file == migration.file]
-    if not own:
-        return ""
-    title = f"{_cell(migration.file)}: {LABEL[migration.outcome]}"
-    body = _table(own, len(own))
-    return f"\n<details><summary>{title}</summary>\n{body}\n</details>\n"
-
-
-def _cell(text: str) -> str:
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("@", "@\u200b")
-    return " ".join(escaped.split())
+    blocks: list[Block] = [table(bad[:MOST_ROWS], len(bad))] if bad else []
+    for migration in comparison.migrations:
+        own = [row for row in listed if row.file == migration.file]
+        if own:
+            title = (f"{migration.file}: ", OUTCOMES[migration.outcome])
+            blocks.append(Folded(title, (table(own, len(own)),)))
+    return ["\n\n".join(parts_of([block])) for block in blocks]
 
 
 def messages(comparison: Comparison) -> list[Message]:
@@ -143,28 +135,14 @@ RENDERERS: dict[str, Callable[[Comparison], str]] = {
 }
 
 
-_STYLE: dict[Outcome, str] = {
-    "fail": "bold red", "inconclusive": "bold yellow", "warn": "yellow", "improved": "cyan", "pass": "dim",
-}  # fmt: skip
-
-
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Everything that is not a plain pass, worst first, then the verdict."""
     listed = rows(comparison)
     if listed:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("Outcome", no_wrap=True)
-        table.add_column("By", no_wrap=True)
-        table.add_column("Where", overflow="fold")
-        table.add_column("What", overflow="fold")
-        for row in listed:
-            label = Text(LABEL[row.gate.outcome], style=_STYLE[row.gate.outcome])
-            table.add_row(label, BY[row.gate.level], Text(f"{place(row)}{row.what}"), Text(row.sentence))
-        console.print(table)
+        print_blocks((table(listed, len(listed)),), console)
         console.print()
-    for line in footer(comparison):
-        console.print(line, markup=False, highlight=False)
+    print_blocks((Paragraph(line) for line in footer(comparison)), console)
     console.print()
     verdict = Text("Verdict   ", style="bold")
-    verdict.append(headline(comparison), style=_STYLE[comparison.outcome])
+    verdict.append(visible(headline(comparison)), style=terminal.style_of(OUTCOMES[comparison.outcome]))
     console.print(verdict)

@@ -1,1 +1,0 @@
-"""The pages, tables and documents of ``bench explain``."""
