@@ -41,8 +41,8 @@ def render_page(name: str, run: Run, page: object, pictures: Iterable[Picture]) 
     def draw(name: str) -> Markup:
         return _figure(drawn[name]) if name in drawn else Markup()
 
-    def rendered(blocks: Iterable[Block]) -> Markup:
-        return render(blocks, draw=draw)
+    def rendered(blocks: Iterable[Block], level: int = 2) -> Markup:
+        return render(blocks, level, draw)
 
     def verbatim(name: str) -> Markup:
         return Markup((files("bench.report") / "templates" / name).read_text(encoding="utf-8"))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.analyse.advice.nodes import Advice
 from bench.analyse.plandiff import DiffNode, describe_diff, diff_plans
-from bench.analyse.queries import QuerySummary, Way
+from bench.analyse.queries import QuerySummary
 from bench.analyse.stats import Spread
 from bench.model.plan import NestedPlan, QueryCost
 from bench.report import format as fmt
+from bench.report.document import Block, Code, Failure, Folded, Html, Section
 from bench.report.plandiagram import draw_plan
 from bench.report.planview import PlanView, plan_view
+from bench.report.sections.queries import advice_list, ways_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +25,17 @@ class QueryView:
     anchor: str
     name: str
     kind: str
-    sql: str
     before: str
     after: str
     after_s: float
     factor: str
     badges: tuple[tuple[str, str], ...]
     """(style, words)."""
-    errors: tuple[tuple[str, str], ...]
-    """(side, message)."""
+    told: tuple[Block, ...]
+    """Its SQL, errors, hints, ways of execution and both plans as one tree."""
     plans: tuple[PlanView, ...]
-    ways: tuple[WayRow, ...] = ()
-    """Filled where there is more than one."""
     inside: tuple[NestedRow, ...] = ()
     """What its functions ran after the suite."""
-    advice: tuple[Advice, ...] = ()
-    tree: str = ""
-    """The plan drawn, SVG; where its shape changed, both laid over each other."""
-    difference: str = ""
-    """The same as text, where the shape changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class WayRow:
-    """One way of executing it."""
-
-    name: str
-    before: str
-    after: str
-    factor: str
-    blocks: str
-    plan: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +58,39 @@ def query_views(queries: Sequence[QuerySummary]) -> tuple[QueryView, ...]:
 
 
 def _query(anchor: str, query: QuerySummary) -> QueryView:
-    sides = (("before", query.before), ("after", query.after))
-    root = _tree(query)
     return QueryView(
         anchor=anchor,
         name=query.name,
         kind=query.kind,
-        sql=query.text.strip("\n"),
         before="new" if query.added else fmt.seconds(_median(query.before_s)),
         after=fmt.seconds(_median(query.after_s)),
         after_s=_median(query.after_s) or 0.0,
         factor=fmt.ratio(query.ratio) if query.ratio is not None else "",
         badges=_badges(query),
-        errors=tuple((side, cost.error) for side, cost in sides if cost and cost.error),
+        told=tuple(_told(query)),
         plans=_plans(query),
-        ways=tuple(_way(each, query) for each in query.ways) if len(query.ways) > 1 else (),
-        advice=query.advice,
-        tree=Markup(draw_plan(root, f"plan of {query.name}")) if root else "",
-        difference=describe_diff(root) if root and query.plan_changed else "",
         inside=tuple(_nested(each) for each in query.after.nested) if query.after else (),
     )
+
+
+def _told(query: QuerySummary) -> Iterator[Block]:
+    for side, cost in (("before", query.before), ("after", query.after)):
+        if cost and cost.error:
+            yield Failure(f"{side} the suite: {cost.error}")
+    if query.text.strip():
+        yield Code(query.text.strip("\n"))
+    yield from advice_list(query)
+    if len(query.ways) > 1:
+        yield ways_table(query)
+    root = _tree(query)
+    if root:
+        drawn = Markup('<div class="scroll stack tree">{}</div>').format(
+            Markup(draw_plan(root, f"plan of {query.name}"))
+        )
+        both = "Both plans as one tree: red was done in another way, dashed is on one side alone"
+        yield Section(both if query.plan_changed else "Plan as a tree", (Html(drawn),))
+        if query.plan_changed:
+            yield Folded("The same as text", (Code(describe_diff(root), "diff"),))
 
 
 def _tree(query: QuerySummary) -> DiffNode | None:
@@ -107,27 +100,6 @@ def _tree(query: QuerySummary) -> DiffNode | None:
         return diff_plans(before, after)
     plan = after or before
     return diff_plans(plan, plan) if plan else None
-
-
-def _way(way: Way, query: QuerySummary) -> WayRow:
-    before, after = way.before_s, way.after_s
-    both = before is not None and after is not None and before.median > 0
-    errors = [cost.error for cost in (way.before, way.after) if cost is not None and cost.error]
-    return WayRow(
-        name=way.name,
-        before=fmt.spread_seconds(before),
-        after=fmt.spread_seconds(after),
-        factor=fmt.ratio(after.median / before.median) if both and before and after else "",
-        blocks=fmt.count(way.after.blocks if way.after else None),
-        plan=_same_plan(way, query),
-        note=errors[0] if errors else "",
-    )
-
-
-def _same_plan(way: Way, query: QuerySummary) -> str:
-    if way.main or way.after is None or way.after.fingerprint is None or query.after is None:
-        return ""
-    return "same" if way.after.fingerprint == query.after.fingerprint else "another"
 
 
 def _nested(nested: NestedPlan) -> NestedRow:

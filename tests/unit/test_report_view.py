@@ -29,7 +29,7 @@ from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Note, Run
 from bench.model.statement import Rewrite
-from bench.report.document import Card, Mark, Paragraph, inlines
+from bench.report.document import Card, Failure, Mark, Paragraph, inlines
 from bench.report.format import evidence, excerpt
 from bench.report.queryview import query_views
 from bench.report.timeline import migration_timeline
@@ -221,7 +221,7 @@ def test_queries_broken_first_then_changed_then_slowest() -> None:
     views = query_views(summarise(a_run([a_migration([])], queries=queries)).queries)
     assert [view.name for view in views] == ["broken", "changed", "slow", "quick", "fresh"]
     assert views[0].badges == (("bad", "broken by the suite"),)
-    assert views[0].errors == (("after", "gone"),)
+    assert Failure("after the suite: gone") in views[0].told
     assert len(views[1].plans) == 2
     assert [plan.title for plan in views[2].plans] == ["Plan after the suite; before it, the same shape"]
     assert views[4].before == "new"

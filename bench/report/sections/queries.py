@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from bench.analyse.plandiff import describe_diff, diff_plans
 from bench.analyse.queries import QuerySummary, Way
@@ -21,6 +21,7 @@ from bench.report.document import (
     code,
     columns,
     status,
+    strong,
 )
 
 PLANS = {True: "changed", False: "same", None: fmt.UNKNOWN}
@@ -106,32 +107,55 @@ def broken(given: Sequence[QuerySummary]) -> tuple[Words, ...]:
 
 def query_section(query: QuerySummary) -> Section:
     """What became of its plan, what could be better, and its times in each way of executing it."""
-    return Section(code(query.name), tuple(_query(query)))
+    difference = plan_difference(query)
+    changed = (Code(difference, "diff"),) if difference else ()
+    return Section(code(query.name), (*changed, *advice_list(query), ways_table(query)))
 
 
-def _query(query: QuerySummary) -> Iterator[Block]:
-    if difference := plan_difference(query):
-        yield Code(difference, "diff")
-    if query.advice:
-        yield Bullets(advice(query))
-    rows = (
-        (
-            way.name,
-            fmt.spread_seconds(way.before_s),
-            fmt.spread_seconds(way.after_s),
-            f"{fmt.count(way.before.blocks if way.before else None)} → "
-            f"{fmt.count(way.after.blocks if way.after else None)}",
-            code(way.after.fingerprint[:8]) if way.after and way.after.fingerprint else fmt.UNKNOWN,
-        )
-        for way in query.ways
+_WAYS = columns("Executed", ">Before", ">After", ">Factor", ">Blocks", "Plan after")
+
+
+def ways_table(query: QuerySummary) -> Table:
+    """Its times in each way of executing it."""
+    title = f"Executed in {len(query.ways)} ways" if len(query.ways) > 1 else ""
+    return Table(_WAYS, tuple(_way(way, query) for way in query.ways), title)
+
+
+def _way(way: Way, query: QuerySummary) -> tuple[Words, ...]:
+    before, after = way.before_s, way.after_s
+    known = before is not None and after is not None and before.median > 0
+    error = next((cost.error for cost in (way.before, way.after) if cost and cost.error), "")
+    blocks = (fmt.count(cost.blocks if cost else None) for cost in (way.before, way.after))
+    return (
+        (way.name, f": {error}" if error else ""),
+        fmt.spread_seconds(before),
+        fmt.spread_seconds(after),
+        fmt.ratio(after.median / before.median) if known and before and after else "",
+        " → ".join(blocks),
+        _plan_after(way, query),
     )
-    yield Table(columns("Executed", "Before", "After", ">Blocks", "Plan after"), tuple(rows))
+
+
+def _plan_after(way: Way, query: QuerySummary) -> Words:
+    """The plan's name where it is the main one, else whether it is the same."""
+    name = way.after.fingerprint if way.after else None
+    if name is None:
+        return fmt.UNKNOWN
+    if way.main or query.after is None:
+        return code(name[:8])
+    return "same" if name == query.after.fingerprint else "another"
+
+
+def advice_list(query: QuerySummary) -> tuple[Block, ...]:
+    """The hints that its plan gives; nothing where it gives none."""
+    hints = advice(query)
+    return (Section("Advice from the plan", (Bullets(hints),)),) if hints else ()
 
 
 def advice(query: QuerySummary) -> tuple[Words, ...]:
-    """The hints that its plan gives."""
+    """The hints that its plan gives, in a line each."""
     return tuple(
-        (code(hint.rule), " ", code(hint.node), f" {hint.message}. {hint.fix}") for hint in query.advice
+        (code(hint.rule), " ", strong(hint.node), f" {hint.message}. {hint.fix}") for hint in query.advice
     )
 
 
