@@ -93,6 +93,11 @@ class PassFigures:
         return max((each.worst_s for each in (self.reads, self.writes) if each), default=0.0)
 
     @property
+    def name(self) -> str:
+        """As a sentence goes on with it: ``beside long-reader, with retries``."""
+        return f"{pass_name(self.hazard)}{', with retries' if self.retried else ''}"
+
+    @property
     def retried(self) -> bool:
         """Whether the deploy tried again after lock timeouts."""
         return self.lock_timeout_s is not None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.load import TrafficChoice, add_load_options, load_options
+from bench.cli.load import TrafficChoice, add_load_options, hazard_options, load_options
 from bench.cli.options import add_pending_options, positive_count, write_json
 from bench.cli.rehearsing import Given, add_given_options, choose, opened
 from bench.cli.terminal import terminal
@@ -25,6 +25,8 @@ examples:
   bench harden crm_as_reviewed --scale 0.2 --dirt 0
   bench harden db/migrations --base schema.sql --fill --rows orders=1M --out db/migrations.safe
   bench harden db/migrations --from-dump shop.dump --rate 300
+  bench harden crm_as_reviewed --scale 0.2 --dirt 0 --hazard long-reader --lock-timeout 2s
+                                                     both versions also behind a report that runs for 30 s
 
 exit codes: 0 the safe version comes to the same, or nothing needs to change; 1 they differ; 4 the original
 fails
@@ -58,7 +60,10 @@ def harden(*, given: Given, traffic: TrafficChoice, repeats: int) -> int:
 
     with choose(replace(given, which=replace(given.which, out=None))) as chosen:
         load = load_options(chosen.suite.path, traffic, chosen.data.seed)
-        options = RunOptions(repeats=repeats, explain=False, probe=False, load=load, data=chosen.data)
+        hazards = hazard_options(traffic, None)
+        options = RunOptions(
+            repeats, explain=False, probe=False, load=load, hazards=hazards, data=chosen.data
+        )
         with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
             runs = {
                 name: create_directory(chosen.path / name, lambda text: on.progress(Said(text)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from bench.analyse.conclude import Conclusion
@@ -115,6 +116,9 @@ def figures(before: Conclusion, after: Conclusion) -> Iterator[tuple[str, str, s
             "Time in which one waited", lambda side: _quiet(side, lambda found: seconds(found.blocked_s))
         )
         yield row("Requests that failed", lambda side: _quiet(side, lambda found: count(found.broken)))
+    passes = (found for side in (before, after) for found in side.card.passes)
+    for name in dict.fromkeys(found.name for found in passes if found.hazard):
+        yield row(f"Longest wait {name}", partial(_beside, name=name))
     yield row("Deploy, nothing beside it", lambda side: spread_seconds(side.summary.duration_s))
     yield row("WAL", lambda side: spread_size(side.summary.wal_bytes))
     yield row("Growth on disk", lambda side: spread_size(side.summary.size_delta_bytes))
@@ -128,6 +132,14 @@ def _longest(conclusion: Conclusion, access: Access) -> str:
 
 def _lock(lock: LockSummary | None) -> str:
     return "none" if lock is None else f"{seconds(lock.longest_s)} ({lock.subject})"
+
+
+def _beside(conclusion: Conclusion, name: str) -> str:
+    """The longest wait of a request in a pass beside a hazard, and whether the deploy came through."""
+    found = next((found for found in conclusion.card.passes if found.name == name), None)
+    if found is None:
+        return "not measured"
+    return seconds(found.worst_s) if found.stop is None else f"{seconds(found.worst_s)}, and the deploy stops"
 
 
 def _quiet(conclusion: Conclusion, read: Callable[[PassFigures], str]) -> str:
