@@ -40,6 +40,7 @@ from bench.analyse.remedies.script import OUTSIDE, OWN
 from bench.model.finding import Finding, Place, Severity
 from bench.model.run import (
     SCHEMA_VERSION,
+    Dataset,
     Environment,
     HostInfo,
     MigrationFile,
@@ -154,6 +155,15 @@ TRACED = (
 """What can be said of a script by its text, and by what the server said meanwhile."""
 
 
+FORMS: tuple[Danger, ...] = (
+    work.rewrite,
+    work.index_built_under_lock,
+    work.scan_under_lock,
+    blocks.no_lock_timeout,
+)
+"""Those that are told by what a statement does, and not by how long it took."""
+
+
 def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     """The dangers in a rehearsal, the severest first, then in the order of the files and of ``DANGERS``.
 
@@ -179,17 +189,28 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     )
 
 
-def trace_findings(runs: Sequence[MigrationRun], server: ServerInfo) -> tuple[Finding, ...]:
-    """What can be said of scripts that were traced, the severest first."""
+def traced(runs: Sequence[MigrationRun], server: ServerInfo) -> Rehearsed:
+    """Scripts that were traced, as a rehearsal without data."""
     files = tuple(MigrationFile(run.id, run.id, "", None) for run in runs)
-    traced = Run(
+    run = Run(
         SCHEMA_VERSION, "", "", "", None,
         environment=Environment(server, HostInfo("", "", 0, 0)),
         suite=SuiteInfo("", "", None, files),
         dataset=None,
         passes=(Pass("solo", None, (Repeat(0, None, tuple(runs)),)),),
     )  # fmt: skip
-    found = _found(TRACED, Rehearsed(traced))
+    return Rehearsed(run)
+
+
+def traced_forms(rehearsed: Rehearsed) -> tuple[Finding, ...]:
+    """What scripts that were traced have of forms that hurt on many rows, whatever they cost on these."""
+    no_rows = Dataset(None, None, None, None, from_template=False, tables=())
+    return tuple(_found(FORMS, Rehearsed(replace(rehearsed.run, dataset=no_rows))))
+
+
+def trace_findings(rehearsed: Rehearsed) -> tuple[Finding, ...]:
+    """What can be said of scripts that were traced, the severest first."""
+    found = _found(TRACED, rehearsed)
     return tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity)))
 
 

@@ -15,11 +15,14 @@ from bench.cli.options import (
     add_server_options,
     add_tool_options,
 )
-from bench.cli.terminal import terminal
+from bench.cli.terminal import terminal, write_document
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
+    from bench.migrate.selection import Selection
+    from bench.model.run import MigrationRun, ServerInfo
+    from bench.model.statement import Statement
 
 EPILOG = """\
 Durations mean nothing here: the tables are empty, or small. `bench run` measures those.
@@ -28,6 +31,7 @@ A lock is exact where it was read at the end of its statement, before the commit
 was made to wait half-way (CONCURRENTLY, VACUUM, procedures that commit, errors); else sampled.
 
 examples:
+  bench trace migration.sql --fix > safer.sql
   bench trace migration.sql --base schema.sql
   pg_dump --schema-only mydb > schema.sql; bench trace *.sql --base schema.sql
   bench trace migration.sql --base schema.sql --data rows.sql --json - | jq .summary.blocks
@@ -68,6 +72,11 @@ def add_parser(commands: Any) -> None:
         default=True,
         help="try an application's commands while each statement's transaction is open (default)",
     )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="print the scripts as they would be written otherwise; not measured (see bench harden)",
+    )
     add_tool_options(parser)
     add_server_options(parser, default="embedded")  # the one that starts fastest
     add_output_options(parser)
@@ -80,26 +89,20 @@ def trace(
     base: Path | None,
     data: Path | None,
     probe: bool,
+    fix: bool,
     tool: str | None,
     transaction: Transaction | None,
     server: ServerChoice,
     output: Output,
 ) -> int:
     """Trace some scripts; returns the exit code: 4 where one failed."""
-    from dataclasses import replace
-
     import msgspec
 
-    from bench.analyse.findings import trace_findings
-    from bench.cli.live import live
+    from bench.analyse.findings import trace_findings, traced
     from bench.cli.options import require_writable, write_json
     from bench.migrate.selection import read_given
-    from bench.pg.opening import open_server
     from bench.report.tracejson import trace_document
     from bench.report.tracetext import print_trace
-    from bench.run.progress import Said
-    from bench.run.trace import trace as run_trace
-    from bench.run.trace import trace_settings
 
     json = output.json
     require_writable(json)
@@ -108,13 +111,32 @@ def trace(
     if not given.scripts:
         return 0
     before = _existing(base=base, data=data)
-    spec = server.spec()
-    with (
-        live(quiet=output.quiet or json == "-") as progress,
-        open_server(
-            replace(spec, durable=False, settings=trace_settings()), lambda text: progress(Said(text))
-        ) as opened,
-    ):
+    runs, info = _traced(server, given, before, probe=probe, quiet=output.quiet or json == "-")
+    if fix:
+        return _print_fixed(runs, info, given.scripts)
+    findings = trace_findings(traced(runs, info))
+    if json is not None:
+        document = trace_document(runs, info, findings)
+        write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2))
+    if json != "-":
+        print_trace(runs, terminal(highlight=False), findings)
+    return _exit_code(runs)
+
+
+def _traced(
+    server: ServerChoice, given: Selection, before: Sequence[Path], *, probe: bool, quiet: bool
+) -> tuple[Sequence[MigrationRun], ServerInfo]:
+    """Trace the scripts on a server that is opened for them."""
+    from dataclasses import replace
+
+    from bench.cli.live import live
+    from bench.pg.opening import open_server
+    from bench.run.progress import Said
+    from bench.run.trace import trace as run_trace
+    from bench.run.trace import trace_settings
+
+    spec = replace(server.spec(), durable=False, settings=trace_settings())
+    with live(quiet=quiet) as progress, open_server(spec, lambda text: progress(Said(text))) as opened:
         runs = run_trace(
             opened,
             given.scripts,
@@ -124,14 +146,22 @@ def trace(
             disposable=opened.managed,
             progress=progress,
         )
-        info = opened.info
-    findings = trace_findings(runs, info)
-    if json is not None:
-        document = trace_document(runs, info, findings)
-        write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2))
-    if json != "-":
-        print_trace(runs, terminal(highlight=False), findings)
+        return runs, opened.info
+
+
+def _exit_code(runs: Sequence[MigrationRun]) -> int:
     return 4 if any(run.outcome == "failed" for run in runs) else 0
+
+
+def _print_fixed(
+    runs: Sequence[MigrationRun], info: ServerInfo, scripts: Sequence[tuple[Path, Sequence[Statement]]]
+) -> int:
+    from bench.analyse.findings import traced
+    from bench.run.harden.unmeasured import fixed
+
+    for script in fixed(traced(runs, info), scripts):
+        write_document(script)
+    return _exit_code(runs)
 
 
 def _existing(**files: Path | None) -> list[Path]:

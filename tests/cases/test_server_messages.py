@@ -14,6 +14,7 @@ from tracing import read_plain
 
 from bench.analyse.conclude import conclude
 from bench.analyse.findings import trace_findings
+from bench.analyse.findings import traced as rehearsed
 from bench.model.finding import Finding
 from bench.model.run import Run
 from bench.model.statement import Notice, StatementRun
@@ -49,7 +50,7 @@ def test_real_suite_06_preflight_only_in_prove(rehearse_case: Callable[..., Run]
 
     file = folder("real-suite/06-preflight-only-in-prove") / "m" / "001_blocks.sql"
     traced = trace(server, read_plain([file]), probe=False)
-    told = trace_findings(traced, server.info)
+    told = trace_findings(rehearsed(traced, server.info))
     assert [each.evidence["line"] for each in coded(told, "plpgsql-syntax")] == [3, 5]
     assert [each["code"] for each in trace_document(traced, server.info, told)["findings"]].count(
         "plpgsql-syntax"

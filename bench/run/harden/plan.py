@@ -117,18 +117,28 @@ def harden(conclusion: Conclusion, scripts: Sequence[Script]) -> tuple[Hardened,
 
 def _harden(conclusion: Conclusion, migration: Migration, statements: Sequence[Statement]) -> Hardened:
     measured = next(item for item in conclusion.summary.migrations if item.id == migration.id)
-    findings = [
+    findings = tuple(
         finding
         for finding in conclusion.findings
         if finding.migration == migration.id and finding.accepted is None and finding.severity != "info"
-    ]
+    )
+    return written_anew(migration, statements, findings, measured.statements)
+
+
+def written_anew(
+    migration: Migration,
+    statements: Sequence[Statement],
+    findings: Sequence[Finding],
+    measured: Sequence[StatementSummary],
+) -> Hardened:
+    """One migration with the ways out of these findings of its own in their statements' places."""
     if (reason := _untouchable(statements)) is not None:
         hurts = next((found for found in findings if found.code in REWRITTEN), None)
         refusals = (
             (Refusal(str(hurts.place), hurts.code, f"The file stays as it is: {reason}."),) if hurts else ()
         )
         return Hardened(migration, (_verbatim(statements),), (), refusals)
-    writing = _Writing(migration, findings, {item.index: item for item in measured.statements})
+    writing = _Writing(migration, findings, {item.index: item for item in measured})
     whole = writing.must_stay_whole(statements)
     for statement in statements:
         writing.take(statement, whole=whole)

@@ -263,6 +263,11 @@ def _text(unit: Unit, form: Format, *, plain: bool) -> str:
     return "\n".join(texts) + "\n"
 
 
+def plain_text(unit: Unit) -> str:
+    """The unit as psql takes it."""
+    return _text(without_own_marks(unit), _PLAIN, plain=True)
+
+
 def _closed(text: str) -> str:
     bare = text.rstrip().rstrip(";").rstrip()
     if bare.endswith("\\."):  # of rows
