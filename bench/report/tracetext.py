@@ -14,6 +14,8 @@ from bench.model.lock import Lock, LockMode
 from bench.model.run import MigrationRun
 from bench.model.statement import AdvisoryLock, Block, StatementRun
 from bench.report.format import count, excerpt
+from bench.report.render.terminal import style_of
+from bench.report.sections.answer import SEVERITIES
 from bench.report.sections.migrations import notice_lines
 
 _INDENT = 10
@@ -21,7 +23,6 @@ _EXCERPT = 100
 """Characters of a statement that are shown."""
 _Line = tuple[str, str]
 """Text and style."""
-_FINDINGS = {"error": "bold red", "warning": "bold yellow", "info": ""}
 _STYLES = {"reads": "red", "writes": "yellow", "": "dim"}
 
 
@@ -37,9 +38,8 @@ def print_trace(runs: Sequence[MigrationRun], console: Console, findings: Sequen
         if run.error is not None and all(each.error is None for each in run.statements):
             console.print(Text(f"{run.id}: {run.error.message}", style="bold red"), soft_wrap=True)
     for finding in findings:
-        console.print(
-            Text(f"{finding.code}: {finding.sentence}", style=_FINDINGS[finding.severity]), soft_wrap=True
-        )
+        style = style_of(SEVERITIES[finding.severity])
+        console.print(Text(f"{finding.code}: {finding.sentence}", style=style), soft_wrap=True)
         if finding.fix:
             console.print(Text(f"{' ' * _INDENT}{finding.fix}", style="dim"), soft_wrap=True)
 

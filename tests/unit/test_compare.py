@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pytest
 from factories import a_base_dataset, a_lock, a_migration, a_query, a_run, a_statement, rich_run
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from bench.analyse.compare import counters, wall
 from bench.analyse.compare.decide import compare
@@ -23,6 +25,7 @@ from bench.model.plan import Query
 from bench.model.record import AccessRecord, Record
 from bench.model.run import Run, TableSize
 from bench.model.statement import Counters, Rewrite, StatementRun
+from bench.report.compared import LONGEST_COMMENT, markdown, print_comparison
 from bench.report.figures.forest import draw_forest
 
 COUNTERS = Counters(
@@ -390,3 +393,28 @@ def test_where_nothing_is_long_enough_the_picture_says_so() -> None:
 def test_the_more_statements_a_suite_has_the_less_one_of_them_is_taken_for_slower() -> None:
     found = logs_of([1.0, 1.02, 0.98, 1.01, 0.99], [1.2, 1.7, 1.1, 1.6, 1.3], paired=True)
     assert [wall.surely_slower(found, found.variance, n) for n in (1, 1000)] == [True, False]
+
+
+def test_names_in_a_comparison_are_text_in_the_comment_and_on_the_terminal() -> None:
+    hostile = "public.<img src=x>|@team\x1b[31m"
+    locked = backfill(locks=(a_lock(hostile, LockMode.ACCESS_EXCLUSIVE),))
+    decided = compare(a_side(backfill()), a_side(locked))
+    comment = markdown(decided)
+    assert "<img" not in comment
+    assert "\x1b" not in comment
+    assert "@team" not in comment
+    assert comment.startswith(("❌", "⚠️"))
+    assert comment.index("<!-- bench:") < comment.index("| Outcome | By | Where | What |")
+    console = Console(file=io.StringIO(), width=200)
+    print_comparison(decided, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "\x1b" not in console.file.getvalue()
+    assert hostile[:18] in console.file.getvalue()
+
+
+def test_sections_of_a_comparison_that_have_no_room_are_left_out_whole() -> None:
+    decided = compare(a_side(backfill()), a_side(backfill(locks=(a_lock(mode=LockMode.SHARE),))))
+    assert len(markdown(decided)) <= LONGEST_COMMENT
+    short = markdown(decided, longest=500)
+    assert len(short) <= 500
+    assert "sections were left out: a comment holds 500 characters" in short

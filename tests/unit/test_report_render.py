@@ -46,8 +46,8 @@ from bench.report.render import html, markdown, terminal
 from bench.report.sections.answer import answer
 from bench.report.sections.environment import environment, notes
 from bench.report.sections.findings import findings
-from bench.report.sections.migrations import failure, migrations
-from bench.report.sections.queries import queries
+from bench.report.sections.migrations import failure, migrations, overview
+from bench.report.sections.queries import explained, queries
 from bench.report.sections.traffic import traffic
 from bench.report.sections.validation import validation
 
@@ -244,7 +244,19 @@ def costed(run: Run) -> tuple[Section, ...]:
     return queries(conclude(run).summary.queries)
 
 
-SECTIONS = [environment, notes, traffic, validated, found, answered, told, failed, costed]
+def in_every_way(run: Run) -> tuple[Section, ...]:
+    """Its queries, each in all ways of executing it."""
+    return explained(conclude(run).summary.queries)
+
+
+def listed(run: Run) -> Block:
+    """All its migrations in one table."""
+    return overview(conclude(run))
+
+
+SECTIONS = [
+    environment, notes, traffic, validated, found, answered, told, failed, costed, in_every_way, listed,
+]  # fmt: skip
 
 
 def built(section: object, run: Run) -> tuple[Block, ...]:
