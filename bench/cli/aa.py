@@ -136,8 +136,8 @@ def _measure(given: Given, repeats: int) -> Run:
                 run_id=chosen.run_id, save=on.directory.save, progress=on.progress,
             )  # fmt: skip
     on.directory.save(conclude(measured).run)
-    for each in measured.passes[0].repeats[-1].migrations:
-        if each.outcome == "failed":
-            said = f"{each.id} failed, so there is nothing to learn from"
+    for migration in measured.passes[0].repeats[-1].migrations:
+        if migration.outcome == "failed":
+            said = f"{migration.id} failed, so there is nothing to learn from"
             raise MigrationError(said, f"bench report {chosen.run_id}")
     return measured

@@ -67,8 +67,8 @@ def _read_with(suite: Suite, top: Path) -> set[Path]:
     files = {migration.path for migration in suite.migrations} | set(suite.rollbacks)
     elsewhere = [*Folder(suite.path).configuration, *(path.parent for path in files)]
     here, root = suite.path.resolve(), top.resolve()
-    found = {here, *(path.resolve() for path in elsewhere if not path.resolve().is_relative_to(here))}
-    return {path.relative_to(root) for path in found if path.is_relative_to(root)}
+    directories = {here, *(path.resolve() for path in elsewhere if not path.resolve().is_relative_to(here))}
+    return {path.relative_to(root) for path in directories if path.is_relative_to(root)}
 
 
 def _unpack(top: Path, commit: str, wanted: set[Path], directory: Path) -> None:

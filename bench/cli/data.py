@@ -120,7 +120,7 @@ def _add_own_options(parser: argparse.ArgumentParser) -> None:
 
 
 def data_options(
-    found: Suite, data: DataChoice, source: SourceChoice = SourceChoice(), dump: Path | None = None
+    suite: Suite, data: DataChoice, source: SourceChoice = SourceChoice(), dump: Path | None = None
 ) -> DataOptions:
     """The options as the run takes them; UsageError for ones that have no effect on the suite."""
     from bench.run.template.options import DataOptions
@@ -128,20 +128,20 @@ def data_options(
     fill, like, dirt_kinds = source.fill, source.like, source.dirt_kinds
     if fill and dump is not None:
         raise UsageError("--fill and a dump exclude each other", hint="choose one of them")
-    if fill and found.data is not None:
+    if fill and suite.data is not None:
         raise UsageError(
-            f"{found.name} has data of its own", hint="--fill is for suites that have none; leave it out"
+            f"{suite.name} has data of its own", hint="--fill is for suites that have none; leave it out"
         )
     if source.columns is not None and not fill:
         raise UsageError("--columns has no effect without --fill", hint="add --fill")
-    _require_data(found, data, fill=fill)
+    _require_data(suite, data, fill=fill)
     scale, wanted = data.scale, dict(data.rows)
-    if found.data is not None:
-        scale, wanted = _checked(found.data, scale, wanted, dirt_kinds, like)
+    if suite.data is not None:
+        scale, wanted = _checked(suite.data, scale, wanted, dirt_kinds, like)
     elif dirt_kinds is not None or (like is not None and not fill):
         option = "--like" if dirt_kinds is None else "--dirt-kinds"
         raise UsageError(
-            f"{found.name} has no generated data, so {option} has no effect",
+            f"{suite.name} has no generated data, so {option} has no effect",
             hint="--like goes with --fill; kinds of dirt are those of the data that datagen knows",
         )
     return DataOptions(
@@ -157,21 +157,21 @@ def data_options(
         dump=dump,
         role=source.role,
         locale=source.locale,
-        variables=require_variables(found, source.size),
+        variables=require_variables(suite, source.size),
         cache=not source.no_cache,
     )
 
 
-def require_variables(found: Suite, size: Sequence[tuple[str, int]]) -> dict[str, int]:
+def require_variables(suite: Suite, size: Sequence[tuple[str, int]]) -> dict[str, int]:
     """The variables of the base; UsageError for one that it does not use."""
     if not size:
         return {}
-    text = found.base.read_text(encoding="utf-8", errors="replace") if found.base is not None else ""
+    text = suite.base.read_text(encoding="utf-8", errors="replace") if suite.base is not None else ""
     for name, _ in size:
         if not re.search(rf":'?{re.escape(name)}\b", text):
             raise UsageError(
-                f"--size {name}=… has no effect: {found.base or 'there is no base that'} "
-                f"{'does not use' if found.base else 'uses'} :{name}",
+                f"--size {name}=… has no effect: {suite.base or 'there is no base that'} "
+                f"{'does not use' if suite.base else 'uses'} :{name}",
                 f"write for example generate_series(1, :{name}) in the base",
             )
     return dict(size)
@@ -191,8 +191,8 @@ def _checked(
     if like is not None:
         if scale != 1.0:
             raise UsageError("--scale and --like exclude each other", hint="choose one of them")
-        scale, found = like_production(known, read_like(like), like)
-        rows = found | {known.resolve(name): count for name, count in rows.items()}
+        scale, like_rows = like_production(known, read_like(like), like)
+        rows = like_rows | {known.resolve(name): count for name, count in rows.items()}
     known.plan(scale=scale, rows=rows, dirt_kinds=kinds)
     return scale, rows
 
@@ -205,12 +205,12 @@ def _rows_elsewhere(like: Path | None) -> dict[str, int]:
     return read_like(like)
 
 
-def _require_data(found: Suite, data: DataChoice, *, fill: bool) -> None:
+def _require_data(suite: Suite, data: DataChoice, *, fill: bool) -> None:
     """Raise UsageError for options about generated data where the suite has none."""
     rows = data.rows and not fill
-    if found.data is None and (data.scale != 1.0 or rows or data.dirt is not None):
+    if suite.data is None and (data.scale != 1.0 or rows or data.dirt is not None):
         raise UsageError(
-            f"{found.name} has no generated data, so --scale, --rows and --dirt have no effect",
+            f"{suite.name} has no generated data, so --scale, --rows and --dirt have no effect",
             hint="fill the tables in its base file, or with bench run --fill",
         )
 

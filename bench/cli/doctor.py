@@ -144,7 +144,8 @@ def collect(choice: Choice) -> dict[str, Any]:
         "docker": {"engine": choice.engine.engine, "images": list(choice.engine.images)},
         "embedded": {"wheel": wheel_version()},
         "installations": [
-            {"bindir": str(found.bindir), "version": found.version} for found in find_installations()
+            {"bindir": str(installation.bindir), "version": installation.version}
+            for installation in find_installations()
         ],
         "servers": [asdict(prospect) for prospect in choice.prospects],
         "orphans": [_describe_orphan(lease) for lease in orphans()],
@@ -186,8 +187,8 @@ def _show(facts: dict[str, Any], choice: Choice) -> None:
         f"{data['directory']}, {_gigabytes(data['free_bytes'])} free, servers run as {data['account']}",
     )
     table.add_row("images", ", ".join(facts["docker"]["images"]) or "none of PostgreSQL")
-    for found in facts["installations"]:
-        table.add_row("programs", f"PostgreSQL {found['version']} in {found['bindir']}")
+    for installation in facts["installations"]:
+        table.add_row("programs", f"PostgreSQL {installation['version']} in {installation['bindir']}")
     for orphan in facts["orphans"]:
         left = f"{orphan['kind']} {orphan['what']} of {orphan['owner']}; the next run removes it"
         table.add_row("left behind", left)

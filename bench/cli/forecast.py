@@ -162,23 +162,23 @@ def run(*, which: SuiteChoice, aim: Aim, own: OwnData, server: ServerChoice, out
 
     if aim.production_sql:
         return print_probe()
-    found = find_suite(which.suite, base=which.base, tool=which.tool, transaction=which.transaction)
+    suite = find_suite(which.suite, base=which.base, tool=which.tool, transaction=which.transaction)
     require_writable(output.json)
     production = None if aim.like is None else _read_probe(aim.like)
-    if found.data is None:
+    if suite.data is None:
         rows = aim.at or {} if production is None else all_rows(production)
-        data = own_target(found, rows, own)
+        data = own_target(suite, rows, own)
     else:
         if own.fill or own.columns is not None:
-            raise UsageError(f"{found.name} has data of its own", "--fill is for suites that have none")
-        rows = aim.at or {} if production is None else rows_like(found.data, production)
-        data = target_data(found.data, rows, own)
+            raise UsageError(f"{suite.name} has data of its own", "--fill is for suites that have none")
+        rows = aim.at or {} if production is None else rows_like(suite.data, production)
+        data = target_data(suite.data, rows, own)
     data = replace(data, role=own.role, locale=own.locale)
     options = ScaleOptions(data, scales=aim.scales, budget_s=aim.within, repeats=aim.repeats)
     if aim.scales:
         require_reach(options)
     directory, largest, document = _measure(
-        server.spec(), found, options, rows, production, which.out, quiet=output.quiet
+        server.spec(), suite, options, rows, production, which.out, quiet=output.quiet
     )
     return present(largest, document, directory, output.json)
 
@@ -288,7 +288,7 @@ OWN_UNIT = 100_000
 """Rows of the first table, or of the base's first variable, at scale 1 of data of one's own."""
 
 
-def own_target(found: Suite, at: Mapping[str, int], own: OwnData) -> DataOptions:
+def own_target(suite: Suite, at: Mapping[str, int], own: OwnData) -> DataOptions:
     """The target's data where the suite has none: tables to fill, or variables that the base takes its size
     from.
 
@@ -301,17 +301,17 @@ def own_target(found: Suite, at: Mapping[str, int], own: OwnData) -> DataOptions
     if first < 1:
         raise UsageError("the target has no rows", "name a table first whose rows grow, such as orders=1M")
     if own.dirt is not None:
-        raise UsageError(f"{found.name} has no generated data, so --dirt has no effect", "leave it out")
+        raise UsageError(f"{suite.name} has no generated data, so --dirt has no effect", "leave it out")
     data = DataOptions(scale=first / OWN_UNIT, seed=own.seed, measures_scales=True)
     if own.fill:
         return replace(data, fill=True, rows=dict(at), columns=own.columns)
     if own.columns is not None:
         raise UsageError("--columns has no effect without --fill", "add --fill")
     try:
-        return replace(data, variables=require_variables(found, list(at.items())))
+        return replace(data, variables=require_variables(suite, list(at.items())))
     except UsageError as error:
         raise UsageError(
-            f"{found.name} has one size of data: a forecast needs several, and its base does not use "
+            f"{suite.name} has one size of data: a forecast needs several, and its base does not use "
             f":{next(iter(at))}",
             "add --fill, which makes rows for every empty table; or let the base make :NAME rows, as in "
             "generate_series(1, :NAME), and name NAME in --at. A dump has one size",
@@ -321,7 +321,7 @@ def own_target(found: Suite, at: Mapping[str, int], own: OwnData) -> DataOptions
 def all_rows(production: Production) -> dict[str, int]:
     """Production's rows by table, the largest first."""
     rows = {name: table.rows for name, table in production.tables.items() if table.rows > 0}
-    return dict(sorted(rows.items(), key=lambda each: -each[1]))
+    return dict(sorted(rows.items(), key=lambda counted: -counted[1]))
 
 
 def _read_probe(file: Path) -> Production:
@@ -353,7 +353,7 @@ def rows_like(data: str, production: Production) -> dict[str, int]:
         raise UsageError(
             f"production has no rows in tables of {data}: {known}", "was the probe run in the right database?"
         )
-    return dict(sorted(rows.items(), key=lambda each: -each[1]))
+    return dict(sorted(rows.items(), key=lambda counted: -counted[1]))
 
 
 def target_rows(text: str) -> dict[str, int]:
@@ -363,7 +363,7 @@ def target_rows(text: str) -> dict[str, int]:
 
 def scales(text: str) -> tuple[float, ...]:
     """``0.01,0.02,0.04`` as sizes, ascending."""
-    found = tuple(sorted({positive_number(part) for part in text.split(",")}))
-    if len(found) < 3:
+    sizes = tuple(sorted({positive_number(part) for part in text.split(",")}))
+    if len(sizes) < 3:
         raise argparse.ArgumentTypeError(f"{text} are fewer than 3 scales, which show no growth")
-    return found
+    return sizes

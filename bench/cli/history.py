@@ -67,12 +67,12 @@ def history(*, suite: str, last: int | None, out: Path | None, output: Output) -
     entries = stored.entries
     if not entries:
         raise UsageError(f"no run of {suite} is in the history", f"make one: bench run {suite}")
-    found = trend(suite, entries[-last:] if last else entries)
+    shown = trend(suite, entries[-last:] if last else entries)
     if json is not None:
-        write_json(json, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    _, png = write_picture(draw_trend(found), out or RUN_HISTORY.parent)
+        write_json(json, msgspec.json.format(msgspec.json.encode(shown), indent=2) + b"\n")
+    _, png = write_picture(draw_trend(shown), out or RUN_HISTORY.parent)
     if json != "-":
-        for line in (*describe(found), f"picture: {png}"):
+        for line in (*describe(shown), f"picture: {png}"):
             say(line)
     return 0
 
@@ -84,7 +84,7 @@ def remember(run: Run, directory: Path) -> None:
     from bench.store.results import RUNS
 
     reduced = record(run)
-    if directory.parent == RUNS and all(each.outcome == "applied" for each in reduced.migrations):
+    if directory.parent == RUNS and all(migration.outcome == "applied" for migration in reduced.migrations):
         try:
             append(reduced, RUN_HISTORY)
         except UsageError as error:  # the run itself is stored
@@ -99,11 +99,11 @@ _WORDS: dict[Measure, tuple[str, Callable[[float], str]]] = {
 def describe(trend: Trend) -> tuple[str, ...]:
     """The last runs, one line each, and every change."""
     lines = [f"{'run':42} {'duration':>9} {'n':>3} {'WAL':>10} {'blocks':>10}  accepted because"]
-    for each in trend.entries[-SHOWN:]:
-        blocks = count(round(each.blocks)) if each.blocks is not None else UNKNOWN
+    for entry in trend.entries[-SHOWN:]:
+        blocks = count(round(entry.blocks)) if entry.blocks is not None else UNKNOWN
         lines.append(
-            f"{each.run_id:42} {seconds(each.duration_s):>9} {len(each.durations_s):>3} "
-            f"{size(each.wal_bytes):>10} {blocks:>10}  {each.because or ''}".rstrip()
+            f"{entry.run_id:42} {seconds(entry.duration_s):>9} {len(entry.durations_s):>3} "
+            f"{size(entry.wal_bytes):>10} {blocks:>10}  {entry.because or ''}".rstrip()
         )
     if len(trend.entries) > SHOWN:
         lines.append(f"{len(trend.entries) - SHOWN} earlier runs are in the picture")

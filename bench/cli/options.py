@@ -306,10 +306,10 @@ def positive_count(text: str) -> int:
 
 def duration(text: str) -> float:
     """``500ms``, ``90s``, ``10m`` or ``1h`` in seconds; a number alone is seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
-    if found is None or float(found[1]) == 0:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
+    if match is None or float(match[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text} is not a time such as 500ms, 90s, 10m or 1h")
-    return float(found[1]) * _UNITS_S[found[2]]
+    return float(match[1]) * _UNITS_S[match[2]]
 
 
 def share(text: str) -> float:
@@ -322,10 +322,10 @@ def share(text: str) -> float:
 
 def names(text: str) -> tuple[str, ...]:
     """``bad_email,year_9999`` as names."""
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not found:
+    named = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not named:
         raise argparse.ArgumentTypeError("name at least one")
-    return found
+    return named
 
 
 def table_rows(text: str) -> tuple[str, int]:

@@ -108,19 +108,19 @@ def report(
         raise UsageError(
             f"{len(run)} runs are named, and a report is about one", "add --side-by-side to see them together"
         )
-    found = load(run[0])
+    rehearsed = load(run[0])
     if format is not None:
         from bench.report.pullrequest import render
 
-        change = _change(conclude(found, anew=judge_anew), find_run_file(run[0]).parent)
+        change = _change(conclude(rehearsed, anew=judge_anew), find_run_file(run[0]).parent)
         write_document(render(change, format))
         worse = change.comparison is not None and change.comparison.outcome == "fail"
         return exit_code(change.pending or change.head, fail_on) or int(worse)
     if out is not None:
         refuse_pages_of_others(out)
-    if not found.passes and found.queries:
-        return present_explained(found, out or find_run_file(run[0]).parent, json)
-    stored = conclude(found, anew=judge_anew)
+    if not rehearsed.passes and rehearsed.queries:
+        return present_explained(rehearsed, out or find_run_file(run[0]).parent, json)
+    stored = conclude(rehearsed, anew=judge_anew)
     return present(stored, out or find_run_file(run[0]).parent, json, fail_on=fail_on)
 
 
@@ -157,9 +157,9 @@ def _side_by_side(names: Sequence[str], out: Path, json: str | None) -> int:
             "--side-by-side needs two runs or more",
             "name them: bench report old/run.json latest --side-by-side",
         )
-    found = side_by_side([load(name) for name in names])
-    written = write_picture(draw_side_by_side(found), out)
+    compared = side_by_side([load(name) for name in names])
+    written = write_picture(draw_side_by_side(compared), out)
     if json is not None:
-        write_json(json, msgspec.json.format(msgspec.json.encode(document(found)), indent=2) + b"\n")
-    print_sides(found, written[-1], terminal(stderr=json == "-"))
+        write_json(json, msgspec.json.format(msgspec.json.encode(document(compared)), indent=2) + b"\n")
+    print_sides(compared, written[-1], terminal(stderr=json == "-"))
     return 0

@@ -50,7 +50,7 @@ def chosen_suite(which: SuiteChoice, dump: Path | None, deployed: Pending = NOTH
     is applied to it. Raises UsageError for a revision that cannot be read, or where nothing is pending.
     """
     since, base = deployed.since, which.base
-    found = find_suite(
+    today = find_suite(
         which.suite,
         base=base,
         tool=which.tool,
@@ -58,20 +58,20 @@ def chosen_suite(which: SuiteChoice, dump: Path | None, deployed: Pending = NOTH
         on_data=dump is not None or deployed != Pending(),
     )
     if deployed.from_version is not None:
-        found = after_version(found, deployed.from_version)
+        today = after_version(today, deployed.from_version)
     if deployed.pending_of is not None:
-        found = _noted(found, deployed.pending_of)
-    if found.deployed and (dump is not None or _has_notes(found)):  # what they made is there
-        found = replace(found, deployed=())
+        today = _noted(today, deployed.pending_of)
+    if today.deployed and (dump is not None or _has_notes(today)):  # what they made is there
+        today = replace(today, deployed=())
     if since is None:
-        yield found if dump is None else replace(found, base=base, data=None)
+        yield today if dump is None else replace(today, base=base, data=None)
         return
-    with suite_at(found, since) as before:
-        suite = pending(found, before, since)
+    with suite_at(today, since) as before:
+        suite = pending(today, before, since)
         yield (
             suite
             if dump is None
-            else replace(suite, base=base, data=None, deployed=(), remarks=found.remarks)
+            else replace(suite, base=base, data=None, deployed=(), remarks=today.remarks)
         )
 
 
@@ -80,8 +80,8 @@ def pending(today: Suite, before: Suite, since: str) -> Suite:
 
     Raises UsageError where none is left.
     """
-    deployed = {each.id for each in before.migrations}
-    left = tuple(each for each in today.migrations if each.id not in deployed)
+    deployed = {migration.id for migration in before.migrations}
+    left = tuple(migration for migration in today.migrations if migration.id not in deployed)
     if not left:
         raise UsageError(
             f"{today.name} has no migration that {since} does not have",
@@ -102,16 +102,18 @@ def remarks_on(today: Suite, before: Suite) -> Iterator[str]:
         yield f"1 migration is part of the state before, applied unwatched: {before.migrations[0].file}."
     else:
         yield f"{len(before.migrations)} migrations are part of the state before, applied unwatched: {named}."
-    now = {each.id: each for each in today.migrations}
+    now = {migration.id: migration for migration in today.migrations}
     edited = [e.file for e in before.migrations if e.id in now and now[e.id].sha256 != e.sha256]
     if edited:
         yield f"Edited after they were deployed, and applied as they were then: {', '.join(edited)}."
-    gone = [each.file for each in before.migrations if each.id not in now]
+    gone = [migration.file for migration in before.migrations if migration.id not in now]
     if gone:
         yield f"Deployed, and no longer among the files: {', '.join(gone)}."
-    order = [each.id for each in today.migrations]
-    last = max((order.index(each.id) for each in before.migrations if each.id in now), default=-1)
-    old = {each.id for each in before.migrations}
-    late = [each.file for each in today.migrations[:last] if each.id not in old]
+    order = [migration.id for migration in today.migrations]
+    last = max(
+        (order.index(migration.id) for migration in before.migrations if migration.id in now), default=-1
+    )
+    old = {migration.id for migration in before.migrations}
+    late = [migration.file for migration in today.migrations[:last] if migration.id not in old]
     if late:
         yield f"Pending, though their version is before one that is deployed: {', '.join(late)}."

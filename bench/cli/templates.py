@@ -58,10 +58,10 @@ def add_parser(commands: Any) -> None:
 
 def size_bytes(text: str) -> int:
     """``5G`` as bytes, in powers of 1024."""
-    found = re.fullmatch(r"(\d+)([kmgt]?)(?:i?b)?", text.strip().lower())
-    if found is None:
+    match = re.fullmatch(r"(\d+)([kmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not a size, for example 5G")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def templates(
@@ -83,10 +83,10 @@ def templates(
     limit = keep if keep is not None else 2**63
     older_than_s = None if older_than is None else older_than * DAY_S
     if server is not None:
-        found = _on_server(server, action, limit, older_than_s)
+        listed = _on_server(server, action, limit, older_than_s)
     else:
-        found = _on_this_machine(action, limit, older_than_s)
-    _deliver(found, action, output)
+        listed = _on_this_machine(action, limit, older_than_s)
+    _deliver(listed, action, output)
     return 0
 
 
@@ -133,13 +133,13 @@ def _row(name: str, size: int, used_at: float, about: dict[str, str]) -> dict[st
     return {"name": name, "bytes": size, "used_at": used, "about": about}
 
 
-def _deliver(found: list[dict[str, Any]], action: str, output: Output) -> None:
+def _deliver(listed: list[dict[str, Any]], action: str, output: Output) -> None:
     import msgspec
 
     json = output.json
 
     if json is not None:
-        document = {"action": action, "templates": found}
+        document = {"action": action, "templates": listed}
         write_json(json, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
     if json == "-" or output.quiet:
         return
@@ -148,11 +148,11 @@ def _deliver(found: list[dict[str, Any]], action: str, output: Output) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("template", "suite", "rows", "server", "size", "last used"):
         table.add_column(heading, justify="right" if heading in ("rows", "size") else "left")
-    for row in found:
+    for row in listed:
         about = row["about"]
         rows = f"{int(about['rows']):,}" if about.get("rows") else ""
         size = f"{row['bytes'] / 1024**2:,.0f} MiB"
         table.add_row(row["name"], about.get("suite"), rows, about.get("server"), size, row["used_at"])
     terminal().print(table)
-    total = sum(row["bytes"] for row in found)
-    say(f"{len(found)} {'removed' if action == 'prune' else 'kept'}, {total / 1024**2:,.0f} MiB")
+    total = sum(row["bytes"] for row in listed)
+    say(f"{len(listed)} {'removed' if action == 'prune' else 'kept'}, {total / 1024**2:,.0f} MiB")

@@ -55,13 +55,13 @@ def read_acceptances(text: str, migration: str, file: str) -> tuple[Acceptance, 
     comments = [
         comment for piece in pieces if piece.kind in ("statement", "space") for comment in _comments(piece)
     ]
-    found: list[Acceptance] = []
+    acceptances: list[Acceptance] = []
     for position, comment in enumerate(comments):
         words = _WORDS.fullmatch(comment.text.strip())
         if words is not None:
             span = _meant(comments, position, spans)
-            found.append(_acceptance(words[1].strip(), migration, f"{file}:{comment.first_line}", span))
-    return tuple(found)
+            acceptances.append(_acceptance(words[1].strip(), migration, f"{file}:{comment.first_line}", span))
+    return tuple(acceptances)
 
 
 def _acceptance(words: str, migration: str, place: str, span: _Span | None) -> Acceptance:

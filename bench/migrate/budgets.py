@@ -39,17 +39,17 @@ def read_budgets(path: Path) -> tuple[Budget, ...]:
     hold = lines.table(("budget",), "hold_s", budget.get("hold_s", {}))
     hazard = lines.table(("budget",), "hazard", budget.get("hazard", {}))
     _known(lines, ("budget", "hazard"), hazard, (*_LIMITS, *HAZARDS))
-    found = [*_limits(lines, ("budget",), budget, None)]
+    budgets = [*_limits(lines, ("budget",), budget, None)]
     for relation, value in hold.items():
         limit = _limit(lines, ("budget", "hold_s"), relation, value)
         place = lines.place(("budget", "hold_s"), relation)
-        found.append(Budget("hold_s", limit, place, relation=relation))
-    found += _limits(lines, ("budget", "hazard"), hazard, ANY_HAZARD)
+        budgets.append(Budget("hold_s", limit, place, relation=relation))
+    budgets += _limits(lines, ("budget", "hazard"), hazard, ANY_HAZARD)
     for name in HAZARDS:
         own = lines.table(("budget", "hazard"), name, hazard.get(name, {}))
         _known(lines, ("budget", "hazard", name), own, _LIMITS)
-        found += _limits(lines, ("budget", "hazard", name), own, name)
-    return tuple(found)
+        budgets += _limits(lines, ("budget", "hazard", name), own, name)
+    return tuple(budgets)
 
 
 def _limits(

@@ -25,8 +25,8 @@ def read_pieces(path: Path, text: str, cutting: Cutting) -> tuple[Statement, ...
         "line ends": _by_lines,
         "play": _by_single_semicolons,
     }
-    found = divide.get(cutting, _by_semicolons)(path, text)
-    return tuple(replace(statement, index=index) for index, statement in enumerate(found))
+    pieces = divide.get(cutting, _by_semicolons)(path, text)
+    return tuple(replace(statement, index=index) for index, statement in enumerate(pieces))
 
 
 def _by_semicolons(path: Path, text: str, first_line: int = 1) -> Iterator[Statement]:
@@ -121,7 +121,7 @@ def _statement(sent: str, line: int, raw: str) -> Statement:
 def _by_single_semicolons(path: Path, text: str) -> Iterator[Statement]:
     """As Play does: at single semicolons, wherever they stand; two of them are one in the statement."""
     begin, line = 0, 1
-    for end in [*(found.start() for found in _SEMICOLON_OF_PLAY.finditer(text)), len(text)]:
+    for end in [*(match.start() for match in _SEMICOLON_OF_PLAY.finditer(text)), len(text)]:
         part = text[begin:end]
         if skip_space(part, 0) < len(part):
             yield _statement(part.replace(";;", ";").strip(WHITE_SPACE), line, part)

@@ -94,8 +94,8 @@ def command_end(text: str, position: int) -> int:
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    found = pattern.match(text, position)
-    return found.end() if found else position
+    match = pattern.match(text, position)
+    return match.end() if match else position
 
 
 def command_name(command: str) -> str:

@@ -158,12 +158,12 @@ def _read_part(text: str, position: int, values: Values) -> tuple[bytes, int, bo
         if not end:
             raise BadArgument("an open quote")
         return text[position:end].encode(), end, False
-    if char == ":" and (found := REFERENCE.match(text, position)):
-        reference = reference_at(found)
+    if char == ":" and (match := REFERENCE.match(text, position)):
+        reference = reference_at(match)
         if reference.form == "test" or reference.name in values:
             return values.replacement(reference.name, reference.form).encode(), reference.end, False
         # psql takes no part of an unset variable for bare, and leaves it as it stands.
-        return found[0].encode(), reference.end, False
+        return match[0].encode(), reference.end, False
     end = _after(_PLAIN, text, position) if char != ":" else position + 1
     return text[position:end].encode(), end, True
 
@@ -191,8 +191,8 @@ def _read_quoted(text: str, position: int) -> tuple[bytes, int]:
 
 
 def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
-    found = pattern.match(text, position)
-    return found.end() if found else position
+    match = pattern.match(text, position)
+    return match.end() if match else position
 
 
 _TOKEN = re.compile(

@@ -55,7 +55,7 @@ def read_part(
         _Script(part.path, session, part.text).read()
         return tuple(session.statements)
     text = read_text(part.path) if part.text is None else part.text
-    return tuple(_traced_back(part, each) for each in read_pieces(part.path, text, part.cutting))
+    return tuple(_traced_back(part, piece) for piece in read_pieces(part.path, text, part.cutting))
 
 
 def _traced_back(part: Part, statement: Statement) -> Statement:
@@ -69,11 +69,11 @@ def _traced_back(part: Part, statement: Statement) -> Statement:
 
 def statements_of(text: str) -> tuple[str, ...]:
     """The statements of SQL that pg_restore wrote without rows; what it tells psql is passed over."""
-    cutter, found = Cutter(text, "the dump"), []
+    cutter, statements = Cutter(text, "the dump"), []
     while (piece := cutter.next(None)) is not None:
         if piece.kind == "statement" and not is_empty([piece]):
-            found.append(piece.text[piece.code :])
-    return tuple(found)
+            statements.append(piece.text[piece.code :])
+    return tuple(statements)
 
 
 @dataclass(slots=True)

@@ -60,15 +60,15 @@ def read_given(
     migrations: list[Migration] = []
     for path in paths:
         chosen = read[_home(path)]
-        found = [each for each in chosen.plan.migrations if _same(each.path, path)]
-        migrations += [each for each in found if each not in migrations]
-        if not found and (back := _taken_back(chosen, path)) is not None:
+        same = [migration for migration in chosen.plan.migrations if _same(migration.path, path)]
+        migrations += [migration for migration in same if migration not in migrations]
+        if not same and (back := _taken_back(chosen, path)) is not None:
             remarks.append(f"{path} takes {back} back: left out (--tool plain reads it as it stands).")
-        elif not found:
+        elif not same:
             migrations.append(_as_it_stands(path, transaction))
             if chosen.tool.name != "plain":
                 remarks.append(f"{path} is no migration of {chosen.tool.title}: read as plain SQL.")
-    kept = any(each.tool.keeps_session for each in read.values()) or transaction == "all"
+    kept = any(chosen_of.tool.keeps_session for chosen_of in read.values()) or transaction == "all"
     return Selection(_scripts(_in_order(migrations, list(read.values())), known), tuple(remarks), kept)
 
 
@@ -115,8 +115,8 @@ def _in_order(migrations: list[Migration], read: Sequence[Chosen]) -> list[Migra
     for chosen in read:
         if chosen.tool.name == "plain":
             continue
-        places = [place for place, each in enumerate(ordered) if each in chosen.plan.migrations]
-        own = [each for each in chosen.plan.migrations if each in migrations]
+        places = [place for place, migration in enumerate(ordered) if migration in chosen.plan.migrations]
+        own = [migration for migration in chosen.plan.migrations if migration in migrations]
         for place, migration in zip(places, own, strict=True):
             ordered[place] = migration
     return ordered
@@ -125,4 +125,4 @@ def _in_order(migrations: list[Migration], read: Sequence[Chosen]) -> list[Migra
 def _scripts(
     migrations: Sequence[Migration], known: Mapping[str, str] | None
 ) -> tuple[tuple[Path, Statements], ...]:
-    return tuple((each.path, statements) for each, statements in read_migrations(migrations, known))
+    return tuple((migration.path, statements) for migration, statements in read_migrations(migrations, known))

@@ -80,7 +80,10 @@ class Suite:
             unpaired_rollbacks=tuple(self._below(path) for path in self.unpaired_rollbacks),
             accepted=(*self.accepted, *self._accepted_in_files()),
             budgets=self.budgets,
-            deployed=tuple(MigrationFile(each.id, each.file, each.sha256, None) for each in self.deployed),
+            deployed=tuple(
+                MigrationFile(migration.id, migration.file, migration.sha256, None)
+                for migration in self.deployed
+            ),
             tool=self.runner.tool,
         )
 
@@ -125,7 +128,7 @@ def _read_suite(
     folder = Folder(directory, base_file, config.placeholders, on_data)
     transaction = transaction or config.transaction
     chosen = choose(folder, tool or config.tool, transaction)
-    together = any(each.forward.transaction == "all" for each in chosen.plan.migrations)
+    together = any(migration.forward.transaction == "all" for migration in chosen.plan.migrations)
     runner = Runner(chosen.tool.name, chosen.tool.keeps_session or together, transaction, on_data)
     return Suite(
         name=directory.resolve().name,

@@ -44,20 +44,18 @@ def read_migrations(
     ``known`` are psql's variables. UsageError: a file that cannot be used, or that its tool would refuse.
     """
     plain = [(migration, read_part(migration.forward, known)) for migration in migrations]
-    found: list[tuple[Migration, Statements]] = []
+    read: list[tuple[Migration, Statements]] = []
     for together, group in groupby(plain, _together):
         members = list(group)
         if not together:
-            found += [
-                (migration, _around(migration.forward, statements)) for migration, statements in members
-            ]
+            read += [(migration, _around(migration.forward, statements)) for migration, statements in members]
             continue
         sending = [position for position, (_, statements) in enumerate(members) if statements] or [0]
         for position, (migration, statements) in enumerate(members):
             begin, commit = position == sending[0], position == sending[-1]
             statements = _marked(migration.forward, statements)
-            found.append((migration, _between(migration.forward, statements, begin=begin, commit=commit)))
-    return tuple(found)
+            read.append((migration, _between(migration.forward, statements, begin=begin, commit=commit)))
+    return tuple(read)
 
 
 def read_alone(part: Part, known: Mapping[str, str] | None = None) -> Statements:
@@ -141,9 +139,9 @@ def _as_one_query(part: Part, statements: Statements) -> Iterator[Statement]:
 
 def _cannot(part: Part, statements: Statements) -> bool:
     """Whether none of them can run in a transaction. UsageError for a mix, as Flyway refuses it."""
-    refusing = [each for each in statements if classify(each.text).refuses_transaction]
+    refusing = [statement for statement in statements if classify(statement.text).refuses_transaction]
     if refusing and len(refusing) < len(statements):
-        other = next(each for each in statements if each not in refusing)
+        other = next(statement for statement in statements if statement not in refusing)
         raise UsageError(
             f"{part.path}:{refusing[0].line}: {refusing[0].kind} cannot run in a transaction, and "
             f"{other.kind} (line {other.line}) can: Flyway refuses a mix of both in one file",

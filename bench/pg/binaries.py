@@ -37,8 +37,8 @@ def read_installation(bindir: Path) -> Installation | None:
         )
     except OSError:
         return None
-    found = re.search(r"(\d+(?:\.\d+|beta\d+|rc\d+|devel)?)", done.stdout)
-    return Installation(bindir, found.group(1)) if done.returncode == 0 and found else None
+    match = re.search(r"(\d+(?:\.\d+|beta\d+|rc\d+|devel)?)", done.stdout)
+    return Installation(bindir, match.group(1)) if done.returncode == 0 and match else None
 
 
 def _candidates() -> Iterator[Path]:
@@ -58,12 +58,12 @@ def _candidates() -> Iterator[Path]:
 
 def find_installations() -> tuple[Installation, ...]:
     """Return what PATH, ``pg_config`` and Debian's directories offer, in the order of preference."""
-    found: dict[Path, Installation] = {}
+    installations: dict[Path, Installation] = {}
     for bindir in _candidates():
         resolved = bindir.resolve()
-        if resolved not in found and (installation := read_installation(resolved)):
-            found[resolved] = installation
-    return tuple(found.values())
+        if resolved not in installations and (installation := read_installation(resolved)):
+            installations[resolved] = installation
+    return tuple(installations.values())
 
 
 def extensions_of(installation: Installation) -> frozenset[str]:

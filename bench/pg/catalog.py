@@ -20,9 +20,9 @@ def load_query(name: str, version_num: int) -> str:
     """
     variants: dict[int, str] = {}
     for file in QUERIES.iterdir():
-        found = re.fullmatch(rf"{re.escape(name)}(?:\.pg(\d+))?\.sql", file.name)
-        if found:
-            variants[int(found.group(1) or 0)] = file.name
+        match = re.fullmatch(rf"{re.escape(name)}(?:\.pg(\d+))?\.sql", file.name)
+        if match:
+            variants[int(match.group(1) or 0)] = file.name
     fitting = [major for major in variants if major <= version_num // 10000]
     if not fitting:
         raise LookupError(f"no query {name} for server version {version_num}")

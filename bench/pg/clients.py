@@ -32,14 +32,14 @@ def find_clients(name: str, *, first: Path | None = None) -> tuple[Client, ...]:
 
     A machine may have the clients without a server. Raises UsageError where there is none.
     """
-    found: dict[Path, Client] = {}
+    clients: dict[Path, Client] = {}
     for path in (directory / name for directory in (*([first] if first else []), *_directories(name))):
         resolved = path.resolve()
-        if resolved not in found and path.is_file() and (major := _major(path)) is not None:
-            found[resolved] = Client(path, major)
-    if not found:
+        if resolved not in clients and path.is_file() and (major := _major(path)) is not None:
+            clients[resolved] = Client(path, major)
+    if not clients:
         raise UsageError(f"there is no {name} on this machine", "install PostgreSQL's client programs")
-    return tuple(found.values())
+    return tuple(clients.values())
 
 
 def for_restoring(clients: Iterable[Client], *, server: int, dump: int) -> list[Client]:
@@ -86,5 +86,5 @@ def _major(program: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"\) (\d+)", done.stdout)
-    return int(found[1]) if done.returncode == 0 and found else None
+    match = re.search(r"\) (\d+)", done.stdout)
+    return int(match[1]) if done.returncode == 0 and match else None

@@ -410,14 +410,14 @@ def find_processes(data: Path) -> list[psutil.Process]:
     The directory's name is random, so that an argument equal to it tells them from everybody else's, also
     before the server has written its postmaster.pid.
     """
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if str(data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def stop_processes(data: Path) -> bool:
@@ -478,5 +478,7 @@ def remove_shared_memory(data: Path) -> None:
     except (OSError, IndexError, ValueError):
         return  # shut down in order, or no such segments on this system
     fields = (segment.split() for segment in segments)
-    if any(int(each[0]) & _KEY_BITS == key & _KEY_BITS and int(each[1]) == number for each in fields):
+    if any(
+        int(segment[0]) & _KEY_BITS == key & _KEY_BITS and int(segment[1]) == number for segment in fields
+    ):
         ctypes.CDLL(None).shmctl(number, _REMOVE, None)

@@ -62,8 +62,8 @@ def read_tables(conn: psycopg.Connection[Any]) -> dict[str, ContentTable]:
 
     maker: Callable[..., ContentTable] = make
     with conn.cursor(row_factory=kwargs_row(maker)) as cursor:
-        found = cursor.execute(load_query("content_tables", conn.info.server_version)).fetchall()
-    return {table.name: table for table in found}
+        tables = cursor.execute(load_query("content_tables", conn.info.server_version)).fetchall()
+    return {table.name: table for table in tables}
 
 
 def read_contents(conn: psycopg.Connection[Any], volatile: Volatile | None = None) -> Contents:
@@ -86,14 +86,16 @@ def column_sums(conn: psycopg.Connection[Any], table: ContentTable) -> dict[str,
     if not table.columns:
         return {}
     parts = [
-        sql.SQL("coalesce(sum(hashtextextended({}::text, 0)::numeric), 0)::text").format(sql.Identifier(each))
-        for each in table.columns
+        sql.SQL("coalesce(sum(hashtextextended({}::text, 0)::numeric), 0)::text").format(
+            sql.Identifier(column)
+        )
+        for column in table.columns
     ]
     with plain_texts(conn):
-        found = conn.execute(
+        row = conn.execute(
             sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), table.source)
         ).fetchone()
-    return dict(zip(table.columns, found or (), strict=True))
+    return dict(zip(table.columns, row or (), strict=True))
 
 
 def read_rows(
@@ -112,13 +114,13 @@ def read_values(
     conn: psycopg.Connection[Any], table: ContentTable, columns: tuple[str, ...], keys: Sequence[str]
 ) -> dict[str, tuple[str | None, ...]]:
     """The values, as texts, of the rows with these keys; the table has a primary key."""
-    values = [sql.SQL("{}::text").format(sql.Identifier(each)) for each in columns]
+    values = [sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns]
     key = _row(table.key)
     query = sql.SQL("SELECT {}::text, ARRAY[{}]::text[] FROM {} WHERE {}::text = ANY({})").format(
         key, sql.SQL(", ").join(values), table.source, key, sql.Literal(list(keys))
     )
     with plain_texts(conn):  # no parameters: a name with a per cent sign would be taken for one
-        return {found: tuple(row) for found, row in conn.execute(query).fetchall()}
+        return {key: tuple(row) for key, row in conn.execute(query).fetchall()}
 
 
 def filled_rows(conn: psycopg.Connection[Any], table: ContentTable, column: str) -> int:
@@ -144,9 +146,9 @@ def _sum(conn: psycopg.Connection[Any], table: ContentTable, columns: tuple[str,
     query = sql.SQL(
         "SELECT count(*), coalesce(sum(hashtextextended({}::text, 0)::numeric), 0)::text FROM {}"
     ).format(_row(columns), table.source)
-    found = conn.execute(query).fetchone()
-    assert found is not None
-    return found[0], found[1]
+    row = conn.execute(query).fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
 def _row(columns: tuple[str, ...]) -> sql.Composed:

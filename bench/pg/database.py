@@ -262,12 +262,12 @@ def _create_statement(server: Server, name: str, template: str | None, locale: L
 
 def _drop(server: Server, conn: psycopg.Connection[Any], name: str) -> None:
     identifier = sql.Identifier(name)
-    found = conn.execute("SELECT datistemplate FROM pg_database WHERE datname = %s", [name]).fetchone()
-    if found is None:
+    row = conn.execute("SELECT datistemplate FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if row is None:
         return
     if not server.managed:
         _require_unused(conn, name, "dropped")
-    if found[0]:
+    if row[0]:
         conn.execute(sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE false").format(identifier))
     _end_what_keeps(server, conn, name)
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))

@@ -85,8 +85,8 @@ def budget_bytes() -> int:
 def entries() -> list[Entry]:
     """The whole entries, the one used longest ago first."""
     files = cache_root().glob("*/entry.json")
-    found = [_read(path.parent) for path in files if _OWN_NAME.fullmatch(path.parent.name)]
-    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used_at)
+    entries = [_read(path.parent) for path in files if _OWN_NAME.fullmatch(path.parent.name)]
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.used_at)
 
 
 def take_out(key: str, target: Path, account: Account, *, durable: bool) -> bool:
@@ -165,7 +165,7 @@ def _make(partial: Path, key: str, about: Mapping[str, str], write: Write) -> En
         name = str(path.relative_to(data))
         if path.is_file() and name not in copied:
             copied[name] = sync_file(path)
-    size = sum(each.bytes for each in copied.values())
+    size = sum(file.bytes for file in copied.values())
     if size > budget_bytes():
         raise CacheError(f"its {size:,} bytes are more than the cache may hold, {budget_bytes():,}")
     listed = {
@@ -174,7 +174,7 @@ def _make(partial: Path, key: str, about: Mapping[str, str], write: Write) -> En
         "made_at": time.time(),
         "about": dict(about),
         "directories": sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_dir()),
-        "files": {name: [each.bytes, each.crc] for name, each in copied.items()},
+        "files": {name: [file.bytes, file.crc] for name, file in copied.items()},
     }
     (partial / "entry.json").write_text(json.dumps(listed), encoding="utf-8")
     sync_file(partial / "entry.json")
@@ -203,7 +203,7 @@ def prune(keep_bytes: int, *, older_than_s: float | None = None, spare: str | No
     left = entries()
     for entry in list(left):
         too_old = older_than_s is not None and time.time() - entry.used_at > older_than_s
-        over = sum(each.bytes for each in left) > keep_bytes
+        over = sum(entry.bytes for entry in left) > keep_bytes
         if entry.key != spare and (too_old or over) and remove(entry.key):
             left.remove(entry)
             removed.append(entry)

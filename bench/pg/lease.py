@@ -88,10 +88,11 @@ def private_directory(path: Path, mode: int = 0o700, *, keep_mode: bool = False)
     """
     made = not path.exists()
     path.mkdir(mode=mode, parents=True, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise ServerError(
-            f"{path} is not a directory of ours alone: owner {found.st_uid}, mode {found.st_mode & 0o7777:o}",
+            f"{path} is not a directory of ours alone: "
+            f"owner {status.st_uid}, mode {status.st_mode & 0o7777:o}",
             "look who made it, then remove it",
         )
     if made or not keep_mode:
@@ -148,15 +149,15 @@ def end_lease(lease: Lease) -> None:
 
 def read_leases(kind: str | None = None) -> tuple[Lease, ...]:
     """Return the leases on this machine, oldest name first; unreadable files are left out."""
-    found = []
+    leases = []
     for path in sorted(lease_directory().glob("*.json")):
         try:
             lease = _read_lease(path)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if kind in (None, lease.kind):
-            found.append(lease)
-    return tuple(found)
+            leases.append(lease)
+    return tuple(leases)
 
 
 _DETAILS = {

@@ -27,7 +27,7 @@ def read_notes(endpoint: Endpoint, table: str, columns: Sequence[str]) -> tuple[
     """
     with closing(endpoint.connect()) as conn:
         conn.execute("SET default_transaction_read_only = on")
-        found = conn.execute(
+        tables = conn.execute(
             "SELECT n.nspname, array_agg(a.attname::text) FROM pg_catalog.pg_class c "
             "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
             "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
@@ -35,7 +35,7 @@ def read_notes(endpoint: Endpoint, table: str, columns: Sequence[str]) -> tuple[
             (table,),
         ).fetchall()
         database = conn.info.dbname
-        schema, there = _only(found, table, f"database {database}")
+        schema, there = _only(tables, table, f"database {database}")
         chosen = [name for name in columns if name in there]
         rows = conn.execute(
             sql.SQL("SELECT {} FROM {} ORDER BY {}").format(
@@ -49,7 +49,7 @@ def read_notes(endpoint: Endpoint, table: str, columns: Sequence[str]) -> tuple[
 
 def notes_in_script(lines: Iterator[str], table: str, place: str) -> tuple[str, tuple[Row, ...]]:
     """The same from the lines of a plain dump, whose rows follow a COPY."""
-    found: list[tuple[str, tuple[Row, ...]]] = []
+    noted: list[tuple[str, tuple[Row, ...]]] = []
     for line in lines:
         head = _COPY.match(line.rstrip("\n")) if line.startswith("COPY ") else None
         if head is None:
@@ -58,8 +58,8 @@ def notes_in_script(lines: Iterator[str], table: str, place: str) -> tuple[str, 
         columns = [_plain(part) for part in _NAME.findall(head["columns"])]
         rows = list(_rows(lines, columns, keep=names[-1] == table))
         if names[-1] == table:
-            found.append((".".join(names), tuple(rows)))
-    return _only(found, table, place)
+            noted.append((".".join(names), tuple(rows)))
+    return _only(noted, table, place)
 
 
 def _rows(lines: Iterator[str], columns: Sequence[str], *, keep: bool) -> Iterator[Row]:
@@ -73,22 +73,22 @@ def _rows(lines: Iterator[str], columns: Sequence[str], *, keep: bool) -> Iterat
 
 def _value(text: str) -> str | None:
     """A field of COPY's text format. https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2"""
-    return None if text == "\\N" else _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
+    return None if text == "\\N" else _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text)
 
 
 def _plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def _only(found: Sequence[Found], table: str, place: str) -> Found:
-    if len(found) == 1:
-        return found[0]
-    if not found:
+def _only(tables: Sequence[Found], table: str, place: str) -> Found:
+    if len(tables) == 1:
+        return tables[0]
+    if not tables:
         raise UsageError(
             f"{place} has no table {table}, in which the migration tool notes what it has applied",
             "name another database, or the last version that is deployed: --from VERSION",
         )
     raise UsageError(
-        f"{place} has {len(found)} tables {table}, in {', '.join(str(name) for name, *_ in found)}",
+        f"{place} has {len(tables)} tables {table}, in {', '.join(str(name) for name, *_ in tables)}",
         "name the last version that is deployed instead: --from VERSION",
     )

@@ -92,7 +92,7 @@ def find_kept(conn: Conn, name: str) -> KeptDatabase | None:
 
 def list_kept(conn: Conn) -> list[KeptDatabase]:
     """The templates that stay on a server, the one used longest ago first."""
-    found = []
+    templates = []
     for name, comment in conn.execute(load_query("our_databases", conn.info.server_version)).fetchall():
         if not name.startswith(CACHED):
             continue
@@ -100,10 +100,10 @@ def list_kept(conn: Conn) -> list[KeptDatabase]:
             mark = json.loads(comment or "")
             size = _row(conn, "SELECT pg_database_size(%s::name)", [name])[0]
             if mark["tool"] == TOOL:
-                found.append(KeptDatabase(name, size, mark["made_at"], mark["used_at"], mark["cached"]))
+                templates.append(KeptDatabase(name, size, mark["made_at"], mark["used_at"], mark["cached"]))
         except (ValueError, KeyError, TypeError):
             continue
-    return sorted(found, key=lambda kept: kept.used_at)
+    return sorted(templates, key=lambda kept: kept.used_at)
 
 
 def keep(conn: Conn, dbname: str, name: str, about: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def prune_kept(
         left = list_kept(conn)
         for kept in list(left):
             too_old = older_than_s is not None and time.time() - kept.used_at > older_than_s
-            over = sum(each.bytes for each in left) > keep_bytes
+            over = sum(template.bytes for template in left) > keep_bytes
             if kept.name == spare or not (too_old or over):
                 continue
             if not _row(conn, "SELECT pg_try_advisory_lock(%s)", [_lock(kept.name)])[0]:

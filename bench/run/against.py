@@ -44,7 +44,7 @@ def rehearse_both(
     ends both sides. Raises what :func:`bench.run.session.rehearse` raises.
     """
     server = replace(server, deploys_as=options.data.role)
-    drafts = [RunDraft(new_run(each.run_id, server, each.suite), each.save) for each in (base, head)]
+    drafts = [RunDraft(new_run(side.run_id, server, side.suite), side.save) for side in (base, head)]
     scripts_of_both = [read_scripts(server, side.suite, options.data) for side in (base, head)]
     sides = [
         Rehearsal(server, side.suite, scripts, options, draft, progress)

@@ -113,7 +113,7 @@ def _nested(server: Server, dbname: str, text: str, expected_s: float | None) ->
             duration_s = time.perf_counter() - begin
             if not conn.closed:
                 conn.execute("ROLLBACK")
-        return tuple(each for each in reader.result(duration_s, ()).nested if each.level > 0)
+        return tuple(plan for plan in reader.result(duration_s, ()).nested if plan.level > 0)
 
 
 def user_functions(conn: psycopg.Connection[TupleRow]) -> tuple[UserFunction, ...]:

@@ -70,18 +70,23 @@ class RunDraft:
     ) -> None:
         """Add a repeat to the loaded pass of this kind, or replace the one with its index; save."""
         kind = ("loaded", hazard, lock_timeout_s)
-        found = next((p for p in self.run.passes if (p.kind, p.hazard, p.lock_timeout_s) == kind), None)
-        repeats = tuple(r for r in found.repeats if r.index != repeat.index) if found else ()
+        earlier = next((p for p in self.run.passes if (p.kind, p.hazard, p.lock_timeout_s) == kind), None)
+        repeats = tuple(r for r in earlier.repeats if r.index != repeat.index) if earlier else ()
         changed = Pass("loaded", hazard, (*repeats, repeat), lock_timeout_s, retries)
-        if found is None:
+        if earlier is None:
             self.update(passes=(*self.run.passes, changed))
         else:
-            self.update(passes=tuple(changed if p is found else p for p in self.run.passes))
+            self.update(passes=tuple(changed if p is earlier else p for p in self.run.passes))
 
     @property
     def last_repeat(self) -> Repeat | None:
         """The last repeat of the solo pass, None before the first."""
-        solo = [repeat for each in self.run.passes if each.kind == "solo" for repeat in each.repeats]
+        solo = [
+            repeat
+            for deploy_pass in self.run.passes
+            if deploy_pass.kind == "solo"
+            for repeat in deploy_pass.repeats
+        ]
         return solo[-1] if solo else None
 
     def finish(self) -> Run:
@@ -95,9 +100,9 @@ class RunDraft:
         return next(
             (
                 migration
-                for each in self.run.passes
-                if each.kind == "solo"
-                for repeat in each.repeats
+                for deploy_pass in self.run.passes
+                if deploy_pass.kind == "solo"
+                for repeat in deploy_pass.repeats
                 for migration in repeat.migrations
                 if migration.outcome == "failed"
             ),
@@ -137,7 +142,7 @@ def new_run(run_id: str, server: Server, suite: Suite) -> Run:
             _CLONES,
             *server.notes,
             *_unpaired(suite),
-            *(Note(MIGRATIONS, each) for each in suite.remarks),
+            *(Note(MIGRATIONS, remark) for remark in suite.remarks),
         ),
     )
 

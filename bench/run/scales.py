@@ -124,13 +124,13 @@ def measure_scales(
                 yield (draft.finish(),)
                 return
         for index in range(1, options.repeats):
-            yield tuple(each.run for each in measured)
+            yield tuple(size.run for size in measured)
             for size in measured:
                 size.repeat(index)
                 if size.failed:
                     yield (size.rehearsal.draft.finish(),)
                     return
-        yield tuple(each.rehearsal.draft.finish() for each in measured)
+        yield tuple(size.rehearsal.draft.finish() for size in measured)
 
 
 def _run_options(options: ScaleOptions, scale: float) -> RunOptions:

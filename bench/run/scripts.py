@@ -75,7 +75,7 @@ def together(scripts: Sequence[Script]) -> Iterator[tuple[Script, ...]]:
     for script in scripts:
         group.append(script)
         statements = script[1]
-        open_ = leaves_open(statements) if any(each.by_tool for each in statements) else open_
+        open_ = leaves_open(statements) if any(statement.by_tool for statement in statements) else open_
         if not open_:
             yield tuple(group)
             group = []
@@ -101,7 +101,9 @@ def divide(run: MigrationRun, group: Sequence[Named]) -> tuple[MigrationRun, ...
         parts.append(run.statements[taken : taken + len(statements)])
         taken += len(statements)
     reached = [
-        position for position, part in enumerate(parts) if any(each.outcome != "skipped" for each in part)
+        position
+        for position, part in enumerate(parts)
+        if any(statement.outcome != "skipped" for statement in part)
     ]
     last = reached[-1] if reached else 0
     runs = []
@@ -140,15 +142,15 @@ def undone(runs: Sequence[MigrationRun], groups: Sequence[Sequence[Named]]) -> t
 def _part(
     name: str, run: MigrationRun, statements: tuple[StatementRun, ...], error: StatementError | None
 ) -> MigrationRun:
-    ran = [each for each in statements if each.started_at_s is not None]
+    ran = [statement for statement in statements if statement.started_at_s is not None]
     began_s = (ran[0].started_at_s or 0.0) if ran else 0.0
     ended_s = (ran[-1].started_at_s or 0.0) + (ran[-1].duration_s or 0.0) if ran else 0.0
     return MigrationRun(
         id=name,
         outcome=run.outcome,
-        duration_s=sum(each.duration_s or 0.0 for each in ran),
+        duration_s=sum(statement.duration_s or 0.0 for statement in ran),
         error=error,
-        statements=tuple(_earlier(each, began_s) for each in statements),
+        statements=tuple(_earlier(statement, began_s) for statement in statements),
         wall_s=ended_s - began_s,
     )
 

@@ -215,8 +215,8 @@ class Rehearsal:
         if recording is None or self.draft.failed is not None:
             return
         with self.server.connect(dbname, application_name="pgrehearse compare") as conn:
-            found = read_end(conn)
-        self.draft.note(note_on_end(recording, found, template_key(self.suite, self.options.data)))
+            end = read_end(conn)
+        self.draft.note(note_on_end(recording, end, template_key(self.suite, self.options.data)))
 
     def _repeat(self, index: int, dbname: str, counters: str | None) -> None:
         """Apply the migrations in order; after one that failed the others are not reached."""
@@ -229,7 +229,7 @@ class Rehearsal:
         ):
             before = read_objects(watching.observer) if index == 0 else {}
             for group in together(named):
-                statements = [statement for _, each in group for statement in each]
+                statements = [statement for _, script in group for statement in script]
                 with session() as conn:
                     applier = MigrationApplier(
                         name_of(group), statements, conn, watching, repeat=index, progress=self.progress
@@ -318,8 +318,8 @@ class Rehearsal:
             without_data(self.server, self.suite, prepared) as dbname,
         ):
             invalid = {index.name for index in self.draft.run.invalid_indexes}
-            found = compare_skips(self.server, dbname, self.scripts, wanted, invalid)
-        self.draft.put_repeat(put_skips(repeat, found))
+            skips = compare_skips(self.server, dbname, self.scripts, wanted, invalid)
+        self.draft.put_repeat(put_skips(repeat, skips))
 
     def _try_application(self, prepared: Template) -> None:
         """Find who would wait for the statements of the last repeat."""

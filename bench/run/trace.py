@@ -147,7 +147,9 @@ def _without_chance(run: MigrationRun) -> MigrationRun:
     """The migration without locks that a sample met by chance and that a stronger one makes meaningless."""
     return replace(
         run,
-        statements=tuple(replace(each, locks=_without_passing(each.locks)) for each in run.statements),
+        statements=tuple(
+            replace(statement, locks=_without_passing(statement.locks)) for statement in run.statements
+        ),
     )
 
 

@@ -31,7 +31,7 @@ def commands_in(text: str, node: Any) -> Iterator[str]:
     given whole, without comments; one in another language than SQL and PL/pgSQL not at all.
     """
     given = node.options if node.DESCRIPTOR.name == "CreateFunctionStmt" else node.args
-    options = {each.def_elem.defname: each.def_elem.arg for each in given}
+    options = {option.def_elem.defname: option.def_elem.arg for option in given}
     language = options["language"].string.sval.lower() if "language" in options else "plpgsql"
     body = _body(options.get("as"))
     if body is None or language not in ("sql", "plpgsql"):
@@ -75,8 +75,8 @@ class _Body:
         for kind, expression in _expressions(self._parsed):
             if kind == "dynamic":
                 continue
-            found = _ASSIGNED.fullmatch(expression) if kind == "assign" else None
-            yield expression if kind == "statement" else f"SELECT {found['value'] if found else expression}"
+            match = _ASSIGNED.fullmatch(expression) if kind == "assign" else None
+            yield expression if kind == "statement" else f"SELECT {match['value'] if match else expression}"
         if any(_UNKNOWN in command[: len(_UNKNOWN) + 1] for command in dynamic):
             yield from self._possible()
 
@@ -88,17 +88,17 @@ class _Body:
     def _possible(self) -> Iterator[str]:
         """What a variable may hold that is executed: whatever constants the body has."""
         for kind, expression in _expressions(self._parsed):
-            found = _ASSIGNED.fullmatch(expression) if kind == "assign" else None
-            if found is not None:
-                yield _value(found["value"], self._known)
+            match = _ASSIGNED.fullmatch(expression) if kind == "assign" else None
+            if match is not None:
+                yield _value(match["value"], self._known)
             for constant in _constants(expression if kind == "statement" else f"SELECT {expression}"):
                 if " " in constant.strip():
                     yield constant
 
     def _assigned(self) -> Iterator[tuple[str, str]]:
         for kind, expression in _expressions(self._parsed):
-            if kind == "assign" and (found := _ASSIGNED.fullmatch(expression)) is not None:
-                yield found["name"].lower(), found["value"]
+            if kind == "assign" and (match := _ASSIGNED.fullmatch(expression)) is not None:
+                yield match["name"].lower(), match["value"]
             elif kind.startswith("default "):
                 yield kind.removeprefix("default ").lower(), expression
 
@@ -109,8 +109,8 @@ def _expressions(node: Any, kind: str = "expression") -> Iterator[tuple[str, str
     What RAISE prints is left out.
     """
     if isinstance(node, list):
-        for each in node:
-            yield from _expressions(each, kind)
+        for part in node:
+            yield from _expressions(part, kind)
         return
     if not isinstance(node, dict):
         return
@@ -159,7 +159,7 @@ def _text(node: Any, known: dict[str, str]) -> str:
         return MYSELF if node.sqlvalue_function.op in _MY_VALUES else _UNKNOWN
     if kind == "column_ref" and len(node.column_ref.fields) == 1:
         return known.get(node.column_ref.fields[0].string.sval.lower(), _UNKNOWN)
-    if kind == "a_expr" and [each.string.sval for each in node.a_expr.name] == ["||"]:
+    if kind == "a_expr" and [name.string.sval for name in node.a_expr.name] == ["||"]:
         sides = (_text(side, known) for side in (node.a_expr.lexpr, node.a_expr.rexpr))
         return "".join(_quoted(side) for side in sides)
     if kind == "func_call":
@@ -174,7 +174,7 @@ def _quoted(part: str) -> str:
 
 def _called(call: Any, known: dict[str, str]) -> str:
     name = call.funcname[-1].string.sval
-    values = [_text(each, known) for each in call.args]
+    values = [_text(argument, known) for argument in call.args]
     if name == "current_database":
         return MY_DATABASE
     if name == "quote_ident" and values:
@@ -204,7 +204,7 @@ def _constants(text: str) -> Iterator[str]:
         parsed = parse(text)
     except (PgQueryError, DecodeError, RecursionError):
         return
-    waiting = [each.stmt for each in parsed.stmts]
+    waiting = [statement.stmt for statement in parsed.stmts]
     while waiting:
         message = waiting.pop()
         if message.DESCRIPTOR.name == "A_Const" and message.WhichOneof("val") == "sval":

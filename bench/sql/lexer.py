@@ -102,10 +102,10 @@ class Ending:
     """The one that ``position`` is of."""
 
 
-def reference_at(found: re.Match[str]) -> Reference:
+def reference_at(match: re.Match[str]) -> Reference:
     """The reference that :data:`REFERENCE` has matched."""
-    form = found.lastindex or 1
-    return Reference(found.start(), found.end(), found[form], _FORMS[form - 1])
+    form = match.lastindex or 1
+    return Reference(match.start(), match.end(), match[form], _FORMS[form - 1])
 
 
 def skip_space(text: str, position: int) -> int:
@@ -207,8 +207,8 @@ def _read_head(nesting: Nesting, text: str, start: int) -> int:
 
 
 def _reference(text: str, position: int) -> Reference | None:
-    found = REFERENCE.match(text, position)
-    return reference_at(found) if found else None
+    match = REFERENCE.match(text, position)
+    return reference_at(match) if match else None
 
 
 def _is_replaced(reference: Reference, replaced: Container[str] | None) -> bool:
@@ -262,8 +262,8 @@ def _token_end(text: str, position: int, char: str, *, standard: bool) -> int:
 
 
 def _after(text: str, closing: str, position: int) -> int:
-    found = text.find(closing, position)
-    return len(text) if found < 0 else found + len(closing)
+    end = text.find(closing, position)
+    return len(text) if end < 0 else end + len(closing)
 
 
 def _after_escape_string(text: str, position: int) -> int:

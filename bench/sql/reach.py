@@ -238,7 +238,7 @@ _Told = Iterator[tuple[ReachKind, str, str, tuple[str, ...]]]
 
 def _roles(name: str, node: Any) -> tuple[str, ...]:
     if name == "DropRoleStmt":
-        return tuple(_role(each.role_spec) for each in node.roles)
+        return tuple(_role(role.role_spec) for role in node.roles)
     if name in ("AlterRoleStmt", "AlterRoleSetStmt"):
         return (_role(node.role),)
     return ()
@@ -250,13 +250,13 @@ def _role(spec: Any) -> str:
 
 
 def _shared(verb: str, object_type: int) -> _Told:
-    if (found := SHARED_OBJECTS.get(tree.ObjectType.Name(object_type))) is not None:
-        thing, why = found
+    if (shared := SHARED_OBJECTS.get(tree.ObjectType.Name(object_type))) is not None:
+        thing, why = shared
         yield ("role" if thing == "ROLE" else "server"), f"{verb} {thing}", why, ()
 
 
 def _grant(node: Any) -> _Told:
-    if [each.string.sval for each in node.objects] != [MY_DATABASE]:
+    if [target.string.sval for target in node.objects] != [MY_DATABASE]:
         yield from _shared("GRANT ON" if node.is_grant else "REVOKE ON", node.objtype)
 
 
@@ -293,9 +293,9 @@ def _writing(verb: str) -> Callable[[Any], _Told]:
 
 
 def _lock(node: Any) -> _Told:
-    for each in node.relations:
-        if each.range_var.relname in SHARED_CATALOGS:
-            yield "server", f"LOCK of {each.range_var.relname}", _LOCKS_OUT, ()
+    for relation in node.relations:
+        if relation.range_var.relname in SHARED_CATALOGS:
+            yield "server", f"LOCK of {relation.range_var.relname}", _LOCKS_OUT, ()
 
 
 def _reindex(node: Any) -> _Told:
@@ -305,8 +305,8 @@ def _reindex(node: Any) -> _Told:
 
 
 def _vacuum(node: Any) -> _Told:
-    full = any(each.def_elem.defname == "full" for each in node.options)
-    named = [each.vacuum_relation.relation.relname for each in node.rels]
+    full = any(option.def_elem.defname == "full" for option in node.options)
+    named = [relation.vacuum_relation.relation.relname for relation in node.rels]
     if full and (not named or SHARED_CATALOGS.intersection(named)):
         yield (
             "server",
@@ -347,11 +347,11 @@ def _spelled(text: str, *, inside: bool) -> Iterator[Reach]:
     """For what the grammar does not read: the words as they stand."""
     if len(text) > _PARSED_CHARACTERS and text.lstrip()[:6].upper() == "INSERT":
         return
-    for found in _SPELLED.finditer(_COMMENT.sub("", text)):
-        verb, thing = found["verb"].upper(), found["thing"].upper()
+    for match in _SPELLED.finditer(_COMMENT.sub("", text)):
+        verb, thing = match["verb"].upper(), match["thing"].upper()
         role = thing in ("ROLE", "USER", "GROUP")
         kind: ReachKind = "server" if not role else "new role" if verb == "CREATE" else "role"
-        name = found["name"] or ""
+        name = match["name"] or ""
         named = (name[1:-1] if name.startswith('"') else name.lower(),) if kind == "role" else ()
         what = f"{verb} ROLE" if role else f"{verb} {thing}"
         why = _ROLES if role else _CONFIGURATION if thing == "SYSTEM" else _DATABASES
@@ -399,7 +399,7 @@ def roles_needed(text: str) -> frozenset[str]:
             if isinstance(node, tree.RoleSpec) and node.roletype == tree.ROLESPEC_CSTRING:
                 needed.add(node.rolename)
             elif isinstance(node, tree.GrantRoleStmt):
-                needed |= {each.access_priv.priv_name for each in node.granted_roles}
+                needed |= {role.access_priv.priv_name for role in node.granted_roles}
             elif isinstance(node, tree.VariableSetStmt):
                 needed |= _becomes(node)
     return frozenset(needed)
@@ -422,7 +422,8 @@ def dispensable(text: str) -> bool:
     nodes = [statement.stmt for statement in parsed.stmts]
     return all(
         node.WhichOneof("node") in DISPENSABLE
-        or {each.alter_table_cmd.subtype for each in node.alter_table_stmt.cmds} == {tree.AT_ChangeOwner}
+        or {command.alter_table_cmd.subtype for command in node.alter_table_stmt.cmds}
+        == {tree.AT_ChangeOwner}
         for node in nodes
     )
 
@@ -445,8 +446,8 @@ def for_database(text: str, dbname: str) -> str | None:
         elif kind == "alter_role_set_stmt" and statement.stmt.alter_role_set_stmt.database:
             statement.stmt.alter_role_set_stmt.database = dbname
         elif kind == "grant_stmt" and statement.stmt.grant_stmt.objtype == tree.OBJECT_DATABASE:
-            for each in statement.stmt.grant_stmt.objects:
-                each.string.sval = dbname
+            for target in statement.stmt.grant_stmt.objects:
+                target.string.sval = dbname
         else:
             return None
     return str(deparse(parsed))

@@ -49,10 +49,10 @@ class Strings:
         if _NAME not in lowered and "reset" not in lowered and "discard" not in lowered:
             return
         code = _COMMENTS.sub(" ", text)
-        if found := _SET.match(code) or _CALL.search(code):
-            named = found.groupdict()
+        if match := _SET.match(code) or _CALL.search(code):
+            named = match.groupdict()
             local = (named.get("scope") or "").upper() == "LOCAL" or _is_on(named.get("local") or "off")
-            self._set(_is_on(found["value"]), local=local)
+            self._set(_is_on(match["value"]), local=local)
         elif _RESET.match(code):
             self._set(standard=True, local=False)
 

@@ -73,7 +73,7 @@ def code_of(text: str) -> str:
         tokens = scan(text).tokens
     except PgQueryError:
         return text.strip()
-    code = next((each for each in tokens if each.token not in (tree.SQL_COMMENT, tree.C_COMMENT)), None)
+    code = next((token for token in tokens if token.token not in (tree.SQL_COMMENT, tree.C_COMMENT)), None)
     if code is None:
         return text.strip()
     before = text.encode()[: code.start].decode()
@@ -130,8 +130,8 @@ def messages(message: Any, type_name: str) -> Iterator[Any]:
 
 def column_names(node: Any) -> tuple[str, ...]:
     """The columns that an expression names without a table, each once."""
-    found = [ref.fields[-1].string.sval for ref in messages(node, "ColumnRef") if ref.fields]
-    return tuple(dict.fromkeys(name for name in found if name))
+    names = [ref.fields[-1].string.sval for ref in messages(node, "ColumnRef") if ref.fields]
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def object_name(table: str, addition: str | None, label: str) -> str:

@@ -64,9 +64,9 @@ def _head(file: File) -> str:
 
 
 def _mode(file: File) -> Transaction | None:
-    found = _TXMODE.search(_head(file))
+    match = _TXMODE.search(_head(file))
     modes: dict[str, Transaction] = {"none": "none", "file": "file", "all": "all"}
-    return modes[found[1]] if found else None
+    return modes[match[1]] if match else None
 
 
 def _version_of_row(row: Row) -> str | None:

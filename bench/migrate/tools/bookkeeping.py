@@ -104,14 +104,14 @@ def number(name: str, flag: str | None = None) -> KeyOfRow:
 
 def number_of_name(migration: Migration) -> str:
     """The number at the start of its file's or directory's name; empty where there is none."""
-    found = re.match(r"[VU]?0*(\d+)", migration.path.name) or re.match(r"0*(\d+)", migration.path.parent.name)
-    return found[1] if found else ""
+    match = re.match(r"[VU]?0*(\d+)", migration.path.name) or re.match(r"0*(\d+)", migration.path.parent.name)
+    return match[1] if match else ""
 
 
 def digits_of_name(migration: Migration) -> str:
     """The digits at the start of its name, as written."""
-    found = re.match(r"\d+", migration.path.name) or re.match(r"\d+", migration.path.parent.name)
-    return found[0] if found else ""
+    match = re.match(r"\d+", migration.path.name) or re.match(r"\d+", migration.path.parent.name)
+    return match[0] if match else ""
 
 
 def file_name(migration: Migration) -> str:

@@ -65,7 +65,9 @@ def choose(folder: Folder, name: str | None = None, transaction: Transaction | N
             hint=plan.remarks[0] if plan.remarks else "give the directory of the migrations",
         )
     if transaction is not None:
-        plan = replace(plan, migrations=tuple(_with(each, tool, transaction) for each in plan.migrations))
+        plan = replace(
+            plan, migrations=tuple(_with(migration, tool, transaction) for migration in plan.migrations)
+        )
     return Chosen(tool, plan, tuple(_remarks(tool, evidence, plan)))
 
 
@@ -81,9 +83,9 @@ def named_tool(name: str) -> Tool:
 
 def recognise(folder: Folder) -> tuple[Tool, Evidence]:
     """The tool that most speaks for. UsageError where two have as much."""
-    found = [(tool, evidence) for tool in TOOLS if (evidence := tool.recognise(folder)) is not None]
-    strongest = max(evidence.strength for _, evidence in found)
-    best = [(tool, evidence) for tool, evidence in found if evidence.strength == strongest]
+    recognised = [(tool, evidence) for tool in TOOLS if (evidence := tool.recognise(folder)) is not None]
+    strongest = max(evidence.strength for _, evidence in recognised)
+    best = [(tool, evidence) for tool, evidence in recognised if evidence.strength == strongest]
     if len(best) > 1:
         told = " and ".join(f"{tool.title} ({evidence.text})" for tool, evidence in best)
         options = " or ".join(f"--tool {tool.name}" for tool, _ in best)
@@ -115,7 +117,7 @@ def _remarks(tool: Tool, evidence: Evidence | None, plan: Plan) -> Iterator[str]
             f"rehearsed, as {'it is' if count == 1 else 'they are'} no SQL: {names}."
         )
     if tool.name != "plain":
-        back = [each.file for each in plan.migrations if is_rollback(PurePath(each.file))]
+        back = [migration.file for migration in plan.migrations if is_rollback(PurePath(migration.file))]
         if back and tool.name != "refinery":
             yield f"Named like rollbacks, and applied as {tool.title} does: {list_names(back)}."
     texts = {migration.file: migration.forward.text for migration in plan.migrations}
@@ -136,5 +138,5 @@ def _transactions(tool: Tool, plan: Plan) -> str:
     (most, _), *rest = modes.most_common()
     told = [_MODES[most]]
     told += [_EXCEPTIONS[mode][count > 1].replace("{count}", str(count)) for mode, count in rest]
-    first, *exceptions = (each.format(unit=tool.unit) for each in told)
+    first, *exceptions = (mode.format(unit=tool.unit) for mode in told)
     return first + (f", but {', and '.join(exceptions)}" if exceptions else "")

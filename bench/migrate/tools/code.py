@@ -72,7 +72,9 @@ _MOST = 50
 def refuse_code(directory: Path) -> None:
     """UsageError, with the command that writes its SQL, where the directory's migrations are code."""
     below = [directory, *sorted(path for path in directory.iterdir() if path.is_dir())]
-    files = [path for each in below for path in sorted(each.iterdir()) if path.is_file()][: 20 * _MOST]
+    files = [path for directory in below for path in sorted(directory.iterdir()) if path.is_file()][
+        : 20 * _MOST
+    ]
     for tool in CODE_TOOLS:
         named = [path for path in files if tool.files.match(path.name)]
         for path in named[:_MOST]:

@@ -41,11 +41,11 @@ def _migrations(file: File) -> Iterator[Migration]:
 
     def begins(line: str) -> str | None:
         nonlocal ups
-        found = _BLOCK.match(line)
-        if found is None:
+        match = _BLOCK.match(line)
+        if match is None:
             return None
-        ups += found[1] == "up"
-        options[label := f"{found[1]} {ups}"] = found[2] or ""
+        ups += match[1] == "up"
+        options[label := f"{match[1]} {ups}"] = match[2] or ""
         return label
 
     parts = sections(file.text, begins)

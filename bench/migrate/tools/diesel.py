@@ -34,12 +34,12 @@ def _recognise(folder: Folder) -> Evidence | None:
 
 
 def _read(folder: Folder) -> Plan:
-    found = sorted(folders_with(folder, "up.sql"), key=lambda each: _version(each[0]))
-    downs = tuple(folder.file(path / "down.sql") for path, _ in found if (path / "down.sql").is_file())
-    known = {file.path for _, file in found} | {file.path for file in downs}
+    folders = sorted(folders_with(folder, "up.sql"), key=lambda pair: _version(pair[0]))
+    downs = tuple(folder.file(path / "down.sql") for path, _ in folders if (path / "down.sql").is_file())
+    known = {file.path for _, file in folders} | {file.path for file in downs}
     stray = [file for file in folder.files if file.path not in known]
     return Plan(
-        tuple(_migration(folder, path, up) for path, up in found),
+        tuple(_migration(folder, path, up) for path, up in folders),
         downs,
         left_out("diesel", stray, "not in a directory with up.sql"),
     )

@@ -36,7 +36,7 @@ def _journal(folder: Folder) -> Path:
 
 
 def _read(folder: Folder) -> Plan:
-    nested = sorted(folders_with(folder, "migration.sql"), key=lambda each: id_of(each[0]))
+    nested = sorted(folders_with(folder, "migration.sql"), key=lambda pair: id_of(pair[0]))
     if nested:
         return Plan(tuple(DRIZZLE.migration(file, id=id_of(path)) for path, file in nested))
     if not _journal(folder).is_file():

@@ -95,8 +95,8 @@ def _names(files: list[File]) -> list[str]:
 
 
 def _callback(file: File) -> str:
-    found = _CALLBACK.match(file.path.name)
-    return found[1] if found else ""
+    match = _CALLBACK.match(file.path.name)
+    return match[1] if match else ""
 
 
 def _about_callbacks(before: list[File], after: list[File]) -> Iterator[str]:
@@ -106,20 +106,20 @@ def _about_callbacks(before: list[File], after: list[File]) -> Iterator[str]:
 
 
 def _versioned(folder: Folder, letter: str) -> dict[Version, File]:
-    found: dict[Version, File] = {}
+    versioned: dict[Version, File] = {}
     for file in folder.every_file:
         named = _VERSIONED.match(file.path.name)
         if named is None or named[1] != letter:
             continue
         version = _version(named[2])
-        if version in found:
+        if version in versioned:
             spelled = ".".join(str(number) for number in version)
             raise UsageError(
-                f"{folder.path}: {found[version].name} and {file.name} have one version, {spelled}",
+                f"{folder.path}: {versioned[version].name} and {file.name} have one version, {spelled}",
                 hint="give each migration its own version, as Flyway demands",
             )
-        found[version] = file
-    return found
+        versioned[version] = file
+    return versioned
 
 
 def _version(text: str) -> Version:
@@ -211,9 +211,9 @@ def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:
             noted = [other for other in noted if other.get("version") != row.get("version")]
         else:
             noted.append(row)
-    found = by_row(where("script", "success"), _script, checksum=_checksum)(migrations, noted)
-    again = {name for name in found.edited if _REPEATABLE.match(f"{name}.sql")}
-    return replace(found, ids=found.ids - again, edited=found.edited - again)
+    applied = by_row(where("script", "success"), _script, checksum=_checksum)(migrations, noted)
+    again = {name for name in applied.edited if _REPEATABLE.match(f"{name}.sql")}
+    return replace(applied, ids=applied.ids - again, edited=applied.edited - again)
 
 
 def _script(migration: Migration) -> str:

@@ -116,11 +116,11 @@ class Folder:
     @functools.cached_property
     def every_file(self) -> tuple[File, ...]:
         """The SQL files in it and below it, by name."""
-        found: list[Path] = []
+        files: list[Path] = []
         for directory, below, names in os.walk(self.path):
             below[:] = [name for name in below if not name.startswith(".") and name not in _NOT_OURS]
-            found += [path for name in names if self._is_sql(path := Path(directory, name))]
-        return tuple(self.file(path) for path in sorted(found))
+            files += [path for name in names if self._is_sql(path := Path(directory, name))]
+        return tuple(self.file(path) for path in sorted(files))
 
     @functools.cached_property
     def folders(self) -> tuple[Path, ...]:
@@ -194,12 +194,12 @@ class Folder:
     @functools.cached_property
     def _above(self) -> tuple[Path, ...]:
         here = self.path.resolve()
-        found: list[Path] = []
+        files: list[Path] = []
         for directory in (here, *here.parents[:LEVELS]):
-            found.append(directory)
+            files.append(directory)
             if (directory / ".git").exists():
                 break
-        return tuple(found)
+        return tuple(files)
 
     def _is_sql(self, path: Path) -> bool:
         if path.suffix.lower() != ".sql" or path.name.startswith(".") or path.name == "base.sql":

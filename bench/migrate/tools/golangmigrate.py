@@ -41,13 +41,13 @@ def _read(folder: Folder) -> Plan:
 
 def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:
     """One row has the last version, and whether it failed half-way."""
-    found = up_to(number("version"), number_of_name)(migrations, rows)
+    applied = up_to(number("version"), number_of_name)(migrations, rows)
     dirty = [row["version"] for row in rows if (row.get("dirty") or "").lower() in TRUE]
     said = tuple(
         f"The database is dirty at version {version}: golang-migrate refuses to go on until it is forced."
         for version in dirty
     )
-    return replace(found, remarks=said)
+    return replace(applied, remarks=said)
 
 
 GOLANG_MIGRATE = Tool(

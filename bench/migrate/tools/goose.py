@@ -54,8 +54,8 @@ def _read(folder: Folder) -> Plan:
 
 
 def _direction(line: str) -> str | None:
-    found = _DIRECTION.match(line)
-    return found[1].lower() if found else None
+    match = _DIRECTION.match(line)
+    return match[1].lower() if match else None
 
 
 def _with_environment(text: str) -> str:
@@ -72,8 +72,8 @@ def _with_environment(text: str) -> str:
     return "".join(lines)
 
 
-def _value(found: re.Match[str]) -> str:
-    return os.environ.get(found[1] or found[3], found[2] or "")
+def _value(match: re.Match[str]) -> str:
+    return os.environ.get(match[1] or match[3], match[2] or "")
 
 
 def _applied(migrations: Sequence[Migration], rows: Sequence[Row]) -> Applied:

@@ -78,15 +78,15 @@ def _lines(
     """The lines of a file and of those that it includes from fixtures/, each with where it stands."""
     name = None if file is migration else name_beside(file.path, migration.path)
     for number, line in enumerate(file.text.splitlines(keepends=True), start=1):
-        found = _INCLUDE.match(line)
-        if found is None:
+        match = _INCLUDE.match(line)
+        if match is None:
             yield line, (name, number)
             continue
-        path = home / "fixtures" / found[1]
+        path = home / "fixtures" / match[1]
         if not path.is_file() or path in chain:
             wrong = "includes itself" if path in chain else "there is no such file"
-            raise UsageError(f"{file.path}:{number}: --! include {found[1]}: {wrong}: {path}")
-        yield from _lines(File(path, found[1]), migration, home, (*chain, path))
+            raise UsageError(f"{file.path}:{number}: --! include {match[1]}: {wrong}: {path}")
+        yield from _lines(File(path, match[1]), migration, home, (*chain, path))
         yield end_of(line) or "\n", (name, number)
 
 
@@ -97,22 +97,22 @@ def _configured(folder: Folder) -> dict[str, str]:
         return {}
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        found = json.loads(_COMMENT.sub("", text)).get("placeholders", {})
+        placeholders = json.loads(_COMMENT.sub("", text)).get("placeholders", {})
     except (ValueError, AttributeError):
         return {}
-    named = {str(name).lstrip(":"): str(value) for name, value in found.items()}
+    named = {str(name).lstrip(":"): str(value) for name, value in placeholders.items()}
     return {name: os.environ.get(name, "") if value == "!ENV" else value for name, value in named.items()}
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
     """Placeholders that have a value are replaced, in quotes, too, as graphile-migrate does."""
-    return _PLACEHOLDER.sub(lambda found: values.get(found[0][1:], found[0]), text)
+    return _PLACEHOLDER.sub(lambda match: values.get(match[0][1:], match[0]), text)
 
 
 def _hash(migration: Migration) -> str:
     """By the file's header; graphile-migrate itself refuses a file whose body has another one."""
-    found = _HASH.search(migration.path.read_text(encoding="utf-8", errors="replace"))
-    return found[1] if found else ""
+    match = _HASH.search(migration.path.read_text(encoding="utf-8", errors="replace"))
+    return match[1] if match else ""
 
 
 GRAPHILE_MIGRATE = Tool(

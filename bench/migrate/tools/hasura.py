@@ -20,37 +20,37 @@ _NAME = re.compile(r"(\d+)_")
 
 
 def _recognise(folder: Folder) -> Evidence | None:
-    found = _migrations(folder)
-    if not found or outnumbered(folder, found):
+    migrations = _migrations(folder)
+    if not migrations or outnumbered(folder, migrations):
         return None
     if folder.around("config.yaml") is not None and folder.project_says("config.yaml", "metadata_directory"):
         return Evidence("directories with up.sql, and Hasura's config.yaml", 3)
-    return Evidence(f"up.sql in directories such as {id_of(found[0][0])}", 2)
+    return Evidence(f"up.sql in directories such as {id_of(migrations[0][0])}", 2)
 
 
 def _migrations(folder: Folder) -> list[tuple[Path, File]]:
     """Directories with a number; where there are none, those of the one source below."""
-    found = [each for each in folders_with(folder, "up.sql") if _NAME.match(id_of(each[0]))]
+    folders = [pair for pair in folders_with(folder, "up.sql") if _NAME.match(id_of(pair[0]))]
     sources = [path for path in folder.folders if any(path.glob("*/up.sql"))]
-    if not found and len(sources) == 1:
+    if not folders and len(sources) == 1:
         below = Folder(sources[0], folder.base)
         pairs = [(path, folder.file(up.path)) for path, up in folders_with(below, "up.sql")]
-        found = [each for each in pairs if _NAME.match(id_of(each[0]))]
-    elif not found and sources:
+        folders = [pair for pair in pairs if _NAME.match(id_of(pair[0]))]
+    elif not folders and sources:
         raise UsageError(
             f"{folder.path} holds the migrations of several databases: {', '.join(p.name for p in sources)}",
             hint=f"give one of them, for example {sources[0]}",
         )
-    return sorted(found, key=lambda each: (number_of(each[0].resolve(), _NAME), id_of(each[0])))
+    return sorted(folders, key=lambda pair: (number_of(pair[0].resolve(), _NAME), id_of(pair[0])))
 
 
 def _read(folder: Folder) -> Plan:
-    found = _migrations(folder)
-    downs = {path: folder.file(path / "down.sql") for path, _ in found if (path / "down.sql").is_file()}
-    known = {up.path for _, up in found} | {file.path for file in downs.values()}
+    migrations = _migrations(folder)
+    downs = {path: folder.file(path / "down.sql") for path, _ in migrations if (path / "down.sql").is_file()}
+    known = {up.path for _, up in migrations} | {file.path for file in downs.values()}
     stray = [file for file in folder.files if file.path not in known]
     return Plan(
-        tuple(HASURA.migration(up, id=id_of(path), back=downs.get(path)) for path, up in found),
+        tuple(HASURA.migration(up, id=id_of(path), back=downs.get(path)) for path, up in migrations),
         tuple(downs.values()),
         left_out("Hasura", stray, "not in a directory with up.sql"),
     )

@@ -43,9 +43,9 @@ def _read(folder: Folder) -> Plan:
     migrations: list[Migration] = []
     remarks: list[str] = []
     for file in files:
-        found = list(_changesets(folder, file))
-        migrations += [migration for migration, _ in found if migration is not None]
-        remarks += [said for _, said in found if said]
+        changesets = list(_changesets(folder, file))
+        migrations += [migration for migration, _ in changesets if migration is not None]
+        remarks += [said for _, said in changesets if said]
     remarks += left_out("Liquibase", others(folder.every_file, files), "no --liquibase formatted sql in them")
     return Plan(tuple(migrations), remarks=tuple(remarks))
 
@@ -67,9 +67,9 @@ def _changesets(folder: Folder, file: File) -> Iterator[tuple[Migration | None, 
     heads: dict[str, str] = {}
 
     def begins(line: str) -> str | None:
-        if not (found := _CHANGESET.match(line)):
+        if not (match := _CHANGESET.match(line)):
             return None
-        heads[label := str(len(heads) + 1)] = found[1].strip()
+        heads[label := str(len(heads) + 1)] = match[1].strip()
         return label
 
     parts = sections(file.text, begins)
@@ -109,10 +109,10 @@ def _changesets(folder: Folder, file: File) -> Iterator[tuple[Migration | None, 
 
 def _not_here(attributes: dict[str, str]) -> str | None:
     """Whom a changeset is for, if that is not PostgreSQL."""
-    wanted = [each.strip().lower() for each in attributes.get("dbms", "").split(",") if each.strip()]
+    wanted = [name.strip().lower() for name in attributes.get("dbms", "").split(",") if name.strip()]
     if not wanted or _HERE & set(wanted):
         return None
-    if all(each.startswith("!") for each in wanted) and not {"!postgresql", "!postgres"} & set(wanted):
+    if all(name.startswith("!") for name in wanted) and not {"!postgresql", "!postgres"} & set(wanted):
         return None
     return attributes["dbms"]
 
@@ -121,12 +121,12 @@ def _backward(text: str) -> str | None:
     """The SQL of the ``--rollback`` lines, each where it stands; None where there is none."""
     lines = []
     for line in text.splitlines(keepends=True):
-        found = _ROLLBACK.match(line)
-        sql = found[1].strip() if found else ""
+        match = _ROLLBACK.match(line)
+        sql = match[1].strip() if match else ""
         words = sql.lower().split()
         is_sql = words and words[0] not in ("empty", "not", "changesetid:")
         lines.append(
-            " " * (found.start(1) if found and is_sql else 0) + (sql if is_sql else "") + end_of(line)
+            " " * (match.start(1) if match and is_sql else 0) + (sql if is_sql else "") + end_of(line)
         )
     return "".join(lines) if any(line.strip() for line in lines) else None
 

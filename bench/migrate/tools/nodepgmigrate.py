@@ -47,8 +47,8 @@ def _stem(file: File) -> str:
 
 def _order(file: File) -> tuple[int, str]:
     """By number, of which one of 17 digits is a time in UTC, and one of 13 the milliseconds since 1970."""
-    found = _NUMBER.match(file.path.name)
-    return int(found[1]) if found else 0, file.path.name
+    match = _NUMBER.match(file.path.name)
+    return int(match[1]) if match else 0, file.path.name
 
 
 def _migration(file: File, down: File | None) -> Migration:
@@ -67,8 +67,8 @@ def _has_up(file: File) -> bool:
 
 
 def _direction(line: str) -> str | None:
-    found = _DIRECTION.match(line)
-    return found[1].lower() if found else None
+    match = _DIRECTION.match(line)
+    return match[1].lower() if match else None
 
 
 NODE_PG_MIGRATE = Tool(

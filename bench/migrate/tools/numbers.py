@@ -13,18 +13,18 @@ from bench.migrate.tools.folder import File
 def by_number(files: Sequence[File], pattern: re.Pattern[str]) -> list[File]:
     """The files whose names begin with the pattern, by the number in its first group, then by name."""
     numbered = [
-        (int(found[1]), file.name, file) for file in files if (found := pattern.match(file.path.name))
+        (int(match[1]), file.name, file) for file in files if (match := pattern.match(file.path.name))
     ]
-    return [file for *_, file in sorted(numbered, key=lambda each: each[:2])]
+    return [file for *_, file in sorted(numbered, key=lambda entry: entry[:2])]
 
 
 def refuse_same_number(title: str, files: Sequence[File], pattern: re.Pattern[str]) -> None:
     """UsageError where two files have one number, which the tool refuses."""
     seen: dict[int, File] = {}
     for file in files:
-        found = pattern.match(file.path.name)
-        assert found is not None
-        number = int(found[1])
+        match = pattern.match(file.path.name)
+        assert match is not None
+        number = int(match[1])
         if number in seen:
             raise UsageError(
                 f"{file.path.parent}: {seen[number].name} and {file.name} have one version, {number}, "
@@ -42,6 +42,6 @@ def others(files: Sequence[File], *taken: Sequence[File]) -> list[File]:
 
 def number_of(path: Path, pattern: re.Pattern[str]) -> int:
     """The number in a name that the pattern matches."""
-    found = pattern.match(path.name)
-    assert found is not None
-    return int(found[1])
+    match = pattern.match(path.name)
+    assert match is not None
+    return int(match[1])

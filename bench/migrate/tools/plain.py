@@ -78,8 +78,8 @@ def _about_names(order: Sequence[File], rollbacks: Sequence[File]) -> Iterator[s
     """Say which rollbacks lie where a runner that applies every file by name would apply them."""
     beside = [file for file in rollbacks if "/" not in file.name and not names_way_back(PurePath(file.name))]
     for file in beside[:_RUN_BY_NAME]:
-        earlier = max((each.name for each in order if each.name < file.name), default=None)
-        later = min((each.name for each in order if each.name > file.name), default=None)
+        earlier = max((other.name for other in order if other.name < file.name), default=None)
+        later = min((other.name for other in order if other.name > file.name), default=None)
         places = [f"after {earlier}"] if earlier else []
         places += [f"before {later}"] if later else []
         yield (

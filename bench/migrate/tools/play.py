@@ -42,8 +42,8 @@ def _migration(folder: Folder, file: File) -> Migration:
 
 
 def _direction(line: str) -> str | None:
-    found = _DIRECTION.match(line)
-    return found[1] if found else None
+    match = _DIRECTION.match(line)
+    return match[1] if match else None
 
 
 def _without_hashes(text: str) -> str:

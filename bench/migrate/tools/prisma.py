@@ -13,22 +13,24 @@ from bench.migrate.tools.updown import folders_with, id_of, outnumbered
 
 
 def _recognise(folder: Folder) -> Evidence | None:
-    found = list(folders_with(folder, "migration.sql"))
+    folders = list(folders_with(folder, "migration.sql"))
     if (
-        not found
-        or outnumbered(folder, found)
-        or any((path / "snapshot.json").is_file() for path, _ in found)
+        not folders
+        or outnumbered(folder, folders)
+        or any((path / "snapshot.json").is_file() for path, _ in folders)
     ):
         return None
-    return Evidence(f"migration.sql in {len(found)} {'directory' if len(found) == 1 else 'directories'}", 3)
+    return Evidence(
+        f"migration.sql in {len(folders)} {'directory' if len(folders) == 1 else 'directories'}", 3
+    )
 
 
 def _read(folder: Folder) -> Plan:
-    found = sorted(folders_with(folder, "migration.sql"), key=lambda each: id_of(each[0]))
-    known = {file.path for _, file in found}
+    folders = sorted(folders_with(folder, "migration.sql"), key=lambda pair: id_of(pair[0]))
+    known = {file.path for _, file in folders}
     stray = [file for file in folder.files if file.path not in known]
     return Plan(
-        tuple(PRISMA.migration(file, id=id_of(path)) for path, file in found),
+        tuple(PRISMA.migration(file, id=id_of(path)) for path, file in folders),
         remarks=left_out("Prisma", stray, "not a migration.sql in a directory"),
     )
 

@@ -33,8 +33,8 @@ def _read(folder: Folder) -> Plan:
 
 
 def _direction(line: str) -> str | None:
-    found = _DIRECTION.match(line)
-    return found[1] if found else None
+    match = _DIRECTION.match(line)
+    return match[1] if match else None
 
 
 RAMBLER = Tool(

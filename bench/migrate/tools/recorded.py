@@ -41,8 +41,8 @@ def _read(folder: Folder) -> Plan:
 
 
 def _id(file: File) -> str:
-    found = _NAME.search(file.text)
-    return found[1].strip() if found else file.stem
+    match = _NAME.search(file.text)
+    return match[1].strip() if match else file.stem
 
 
 RECORDED = Tool("recorded", "the recorded command", _recognise, _read, transaction="none", keeps_session=True)

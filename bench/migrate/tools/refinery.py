@@ -40,8 +40,8 @@ def _files(folder: Folder) -> list[File]:
 
 
 def _number(file: File) -> int:
-    found = _NAME.match(file.path.name)
-    return int(found[1]) if found else 0
+    match = _NAME.match(file.path.name)
+    return int(match[1]) if match else 0
 
 
 def _read(folder: Folder) -> Plan:

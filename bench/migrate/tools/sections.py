@@ -56,11 +56,11 @@ def fill_in(
     UsageError, with file and line, for one that has no value; ``where`` says where values can stand.
     """
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1].strip()
+    def value(match: re.Match[str]) -> str:
+        name = match[1].strip()
         if name not in values:
             raise UsageError(
-                f"{file.path}:{line_of(text, found.start())}: placeholder {found[0]} ({tool}) has no value",
+                f"{file.path}:{line_of(text, match.start())}: placeholder {match[0]} ({tool}) has no value",
                 hint=f'say it in suite.toml beside the migrations: [placeholders] "{name}" = "…"{where}',
             )
         return values[name]
@@ -70,7 +70,7 @@ def fill_in(
 
 def list_names(files: Sequence[File] | Sequence[str], most: int = 5) -> str:
     """The first names of some, and how many more there are."""
-    names = [each if isinstance(each, str) else each.name for each in files]
+    names = [file if isinstance(file, str) else file.name for file in files]
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 

@@ -38,9 +38,9 @@ def _top(folder: Folder, plan: Path) -> Path:
     """The directory that holds deploy/."""
     configured = plan.parent / "sqitch.conf"
     if configured.is_file():
-        found = _TOP.search(configured.read_text(encoding="utf-8", errors="replace"))
-        if found and (plan.parent / found[1] / "deploy").is_dir():
-            return plan.parent / found[1]
+        match = _TOP.search(configured.read_text(encoding="utf-8", errors="replace"))
+        if match and (plan.parent / match[1] / "deploy").is_dir():
+            return plan.parent / match[1]
     return folder.path.parent if plan.parent != folder.path and folder.path.name == "deploy" else plan.parent
 
 
@@ -57,7 +57,7 @@ def _read(folder: Folder) -> Plan:
     migrations = tuple(
         _change(folder, plan, top, line, script, name) for line, script, name in _changes(plan)
     )
-    known = {each.path.resolve() for each in migrations}
+    known = {migration.path.resolve() for migration in migrations}
     stray = [file for file in folder.files_in(top / "deploy") if file.path.resolve() not in known]
     return Plan(
         migrations,
@@ -75,10 +75,10 @@ def _changes(plan: Path) -> Iterator[tuple[int, str, str]]:
     lines = plan.read_text(encoding="utf-8", errors="replace").splitlines()
     entries = [(number, line) for number, line in enumerate(lines, start=1)]
     for position, (number, line) in enumerate(entries):
-        found = None if _SKIPPED.match(line) else _CHANGE.match(line)
-        if found is None or found[1] == "-":
+        match = None if _SKIPPED.match(line) else _CHANGE.match(line)
+        if match is None or match[1] == "-":
             continue
-        name = found[2]
+        name = match[2]
         later = [other for _, other in entries[position + 1 :]]
         yield number, _script(name, later), name
 
@@ -86,8 +86,8 @@ def _changes(plan: Path) -> Iterator[tuple[int, str, str]]:
 def _script(name: str, later: list[str]) -> str:
     tag = None
     for line in later:
-        if found := _TAG.match(line):
-            tag = tag or found[1]
+        if match := _TAG.match(line):
+            tag = tag or match[1]
         elif not _SKIPPED.match(line) and (change := _CHANGE.match(line)) and change[2] == name:
             return f"{name}@{tag}" if tag else name
     return name

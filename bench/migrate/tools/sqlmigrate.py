@@ -45,19 +45,19 @@ def _read(folder: Folder) -> Plan:
 
 def _order(file: File) -> tuple[bool, int, str]:
     """The leading number, then the whole name; those without a number come after, as their names do."""
-    found = _NUMBER.match(file.path.name)
-    return found is None, int(found[0]) if found else 0, file.path.name
+    match = _NUMBER.match(file.path.name)
+    return match is None, int(match[0]) if match else 0, file.path.name
 
 
 def _direction(line: str) -> str | None:
-    found = _DIRECTION.match(line)
-    return found[1] if found else None
+    match = _DIRECTION.match(line)
+    return match[1] if match else None
 
 
 def _mode(file: File, direction: str) -> Transaction | None:
     for line in file.text.splitlines():
-        found = _DIRECTION.match(line)
-        if found and found[1] == direction and "notransaction" in found[2].split():
+        match = _DIRECTION.match(line)
+        if match and match[1] == direction and "notransaction" in match[2].split():
             return "none"
     return None
 

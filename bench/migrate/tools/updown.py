@@ -46,9 +46,9 @@ def folders_with(folder: Folder, name: str) -> Iterator[tuple[Path, File]]:
             yield directory, folder.file(directory / name)
 
 
-def outnumbered(folder: Folder, found: Sequence[object]) -> bool:
+def outnumbered(folder: Folder, pairs: Sequence[object]) -> bool:
     """Whether more files with a version lie right in the folder than there are migrations in directories."""
-    return len([file for file in folder.files if version_of(file.name) is not None]) > len(found)
+    return len([file for file in folder.files if version_of(file.name) is not None]) > len(pairs)
 
 
 def id_of(directory: Path) -> str:

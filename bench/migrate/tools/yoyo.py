@@ -51,7 +51,7 @@ def _ordered(files: dict[str, File]) -> list[str]:
     sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
     for name, file in files.items():
         needed = _directives(file).get("depends", "").split()
-        sorter.add(name, *(each for each in needed if each in files))
+        sorter.add(name, *(file for file in needed if file in files))
     try:
         sorter.prepare()
     except graphlib.CycleError as error:
@@ -75,13 +75,13 @@ def _ordered(files: dict[str, File]) -> list[str]:
 
 def _directives(file: File) -> dict[str, str]:
     """``-- name: value`` of the comments before the first statement."""
-    found: dict[str, str] = {}
+    directives: dict[str, str] = {}
     for line in file.skimmed.splitlines():
         if line.strip() and not line.lstrip().startswith("--"):
             break
         if directive := _DIRECTIVE.match(line):
-            found[directive[1].lower()] = directive[2]
-    return found
+            directives[directive[1].lower()] = directive[2]
+    return directives
 
 
 def _is_marked(directives: dict[str, str], stems: set[str]) -> bool:

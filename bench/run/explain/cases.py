@@ -53,9 +53,9 @@ def _other_role(subject: Subject, asker: Asker | None) -> tuple[str | None, Way]
 
 
 def _case(side: OnState, role: str | None, mode: PlanMode, way: Way, main: QueryCost) -> Iterator[QueryCase]:
-    found = cost_or_none(side.conn, way, executions=EXECUTIONS, budget_s=BUDGET_S)
-    if found is not None:
-        yield QueryCase(side.state, role, "warm", mode, _without_known_plan(found, main))
+    cost = cost_or_none(side.conn, way, executions=EXECUTIONS, budget_s=BUDGET_S)
+    if cost is not None:
+        yield QueryCase(side.state, role, "warm", mode, _without_known_plan(cost, main))
 
 
 def cold_case(state: State, chilled: Chiller, cold: Cold, subject: Subject, query: Query) -> QueryCase | None:
@@ -64,15 +64,15 @@ def cold_case(state: State, chilled: Chiller, cold: Cold, subject: Subject, quer
     if main is None or main.error is not None:
         return None
     try:
-        found = cold_cost(chilled, subject.way, executions=cold.executions, budget_s=BUDGET_S)
+        cost = cold_cost(chilled, subject.way, executions=cold.executions, budget_s=BUDGET_S)
     except MissingObjectError:
         return None
-    return QueryCase(state, subject.role, "cold", "literal", _without_known_plan(found, main))
+    return QueryCase(state, subject.role, "cold", "literal", _without_known_plan(cost, main))
 
 
-def _without_known_plan(found: QueryCost, main: QueryCost) -> QueryCost:
+def _without_known_plan(cost: QueryCost, main: QueryCost) -> QueryCost:
     """A plan of the main figures' shape is in the run file once."""
-    return replace(found, plan=None) if found.fingerprint == main.fingerprint else found
+    return replace(cost, plan=None) if cost.fingerprint == main.fingerprint else cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,6 @@ def _subjects(
 
 def with_names_of_their_own(subjects: Sequence[Subject], taken: Sequence[Subject]) -> Iterator[Subject]:
     """The subjects, renamed where another has the name already."""
-    names = {each.name for each in taken}
-    for each in subjects:
-        yield replace(each, name=f"{each.name} (request)") if each.name in names else each
+    names = {subject.name for subject in taken}
+    for subject in subjects:
+        yield replace(subject, name=f"{subject.name} (request)") if subject.name in names else subject

@@ -64,7 +64,7 @@ def audit(
     """Audit every index of the state after the suite, in the order of tables and names."""
     progress(Step("index audit"))
     with server.connect(before) as old, server.connect(after) as new:
-        known = {(each.schema, each.name) for each in read_indexes(old).facts}
+        known = {(index.schema, index.name) for index in read_indexes(old).facts}
         indexes = read_indexes(new)
     used_by = users(queries)
     scans = used.scans if used is not None else None
@@ -75,10 +75,10 @@ def audit(
         tried = _try_writes(server, dbname, indexes.facts, progress)
     return tuple(
         _audited(
-            each, indexes, _inherited(each, indexes, used_by, without), used, tried.get(each.oid), without,
-            new=(each.schema, each.name) not in known,
+            index, indexes, _inherited(index, indexes, used_by, without), used, tried.get(index.oid), without,
+            new=(index.schema, index.name) not in known,
         )
-        for each in indexes.facts
+        for index in indexes.facts
     )  # fmt: skip
 
 
@@ -86,9 +86,9 @@ def _inherited(
     index: IndexFacts, indexes: Indexes, used_by: Mapping[str, Sequence[str]], without: Without
 ) -> tuple[str, ...]:
     """Queries that use it, and those that would if its copies and beginnings were gone."""
-    stay = [each for each in indexes.facts if each.oid not in without.dropped]
-    gone = [each for each in indexes.facts if each.oid in without.dropped and heir(each, stay) == index]
-    return tuple(dict.fromkeys(name for each in (index, *gone) for name in used_by.get(each.name, ())))
+    stay = [kept for kept in indexes.facts if kept.oid not in without.dropped]
+    gone = [lost for lost in indexes.facts if lost.oid in without.dropped and heir(lost, stay) == index]
+    return tuple(dict.fromkeys(name for known in (index, *gone) for name in used_by.get(known.name, ())))
 
 
 def read_indexes(conn: psycopg.Connection[TupleRow]) -> Indexes:
@@ -104,13 +104,13 @@ def read_indexes(conn: psycopg.Connection[TupleRow]) -> Indexes:
 def _try_writes(
     server: Server, dbname: str, facts: Sequence[IndexFacts], progress: Progress
 ) -> dict[int, Tried]:
-    found: dict[int, Tried] = {}
-    tables = [(table, list(group)) for table, group in groupby(facts, key=lambda each: each.table)]
+    tried: dict[int, Tried] = {}
+    tables = [(table, list(group)) for table, group in groupby(facts, key=lambda index: index.table)]
     with server.connect(dbname, application_name="pgrehearse trial", kind="application") as conn:
         for position, (table, group) in enumerate(tables):
             progress(Explaining(f"writes to {table}, with and without each index", position, len(tables)))
-            found |= try_table(conn, [each for each in group if each.valid])
-    return found
+            tried |= try_table(conn, [index for index in group if index.valid])
+    return tried
 
 
 def _try_without(
@@ -148,13 +148,13 @@ def _try_without(
 
 def _worse(conn: psycopg.Connection[TupleRow], subject: Subject, query: Query) -> str | None:
     """How much more the query reads now; None where it does not."""
-    found = cost_or_none(conn, subject.way, executions=1, budget_s=0.1)
+    cost = cost_or_none(conn, subject.way, executions=1, budget_s=0.1)
     main = query.after
-    if found is None or main is None or found.blocks is None or main.blocks is None:
+    if cost is None or main is None or cost.blocks is None or main.blocks is None:
         return None
-    if found.blocks <= MORE_BLOCKS * main.blocks + FEW_BLOCKS:
+    if cost.blocks <= MORE_BLOCKS * main.blocks + FEW_BLOCKS:
         return None
-    return f"reads {found.blocks:,} blocks without it, {main.blocks:,} with it"
+    return f"reads {cost.blocks:,} blocks without it, {main.blocks:,} with it"
 
 
 def _audited(
@@ -167,10 +167,10 @@ def _audited(
     *,
     new: bool,
 ) -> IndexAudit:
-    stay = [each for each in indexes.facts if each.oid not in without.dropped]
+    stay = [other for other in indexes.facts if other.oid not in without.dropped]
     copy, longer = duplicate_of(index, stay), prefix_of(index, stay)
     scans = used.scans.get(index.oid, 0) if used is not None else None
-    found = IndexAudit(
+    audited = IndexAudit(
         name=index.full_name,
         table=index.table,
         definition=index.definition,
@@ -191,51 +191,51 @@ def _audited(
         status="used",
         proof="",
     )
-    status = _status(index, found, without)
+    status = _status(index, audited, without)
     also = [
-        each.full_name
-        for each in stay
-        if each.oid != index.oid and set(supported_keys(each, indexes.keys)) & set(found.foreign_keys)
+        other.full_name
+        for other in stay
+        if other.oid != index.oid and set(supported_keys(other, indexes.keys)) & set(audited.foreign_keys)
     ]
-    proof = "; ".join(_proof(index, found, status, used, without, also))
-    return replace(found, status=status, proof=proof)
+    proof = "; ".join(_proof(index, audited, status, used, without, also))
+    return replace(audited, status=status, proof=proof)
 
 
-def _status(index: IndexFacts, found: IndexAudit, without: Without) -> IndexStatus:
+def _status(index: IndexFacts, audited: IndexAudit, without: Without) -> IndexStatus:
     if index.oid in without.dropped:
         return "could-go"
     if index.oid in without.needed_by:
         return "kept"
-    if found.used_by or found.scans:
+    if audited.used_by or audited.scans:
         return "used"
     if index.enforces:
         return "constraint"
-    return "foreign-key" if found.foreign_keys else "kept"
+    return "foreign-key" if audited.foreign_keys else "kept"
 
 
 def _proof(
     index: IndexFacts,
-    found: IndexAudit,
+    audited: IndexAudit,
     status: IndexStatus,
     used: Used | None,
     without: Without,
     also: Sequence[str],
 ) -> Iterator[str]:
-    if found.constraint is not None or index.is_unique:
-        yield f"it enforces {found.constraint or 'uniqueness'}"
-    if found.foreign_keys:
+    if audited.constraint is not None or index.is_unique:
+        yield f"it enforces {audited.constraint or 'uniqueness'}"
+    if audited.foreign_keys:
         others = f", as {', '.join(also)} could" if also else ""
-        yield f"it finds the rows that refer by {', '.join(found.foreign_keys)}{others}"
+        yield f"it finds the rows that refer by {', '.join(audited.foreign_keys)}{others}"
     if status == "kept" and index.oid in without.needed_by:
         yield without.needed_by[index.oid]
-    if found.used_by:
-        yield f"in the plans of {len(found.used_by)} queries"
+    if audited.used_by:
+        yield f"in the plans of {len(audited.used_by)} queries"
     else:
         yield f"in no plan of {without.queries} queries"
     if used is not None:
-        yield f"{found.scans or 0:,} scans in {used.requests:,} requests"
-    other = found.duplicate_of or found.prefix_of
+        yield f"{audited.scans or 0:,} scans in {used.requests:,} requests"
+    other = audited.duplicate_of or audited.prefix_of
     if other is not None:
-        yield f"{'the same as' if found.duplicate_of else 'the beginning of'} {other}"
+        yield f"{'the same as' if audited.duplicate_of else 'the beginning of'} {other}"
     if status == "could-go":
         yield "without it and the others that could go, no query reads more than a tenth more blocks"

@@ -171,10 +171,10 @@ class _Explaining:
             queries, used = self._loaded(requests, subjects, queries)
         self.draft.update(queries=tuple(queries))
         if self.options.indexes and not self.options.only:  # some queries alone prove no index useless
-            found = audit(
+            audits = audit(
                 self.server, self.states.before, self.states.after, subjects, queries, used, self.progress
             )
-            self.draft.update(indexes=found)
+            self.draft.update(indexes=audits)
             self.draft.note(INDEXES)
 
     def _loaded(
@@ -200,15 +200,15 @@ class _Explaining:
         ):
             mix = mix_for(old, self.options.mix)
             requests = read_requests(old, mix, self.options.data.seed) if mix is not None else Requests()
-            found = find_subjects(old, new, self.suite.queries)
+            subjects = find_subjects(old, new, self.suite.queries)
             self.draft.update(functions=user_functions(new), table_indexes=table_indexes(new))
-        found += with_names_of_their_own(requests.subjects, found)
+        subjects += with_names_of_their_own(requests.subjects, subjects)
         only = self.options.only
-        chosen = [s for s in found if not only or any(fnmatchcase(s.name, pattern) for pattern in only)]
+        chosen = [s for s in subjects if not only or any(fnmatchcase(s.name, pattern) for pattern in only)]
         if only and not chosen:
             raise UsageError(
                 f"no view, function or request is named {' or '.join(only)}",
-                f"there are {', '.join(each.name for each in found) or 'none'}",
+                f"there are {', '.join(subject.name for subject in subjects) or 'none'}",
             )
         return requests, chosen
 

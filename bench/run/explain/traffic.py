@@ -49,7 +49,7 @@ def beside_traffic(
 ) -> tuple[list[Query], Used]:
     """Cost views and functions on a migrated clone while requests go on at half of what the server can do."""
     conninfo = make_conninfo(server.conninfo(dbname, "application"), application_name="pgrehearse traffic")
-    found = list(queries)
+    costed = list(queries)
     connections = min(CONNECTIONS, max(1, connection_room(server)))
     with (
         server.connect(dbname, application_name="pgrehearse explain", kind="application") as conn,
@@ -63,7 +63,7 @@ def beside_traffic(
         traffic.begin(rate, "poisson")
         begin = time.monotonic()
         for position, subject in enumerate(subjects):
-            query = found[position]
+            query = costed[position]
             if subject.kind == "workload" or query.after is None or query.after.error is not None:
                 continue
             progress(Explaining(f"{subject.name}, beside traffic", position, len(subjects)))
@@ -78,12 +78,12 @@ def beside_traffic(
                     replace(cost, plan=None) if same else cost,
                     rate,
                 )
-                found[position] = replace(query, cases=(*query.cases, case))
+                costed[position] = replace(query, cases=(*query.cases, case))
         time.sleep(max(0.0, LEAST_S - (time.monotonic() - begin)))
         traffic.end()
         requests = len(traffic.requests().rows)
     with server.connect(dbname, application_name="pgrehearse explain", kind="application") as conn:
-        return found, Used(requests, _scans(conn))
+        return costed, Used(requests, _scans(conn))
 
 
 def _scans(conn: psycopg.Connection[TupleRow]) -> dict[int, int]:
@@ -97,9 +97,9 @@ def _scans(conn: psycopg.Connection[TupleRow]) -> dict[int, int]:
         ).fetchone()
         conn.execute("SELECT pg_stat_clear_snapshot()")
         rows = conn.execute("SELECT indexrelid, idx_scan FROM pg_stat_user_indexes").fetchall()
-        found = {oid: scans or 0 for oid, scans in rows}
-        if found == last and others is not None and others[0] == 0:
+        scans_by_oid = {oid: scans or 0 for oid, scans in rows}
+        if scans_by_oid == last and others is not None and others[0] == 0:
             break
-        last = found
+        last = scans_by_oid
         time.sleep(0.2)
     return last or {}

@@ -94,11 +94,11 @@ def _try_update(
     if index.oid not in updates:
         return
     try:
-        found = _execute(conn, _update(index), None if given else index)
+        execution = _execute(conn, _update(index), None if given else index)
     except psycopg.errors.IntegrityError:
         del updates[index.oid]
     else:
-        _note(updates[index.oid], found, given)
+        _note(updates[index.oid], execution, given)
 
 
 @contextmanager
@@ -185,10 +185,10 @@ def _execute(
         if not conn.closed:
             conn.execute("ROLLBACK")
     assert row is not None
-    found: dict[str, Any] = row[0][0]
+    plan: dict[str, Any] = row[0][0]
     return _Execution(
-        found["Execution Time"] / 1000,
-        found["Plan"].get("WAL Bytes", 0),
+        plan["Execution Time"] / 1000,
+        plan["Plan"].get("WAL Bytes", 0),
         after[0] - before[0],
         after[1] - before[1],
     )
@@ -203,7 +203,7 @@ def _counts(conn: psycopg.Connection[TupleRow]) -> tuple[int, int]:
     return (row[0], row[1]) if row else (0, 0)
 
 
-def _note(writes: _Writes, found: _Execution, given: bool) -> None:
-    (writes.with_s if given else writes.without_s).append(found.duration_s)
-    (writes.with_wal if given else writes.without_wal).append(found.wal_bytes)
-    writes.rows, writes.hot[given] = found.rows, found.hot
+def _note(writes: _Writes, execution: _Execution, given: bool) -> None:
+    (writes.with_s if given else writes.without_s).append(execution.duration_s)
+    (writes.with_wal if given else writes.without_wal).append(execution.wal_bytes)
+    writes.rows, writes.hot[given] = execution.rows, execution.hot

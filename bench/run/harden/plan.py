@@ -133,7 +133,7 @@ def written_anew(
 ) -> Hardened:
     """One migration with the ways out of these findings of its own in their statements' places."""
     if (reason := _untouchable(statements)) is not None:
-        hurts = next((found for found in findings if found.code in REWRITTEN), None)
+        hurts = next((finding for finding in findings if finding.code in REWRITTEN), None)
         refusals = (
             (Refusal(str(hurts.place), hurts.code, f"The file stays as it is: {reason}."),) if hurts else ()
         )
@@ -268,7 +268,7 @@ class _Writing:
         )
         if not (long and self._inside):
             return False
-        if (held := next((found for found in self._findings if found.code in _HELD), None)) is None:
+        if (held := next((finding for finding in self._findings if finding.code in _HELD), None)) is None:
             return False
         if not any(change.code == held.code for change in self.changes):
             self.changes.append(Change(self._place(statement), held.code, _reason(held)))
@@ -337,11 +337,11 @@ def _of(group: Sequence[str]) -> Iterator[Unit]:
 
 def _outside(text: str, code: str) -> Unit:
     """With an INVALID index that an earlier try has left taken away before; a valid one is not touched."""
-    found = _INDEX.match(code)
-    if found is None:
+    match = _INDEX.match(code)
+    if match is None:
         return Unit((text,), transaction=False)
-    schema = f"{found['schema']}." if found["schema"] else ""
-    block, why = without_invalid(f"{schema}{found['name']}")
+    schema = f"{match['schema']}." if match["schema"] else ""
+    block, why = without_invalid(f"{schema}{match['name']}")
     above = text[: len(text) - len(code)]
     return Unit((f"{above}-- {why}\n{block}", code), transaction=False)
 

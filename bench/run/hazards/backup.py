@@ -33,7 +33,7 @@ READ_BYTES = 1 << 20
 def program(server: Server, name: str) -> Path | None:
     """A client program as new as the server; the server's own where it runs on this machine."""
     major = server.info.version_num // 10000
-    bindirs = [each.bindir for each in find_installations() if each.major >= major]
+    bindirs = [installation.bindir for installation in find_installations() if installation.major >= major]
     if server.managed and server.superuser:
         with server.connect() as conn:
             row = conn.execute("SELECT setting FROM pg_config() WHERE name = 'BINDIR'").fetchone()

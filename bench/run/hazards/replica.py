@@ -69,8 +69,12 @@ def copy_bytes(server: Server) -> int:
 def _installation(server: Server) -> Installation | None:
     with server.connect() as conn:
         row = conn.execute("SELECT setting FROM pg_config() WHERE name = 'BINDIR'").fetchone()
-    found = read_installation(Path(row[0])) if row else None
-    return found if found is not None and (found.bindir / "pg_basebackup").is_file() else None
+    installation = read_installation(Path(row[0])) if row else None
+    return (
+        installation
+        if installation is not None and (installation.bindir / "pg_basebackup").is_file()
+        else None
+    )
 
 
 @contextmanager
@@ -94,8 +98,8 @@ def replica(server: Server, dbname: str, setting: Setting) -> Iterator[Scene]:
 
 
 def _streaming(conn: psycopg.Connection[TupleRow]) -> bool | None:
-    found = conn.execute("SELECT FROM pg_stat_replication WHERE state = 'streaming'").fetchone()
-    return True if found is not None else None
+    row = conn.execute("SELECT FROM pg_stat_replication WHERE state = 'streaming'").fetchone()
+    return True if row is not None else None
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def access_matrix(
             if was is not None and was.opened is not None:
                 joined = replace(joined, opened=None)  # the suite has not opened what was open
             concerned = {name for name, owned in unprotected.items() if owned or cell.actor == "anon"}
-            existed = any(each[1] == cell.relation for each in known)
+            existed = any(key[1] == cell.relation for key in known)
             cells.append(_judge(joined, concerned, existed=existed))
         costs = tuple(_policy_costs(new, actors))
     return tuple(cells), costs
@@ -126,7 +126,7 @@ def _try_target(
 
 def _parts(target: Target, actors: Sequence[Actor]) -> list[tuple[Whose, sql.Composable]]:
     """The owner's rows, and those of nobody who tries; a row of one of the actors would prove nothing."""
-    users = {each.name: each.user for each in actors if each.user is not None}
+    users = {actor.name: actor.user for actor in actors if actor.user is not None}
     if target.owner_column is None or "owner" not in users:
         return [("all", sql.SQL("true"))]
     column = sql.Identifier(target.owner_column)
@@ -164,7 +164,7 @@ def _hidden_elsewhere(conn: psycopg.Connection[Any], target: Target, actor: Acto
         return None
     hidden = sql.SQL(" AND ").join(
         sql.SQL("NOT EXISTS (SELECT FROM {} WHERE {})").format(sql.SQL(parent), sql.SQL(match))
-        for match, parent in (each.split("\t") for each in target.protected_parents)
+        for match, parent in (parent.split("\t") for parent in target.protected_parents)
     )
     with acting(conn, actor):
         query = sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(target.identifier, hidden)
@@ -261,7 +261,7 @@ def _change(
 
 def _policy_costs(conn: psycopg.Connection[Any], actors: Sequence[Actor]) -> Iterator[PolicyCost]:
     """Count each table under row security as a user and as the migrating role."""
-    user = next((each for each in actors if each.name == "other user"), None)
+    user = next((actor for actor in actors if actor.name == "other user"), None)
     if user is None:
         return
     for target in _targets(conn):
@@ -311,17 +311,17 @@ def find_actors(conn: psycopg.Connection[Any]) -> tuple[Actor, ...]:
         "SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')"
     )
     roles = {name for (name,) in rows.fetchall()}
-    found = [Actor("anon", "anon")] if "anon" in roles else []
+    actors = [Actor("anon", "anon")] if "anon" in roles else []
     if "authenticated" in roles:
         plain, admins = _users(conn)
-        found += [
+        actors += [
             Actor(name, "authenticated", user)
             for name, user in zip(("owner", "other user"), plain, strict=False)
         ]
-        found += [Actor("admin", "authenticated", user) for user in admins]
+        actors += [Actor("admin", "authenticated", user) for user in admins]
     if "service_role" in roles:
-        found.append(Actor("service_role", "service_role"))
-    return tuple(found)
+        actors.append(Actor("service_role", "service_role"))
+    return tuple(actors)
 
 
 def _users(conn: psycopg.Connection[Any]) -> tuple[list[str], list[str]]:

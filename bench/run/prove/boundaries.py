@@ -44,10 +44,10 @@ def candidates(column: Column, limits: Limits, *, unique: bool) -> Iterator[Cand
     """
     unsure = unique or bool(limits.opaque) or limits.above is not None
     seen: set[str | None] = set()
-    for each in _all(column, limits):
-        if each.value not in seen:
-            seen.add(each.value)
-            yield replace(each, expected=None) if each.expected and unsure else each
+    for candidate in _all(column, limits):
+        if candidate.value not in seen:
+            seen.add(candidate.value)
+            yield replace(candidate, expected=None) if candidate.expected and unsure else candidate
 
 
 def _all(column: Column, limits: Limits) -> Iterator[Candidate]:

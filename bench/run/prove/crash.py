@@ -91,7 +91,7 @@ def streams(server: Server, statements: Sequence[Statement]) -> int:
 
     Roles belong to the whole server: two copies of a migration that makes them would meet there.
     """
-    if not server.managed or any(_ROLES.search(each.text) for each in statements):
+    if not server.managed or any(_ROLES.search(statement.text) for statement in statements):
         return 1
     return min(os.cpu_count() or 1, STREAMS_AT_MOST)
 
@@ -114,16 +114,16 @@ class _Trials:
         """Try all, first those that may run side by side."""
         numbered = list(enumerate(cuts))
         with ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(self._try, *each) for each in numbered if not each[1].alone]
+            jobs = [pool.submit(self._try, number, cut) for number, cut in numbered if not cut.alone]
             try:
                 for job in jobs:
                     job.result()
             except BaseException:  # raised again; Ctrl-C, too, must not wait for all that is not begun
                 pool.shutdown(cancel_futures=True)
                 raise
-        for each in numbered:
-            if each[1].alone:
-                self._try(*each)
+        for number, cut in numbered:
+            if cut.alone:
+                self._try(number, cut)
 
     def points(self) -> tuple[CrashPoint, ...]:
         """Those that were tried, in the order of the cuts."""
@@ -214,26 +214,26 @@ def _transactions(observer: psycopg.Connection[TupleRow]) -> int:
 def _plan(ran: Sequence[Ran], *, kill: bool) -> Iterator[Cut]:
     """One cut for each committed state, at its last boundary, and some inside statements."""
     # Boundary n comes after n statements; what moved the state begins a group of boundaries.
-    starts = [0, *(position + 1 for position, each in enumerate(ran) if each.moved)]
+    starts = [0, *(position + 1 for position, step in enumerate(ran) if step.moved)]
     ends = [*(start - 1 for start in starts[1:]), len(ran)]
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         middle = kill and number == len(starts) // 2
         yield Cut(done=end, covers=end - start + 1, method="kill -9" if middle else "terminate")
     for position in _worth_cutting(ran):
-        each = ran[position]
+        step = ran[position]
         yield Cut(
             done=position,
             inside=True,
-            half_s=each.duration_s / 2,
-            half_transactions=each.transactions // 2,
-            lock=_relation(each.statement) if "CONCURRENTLY" in each.statement.kind else None,
+            half_s=step.duration_s / 2,
+            half_transactions=step.transactions // 2,
+            lock=_relation(step.statement) if "CONCURRENTLY" in step.statement.kind else None,
         )
 
 
 def _worth_cutting(ran: Sequence[Ran]) -> list[int]:
-    online = [n for n, each in enumerate(ran) if each.statement.kind == "CREATE INDEX CONCURRENTLY"]
-    committing = [n for n, each in enumerate(ran) if each.transactions > 1 and n not in online]
-    long = [n for n, each in enumerate(ran) if each.duration_s > LONG_S]
+    online = [n for n, step in enumerate(ran) if step.statement.kind == "CREATE INDEX CONCURRENTLY"]
+    committing = [n for n, step in enumerate(ran) if step.transactions > 1 and n not in online]
+    long = [n for n, step in enumerate(ran) if step.duration_s > LONG_S]
     by_length = sorted({*committing, *long} - set(online), key=lambda n: -ran[n].duration_s)
     return sorted({*online[:1], *online[-1:], *by_length[:INSIDE_AT_MOST]})
 

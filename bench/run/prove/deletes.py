@@ -35,8 +35,8 @@ _NOBODY = {
 
 def action_of(foreign: Foreign) -> str:
     """What the key does when the row that it refers to goes."""
-    found = _ACTION.search(foreign.definition)
-    return found[1] if found else "NO ACTION"
+    match = _ACTION.search(foreign.definition)
+    return match[1] if match else "NO ACTION"
 
 
 def foreign_trials(
@@ -47,7 +47,9 @@ def foreign_trials(
     if parent is None:
         return
     columns = child.names(foreign.columns)
-    full = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(each)) for each in columns)
+    full = sql.SQL(" AND ").join(
+        sql.SQL("{} IS NOT NULL").format(sql.Identifier(column)) for column in columns
+    )
     rows = find_rows(conn, child, full, 1)
     row = rows[0] if rows else usable_row(conn, child)
     # Where nobody refers to anything yet, the row is given somebody to refer to.
@@ -55,10 +57,10 @@ def foreign_trials(
     yield _refers_to_nobody(conn, child, foreign, columns, row)
     others = [
         name
-        for each in schema.foreign
-        if each.table == foreign.table and each.oid != foreign.oid and action_of(each) == "SET NULL"
-        for name in child.names(each.columns)
-        if name not in columns and not child.columns[each.columns[0]].required
+        for foreign in schema.foreign
+        if foreign.table == foreign.table and foreign.oid != foreign.oid and action_of(foreign) == "SET NULL"
+        for name in child.names(foreign.columns)
+        if name not in columns and not child.columns[foreign.columns[0]].required
     ]
     yield _delete(conn, child, parent, foreign, row, given, ())
     if others and row is not None:
@@ -137,8 +139,8 @@ def _prepared(
     somebody = sql.SQL("(SELECT {} FROM {} WHERE NOT ({}) LIMIT 1)").format(
         sql.Identifier(parents[0]), parent.relation, here(row)
     )
-    settings = [sql.SQL("{} = {}").format(sql.Identifier(each), somebody) for each in given]
-    settings += [sql.SQL("{} = NULL").format(sql.Identifier(each)) for each in without]
+    settings = [sql.SQL("{} = {}").format(sql.Identifier(name), somebody) for name in given]
+    settings += [sql.SQL("{} = NULL").format(sql.Identifier(name)) for name in without]
     return sql.SQL("UPDATE {} SET {} WHERE {} RETURNING {}").format(
         child.relation,
         sql.SQL(", ").join(settings or [unchanged(child)]),
@@ -156,7 +158,7 @@ def answered(trial: ValueTrial, answer: Answer, stored: str | None = None) -> Va
 
 
 def _texts(columns: tuple[str, ...]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(each)) for each in columns)
+    return sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns)
 
 
 def _matches(columns: tuple[str, ...], values: tuple[Any, ...]) -> sql.Composed:

@@ -43,7 +43,7 @@ def prove_dirt(
     with _base(server, suite) as base:
         trials = _Trials(server, base, suite.data, scripts, seed)
         progress(Step(f"each of {len(kinds)} kinds of dirt, and all together"))
-        statements = [each for script in scripts for each in script.forward]
+        statements = [statement for script in scripts for statement in script.forward]
         with ThreadPoolExecutor(streams(server, statements)) as pool:
             proofs = list(pool.map(trials.apply, wanted))
         until = time.monotonic() + SHRINK_S
@@ -101,7 +101,7 @@ class _Trials:
 
     def shrink(self, proof: DirtProof, until: float) -> DirtProof:
         with self._loaded(proof.kinds) as (dbname, _):
-            failing = next(each for each in self.scripts if each.migration.id == proof.migration)
+            failing = next(script for script in self.scripts if script.migration.id == proof.migration)
             for script in self.scripts[: self.scripts.index(failing)]:
                 play(self.server, dbname, script.forward)
             with temporary_database(self.server, "failing", dbname) as again:

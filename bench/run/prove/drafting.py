@@ -34,14 +34,21 @@ def draft_rollback(server: Server, link: Link, directory: Path) -> tuple[Stateme
     wanted = list(_undo(link.before.schema, link.after.schema))
     with temporary_database(server, "draft", link.after.dbname) as dbname, server.connect(dbname) as conn:
         working = _in_an_order_that_works(conn, wanted)
-    rows = [each for each in compare(server, link.before, link.after, link.volatile) if each.thing == "rows"]
-    left = [each for each in wanted if each not in working]
+    rows = [
+        difference
+        for difference in compare(server, link.before, link.after, link.volatile)
+        if difference.thing == "rows"
+    ]
+    left = [statement for statement in wanted if statement not in working]
     lines = [
         f"-- DRAFT of a rollback of {link.id}, from what it changed in the catalog. Nobody has read it yet.",
-        *(f"-- Not undone: {each.rows} rows {each.change} in {each.object}." for each in rows),
-        *(f"-- Did not work: {' '.join(each.split())}" for each in left),
+        *(
+            f"-- Not undone: {difference.rows} rows {difference.change} in {difference.object}."
+            for difference in rows
+        ),
+        *(f"-- Did not work: {' '.join(statement.split())}" for statement in left),
         "BEGIN;",
-        *(f"{each};" for each in working),
+        *(f"{statement};" for statement in working),
         "COMMIT;",
     ]
     directory.mkdir(parents=True, exist_ok=True)
@@ -55,8 +62,8 @@ def _undo(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
     for name in sorted(after.keys() - before.keys()):
         if member := _MEMBER.fullmatch(name):
             yield f"ALTER TABLE {member['relation']} DROP {member['kind'].upper()} {member['name']}"
-        elif found := _DROPPED.fullmatch(name):
-            yield f"DROP {found['kind'].upper()} {found['identity']}"
+        elif match := _DROPPED.fullmatch(name):
+            yield f"DROP {match['kind'].upper()} {match['identity']}"
     for name in sorted(before):
         if before[name] != after.get(name) and (statement := _restore(name, before[name])) is not None:
             yield statement
@@ -68,8 +75,8 @@ def _restore(name: str, definition: str) -> str | None:
         return definition.split("\n", 1)[0]
     if name.startswith("view ") and (query := _VIEW.search(definition)):
         return f"CREATE OR REPLACE {name} AS {query[1].rstrip('; ')}"
-    if name.startswith(("function ", "procedure ")) and (found := _FUNCTION.match(definition)):
-        return found[1].rstrip()
+    if name.startswith(("function ", "procedure ")) and (match := _FUNCTION.match(definition)):
+        return match[1].rstrip()
     if name.startswith("constraint ") and (member := _MEMBER.fullmatch(name)):
         rule = definition.split("\nvalidated ", 1)[0]
         return f"ALTER TABLE {member['relation']} ADD CONSTRAINT {member['name']} {rule}"

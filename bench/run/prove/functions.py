@@ -72,13 +72,15 @@ def try_functions(server: Server, before: State, after: State) -> Tried:
     with server.connect(after.dbname, application_name="pgrehearse functions", kind="application") as conn:
         query = load_query("function_targets", conn.info.server_version)
         with conn.cursor(row_factory=class_row(Function)) as cursor:
-            found = [each for each in cursor.execute(query).fetchall() if _brought(each, before, after)]
+            functions = [
+                function for function in cursor.execute(query).fetchall() if _brought(function, before, after)
+            ]
         actors = find_actors(conn)
         keys = _keys(conn)
-        cells = [_cell(conn, each, actor, keys) for each in found for actor in actors]
-        rights = [*_functions(found, cells), *_views(conn, before)]
-        hidden = [each for function in found for each in _swallowed(conn, function, keys)]
-        failing = [each for function in found for each in _failing(conn, function, keys)]
+        cells = [_cell(conn, function, actor, keys) for function in functions for actor in actors]
+        rights = [*_functions(functions, cells), *_views(conn, before)]
+        hidden = [cell for function in functions for cell in _swallowed(conn, function, keys)]
+        failing = [cell for function in functions for cell in _failing(conn, function, keys)]
     return Tried(tuple(cells), tuple(rights), tuple(hidden), tuple(failing))
 
 
@@ -155,11 +157,11 @@ def _cell(conn: psycopg.Connection[Any], function: Function, actor: Actor, keys:
     return AccessCell(actor.name, function.identity, "EXECUTE", "all", 1, None, reach, opened)
 
 
-def _functions(found: Sequence[Function], cells: Sequence[AccessCell]) -> Iterator[OwnerRights]:
-    for each in found:
-        if each.definer:
-            by = [c.actor for c in cells if c.relation == each.identity and c.after and c.after.rows]
-            yield OwnerRights("function", each.identity, each.fixed_path, tuple(by))
+def _functions(functions: Sequence[Function], cells: Sequence[AccessCell]) -> Iterator[OwnerRights]:
+    for function in functions:
+        if function.definer:
+            by = [c.actor for c in cells if c.relation == function.identity and c.after and c.after.rows]
+            yield OwnerRights("function", function.identity, function.fixed_path, tuple(by))
 
 
 def _views(conn: psycopg.Connection[Any], before: State) -> Iterator[OwnerRights]:
@@ -228,8 +230,12 @@ def _called(
 def swallowed_in(server: Server, link: Link) -> Iterator[SwallowedError]:
     """The first hidden error of a migration that applies; it is only run where a block has such a handler."""
     changed = [
-        (replace(each, text=body) if (body := without_handler(each.text)) and each.kind == "DO" else each)
-        for each in link.script.forward
+        (
+            replace(statement, text=body)
+            if (body := without_handler(statement.text)) and statement.kind == "DO"
+            else statement
+        )
+        for statement in link.script.forward
     ]
     if link.after is None or changed == list(link.script.forward):
         return

@@ -101,7 +101,7 @@ class _Proving:
     def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
         scripts = read_both_ways(self.server, self.suite)
-        if len(scripts) > 1 and any(each.migration.forward.transaction == "all" for each in scripts):
+        if len(scripts) > 1 and any(script.migration.forward.transaction == "all" for script in scripts):
             self.draft.note(ALL_TOGETHER)
         with own_roles(self.server), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)

@@ -62,7 +62,7 @@ class Shrinking:
         """Leave out rows table by table, those that refer to others first."""
         with self.server.connect(self.dbname, application_name="pgrehearse shrink") as conn:
             conn.execute("SET search_path = ''")
-            self.references = [Reference(*each) for each in conn.execute(_REFERENCES).fetchall()]
+            self.references = [Reference(*row) for row in conn.execute(_REFERENCES).fetchall()]
             self.tables = {name: table for name, table in read_tables(conn).items() if table.key}
         offending: list[OffendingRow] = []
         for name in self._children_first():
@@ -124,10 +124,12 @@ class Shrinking:
     def _free_keys(self, conn: psycopg.Connection[Any], table: ContentTable) -> list[str]:
         used = [
             sql.SQL("NOT EXISTS (SELECT FROM {} AS c WHERE c.{} = t.{})").format(
-                sql.SQL(each.child), sql.Identifier(each.child_column), sql.Identifier(each.parent_column)
+                sql.SQL(reference.child),
+                sql.Identifier(reference.child_column),
+                sql.Identifier(reference.parent_column),
             )
-            for each in self.references
-            if each.parent == table.name and each.child != table.name
+            for reference in self.references
+            if reference.parent == table.name and reference.child != table.name
         ]
         query = sql.SQL("SELECT {0}::text FROM {1} AS t WHERE {2} ORDER BY {0}").format(
             _key(table), table.source, sql.SQL(" AND ").join([sql.SQL("true"), *used])
@@ -185,7 +187,7 @@ def shown_values(row: Mapping[str, Any], key: Sequence[str], told: str) -> str:
 
 def _key(table: ContentTable) -> sql.Composed:
     return sql.SQL("ROW({})").format(
-        sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(each)) for each in table.key)
+        sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(column)) for column in table.key)
     )
 
 
@@ -205,7 +207,7 @@ def smallest(
     parts = 2
     while len(left) >= 2:
         for part in _parts(left, parts):
-            rest = [each for each in left if each not in part]
+            rest = [item for item in left if item not in part]
             if not go_on():
                 return left
             if len(rest) < len(left) and fails(part):

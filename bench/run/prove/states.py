@@ -88,8 +88,8 @@ def _with_values(server: Server, expected: State, differences: Iterable[Differen
             elif difference.object in columns:
                 yield replace(difference, rows=filled_rows(conn, *columns[difference.object]))
             else:
-                found = expected.tables.get(difference.object.removeprefix("table "))
-                yield replace(difference, rows=found.rows if found is not None else None)
+                table = expected.tables.get(difference.object.removeprefix("table "))
+                yield replace(difference, rows=table.rows if table is not None else None)
 
 
 def _holds_rows(difference: Difference) -> bool:
@@ -149,14 +149,14 @@ def schema_differences(expected: dict[str, str], found: dict[str, str]) -> Itera
 
 def volatile_columns(server: Server, one: State, other: State) -> dict[str, frozenset[str]]:
     """Columns in which two runs of the same migrations on the same data do not agree."""
-    found: dict[str, frozenset[str]] = {}
+    volatile: dict[str, frozenset[str]] = {}
     with server.connect(one.dbname) as left, server.connect(other.dbname) as right:
         ours, theirs = read_tables(left), read_tables(right)
         for name in one.tables.keys() & other.tables.keys():
             if one.tables[name] != other.tables[name]:
                 sums, others = column_sums(left, ours[name]), column_sums(right, theirs[name])
-                found[name] = frozenset(column for column in sums if sums[column] != others.get(column))
-    return found
+                volatile[name] = frozenset(column for column in sums if sums[column] != others.get(column))
+    return volatile
 
 
 def _contents(server: Server, expected: State, found: State, volatile: Volatile) -> Iterator[Difference]:

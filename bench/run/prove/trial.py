@@ -67,7 +67,9 @@ class TableCopy:
 def places(schema: Schema) -> dict[int, TableCopy]:
     """The tables by oid."""
     return {
-        table.oid: TableCopy(table, {each.number: each for each in schema.columns if each.table == table.oid})
+        table.oid: TableCopy(
+            table, {column.number: column for column in schema.columns if column.table == table.oid}
+        )
         for table in schema.tables
     }
 
@@ -98,7 +100,9 @@ def find_rows(
 
 def unchanged(place: TableCopy) -> sql.Composed:
     """An assignment that changes nothing, for which a row is checked as for any other."""
-    writable = (each.name for each in place.columns.values() if not each.generated and not each.identity)
+    writable = (
+        column.name for column in place.columns.values() if not column.generated and not column.identity
+    )
     return sql.SQL("{0} = {0}").format(sql.Identifier(next(writable, "oid")))
 
 

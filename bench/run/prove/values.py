@@ -117,7 +117,7 @@ class _Trying:
         return any(self._new("constraint", place, name) for name in (constraint, *own))
 
     def _checks_of(self, place: TableCopy) -> list[Check]:
-        return [each for each in self.schema.checks if each.table == place.table.oid and each.kind == "c"]
+        return [check for check in self.schema.checks if check.table == place.table.oid and check.kind == "c"]
 
     def _limits(self, place: TableCopy, column: Column) -> Limits:
         limits = Limits()
@@ -133,7 +133,10 @@ class _Trying:
     def _columns(self, place: TableCopy) -> Iterator[ValueTrial]:
         row: str | None = None
         refers = {
-            number for each in self.schema.foreign if each.table == place.table.oid for number in each.columns
+            number
+            for foreign in self.schema.foreign
+            if foreign.table == place.table.oid
+            for number in foreign.columns
         }
         for column in place.columns.values():
             rules = [c.name for c in self._checks_of(place) if c.columns == [column.number]]
@@ -157,13 +160,13 @@ class _Trying:
                 place.table.label, column.name, "default", (column.name,), "DEFAULT", True, None
             )
             yield self._put(place, column, row, trial, sql.SQL("DEFAULT"))
-        for each in candidates(column, limits, unique=unique):
-            subject = rule if each.about == "check" else column.name
-            shown = "NULL" if each.value is None else each.value
+        for candidate in candidates(column, limits, unique=unique):
+            subject = rule if candidate.about == "check" else column.name
+            shown = "NULL" if candidate.value is None else candidate.value
             trial = ValueTrial(
-                place.table.label, subject, each.about, (column.name,), shown, each.expected, None
+                place.table.label, subject, candidate.about, (column.name,), shown, candidate.expected, None
             )
-            yield self._put(place, column, row, trial, sql.Literal(each.value))
+            yield self._put(place, column, row, trial, sql.Literal(candidate.value))
 
     def _put(
         self, place: TableCopy, column: Column, row: str | None, trial: ValueTrial, value: sql.Composable
@@ -180,17 +183,17 @@ class _Trying:
         return answered(trial, answer, answer.row[0] if answer.row else None)
 
     def _rules_of_others(self, place: TableCopy, column: Column) -> set[str]:
-        return {each.name for each in self._checks_of(place) if column.number not in each.columns}
+        return {check.name for check in self._checks_of(place) if column.number not in check.columns}
 
     def _checks(self, place: TableCopy) -> Iterator[ValueTrial]:
         """Of a check over several columns that may be NULL: none of them set, and one alone."""
         for check in self._checks_of(place):
             columns = [place.columns[number] for number in check.columns if number in place.columns]
-            if len(columns) < 2 or any(each.required for each in columns):
+            if len(columns) < 2 or any(column.required for column in columns):
                 continue
             if not self._new("constraint", place, check.name):
                 continue
-            names = tuple(each.name for each in columns)
+            names = tuple(column.name for column in columns)
             for kept in (None, *names):
                 tried = f"only {kept} set" if kept else "none of them set"
                 trial = ValueTrial(place.table.label, check.name, "check", names, tried, None, None)
@@ -209,7 +212,7 @@ class _Trying:
             return answered(trial, ask(self.conn, change))
 
     def _uniques_of(self, place: TableCopy) -> list[Unique]:
-        return [each for each in self.schema.uniques if each.table == place.table.oid]
+        return [unique for unique in self.schema.uniques if unique.table == place.table.oid]
 
     def _uniques(self, place: TableCopy) -> Iterator[ValueTrial]:
         """Give a row the values of another."""

@@ -59,7 +59,7 @@ def prove_after_writes(server: Server, link: Link, schemas: Collection[str]) -> 
         played = play(server, dbname, link.script.backward)
         with server.connect(dbname) as conn:
             writes = tuple(_follow(conn, written, played.raised))
-    lost = any(each.outcome == "lost" for each in writes)
+    lost = any(written.outcome == "lost" for written in writes)
     return RollbackProof(
         "after-writes",
         (link.id,),
@@ -81,16 +81,20 @@ def write(
         query = load_query("writable_columns", conn.info.server_version)
         columns = cursor.execute(query).fetchall()
     tables = read_tables(conn)
-    made = {each.object.partition(" ")[2] for each in touched if each.object.startswith("column ")}
+    made = {
+        difference.object.partition(" ")[2]
+        for difference in touched
+        if difference.object.startswith("column ")
+    }
     done: list[tuple[UserWrite, str]] = []
-    for relation, group in groupby(columns, key=lambda each: each.relation):
+    for relation, group in groupby(columns, key=lambda column: column.relation):
         table, own = tables[relation], list(group)
         if not table.key or relation.partition(".")[0] not in schemas:
             continue
         for key in _chosen_rows(conn, table, touched):
-            new = [each for each in own if f"{relation}.{each.column}" in made]
-            old = [each for each in own if each not in new]
-            done += (found for some in (old, new) if (found := _update(conn, table, some, key)))
+            new = [column for column in own if f"{relation}.{column.column}" in made]
+            old = [column for column in own if column not in new]
+            done += (update for some in (old, new) if (update := _update(conn, table, some, key)))
         if (inserted := _insert(conn, table, own)) is not None:
             done.append(inserted)
     return done
@@ -100,9 +104,12 @@ def _chosen_rows(
     conn: psycopg.Connection[Any], table: ContentTable, touched: Sequence[Difference]
 ) -> Iterator[str]:
     keys = [
-        each.keys[0]
-        for each in touched
-        if each.thing == "rows" and each.object == table.name and each.keys and each.change != "removed"
+        column.keys[0]
+        for column in touched
+        if column.thing == "rows"
+        and column.object == table.name
+        and column.keys
+        and column.change != "removed"
     ]
     with plain_texts(conn):
         first = conn.execute(
@@ -115,23 +122,23 @@ def _update(
     conn: psycopg.Connection[Any], table: ContentTable, columns: Sequence[WritableColumn], key: str
 ) -> tuple[UserWrite, str] | None:
     """Give the first column that takes it a new value."""
-    for each in sorted(columns, key=lambda column: column.type not in TEXTS):
-        if each.refers or each.column in table.key or each.type not in TEXTS | NUMBERS:
+    for target in sorted(columns, key=lambda column: column.type not in TEXTS):
+        if target.refers or target.column in table.key or target.type not in TEXTS | NUMBERS:
             continue
-        column = sql.Identifier(each.column)
-        mark = f"{MARK} {key}" if each.distinct_values else MARK
+        column = sql.Identifier(target.column)
+        mark = f"{MARK} {key}" if target.distinct_values else MARK
         value = sql.SQL("CASE WHEN {0} = 1 THEN 0 ELSE 1 END").format(column)
         statement = sql.SQL("UPDATE {} SET {} = {} WHERE {}::text = {} RETURNING {}::text").format(
             sql.Identifier(table.schema, table.relation),
             column,
-            sql.Literal(mark) if each.type in TEXTS else value,
+            sql.Literal(mark) if target.type in TEXTS else value,
             _key(table),
             sql.Literal(key),
             column,
         )
         row = _try(conn, statement)
         if row is not None:
-            return UserWrite(table.name, "UPDATE", each.column, key, "survived"), row[0]
+            return UserWrite(table.name, "UPDATE", target.column, key, "survived"), row[0]
     return None
 
 
@@ -140,17 +147,19 @@ def _insert(
 ) -> tuple[UserWrite, str] | None:
     """Insert a copy of a row with values of its own where it must have them."""
     with plain_texts(conn):
-        found = conn.execute(
+        inserted = conn.execute(
             sql.SQL("SELECT to_json(t)::text FROM {} AS t LIMIT 1").format(table.source)
         ).fetchone()
-    if found is None:
+    if inserted is None:
         return None
-    document = json.loads(found[0])
-    fresh = {each.column: _fresh(each) for each in columns if each.distinct_values and not each.refers}
+    document = json.loads(inserted[0])
+    fresh = {
+        column.column: _fresh(column) for column in columns if column.distinct_values and not column.refers
+    }
     if not fresh:
         return None
     document |= fresh
-    names = sql.SQL(", ").join(sql.Identifier(each.column) for each in columns)
+    names = sql.SQL(", ").join(sql.Identifier(column.column) for column in columns)
     column = next(iter(fresh))
     statement = sql.SQL(
         "INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_record(NULL::{0}, {4}) "
@@ -184,19 +193,19 @@ def _follow(
     conn: psycopg.Connection[Any], written: Sequence[tuple[UserWrite, str]], raised: Sequence[str]
 ) -> Iterator[UserWrite]:
     tables: Mapping[str, ContentTable] = read_tables(conn)
-    for each, value in written:
-        table = tables.get(each.relation)
-        found = None
-        if table is not None and table.key and each.column in table.columns:
+    for user_write, value in written:
+        table = tables.get(user_write.relation)
+        row = None
+        if table is not None and table.key and user_write.column in table.columns:
             query = sql.SQL("SELECT {}::text FROM {} WHERE {}::text = {}").format(
-                sql.Identifier(each.column), table.source, _key(table), sql.Literal(each.key)
+                sql.Identifier(user_write.column), table.source, _key(table), sql.Literal(user_write.key)
             )
             with plain_texts(conn):
-                found = conn.execute(query).fetchone()
-        names = {each.relation.rpartition(".")[2].strip('"'), each.column}
+                row = conn.execute(query).fetchone()
+        names = {user_write.relation.rpartition(".")[2].strip('"'), user_write.column}
         named = any(names & set(re.findall(r"\w+", line)) for line in raised)
-        kept = found is not None and found[0] == value
-        yield each if kept else replace(each, outcome="lost", named=named)
+        kept = row is not None and row[0] == value
+        yield user_write if kept else replace(user_write, outcome="lost", named=named)
 
 
 def _key(table: ContentTable) -> sql.Composed:

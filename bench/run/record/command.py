@@ -54,7 +54,7 @@ class Address:
         """The command with ``{dsn}``, ``{host}`` … replaced, quoted for the shell."""
         values = {"dsn": self.dsn, "host": self.host, "port": self.port, "dbname": self.dbname}
         values |= {"user": self.user, "password": self.password}
-        return _FIELDS.sub(lambda found: shlex.quote(values[found[1]]), command)
+        return _FIELDS.sub(lambda match: shlex.quote(values[match[1]]), command)
 
     def scrub(self, text: str) -> str:
         """The text without the password."""

@@ -243,11 +243,11 @@ def applied_by(text: str) -> str | None:
         rows = insert.select_stmt.select_stmt.values_lists
         names = [column.res_target.name for column in insert.cols]
         values = [[_constant(item) for item in row.list.items] for row in rows]
-        found = [
+        named = [
             _named(insert.relation.relname, dict(zip(names or map(str, range(len(row))), row, strict=False)))
             for row in values
         ]
-        return next((name for name in reversed(found) if name is not None), None)
+        return next((name for name in reversed(named) if name is not None), None)
     if statement.HasField("update_stmt"):
         update = statement.update_stmt
         row = {target.res_target.name: _constant(target.res_target.val) for target in update.target_list}

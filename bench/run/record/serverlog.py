@@ -82,26 +82,26 @@ def read_log(conn: psycopg.Connection[Any], dbname: str) -> tuple[Sent, ...]:
 
 def sent_in(entries: Iterable[Mapping[str, Any]]) -> Iterator[Sent]:
     """The queries of log entries, those of all sessions in the order in which they began."""
-    found: list[Sent] = []
+    sent: list[Sent] = []
     open_: dict[str, int] = {}
     for entry in entries:
         session, message = str(entry["session_id"]), str(entry.get("message", ""))
         moment_s = _moment_s(str(entry["timestamp"]))
         severity = entry.get("error_severity")
         if severity == "LOG" and (text := _text(message, entry.get("detail"))) is not None:
-            open_[session] = len(found)
-            found.append(Sent(session, text, moment_s, moment_s))
+            open_[session] = len(sent)
+            sent.append(Sent(session, text, moment_s, moment_s))
         elif session not in open_:
             continue
         elif severity == "LOG" and _DURATION.match(message):
             position = open_.pop(session)
-            found[position] = replace(found[position], ended_s=moment_s)
+            sent[position] = replace(sent[position], ended_s=moment_s)
         elif severity in ("ERROR", "FATAL", "PANIC"):
             position = open_.pop(session)
-            found[position] = replace(
-                found[position], ended_s=moment_s, sqlstate=str(entry.get("state_code", "XX000"))
+            sent[position] = replace(
+                sent[position], ended_s=moment_s, sqlstate=str(entry.get("state_code", "XX000"))
             )
-    yield from found
+    yield from sent
 
 
 def _moment_s(timestamp: str) -> float:

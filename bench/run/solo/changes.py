@@ -31,7 +31,7 @@ _ROW_SECURITY, _FORCED = "row security", "forced row security"
 def changed_between(before: Objects, after: Objects) -> tuple[Changed, ...]:
     """What is there in another shape, in the order of names, without counts of rows and values."""
     places = _by_name(after)
-    found = [
+    changes = [
         *_made_again(before, after, places),
         *_names_gone(before, after, places),
         *_parts(before, after),
@@ -39,7 +39,7 @@ def changed_between(before: Objects, after: Objects) -> tuple[Changed, ...]:
         *_unindexed(before, after),
         *_narrowed(before, after),
     ]
-    return tuple(sorted(found, key=lambda changed: (changed.what, changed.name)))
+    return tuple(sorted(changes, key=lambda changed: (changed.what, changed.name)))
 
 
 def _family(thing: CatalogObject) -> str:

@@ -43,13 +43,13 @@ _MOST = 200
 
 def skipping(repeat: Repeat) -> dict[StatementKey, tuple[Notice, ...]]:
     """The messages of IF NOT EXISTS that found something, by statement."""
-    found = {
+    skips = {
         (migration.id, statement.index): tuple(filter(is_skip, statement.notices))
         for migration in repeat.migrations
         for statement in migration.statements
         if statement.outcome == "applied"
     }
-    return dict([(place, notices) for place, notices in found.items() if notices][:_MOST])
+    return dict([(place, notices) for place, notices in skips.items() if notices][:_MOST])
 
 
 def compare_skips(
@@ -65,7 +65,7 @@ def compare_skips(
 
     It ends with the last of them, or at the first statement that fails, after which nothing is known.
     """
-    found: dict[StatementKey, tuple[Skip, ...]] = {}
+    compared: dict[StatementKey, tuple[Skip, ...]] = {}
     left = set(wanted)
     for migration, statements in scripts:
         if not left:
@@ -76,20 +76,21 @@ def compare_skips(
                 try:
                     execute(conn, statement)
                 except psycopg.Error:
-                    return found
+                    return compared
                 if place in left:
                     left.discard(place)
-                    skips = (_compared(conn, statement, each) for each in wanted[place])
-                    found[place] = tuple(_with_validity(skip, invalid) for skip in skips)
-    return found
+                    skips = (_compared(conn, statement, notice) for notice in wanted[place])
+                    compared[place] = tuple(_with_validity(skip, invalid) for skip in skips)
+    return compared
 
 
-def put_skips(repeat: Repeat, found: Mapping[StatementKey, tuple[Skip, ...]]) -> Repeat:
+def put_skips(repeat: Repeat, skips: Mapping[StatementKey, tuple[Skip, ...]]) -> Repeat:
     """The repeat with what was found in its statements' places."""
 
     def filled(migration: MigrationRun) -> MigrationRun:
         statements = (
-            replace(each, skips=found.get((migration.id, each.index), ())) for each in migration.statements
+            replace(statement, skips=skips.get((migration.id, statement.index), ()))
+            for statement in migration.statements
         )
         return replace(migration, statements=tuple(statements))
 
@@ -113,13 +114,13 @@ def _compared(conn: psycopg.Connection[TupleRow], statement: Statement, notice: 
     inner = _INNER.match(notice.context or "")
     text = inner[1] if inner else statement.text
     unknown = Skip(SKIPPED[notice.sqlstate or ""], name_in(notice), None, line=notice.line)
-    found = statement_of(text)
-    if found is None or conn.closed:
+    parsed = statement_of(text)
+    if parsed is None or conn.closed:
         return unknown
     own = conn.info.transaction_status == TransactionStatus.IDLE
     conn.execute("BEGIN" if own else "SAVEPOINT pgrehearse_compare")
     try:
-        skip = _skip(conn, *found, notice)
+        skip = _skip(conn, *parsed, notice)
     except psycopg.Error:
         skip = None
     finally:
@@ -237,20 +238,20 @@ def _raw(conn: psycopg.Connection[TupleRow], making: _Making) -> Description:
 
 def _described(conn: psycopg.Connection[TupleRow], making: _Making) -> Description:
     """As they can be compared: columns by name, constraints and indexes by what they say."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     said: Counter[str] = Counter()
     for key, text in _raw(conn, making).items():
         plain = " ".join(_NO_MATTER.sub("", text).split())
         if key.startswith("column "):
-            found[f"column {key.rpartition('.')[2]}"] = plain.removeprefix("type ")
+            descriptions[f"column {key.rpartition('.')[2]}"] = plain.removeprefix("type ")
         elif key.startswith(("constraint ", "index ")) and making.kind == "table":
             plain = _INDEX_NAME.sub(r"\1", plain)
             if not plain.startswith(("NOT NULL", "CREATE UNIQUE INDEX", "CREATE INDEX")):
                 said[plain] += 1
-                found[f"{plain}{f' ({said[plain]})' if said[plain] > 1 else ''}"] = ""
+                descriptions[f"{plain}{f' ({said[plain]})' if said[plain] > 1 else ''}"] = ""
         else:
-            found[making.kind] = plain
-    return found
+            descriptions[making.kind] = plain
+    return descriptions
 
 
 def _differences(there: Description, wanted: Description) -> Iterator[str]:

@@ -77,7 +77,7 @@ class LookingInside:
 
         Raises psycopg.Error where the connection breaks.
         """
-        found: dict[StatementKey, NestedWork] = {}
+        works: dict[StatementKey, NestedWork] = {}
         with ExitStack() as stack:
             counts = None
             if self.counters is not None:
@@ -96,12 +96,12 @@ class LookingInside:
                     with session() as conn:
                         reader = readers.get(id(conn)) or self._reader(conn)
                         readers = {id(conn): reader}
-                        note = self._migration(migration, statements, reader, counts, found)
+                        note = self._migration(migration, statements, reader, counts, works)
                 except CannotLookInsideError as error:
                     return HiddenPass({}, (_cannot(error),))
                 if note is not None:
-                    return HiddenPass(found, note)
-        return HiddenPass(found)
+                    return HiddenPass(works, note)
+        return HiddenPass(works)
 
     def _migration(
         self,
@@ -109,7 +109,7 @@ class LookingInside:
         statements: Sequence[Statement],
         reader: NestedReader,
         counts: CountReader | None,
-        found: dict[StatementKey, NestedWork],
+        works: dict[StatementKey, NestedWork],
     ) -> tuple[Note, ...] | None:
         """Apply one file; a tuple says that the pass ends here."""
         self.progress(Step(f"{self.title}, {migration.id}"))
@@ -118,7 +118,7 @@ class LookingInside:
             solo = self.reached.get(place)
             if solo is None:
                 return ()
-            found[place], error = self._look(place, statement, reader, counts)
+            works[place], error = self._look(place, statement, reader, counts)
             if error is not None:
                 return () if solo.outcome == "failed" else (_ended(migration, statement, error),)
         ends = reader.conn.info.transaction_status == TransactionStatus.IDLE or self.kept
@@ -164,11 +164,11 @@ def reached_in(repeat: Repeat) -> dict[StatementKey, StatementRun]:
     }
 
 
-def put_inside(repeat: Repeat, found: Mapping[StatementKey, NestedWork]) -> Repeat:
+def put_inside(repeat: Repeat, works: Mapping[StatementKey, NestedWork]) -> Repeat:
     """The repeat with what was found inside its statements."""
 
     def filled(migration_id: str, statement: StatementRun) -> StatementRun:
-        inside = found.get((migration_id, statement.index))
+        inside = works.get((migration_id, statement.index))
         if inside is None:
             return statement
         return replace(
@@ -181,8 +181,11 @@ def put_inside(repeat: Repeat, found: Mapping[StatementKey, NestedWork]) -> Repe
     return replace(
         repeat,
         migrations=tuple(
-            replace(each, statements=tuple(filled(each.id, statement) for statement in each.statements))
-            for each in repeat.migrations
+            replace(
+                migration,
+                statements=tuple(filled(migration.id, statement) for statement in migration.statements),
+            )
+            for migration in repeat.migrations
         ),
     )
 
@@ -203,10 +206,10 @@ def put_growth(
             AtSize(rows[0], small.duration_s, 1, _whole_work(small.nested)),
             AtSize(rows[1], statement.explained_s, 1, _whole_work(statement.nested)),
         )
-        by_text = {(each.level == 0, text_key(each.text)): each for each in small.nested}
+        by_text = {(plan.level == 0, text_key(plan.text)): plan for plan in small.nested}
         nested = tuple(
-            _grown(each, by_text.get((each.level == 0, text_key(each.text))), rows)
-            for each in statement.nested
+            _grown(plan, by_text.get((plan.level == 0, text_key(plan.text))), rows)
+            for plan in statement.nested
         )
         exponent, growth_of = growth(sizes)
         return replace(statement, nested=nested, sizes=sizes, growth=exponent, growth_of=growth_of)
@@ -214,8 +217,11 @@ def put_growth(
     return replace(
         repeat,
         migrations=tuple(
-            replace(each, statements=tuple(compared(each.id, statement) for statement in each.statements))
-            for each in repeat.migrations
+            replace(
+                migration,
+                statements=tuple(compared(migration.id, statement) for statement in migration.statements),
+            )
+            for migration in repeat.migrations
         ),
     )
 
@@ -237,10 +243,10 @@ def _shape(nested: NestedPlan) -> str | None:
 
 def _whole_work(nested: Sequence[NestedPlan]) -> float | None:
     """The work of all plans together: each has its own nodes, however deep it ran."""
-    unknown_s = sum(each.duration_s for each in nested if each.work is None)
-    if not nested or unknown_s > UNKNOWN_SHARE * max(each.duration_s for each in nested):
+    unknown_s = sum(plan.duration_s for plan in nested if plan.work is None)
+    if not nested or unknown_s > UNKNOWN_SHARE * max(plan.duration_s for plan in nested):
         return None
-    return sum(each.work for each in nested if each.work is not None)
+    return sum(plan.work for plan in nested if plan.work is not None)
 
 
 def smaller(options: DataOptions) -> DataOptions:

@@ -229,9 +229,9 @@ class Inspection:
         ):
             if not self._conn.closed:
                 self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse")
-                with looking as found, suppress(psycopg.Error):
+                with looking as after, suppress(psycopg.Error):
                     execute(self._conn, self.dressed(statement))
-                seen |= found
+                seen |= after
         if self._conn.closed:
             return
         self._conn.execute("ROLLBACK TO SAVEPOINT pgrehearse")
@@ -244,8 +244,8 @@ class Inspection:
         """What a statement has scanned that ran so often since the last reading, and failed each time."""
         scans = self._inside.read(statement.kind, self._catalog.existing_oids).validations
         return tuple(
-            replace(each, rows=each.rows // times, passes=each.passes and each.passes / times)
-            for each in scans
+            replace(scan, rows=scan.rows // times, passes=scan.passes and scan.passes / times)
+            for scan in scans
         )
 
     def _adopt(self, measured: Execution, position: int) -> None:
@@ -353,11 +353,11 @@ def read_hanging(conn: psycopg.Connection[TupleRow], text: str) -> tuple[Hanging
         conn.transaction(force_rollback=True),
         conn.cursor(row_factory=class_row(Hanging)) as cursor,
     ):
-        found = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
-        if found is None or found[0] is None:
+        row = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
+        if row is None or row[0] is None:
             return None
         conn.execute("SET LOCAL search_path = ''")  # so that every name is written with its schema
         query = load_query("hanging_on_columns", conn.info.server_version)
-        parameters = {"table": found[0], "columns": list(columns)}
+        parameters = {"table": row[0], "columns": list(columns)}
         return tuple(cursor.execute(query, parameters).fetchall())
     return None

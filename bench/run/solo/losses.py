@@ -86,8 +86,8 @@ def gone_between(before: Objects, after: Objects) -> tuple[Gone, ...]:
     and triggers of what was a partition before: they go with those of the table that it is part of.
     """
     missing = frozenset(before.keys() - after.keys())
-    found = [_gone(key, before, after) for key in sorted(missing) if not _is_part(key, before, missing)]
-    return tuple(sorted(found, key=lambda gone: (gone.kind, gone.name, gone.table or "")))
+    losses = [_gone(key, before, after) for key in sorted(missing) if not _is_part(key, before, missing)]
+    return tuple(sorted(losses, key=lambda gone: (gone.kind, gone.name, gone.table or "")))
 
 
 def _is_part(key: Key, before: Objects, missing: Collection[Key]) -> bool:
@@ -100,10 +100,10 @@ def _is_part(key: Key, before: Objects, missing: Collection[Key]) -> bool:
 def _gone(key: Key, before: Objects, after: Objects) -> Gone:
     lost = before[key]
     table = before.get(("pg_class", lost.table_oid, 0))
-    there = [each for each in after.values() if each.table_oid == lost.table_oid]
-    columns = {each.name.rpartition(".")[2] for each in there if each.kind == "column"}
-    same_table = {each.name for each in there if each.kind == lost.kind}
-    anywhere = {each.name for each in after.values() if each.kind == lost.kind}
+    there = [part for part in after.values() if part.table_oid == lost.table_oid]
+    columns = {part.name.rpartition(".")[2] for part in there if part.kind == "column"}
+    same_table = {part.name for part in there if part.kind == lost.kind}
+    anywhere = {part.name for part in after.values() if part.kind == lost.kind}
     on_table = lost.kind in ("constraint", "foreign key", "policy", "trigger", "rule", "default")
     secured = after.get(("pg_class", lost.table_oid, 0))
     return Gone(
@@ -116,7 +116,7 @@ def _gone(key: Key, before: Objects, after: Objects) -> Gone:
         unguarded=lost.kind == "policy"
         and secured is not None
         and secured.secured
-        and not any(each.kind == "policy" for each in there),
+        and not any(part.kind == "policy" for part in there),
     )
 
 
@@ -125,14 +125,14 @@ def invalid_between(before: Objects, after: Objects) -> tuple[InvalidIndex, ...]
     keys = [key for key in {**before, **after} if not all(s[key].valid for s in (before, after) if key in s)]
     return tuple(
         InvalidIndex(
-            name=each.name,
-            table=_table_name(each, before, after),
+            name=part.name,
+            table=_table_name(part, before, after),
             before=key in before and not before[key].valid,
             after=key in after and not after[key].valid,
-            partitioned=each.kind == "partitioned index",
+            partitioned=part.kind == "partitioned index",
         )
         for key in sorted(keys)
-        for each in [after.get(key) or before[key]]
+        for part in [after.get(key) or before[key]]
     )
 
 
@@ -149,14 +149,14 @@ def is_counted(gone: Gone) -> bool:
 
 def count_before(conn: psycopg.Connection[TupleRow], gone: Iterable[Gone]) -> Iterator[Gone]:
     """Put in how many rows tables and columns hold in this database, which is as before the deploy."""
-    for each in gone:
-        yield replace(each, rows=_rows(conn, each)) if is_counted(each) else each
+    for loss in gone:
+        yield replace(loss, rows=_rows(conn, loss)) if is_counted(loss) else loss
 
 
 def count_after(conn: psycopg.Connection[TupleRow], gone: Iterable[Gone]) -> Iterator[Gone]:
     """Put in how many rows those hold that have the names now."""
-    for each in gone:
-        yield replace(each, rows_after=_rows(conn, each)) if is_counted(each) and each.again else each
+    for loss in gone:
+        yield replace(loss, rows_after=_rows(conn, loss)) if is_counted(loss) and loss.again else loss
 
 
 def _rows(conn: psycopg.Connection[TupleRow], gone: Gone) -> int | None:

@@ -32,7 +32,9 @@ def go_on(
     Nothing is sent where the file sets ON_ERROR_STOP, where the session is gone, or where no statement
     failed. The database is changed by it: nothing may be measured there afterwards.
     """
-    position = next((at for at, each in enumerate(failed.statements) if each.outcome == "failed"), None)
+    position = next(
+        (at for at, statement in enumerate(failed.statements) if statement.outcome == "failed"), None
+    )
     error = failed.error
     if position is None or conn.closed or error is None or error.sqlstate is None:
         return failed
@@ -108,7 +110,7 @@ class _GoingOn:
         if not committed:
             self._reader.roll_back()
         done, self._open = self._open, []
-        yield from (replace(each, committed=committed and each.sqlstate is None) for each in done)
+        yield from (replace(tried, committed=committed and tried.sqlstate is None) for tried in done)
 
 
 def _first_row(cursor: psycopg.Cursor[TupleRow], rows: int | None) -> tuple[str, ...]:

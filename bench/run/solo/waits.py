@@ -77,16 +77,19 @@ def fell_short(repeat: Repeat, tried: Sequence[MigrationRun]) -> bool:
 
 def put_blocks(repeat: Repeat, tried: Sequence[MigrationRun]) -> Repeat:
     """The repeat with what waited when it was tried; a statement that was not reached then has nothing."""
-    found = {(run.id, statement.index): statement for run in tried for statement in run.statements}
+    statements = {(run.id, statement.index): statement for run in tried for statement in run.statements}
 
     def filled(migration_id: str, statement: StatementRun) -> StatementRun:
-        seen = found.get((migration_id, statement.index))
+        seen = statements.get((migration_id, statement.index))
         return statement if seen is None else replace(statement, blocks=seen.blocks, untried=seen.untried)
 
     return replace(
         repeat,
         migrations=tuple(
-            replace(each, statements=tuple(filled(each.id, statement) for statement in each.statements))
-            for each in repeat.migrations
+            replace(
+                migration,
+                statements=tuple(filled(migration.id, statement) for statement in migration.statements),
+            )
+            for migration in repeat.migrations
         ),
     )

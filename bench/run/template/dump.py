@@ -86,8 +86,8 @@ def database_in(path: Path) -> str | None:
     """The CREATE DATABASE with which pg_dump --create begins a file of SQL; None without one."""
     with path.open("rb") as file:
         head = file.read(_EDGE_BYTES).decode(errors="replace")
-    found = re.search(r"^CREATE DATABASE .*?;$", head, re.MULTILINE) if _BEGINS.decode() in head else None
-    return found[0] if found else None
+    match = re.search(r"^CREATE DATABASE .*?;$", head, re.MULTILINE) if _BEGINS.decode() in head else None
+    return match[0] if match else None
 
 
 def require_dump(path: Path) -> Dump:
@@ -177,8 +177,8 @@ def _dumped_by(dump: Dump) -> int:
     done = _run([str(program.path), "--list", str(dump.path)], {})
     if done.returncode != 0:
         raise _refused(f"{dump.path} cannot be read", done.stderr, program)
-    found = _DUMPED_BY.search(done.stdout)
-    return int(found[1]) if found else 0
+    match = _DUMPED_BY.search(done.stdout)
+    return int(match[1]) if match else 0
 
 
 def _complaints(said: str) -> list[str]:
@@ -264,6 +264,6 @@ def _refused(what: str, said: str, program: Client) -> UsageError:
 
 
 def _first_errors(said: str) -> list[str]:
-    found: Iterable[str] = (line.strip() for line in said.splitlines())
-    lines = [line for line in found if line]
+    stripped: Iterable[str] = (line.strip() for line in said.splitlines())
+    lines = [line for line in stripped if line]
     return [line for line in lines if "rror:" in line or "ERROR" in line] or lines

@@ -42,9 +42,9 @@ def require_extensions(server: Server, scripts: Sequence[tuple[Migration, tuple[
             if name is not None and name not in server.info.extensions:
                 missing.setdefault(name, f"{statement.path(migration.path)}:{statement.line}")
     if missing:
-        each = "; ".join(f"{place} creates extension {name}" for name, place in missing.items())
+        listed = "; ".join(f"{place} creates extension {name}" for name, place in missing.items())
         raise UsageError(
-            f"{each}, which this server ({server.kind}, PostgreSQL {server.info.version}) does not have",
+            f"{listed}, which this server ({server.kind}, PostgreSQL {server.info.version}) does not have",
             hint=who_has(missing),
         )
 
@@ -89,9 +89,9 @@ def _local(wanted: set[str]) -> Iterator[str]:
 
 def hint_for(path: Path, message: str) -> str | None:
     """What to say where a file that makes the state before needs an extension that is not there."""
-    _, found, rest = message.partition('extension "')
+    _, quoted, rest = message.partition('extension "')
     name = rest.partition('"')[0]
-    if not found or "not available" not in message:
+    if not quoted or "not available" not in message:
         return None
     return (
         f"{path.name} needs {name}: {who_has([name])}; a copy of your own database (--from-dump, --from-dsn) "

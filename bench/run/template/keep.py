@@ -127,7 +127,7 @@ def template_key(suite: Suite, options: DataOptions) -> str | None:
     try:
         parts["base"] = _base_sha256(suite.base, options.psql_variables)
         if suite.deployed:
-            parts["deployed"] = [_deployed_sha256(each) for each in suite.deployed]
+            parts["deployed"] = [_deployed_sha256(migration) for migration in suite.deployed]
             parts["runner"] = repr(suite.runner)
     except UsageError:
         return None

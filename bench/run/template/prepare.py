@@ -136,11 +136,11 @@ class StateBefore:
             # What the first reader of a page would otherwise do in the middle of a measurement: hint bits,
             # visibility map, statistics.
             conn.execute("VACUUM (FREEZE, ANALYZE)")
-            found = _filled_by_base(conn)
+            filled = _filled_by_base(conn)
             if dataset is None:
-                dataset = found
+                dataset = filled
             elif not dataset.tables or suite.deployed:  # of a dump, or as those left them
-                dataset = replace(dataset, tables=found.tables)
+                dataset = replace(dataset, tables=filled.tables)
             if options.measures_scales:
                 dataset = replace(dataset, scale=options.scale)
             dataset = replace(dataset, keys=read_keys(conn))
@@ -294,10 +294,10 @@ def apply_deployed(server: Server, dbname: str, suite: Suite, progress: Progress
     deployed = read_migrations(suite.deployed, psql_variables(server.info))
     connect = partial(server.connect, dbname, application_name="pgrehearse base", kind="deploy")
     with sessions(connect, kept=suite.runner.keeps_session) as session:
-        for position, (each, statements) in enumerate(deployed, start=1):
-            progress(Step(f"deployed before, {position} of {len(deployed)}: {each.file}"))
+        for position, (migration, statements) in enumerate(deployed, start=1):
+            progress(Step(f"deployed before, {position} of {len(deployed)}: {migration.file}"))
             with session() as conn:
-                _send(conn, roles, each.path, statements, f"deployed before: {each.file}")
+                _send(conn, roles, migration.path, statements, f"deployed before: {migration.file}")
     return tuple(roles.notes())
 
 
@@ -314,13 +314,13 @@ def apply_file(
     whole = database_in(path) is not None
     known = psql_variables(server.info) | dict(variables)
     statements = read_statements(path, known, of_database=whole)
-    of_database = [each for each in statements if whole and _OF_DATABASE.match(_bare(each))]
-    rest = [each for each in statements if each not in of_database]
+    of_database = [statement for statement in statements if whole and _OF_DATABASE.match(_bare(statement))]
+    rest = [statement for statement in statements if statement not in of_database]
     check_file(server, path, rest, before=True)
     own = [
-        replace(each, text=text)
-        for each in of_database
-        if (text := for_database(_bare(each), dbname)) is not None
+        replace(statement, text=text)
+        for statement in of_database
+        if (text := for_database(_bare(statement), dbname)) is not None
     ]
     with server.connect(dbname, application_name="pgrehearse base", kind="base") as conn:
         _send(conn, roles, path, rest)

@@ -196,6 +196,6 @@ def _as_migration(
         outcome="failed" if error else "applied",
         duration_s=sum(durations),
         error=error,
-        statements=(*runs, *(skipped(each) for each in deploy.statements[len(runs) :])),
+        statements=(*runs, *(skipped(statement) for statement in deploy.statements[len(runs) :])),
         wall_s=wall_s,
     )

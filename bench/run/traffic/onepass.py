@@ -146,17 +146,17 @@ def loaded_pass(
             time.sleep(options.after_s)
         finally:
             traffic.end(options.drain_s)
-            found = Measured(
+            measured = Measured(
                 traffic.requests(),
                 lookout.stop(),
                 tuple(done.record.sessions),
                 tuple(done.record.spans),
                 _relations(server, dbname, catalog),
-                frozenset(each.oid for each in catalog.existing() if each.relkind in "rpm"),
+                frozenset(relation.oid for relation in catalog.existing() if relation.relkind in "rpm"),
                 zero=traffic.began,
                 end=traffic.ended,
             )
-            workload = measure(found, mix, rate_per_s=done.rate_per_s, arrivals=options.arrivals)
+            workload = measure(measured, mix, rate_per_s=done.rate_per_s, arrivals=options.arrivals)
             workload = replace(workload, classes=_with_kept(workload.classes, kept.errors()))
             workload = _completed(workload, traffic, done, options, _deadlocks(server, dbname))
             repeat = Repeat(conditions.index, None, tuple(done.migrations), workload)

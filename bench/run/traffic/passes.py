@@ -106,7 +106,7 @@ class LoadedPasses:
             self.progress(Step(f"loaded pass, repeat {index + 1} of {self.load.repeats}"))
             if not self._once(prepared, self.load, None, None, index):
                 break
-        if any(each.kind == "loaded" for each in self.draft.run.passes):
+        if any(deploy_pass.kind == "loaded" for deploy_pass in self.draft.run.passes):
             self._lock_orders(prepared)
             self._beside_hazards(prepared)
         elif self.hazards.names and not self._told_of_hazards():
@@ -115,8 +115,8 @@ class LoadedPasses:
 
     def _lock_orders(self, prepared: str) -> None:
         """Find in which order requests come to the tables that the deploy locks together."""
-        found = next(each for each in self.draft.run.passes if each.kind == "loaded")
-        last, solo = found.repeats[-1], self.draft.last_repeat
+        loaded = next(deploy_pass for deploy_pass in self.draft.run.passes if deploy_pass.kind == "loaded")
+        last, solo = loaded.repeats[-1], self.draft.last_repeat
         tables = locked_together(solo) if solo is not None else ()
         if not tables or last.workload is None:
             return
@@ -129,7 +129,7 @@ class LoadedPasses:
         self.draft.put_loaded(replace(last, workload=replace(last.workload, lock_orders=orders)))
 
     def _beside_hazards(self, prepared: str) -> None:
-        passes = [each for each in self.hazards.passes() if self._can_be_had(each[0])]
+        passes = [conditions for conditions in self.hazards.passes() if self._can_be_had(conditions[0])]
         if not passes:
             return
         outlook = describe_outlook(
@@ -179,9 +179,13 @@ class LoadedPasses:
 
     def _same_rate(self) -> float | None:
         """The rate of the pass with nothing in the way, so that the passes can be compared."""
-        for each in self.draft.run.passes:
-            if each.kind == "loaded" and each.repeats and each.repeats[-1].workload is not None:
-                return each.repeats[-1].workload.offered_per_s
+        for deploy_pass in self.draft.run.passes:
+            if (
+                deploy_pass.kind == "loaded"
+                and deploy_pass.repeats
+                and deploy_pass.repeats[-1].workload is not None
+            ):
+                return deploy_pass.repeats[-1].workload.offered_per_s
         return self.load.rate_per_s
 
     def _once(
@@ -211,7 +215,7 @@ class LoadedPasses:
             )
             kept = (policy.lock_timeout_s, policy.retries) if policy is not None else (None, None)
             self.draft.put_loaded(whole, name, *kept)
-            applied = all(each.outcome == "applied" for each in repeat.migrations)
+            applied = all(migration.outcome == "applied" for migration in repeat.migrations)
 
         with own_roles(self.server), clone(self.server, prepared, "loaded") as dbname:
             with self.server.connect(dbname, application_name="pgrehearse observer") as conn:
@@ -291,9 +295,9 @@ def _deploy_s(run: Run) -> float:
     """Of the solo pass; 0.0 where there is none."""
     totals = [
         sum(migration.duration_s or 0.0 for migration in repeat.migrations)
-        for each in run.passes
-        if each.kind == "solo"
-        for repeat in each.repeats
+        for deploy_pass in run.passes
+        if deploy_pass.kind == "solo"
+        for repeat in deploy_pass.repeats
     ]
     return statistics.median(totals) if totals else 0.0
 
@@ -314,23 +318,23 @@ def _minutes(time_s: float) -> str:
 
 def blocked_tables(repeat: Repeat) -> tuple[str, ...]:
     """The tables, with their schemas, on which it took locks that writers wait for."""
-    found = {
+    blocked = {
         lock.table or lock.relation for migration in repeat.migrations for _, lock in _strong_locks(migration)
     }
-    return tuple(sorted(found))
+    return tuple(sorted(blocked))
 
 
 def locked_together(repeat: Repeat) -> tuple[str, ...]:
     """Of these, the ones that one transaction locked in different statements."""
-    found: set[str] = set()
+    tables: set[str] = set()
     for migration in repeat.migrations:
         locks = [(statement, lock) for statement, lock in _strong_locks(migration) if lock.table is None]
         for earlier, first in locks:
             for later, second in locks:
                 apart = earlier.index < later.index and first.relation != second.relation
                 if apart and _held_when_began(first, later):
-                    found |= {first.relation, second.relation}
-    return tuple(sorted(found))
+                    tables |= {first.relation, second.relation}
+    return tuple(sorted(tables))
 
 
 def _held_when_began(lock: Lock, statement: StatementRun) -> bool:

@@ -173,7 +173,7 @@ class Retrier:
         left_invalid = bool(_invalid_indexes(conn) - invalid)
         statements = [statement for script in tried for statement in script.deploy.statements]
         position = sum(len(script.deploy.statements) for script in tried[:failed])
-        position += [each.index for each in tried[failed or 0].deploy.statements].index(statement.index)
+        position += [run.index for run in tried[failed or 0].deploy.statements].index(statement.index)
         place = resumption(statements, position, in_file=in_file, left_invalid=left_invalid)
         if place.statement is None and self.policy.rerunnable:
             place = Resumption(0)
@@ -260,7 +260,7 @@ def _take_back(tried: Sequence[_Tried], first: int, failed: int | None) -> None:
 
 
 def _failed(run: MigrationRun) -> StatementRun | None:
-    return next((each for each in run.statements if each.outcome == "failed"), None)
+    return next((statement for statement in run.statements if statement.outcome == "failed"), None)
 
 
 def _as_try(run: MigrationRun, number: int, first: int, began_s: float, duration_s: float) -> Try:
