@@ -7,7 +7,7 @@ Compared are the catalogs before and after it, by oid and by name. What is gone 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -181,8 +181,10 @@ def _secured(before: Objects, after: Objects) -> Iterator[Changed]:
         if new is None or old.kind != "table":
             continue
         added = new.traits - old.traits
-        policies = [thing for thing in after.values() if thing.kind == "policy" and thing.table_oid == key[1]]
         if added & {_ROW_SECURITY, _FORCED} and new.secured:
+            policies = [
+                thing for thing in after.values() if thing.kind == "policy" and thing.table_oid == key[1]
+            ]
             yield Changed(
                 "secured",
                 old.kind,
@@ -195,11 +197,12 @@ def _secured(before: Objects, after: Objects) -> Iterator[Changed]:
 
 def _unindexed(before: Objects, after: Objects) -> Iterator[Changed]:
     """Foreign keys whose rows an index found before, and none finds now."""
+    finders = {side: _finders(objects) for side, objects in (("before", before), ("after", after))}
     for key, foreign in after.items():
         old = before.get(key)
         if old is None or foreign.kind != "foreign key" or old.table_oid != foreign.table_oid:
             continue
-        if _is_covered(old, before) and not _is_covered(foreign, after):
+        if _is_covered(old, finders["before"]) and not _is_covered(foreign, finders["after"]):
             table = after.get(("pg_class", foreign.table_oid, 0))
             yield Changed(
                 "unindexed",
@@ -210,27 +213,28 @@ def _unindexed(before: Objects, after: Objects) -> Iterator[Changed]:
             )
 
 
-def _is_covered(foreign: CatalogObject, objects: Objects) -> bool:
+def _finders(objects: Objects) -> Mapping[int, Sequence[tuple[str, ...]]]:
+    """By table, the columns of its valid indexes and keys, in order."""
+    found: dict[int, list[tuple[str, ...]]] = {}
+    for thing in objects.values():
+        if thing.kind in ("index", "partitioned index", "constraint") and thing.valid and thing.key:
+            found.setdefault(thing.table_oid, []).append(thing.key)
+    return found
+
+
+def _is_covered(foreign: CatalogObject, finders: Mapping[int, Sequence[tuple[str, ...]]]) -> bool:
     """Whether the first columns of some index or key are those of the foreign key, in any order."""
     wanted = set(foreign.key)
-    return any(
-        set(thing.key[: len(wanted)]) == wanted
-        for thing in objects.values()
-        if thing.table_oid == foreign.table_oid
-        and thing.kind in ("index", "partitioned index", "constraint")
-        and thing.valid
-    )
+    return any(set(key[: len(wanted)]) == wanted for key in finders.get(foreign.table_oid, ()))
 
 
 def _narrowed(before: Objects, after: Objects) -> Iterator[Changed]:
     """Checks made anew that list fewer values than the one that went."""
-    for key, old in before.items():
-        allowed = _allowed(old)
-        if key in after or not allowed:
-            continue
-        for other, new in after.items():
-            same = new.table_oid == old.table_oid and new.columns == old.columns and other not in before
-            if same and (now := _allowed(new)) and (lost := allowed - now):
+    gone = [(old, allowed) for key, old in before.items() if key not in after and (allowed := _allowed(old))]
+    made = [(new, allowed) for key, new in after.items() if key not in before and (allowed := _allowed(new))]
+    for old, allowed in gone:
+        for new, now in made:
+            if new.table_oid == old.table_oid and new.columns == old.columns and (lost := allowed - now):
                 table = before.get(("pg_class", old.table_oid, 0))
                 yield Changed(
                     "narrowed",
