@@ -89,7 +89,7 @@ def choose(given: Given) -> Iterator[Chosen]:
 
     Raises UsageError for options that do not fit together, before a server starts.
     """
-    from bench.cli.since import chosen_suite
+    from bench.cli.pending import chosen_suite
     from bench.run.template.keep import template_key
     from bench.store.results import RUNS, new_run_id
 

@@ -216,8 +216,9 @@ def _against(chosen: Chosen, revision: str, options: RunOptions, fail_on: str) -
 def _added(chosen: Chosen, revision: str, options: RunOptions, fail_on: str) -> int:
     """Rehearse the migrations that the revision does not have, on top of those that it has; 0 where none."""
     from bench.analyse.conclude import conclude
-    from bench.cli.against import ADDED, suite_at
-    from bench.cli.since import pending
+    from bench.cli.against import ADDED
+    from bench.migrate.pending import pending
+    from bench.migrate.revision import suite_at
 
     suite = chosen.suite
     with suite_at(suite, revision) as before:

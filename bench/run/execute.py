@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -72,6 +73,18 @@ def _copy_file(cursor: psycopg.Cursor[TupleRow], text: str, path: Path) -> None:
                 copy.write(part)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def first_failure(
+    conn: psycopg.Connection[TupleRow], statements: Iterable[Statement]
+) -> tuple[Statement, psycopg.Error] | None:
+    """Execute statements on a session up to the first that fails; returns it with its error."""
+    for statement in statements:
+        try:
+            execute(conn, statement)
+        except psycopg.Error as error:
+            return statement, error
+    return None
 
 
 def describe_error(error: psycopg.Error, statement: Statement) -> StatementError:

@@ -24,7 +24,7 @@ from bench.pg.sessions import describe_loss
 from bench.run.clones import clone, own_roles, without_data
 from bench.run.costs import cost_queries
 from bench.run.draft import RunDraft, Save, new_run
-from bench.run.execute import describe_error, execute, psql_variables
+from bench.run.execute import describe_error, first_failure, psql_variables
 from bench.run.guard import check_mix
 from bench.run.progress import Progress, Step
 from bench.run.record.folder import note_on_end, read_end, read_recording
@@ -460,9 +460,5 @@ def verify(server: Server, dbname: str, suite: Suite) -> Iterator[Verified]:
 def _first_error(server: Server, dbname: str, part: Part) -> StatementError | None:
     statements = read_alone(part, psql_variables(server.info))
     with server.connect(dbname, application_name="pgrehearse verify", kind="deploy") as conn:
-        for statement in statements:
-            try:
-                execute(conn, statement)
-            except psycopg.Error as error:
-                return describe_error(error, statement)
-    return None
+        failure = first_failure(conn, statements)
+    return None if failure is None else describe_error(failure[1], failure[0])

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.analyse.conclude import conclude
-from bench.cli.against import suite_at
 from bench.cli.options import Pending, SuiteChoice
-from bench.cli.since import chosen_suite
+from bench.cli.pending import chosen_suite
 from bench.errors import UsageError
+from bench.migrate.revision import suite_at
 from bench.migrate.script import read_statements
 from bench.migrate.suite import Suite, find_suite
 from bench.model.run import Run

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.against import suite_at
 from bench.errors import UsageError
+from bench.migrate.revision import suite_at
 from bench.migrate.suite import Suite, find_suite
 from bench.migrate.tools.table import BY_NAME, TOOLS
 from bench.migrate.transactions import read_alone, read_migrations

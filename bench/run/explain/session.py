@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-import psycopg
-
 from bench.errors import MigrationError, UsageError
 from bench.migrate.suite import Suite
 from bench.model.plan import Query
@@ -17,7 +15,7 @@ from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.costs import Subject, find_subjects, main_figures, table_indexes, user_functions, with_nested
 from bench.run.draft import RunDraft, Save, new_run
-from bench.run.execute import describe_error, execute
+from bench.run.execute import describe_error, first_failure
 from bench.run.explain.cases import (
     OnState,
     Requests,
@@ -137,18 +135,18 @@ def _migrate(server: Server, dbname: str, scripts: Scripts) -> None:
     """Raises MigrationError with file:line, message and SQLSTATE of the first statement that fails."""
     for migration, statements in scripts:
         with server.connect(dbname, application_name="pgrehearse migration", kind="deploy") as conn:
-            for statement in statements:
-                try:
-                    execute(conn, statement)
-                except psycopg.Error as raised:
-                    if conn.closed:
-                        raise
-                    error = describe_error(raised, statement)
-                    where = f"{statement.file or migration.path.name}:{error.line}"
-                    raise MigrationError(
-                        f"{where}: {error.message} ({error.sqlstate})",
-                        "there is no state after the suite to explain; bench run says more of the failure",
-                    ) from raised
+            failure = first_failure(conn, statements)
+            if failure is None:
+                continue
+            statement, raised = failure
+            if conn.closed:
+                raise raised
+            error = describe_error(raised, statement)
+            where = f"{statement.file or migration.path.name}:{error.line}"
+            raise MigrationError(
+                f"{where}: {error.message} ({error.sqlstate})",
+                "there is no state after the suite to explain; bench run says more of the failure",
+            ) from raised
 
 
 @dataclass(frozen=True, slots=True)

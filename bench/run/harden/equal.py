@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import psycopg
-
 from bench.migrate.suite import Suite
 from bench.pg.catalog import describe_schema
 from bench.pg.contents import Sum, Volatile, column_sums, read_contents, read_tables
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
-from bench.run.execute import describe_error, execute
+from bench.run.execute import describe_error, first_failure
 from bench.run.scripts import Scripts, read_scripts, sessions, together
 from bench.run.template.options import DataOptions
 
@@ -129,11 +127,10 @@ def _apply(server: Server, dbname: str, suite: Suite, scripts: Scripts) -> str |
     with sessions(connect, kept=suite.runner.keeps_session) as session:
         for group in together(named):
             with session() as conn:
-                for _, statements in group:
-                    for statement in statements:
-                        try:
-                            execute(conn, statement)
-                        except psycopg.Error as error:
-                            said = describe_error(error, statement)
-                            return f"{said.sqlstate}: {said.message}"
+                failure = first_failure(
+                    conn, (statement for _, statements in group for statement in statements)
+                )
+            if failure is not None:
+                said = describe_error(failure[1], failure[0])
+                return f"{said.sqlstate}: {said.message}"
     return None

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cli.against import suite_at
 from bench.cli.options import Pending, SuiteChoice
-from bench.errors import UsageError
-from bench.migrate.pending import after_version, bookkeeping_of, without_applied
+from bench.migrate.pending import after_version, bookkeeping_of, pending, without_applied
+from bench.migrate.revision import suite_at
 from bench.migrate.suite import Suite, find_suite
 from bench.migrate.tools.choose import named_tool
 from bench.pg.endpoint import DSN_SCHEMES, parse_dsn
@@ -73,47 +72,3 @@ def chosen_suite(which: SuiteChoice, dump: Path | None, deployed: Pending = NOTH
             if dump is None
             else replace(suite, base=base, data=None, deployed=(), remarks=today.remarks)
         )
-
-
-def pending(today: Suite, before: Suite, since: str) -> Suite:
-    """Today's suite without the migrations that a revision had, which are deployed as they were then.
-
-    Raises UsageError where none is left.
-    """
-    deployed = {migration.id for migration in before.migrations}
-    left = tuple(migration for migration in today.migrations if migration.id not in deployed)
-    if not left:
-        raise UsageError(
-            f"{today.name} has no migration that {since} does not have",
-            "name an older revision, the one that is deployed; git diff shows what changed since",
-        )
-    return replace(
-        today,
-        migrations=left,
-        deployed=before.migrations,
-        remarks=(*today.remarks, *remarks_on(today, before)),
-    )
-
-
-def remarks_on(today: Suite, before: Suite) -> Iterator[str]:
-    """What a reader must know of what is deployed: how much that is, and what became of it since."""
-    named = f"{before.migrations[0].file} to {before.migrations[-1].file}"
-    if len(before.migrations) == 1:
-        yield f"1 migration is part of the state before, applied unwatched: {before.migrations[0].file}."
-    else:
-        yield f"{len(before.migrations)} migrations are part of the state before, applied unwatched: {named}."
-    now = {migration.id: migration for migration in today.migrations}
-    edited = [e.file for e in before.migrations if e.id in now and now[e.id].sha256 != e.sha256]
-    if edited:
-        yield f"Edited after they were deployed, and applied as they were then: {', '.join(edited)}."
-    gone = [migration.file for migration in before.migrations if migration.id not in now]
-    if gone:
-        yield f"Deployed, and no longer among the files: {', '.join(gone)}."
-    order = [migration.id for migration in today.migrations]
-    last = max(
-        (order.index(migration.id) for migration in before.migrations if migration.id in now), default=-1
-    )
-    old = {migration.id for migration in before.migrations}
-    late = [migration.file for migration in today.migrations[:last] if migration.id not in old]
-    if late:
-        yield f"Pending, though their version is before one that is deployed: {', '.join(late)}."
