@@ -105,8 +105,8 @@ class Facts:
     title: str = ""
     head: tuple[str, str] | None = None
     """Of the two columns, in media that need one; without it they are a list there."""
-    tiles: bool = False
-    """The page shows each as a tile, the first piece of its value large."""
+    shape: Literal["list", "tiles", "grid"] = "list"
+    """How the page sets them: as tiles, the first piece of each value large, or side by side."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ def everything(text: str) -> tuple[Block, ...]:
         Code(text),
         Folded(text, (Paragraph(text), table)),
         Card("bad", (Paragraph(text), table), "card"),
-        Facts(((text, marks),), tiles=True),
+        Facts(((text, marks),), shape="tiles"),
+        Facts(((text, marks),), shape="grid"),
     )
     return (Section(text, (*blocks, Section(text, blocks)), "anchor"),)
 
@@ -119,7 +120,7 @@ class Elements(HTMLParser):
 
 KNOWN_TAGS = {
     "section", "article", "h2", "h3", "h4", "p", "ul", "li", "table", "thead", "tbody", "tr", "td", "th",
-    "div", "pre", "bdi", "code", "strong", "span", "details", "summary", "wbr",
+    "div", "pre", "bdi", "code", "strong", "span", "details", "summary", "wbr", "dl", "dt", "dd",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from bench.model.lock import LockMode
 from bench.model.plan import QueryCost
 from bench.model.run import Note, Run
 from bench.model.statement import Rewrite
-from bench.report.document import Card, Failure, Mark, Paragraph, inlines
+from bench.report.document import Card, Failure, Mark, Paragraph, inlines, text_of
 from bench.report.format import evidence, excerpt
 from bench.report.queryview import query_views
 from bench.report.timeline import migration_timeline
@@ -136,14 +136,18 @@ def test_statements_carry_locks_on_existing_relations_and_count_the_others() -> 
         a_lock("public.b", LockMode.SHARE, source="sampled", bounds=(0.0, 0.01)),
     )
     [statement] = page(a_run([a_migration([a_statement(0, locks=locks)])])).migrations[0].statements
-    assert [(lock.relation, lock.mode) for lock in statement.locks] == [("public.b", "SHARE")]
-    assert statement.weak_locks == "ROW EXCLUSIVE on public.a"
-    assert statement.new_locks == 1
+    table = tables_of(*statement.told)["Locks on relations that existed before"]
+    [(relation, mode, waiting, held, _, source)] = rows_of(table)
+    assert (relation, mode, held, source) == ("public.b", "SHARE", "≤ 10.0 ms", "sampled")
+    assert "INSERT, UPDATE, DELETE" in waiting
+    remarks = [text_of(block.words) for block in statement.told if isinstance(block, Paragraph)]
+    assert remarks == [
+        "In weaker modes, which no read or write waits for: ROW EXCLUSIVE on public.a.",
+        "1 lock on relations that the migration created itself: nobody waits for it.",
+    ]
     assert statement.blocks == "writes"
-    assert statement.locks[0].held == "≤ 10.0 ms"
-    assert statement.locks[0].source == "sampled"
-    assert "INSERT, UPDATE, DELETE" in statement.locks[0].waiting
-    assert statement.strongest == statement.locks[0]
+    assert statement.strongest is not None
+    assert statement.strongest.mode == "SHARE"
 
 
 def test_bars_compare_within_a_migration() -> None:
@@ -158,8 +162,7 @@ def test_counters_that_varied_show_their_range() -> None:
         return [a_migration([a_statement(0, counters=counters)])]
 
     [statement] = page(a_run(repeat(1024), repeat(4096), repeat(2048))).migrations[0].statements
-    wal = next(fact for fact in statement.counters if fact.label == "WAL")
-    assert (wal.value, wal.note) == ("2 KiB", "1 KiB to 4 KiB")
+    assert facts_of(*statement.told)["WAL"] == "2 KiB (1 KiB to 4 KiB)"
 
 
 def test_errors_rewrites_and_skipped_statements_show() -> None:
@@ -167,12 +170,12 @@ def test_errors_rewrites_and_skipped_statements_show() -> None:
     skipped = a_statement(1, outcome="skipped", duration_s=None)
     rewritten = a_statement(2, rewrites=(Rewrite("public.deals", "table", None, 2048),))
     one, two, three = page(a_run([a_migration([failed, skipped, rewritten])])).migrations[0].statements
-    facts = facts_of(*one.error)
+    facts = facts_of(*one.told)
     assert facts["SQLSTATE"] == "23505"
     assert facts["Where"] == "001_first.sql:7:3"
     assert facts["Hint"] == "try again"
     assert (two.outcome, two.duration) == ("skipped", "–")
-    assert three.rewrites == ("public.deals, 2 KiB",)
+    assert facts_of(*three.told)["rewritten"] == "public.deals, 2 KiB"
 
 
 def test_excerpts_leave_out_leading_comments_alone() -> None:

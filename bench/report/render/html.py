@@ -26,6 +26,7 @@ from bench.report.document import (
     Tone,
     Words,
     inlines,
+    text_of,
 )
 
 Draw = Callable[[str], Markup]
@@ -61,8 +62,10 @@ def _block(block: Block, level: int, draw: Draw) -> Markup:
         case Bullets(items):
             lines = Markup().join(Markup("<li>{}</li>").format(words(item)) for item in items)
             return Markup('<ul class="said">{}</ul>').format(lines)
-        case Facts(rows, tiles=True):
+        case Facts(rows, shape="tiles"):
             return Markup('<div class="tiles">\n{}\n</div>').format(Markup("\n").join(map(_tile, rows)))
+        case Facts(rows, shape="grid"):
+            return Markup('<dl class="grid">{}</dl>').format(Markup().join(map(_beside, rows)))
         case Facts(rows, title):
             lines = Markup("\n").join(_row((label, value), (False, False)) for label, value in rows)
             return _card(
@@ -95,6 +98,16 @@ def _section(section: Section, level: int, draw: Draw) -> Markup:
     return Markup("<{0}{1}>\n<h{2}>{3}</h{2}>\n{4}\n</{0}>").format(
         Markup(tag), anchor, level, words(section.title), inside
     )
+
+
+LONG = 40
+"""Characters of a value that takes a line of its own."""
+
+
+def _beside(row: tuple[str, Words]) -> Markup:
+    label, value = row
+    wide = Markup(' class="wide"') if len(text_of(value)) > LONG else Markup()
+    return Markup("<div{}><dt>{}</dt><dd>{}</dd></div>").format(wide, words(label), words(value))
 
 
 def _tile(row: tuple[str, Words]) -> Markup:

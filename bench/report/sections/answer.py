@@ -62,7 +62,7 @@ def answer(conclusion: Conclusion) -> Facts:
         ("WAL written", _first_apart(spread_size(summary.wal_bytes))),
         ("Growth on disk", _first_apart(spread_size(summary.size_delta_bytes))),
     )
-    return Facts(rows, head=("What", "Measured"), tiles=True)
+    return Facts(rows, head=("What", "Measured"), shape="tiles")
 
 
 def _many(n: int, thing: str) -> str:

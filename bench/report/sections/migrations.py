@@ -9,7 +9,7 @@ from bench.analyse.locks import LockSummary, is_toast, longest_first, without_bl
 from bench.analyse.stats import Spread
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.load import Access
-from bench.model.statement import StatementError, StatementRun
+from bench.model.statement import Counters, Rewrite, StatementError, StatementRun
 from bench.model.texts import cut
 from bench.report import format as fmt
 from bench.report.document import (
@@ -21,15 +21,18 @@ from bench.report.document import (
     Paragraph,
     Section,
     Table,
+    Tone,
     Words,
     code,
     columns,
     detail,
     number,
+    status,
     strong,
 )
 from bench.report.nestedview import hot_lines
 from bench.report.sections.answer import INTERRUPTED, OUTCOMES, anchor, blocks, nobody_text, outcome
+from bench.report.timeline import WEAKEST_SHOWN
 
 HOW_TO_READ = (
     "Times are medians over the repeats with the smallest and the largest. A hold is the time from grant to "
@@ -289,3 +292,108 @@ def _lines(statement: StatementRun | StatementSummary) -> Iterator[str]:
         yield f"{notice.severity}: {fmt.shortened(notice.message, _SAID_WIDTH)}{detail}{place}"
     if statement.notices_left_out:
         yield f"and {statement.notices_left_out:,} more messages"
+
+
+NAMED = 8
+"""So many relations are named of those that a statement locked in one weak mode."""
+LABELS: Sequence[tuple[str, str]] = (
+    ("wal_bytes", "WAL"),
+    ("wal_records", "WAL records"),
+    ("wal_fpi", "full-page images"),
+    ("blocks_hit", "blocks hit"),
+    ("blocks_read", "blocks read"),
+    ("blocks_dirtied", "blocks dirtied"),
+    ("temp_bytes", "temporary files"),
+    ("size_delta_bytes", "growth on disk"),
+)
+TRANSACTIONS = {
+    "file": "in the file's own transaction",
+    "own": "in a transaction of its own",
+    "none": "outside a transaction",
+}
+
+
+def statement_blocks(statement: StatementSummary) -> Iterator[Block]:
+    """Everything of one statement: its text, figures, locks and what the server said."""
+    if statement.error is not None:
+        yield Facts(error_facts(statement.error, statement.where))
+    if said := notice_lines(statement):
+        yield Paragraph("The server said:", "remark")
+        yield Code("\n".join(said), language="")
+    yield Code(cut(statement.text.strip("\n")))
+    rewrites = (
+        f"{_rewritten(rewrite)}{f', {fmt.size(rewrite.bytes)}' if rewrite.bytes is not None else ''}"
+        for rewrite in statement.rewrites
+    )
+    scans = (f"{scan.relation}, {fmt.count(scan.rows)} rows" for scan in statement.validations)
+    facts = (
+        ("duration", fmt.spread_seconds(statement.duration_s)),
+        ("transaction", TRANSACTIONS[statement.transaction]),
+        *_counters(statement),
+        ("rewritten", "; ".join(rewrites)),
+        ("read in full", "; ".join(scans)),
+    )
+    yield Facts(tuple((label, value) for label, value in facts if value), shape="grid")
+    yield from _locks_of(statement)
+
+
+_LOCK_HEAD = columns("Relation", "Mode", "Waits behind it", ">Held", ">Waited for", "Source")
+
+
+def _locks_of(statement: StatementSummary) -> Iterator[Block]:
+    felt = [lock for lock in statement.locks if lock.felt]
+    strong_ones = [lock for lock in felt if lock.mode.strength >= WEAKEST_SHOWN.strength]
+    if strong_ones:
+        title = "Locks on relations that existed before"
+        yield Table(_LOCK_HEAD, tuple(map(_lock_row, strong_ones)), title)
+    if weak := _weak([lock for lock in felt if lock.mode.strength < WEAKEST_SHOWN.strength]):
+        yield Paragraph(f"In weaker modes, which no read or write waits for: {weak}.", "remark")
+    if new := sum(lock.new for lock in statement.locks):
+        locks, it = ("lock", "it") if new == 1 else ("locks", "them")
+        said = f"{new} {locks} on relations that the migration created itself: nobody waits for {it}."
+        yield Paragraph(said, "remark")
+
+
+def _lock_row(lock: LockSummary) -> tuple[Words, ...]:
+    kind = "" if lock.target == "table" else lock.target
+    target = f"{kind} of {lock.table}" if kind and lock.table else kind
+    waited = lock.waited_s.high if lock.waited_s else 0.0
+    tone: Tone = "bad" if lock.blocks_reads else "warn" if lock.blocks_writes else ""
+    return (
+        (code(lock.relation), f" {target}" if target else ""),
+        status(lock.mode.sql_name, tone),
+        ", ".join(lock.mode.blocks) or "nothing",
+        fmt.bounds_seconds(lock.held_s_bounds)
+        if lock.held_s_bounds
+        else fmt.seconds(lock.held_s.median if lock.held_s else None),
+        fmt.seconds(waited) if waited > 0 else fmt.UNKNOWN,
+        lock.source,
+    )
+
+
+def _rewritten(rewrite: Rewrite) -> str:
+    return f"TOAST of {rewrite.table}" if is_toast(rewrite.relation) and rewrite.table else rewrite.relation
+
+
+def _weak(locks: Sequence[LockSummary]) -> str:
+    """``ROW EXCLUSIVE on a, b, c and 3 more; ACCESS SHARE on c``."""
+    parts = []
+    for mode in sorted({lock.mode for lock in locks}, key=lambda mode: -mode.strength):
+        names = list(dict.fromkeys(lock.subject for lock in locks if lock.mode is mode))
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        parts.append(f"{mode.sql_name} on {', '.join(names[:NAMED])}{more}")
+    return "; ".join(parts)
+
+
+def _counters(statement: StatementSummary) -> tuple[tuple[str, str], ...]:
+    facts = [("rows", fmt.count(statement.rows))] if statement.rows is not None else []
+    for name, label in LABELS:
+        value = getattr(statement.counters, name)
+        write = fmt.size if name.endswith("_bytes") else fmt.count
+        spread = statement.varying.get(name)
+        note = f" ({write(spread.low)} to {write(spread.high)})" if spread else ""
+        if value is not None:
+            facts.append((label, f"{write(value)}{note}"))
+    if statement.outcome == "applied" and statement.counters == Counters():
+        facts.append(("counters", f"{fmt.UNKNOWN} (not read for this statement)"))
+    return tuple(facts)
