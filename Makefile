@@ -6,6 +6,7 @@ SCALE  ?= 1
 BIN    := .venv/bin
 STAMP  := .venv/.installed
 BENCH  := $(BIN)/bench
+SPREAD := --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup bench prove test tools test-cases test-container test-conformance perf lint type report explain forecast compare doctor clean
 .DEFAULT_GOAL := help
@@ -28,11 +29,12 @@ prove: setup ## rollbacks, crash points, second runs, access: tried for real on 
 	$(BENCH) prove $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 test: lint type ## everything but the container tests and what asserts times
-	$(BIN)/pytest -m 'not container and not timing and not alone' -n 2 --dist loadfile $(ARGS)
-	$(BIN)/pytest -m alone $(ARGS)
+	$(BIN)/pytest tests/perf --collect-only --quiet >/dev/null
+	$(BIN)/pytest --ignore tests/perf -m 'not container and not alone' -n 2 $(SPREAD) --durations=15 $(ARGS)
+	$(BIN)/pytest --ignore tests/perf -m alone $(ARGS)
 
 test-cases: setup ## the small inputs from the field, each with its right answer
-	$(BIN)/pytest tests/cases -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/cases -n 2 $(SPREAD) $(ARGS)
 
 test-container: setup ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)

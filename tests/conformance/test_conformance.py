@@ -58,7 +58,9 @@ def traced_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("traced_server", VERSIONS, indirect=True, ids=lambda version: f"pg{version}")
+@pytest.mark.parametrize(
+    "traced_server", VERSIONS, indirect=True, ids=lambda version: f"pg{version} part=pg{version}"
+)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_trace_says_what_a_debugger_saw(case: Case, traced_server: Server) -> None:
     version = traced_server.info.version_num // 10000

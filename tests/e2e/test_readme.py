@@ -1,6 +1,6 @@
 """Every command and example of the READMEs is run, in their order, in a copy of the checkout.
 
-They run small here.
+They run small here. Parts that need nothing of each other are divided among workers, each with a checkout.
 """
 
 from __future__ import annotations
@@ -25,14 +25,27 @@ PAGES = [
     *(ROOT / part / "README.md" for part in ("migrations", "datagen", "bench", "results")),
 ]
 README = PAGES[0].read_text(encoding="utf-8")
-COMMANDS = list(
-    dict.fromkeys(
-        line
-        for page in PAGES
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-        for line in block.splitlines()
-    )
-)
+IN_CI = "## In CI"
+DIVIDED_AT = ("## While requests come in", "## Does the way back work?", IN_CI, "## Larger than this machine")
+"""Headings of the README from which on no command needs what an earlier one has left."""
+
+
+def parts() -> dict[str, str]:
+    """The READMEs by what a worker takes: the first one in stretches, the others whole."""
+    stretches = re.split(f"^(?={'|'.join(map(re.escape, DIVIDED_AT))})", README, flags=re.MULTILINE)
+    divided = {stretch.splitlines()[0]: stretch for stretch in stretches}
+    return divided | {page.parent.name: page.read_text(encoding="utf-8") for page in PAGES[1:]}
+
+
+PARTS = parts()
+PART_OF = {
+    line: part
+    for part, text in reversed(PARTS.items())
+    for block in reversed(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    for line in reversed(block.splitlines())
+}
+"""Each command once, and the part that has it first."""
+COMMANDS = list(reversed(PART_OF))
 RECIPES = {"make test", "make lint", "make type"}
 """Of these the recipe is read alone: they would run this test again, or ran before it."""
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -87,6 +100,7 @@ def dsn(server: Server) -> str:
 
 
 def test_the_readme_has_commands_and_examples() -> None:
+    assert set(DIVIDED_AT) < set(PARTS)
     assert "make bench" in COMMANDS
     assert "make test" in COMMANDS
     assert EXAMPLES
@@ -104,7 +118,10 @@ def in_shell(command: str, checkout: Path, server: Server) -> subprocess.Complet
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(command, id=f"{command} part={PART_OF[command]}") for command in COMMANDS],
+)
 def test_a_command_of_the_readme_works(command: str, checkout: Path, server: Server) -> None:
     program, *arguments = in_shell(r"printf '%s\0' " + as_run_here(command), checkout, server).stdout.split(
         "\0"
@@ -122,7 +139,9 @@ def test_a_command_of_the_readme_works(command: str, checkout: Path, server: Ser
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize(
+    "example", [pytest.param(example, id=f"{number} part={IN_CI}") for number, example in enumerate(EXAMPLES)]
+)
 def test_an_example_of_the_readme_works(example: str, checkout: Path) -> None:
     """After the commands, one of which writes the file that the example reads."""
     assert (checkout / "run.json").exists()

@@ -1,7 +1,7 @@
 """How near the generator comes to COPY of ready files, all figures in one run, as ratios.
 
-``make perf`` takes BENCH_PERF_SCALE (0.3 unless given; 10 is 8 million rows) and six rounds; the ordinary
-test run shows on a few rows that every way works.
+``make perf`` takes BENCH_PERF_SCALE (0.3 unless given; 10 is 8 million rows) and six rounds; without it every
+way is tried on a few rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What watching costs: a file applied under watch against ``psql -f`` on the same file, in pairs.
 
-``make perf`` runs enough pairs to say something; the ordinary test run shows that both ways work.
+``make perf`` runs enough pairs to say something; without it both ways are tried once.
 """
 
 from __future__ import annotations

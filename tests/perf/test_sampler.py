@@ -1,6 +1,6 @@
 """What the lock sampler costs the application, and how punctual it is while both cores are taken.
 
-``make perf`` takes enough pairs to say something; the ordinary test run shows that the benchmark works.
+``make perf`` takes enough pairs to say something; without it each way is tried once.
 """
 
 from __future__ import annotations
