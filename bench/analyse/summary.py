@@ -30,12 +30,11 @@ from bench.model.statement import (
     TransactionMode,
     Validation,
 )
+from bench.sql.kinds import TRANSACTION_COMMANDS
 
 T = TypeVar("T")
 
-TRANSACTION_CONTROL = frozenset(
-    {"BEGIN", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "SET"}
-)
+TRANSACTION_CONTROL = TRANSACTION_COMMANDS | {"SET"}
 """Commands whose missing counters leave a total known: they write nothing worth counting."""
 
 

@@ -132,6 +132,16 @@ _CONTROLS: dict[int, TransactionControl] = {
 }
 
 
+def _spell(control: str) -> str:
+    words = control.removesuffix("_and_chain").replace("_", " ").upper()
+    return "PREPARE TRANSACTION" if words == "PREPARE" else words
+
+
+TRANSACTION_COMMANDS = frozenset(_spell(control) for control in _CONTROLS.values())
+"""All that begin, part or end a transaction, as a statement's kind names them."""
+ENDS_OF_TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "PREPARE TRANSACTION"})
+
+
 def _transaction_control(statement: Any) -> TransactionControl:
     control = _CONTROLS[statement.kind]
     if statement.chain:
@@ -316,19 +326,6 @@ _OBJECTS = {
     tree.OBJECT_TSTEMPLATE: "TEXT SEARCH TEMPLATE",
 }
 
-_TRANSACTIONS = {
-    tree.TRANS_STMT_BEGIN: "BEGIN",
-    tree.TRANS_STMT_START: "BEGIN",
-    tree.TRANS_STMT_COMMIT: "COMMIT",
-    tree.TRANS_STMT_ROLLBACK: "ROLLBACK",
-    tree.TRANS_STMT_SAVEPOINT: "SAVEPOINT",
-    tree.TRANS_STMT_RELEASE: "RELEASE",
-    tree.TRANS_STMT_ROLLBACK_TO: "ROLLBACK TO",
-    tree.TRANS_STMT_PREPARE: "PREPARE TRANSACTION",
-    tree.TRANS_STMT_COMMIT_PREPARED: "COMMIT PREPARED",
-    tree.TRANS_STMT_ROLLBACK_PREPARED: "ROLLBACK PREPARED",
-}
-
 
 def command_of(node: str, statement: Any) -> str:
     """The command of a parse tree's node, for example ``ALTER TABLE`` or ``CREATE INDEX CONCURRENTLY``."""
@@ -387,7 +384,7 @@ def _reindex(statement: Any) -> str:
 
 
 _VARIANTS: dict[str, Callable[[Any], str]] = {
-    "transaction_stmt": lambda s: _TRANSACTIONS[s.kind],
+    "transaction_stmt": lambda s: _spell(_CONTROLS[s.kind]),
     "index_stmt": lambda s: f"CREATE INDEX{_concurrently(s.concurrent)}",
     "drop_stmt": lambda s: f"DROP {_object(s.remove_type)}{_concurrently(s.concurrent)}",
     "refresh_mat_view_stmt": lambda s: f"REFRESH MATERIALIZED VIEW{_concurrently(s.concurrent)}",
@@ -477,11 +474,6 @@ def _command(words: list[str]) -> str:
         concurrently = ["CONCURRENTLY"] if rest[length : length + 1] == ["CONCURRENTLY"] else []
         return " ".join(verb + rest[:length] + concurrently)
     return "LOCK TABLE" if verb == ["LOCK"] else " ".join(verb) or "UNKNOWN"
-
-
-def _spell(control: str) -> str:
-    words = control.removesuffix("_and_chain").replace("_", " ").upper()
-    return "PREPARE TRANSACTION" if words == "PREPARE" else words
 
 
 def _control(words: list[str]) -> str | None:

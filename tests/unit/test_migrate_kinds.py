@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sql.kinds import PARSED_CHARACTERS, RelationName, classify, named_relations
+from bench.sql.kinds import PARSED_CHARACTERS, TRANSACTION_COMMANDS, RelationName, classify, named_relations
 
 KINDS = {
     "ALTER TABLE a ADD b int": "ALTER TABLE",
@@ -193,3 +193,14 @@ def test_text_too_long_for_a_tree_is_classified_by_keywords() -> None:
 @given(st.text())
 def test_any_text_has_a_kind(text: str) -> None:
     assert classify(text.replace("\0", "")).kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "END", "ABORT", "START TRANSACTION", "SAVEPOINT a", "RELEASE a", "ROLLBACK TO a", "COMMIT AND CHAIN",
+        "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "BEGIN;;; SELEC",
+    ],
+)  # fmt: skip
+def test_a_command_that_controls_a_transaction_has_one_of_their_kinds(text: str) -> None:
+    assert classify(text).kind in TRANSACTION_COMMANDS

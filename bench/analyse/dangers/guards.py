@@ -13,6 +13,7 @@ from bench.analyse.remedies.script import Remedy
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.finding import Finding
 from bench.model.lock import LockMode
+from bench.sql.kinds import ENDS_OF_TRANSACTION
 from bench.sql.names import is_named_in, quoted
 from bench.sql.tree import relation_name, statement_of, tree
 
@@ -24,7 +25,6 @@ _ON = frozenset(
     {tree.AT_EnableTrig, tree.AT_EnableTrigAll, tree.AT_EnableTrigUser, tree.AT_EnableAlwaysTrig}
     | {tree.AT_EnableRule, tree.AT_EnableAlwaysRule}
 )
-_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT"})
 _Switched = tuple[str, str, str]
 """Table, kind of what was switched, its name."""
 _CHANGES = ("UPDATE", "DELETE", "MERGE")
@@ -127,7 +127,7 @@ def _in_one_transaction(
 ) -> bool:
     """Whether nobody else sees the trigger off: it is on again before the file's own transaction ends."""
     return again is not None and all(
-        each.transaction == "file" and each.kind not in _ENDS
+        each.transaction == "file" and each.kind not in ENDS_OF_TRANSACTION
         for each in migration.statements
         if statement.index <= each.index <= again.index
     )

@@ -57,10 +57,10 @@ def foreign_trials(
     yield _refers_to_nobody(conn, child, foreign, columns, row)
     others = [
         name
-        for foreign in schema.foreign
-        if foreign.table == foreign.table and foreign.oid != foreign.oid and action_of(foreign) == "SET NULL"
-        for name in child.names(foreign.columns)
-        if name not in columns and not child.columns[foreign.columns[0]].required
+        for other in schema.foreign
+        if other.table == foreign.table and other.oid != foreign.oid and action_of(other) == "SET NULL"
+        for name in child.names(other.columns)
+        if name not in columns and not child.columns[other.columns[0]].required
     ]
     yield _delete(conn, child, parent, foreign, row, given, ())
     if others and row is not None:
