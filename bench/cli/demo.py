@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.cli.options import ServerChoice, add_server_options, gathered
+from bench.cli.terminal import say
 
 EPILOG = """\
 The shop has two tables and 155,000 rows. Its migration adds two columns, fills one, and makes an index and a
@@ -45,4 +46,6 @@ def demo(*, server: ServerChoice) -> int:
     command = chosen.pop("command")
     given = replace(chosen["given"], server=server)
     kept = {name: chosen[name] for name in ("traffic", "how", "sends", "workdir")}
-    return int(command(given=given, **kept))
+    code = int(command(given=given, **kept))
+    say(f"Harden    bench harden demo --rate {TRAFFIC_PER_S}")
+    return code
