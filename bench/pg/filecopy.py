@@ -35,7 +35,7 @@ def copy_files(files: Sequence[tuple[Path, Path]], *, sync: bool) -> list[Copied
 def sync_file(path: Path) -> Copied:
     """Write a file through to the disk, and say what is in it."""
     copied = _read(path)
-    _sync(path)
+    write_through(path)
     return copied
 
 
@@ -47,7 +47,7 @@ def _copy_file(source: Path, target: Path, *, sync: bool) -> Copied:
         shutil.copyfile(source, target)
     target.chmod(0o600)
     if sync:
-        _sync(target)
+        write_through(target)
     return copied
 
 
@@ -74,7 +74,8 @@ def _read(path: Path) -> Copied:
     return Copied(size, crc)
 
 
-def _sync(path: Path) -> None:
+def write_through(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.model.run import Run
+from bench.pg.filecopy import write_through
 from bench.store.codec import decode, encode
 
 RUNS = Path("results/runs")
@@ -138,7 +139,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_directory(path.parent)
+        write_through(path.parent)
     except OSError as error:
         raise unwritable(path, len(data), error) from error
     finally:
@@ -164,14 +165,6 @@ def _read(path: Path) -> Run:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     return decode(data, str(path))
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _alive(process_id: int) -> bool:

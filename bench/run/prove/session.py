@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from bench.migrate.suite import Suite
 from bench.model.proof import ExtensionNeed
 from bench.model.run import Note, Proofs, Run
@@ -21,9 +24,9 @@ from bench.run.prove.access import access_matrix
 from bench.run.prove.chain import Link, Script, chain, read_both_ways
 from bench.run.prove.crash import crash_points
 from bench.run.prove.dirt import prove_dirt, shrink_refused
-from bench.run.prove.drafting import draft_rollback
-from bench.run.prove.extensions import extension_needs
+from bench.run.prove.drafts import draft_rollback
 from bench.run.prove.functions import swallowed_in, try_functions
+from bench.run.prove.play import play
 from bench.run.prove.rollback import prove_all, prove_alone, prove_swapped, prove_twice
 from bench.run.prove.states import created_objects
 from bench.run.prove.values import try_values
@@ -205,3 +208,35 @@ class _Proving:
         proofs: Proofs = self.draft.run.proofs
         grown = {name: (*getattr(proofs, name), *added) for name, added in more.items()}
         self.draft.update(proofs=replace(proofs, **grown))
+
+
+_MISSING = ("42883", "42704", "42P01")
+"""SQLSTATE: undefined function, undefined object, undefined table."""
+
+
+def extension_needs(server: Server, before: str, scripts: Sequence[Script]) -> Iterator[ExtensionNeed]:
+    """Those of a database whose absence a migration does not survive.
+
+    One that objects of the state before depend on is taken for granted by that state, and left.
+    """
+    with server.connect(before) as conn:
+        rows = conn.execute("SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1")
+        names = [name for (name,) in rows.fetchall()]
+    for name in names:
+        with temporary_database(server, "without", before) as dbname:
+            try:
+                with server.connect(dbname) as conn:
+                    conn.execute(sql.SQL("DROP EXTENSION {}").format(sql.Identifier(name)))
+            except psycopg.Error:
+                continue
+            need = _failing(server, dbname, name, scripts)
+        if need is not None:
+            yield need
+
+
+def _failing(server: Server, dbname: str, name: str, scripts: Sequence[Script]) -> ExtensionNeed | None:
+    for script in scripts:
+        error = play(server, dbname, script.forward).error
+        if error is not None:
+            return ExtensionNeed(name, script.migration.id, error) if error.sqlstate in _MISSING else None
+    return None
