@@ -5,10 +5,11 @@ SERVER ?= auto
 SCALE  ?= 1
 BIN    := .venv/bin
 STAMP  := .venv/.installed
+CHECKS := .venv/.installed-checks
 BENCH  := $(BIN)/bench
 SPREAD := --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup bench prove test tools test-cases test-container test-conformance perf lint type report explain forecast compare doctor clean
+.PHONY: setup setup-checks bench prove test tools test-cases test-container test-conformance perf lint type report explain forecast compare doctor clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -17,10 +18,16 @@ help: ## this list
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $(STAMP)
 
+$(CHECKS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(CHECKS)
+
 setup: $(STAMP) ## virtual environment and install; nothing if up to date
+
+setup-checks: $(CHECKS) ## what the checks of the project itself need as well
 
 bench: setup ## the main job: seed, apply, watch, explain, report (SUITE= SERVER= IMAGE= SCALE= ARGS=)
 	$(BENCH) run $(SUITE) --server '$(SERVER)' --scale $(SCALE) $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
@@ -33,26 +40,26 @@ test: lint type ## everything but the container tests and what asserts times
 	$(BIN)/pytest --ignore tests/perf -m 'not container and not alone' -n 2 $(SPREAD) --durations=15 $(ARGS)
 	$(BIN)/pytest --ignore tests/perf -m alone $(ARGS)
 
-test-cases: setup ## the small inputs from the field, each with its right answer
+test-cases: setup-checks ## the small inputs from the field, each with its right answer
 	$(BIN)/pytest tests/cases -n 2 $(SPREAD) $(ARGS)
 
-test-container: setup ## the tests that need a Docker engine
+test-container: setup-checks ## the tests that need a Docker engine
 	$(BIN)/pytest -m container $(ARGS)
 
 tools: setup ## the migration tools that tests compare with: from npm, and on Debian sqitch and Rails' ActiveRecord
 	npm install --prefix tests/real_tools --no-package-lock --no-audit --no-fund --silent
 	@command -v sqitch >/dev/null && ruby -e 'require "active_record"; require "pg"' || echo 'for sqitch and Rails: apt-get install sqitch libdbd-pg-perl ruby-activerecord ruby-pg'
 
-test-conformance: setup ## every lock case of the debugger, on PostgreSQL 15 and 18 (ten minutes)
+test-conformance: setup-checks ## every lock case of the debugger, on PostgreSQL 15 and 18 (ten minutes)
 	BENCH_TEST_CONFORMANCE=all $(BIN)/pytest tests/conformance $(ARGS)
 
-perf: setup ## timings and ratios of the harness itself
+perf: setup-checks ## timings and ratios of the harness itself
 	$(BIN)/pytest tests/perf --benchmark-enable $(ARGS)
 
-lint: setup ## style and import contract
+lint: setup-checks ## style and import contract
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-type: setup ## mypy --strict
+type: setup-checks ## mypy --strict
 	$(BIN)/mypy
 
 explain: setup ## what queries and indexes cost before and after, in every way they are executed (SUITE= SERVER= SCALE= ARGS=)
