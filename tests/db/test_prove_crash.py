@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from proving import BASE, by_code, clean_suite, proved, write_suite
 
+from bench.migrate.suite import find_suite
+from bench.migrate.transactions import read_migrations
 from bench.model.run import Run
+from bench.pg.database import temporary_database
 from bench.pg.server import Server
+from bench.run.prove.crash import cut_before_commit
 
 FAULTS = {
     "001_halves": (
@@ -99,3 +103,24 @@ def test_the_budget_is_kept_and_what_it_left_is_counted(server: Server, tmp_path
         "2 were not tried: the budget was spent.",
         "2 were not tried: the budget was spent.",
     ]
+
+
+def test_files_of_one_transaction_leave_nothing_before_its_commit(server: Server, tmp_path: Path) -> None:
+    """And where a file commits in between, as nobody should, what that leaves is told."""
+    for between, left in (("", False), ("COMMIT; BEGIN;", True)):
+        directory = tmp_path / (between[:3] or "plain")
+        directory.mkdir()
+        (directory / "0000_a.sql").write_text(
+            f"CREATE TABLE a (id int);\n--> statement-breakpoint\n{between}"
+        )
+        (directory / "0001_b.sql").write_text("CREATE TABLE b (id int);")
+        statements = [
+            statement
+            for _, group in read_migrations(find_suite(str(directory)).migrations)
+            for statement in group
+        ]
+        with temporary_database(server, "base") as prepared:
+            found = cut_before_commit(server, prepared, statements)
+        assert found is not None
+        assert ("table public.a" in {difference.object for difference in found}) == left
+        assert not any("public.b" in difference.object for difference in found)

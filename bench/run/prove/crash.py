@@ -23,7 +23,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from bench.errors import ServerError
-from bench.model.proof import CrashPoint, Rerun
+from bench.model.proof import CrashPoint, Difference, Rerun
 from bench.model.statement import Statement
 from bench.pg.database import temporary_database
 from bench.pg.server import Server
@@ -84,6 +84,25 @@ def crash_points(
     if untried := len(cuts) - len(points):
         progress(Said(f"the budget is spent: {untried} crash points of {link.id} are not tried"))
     return points, untried
+
+
+def cut_before_commit(
+    server: Server, prepared: str, statements: Sequence[Statement]
+) -> tuple[Difference, ...] | None:
+    """What a deploy leaves whose files are one transaction, when its session is lost before the last COMMIT.
+
+    None where it fails before that.
+    """
+    with (
+        temporary_database(server, "whole", prepared) as whole,
+        temporary_database(server, "cut", prepared) as cut,
+    ):
+        with server.connect(cut, application_name="pgrehearse proof", kind="deploy") as conn:
+            failed = play_on(conn, statements[:-1]).error
+            conn.close()  # as a crash: leaving the block would commit
+        if failed is not None:
+            return None
+        return compare(server, read_state(server, whole), read_state(server, cut))
 
 
 def streams(server: Server, statements: Sequence[Statement]) -> int:

@@ -12,17 +12,19 @@ import psycopg
 from psycopg import sql
 
 from bench.migrate.suite import Suite
+from bench.migrate.transactions import read_migrations
 from bench.model.proof import ExtensionNeed
 from bench.model.run import Note, Proofs, Run
 from bench.pg.database import fsync, temporary_database
 from bench.pg.server import Server
 from bench.run.clones import own_roles
 from bench.run.draft import RunDraft, Save
+from bench.run.execute import psql_variables
 from bench.run.guard import check_file
 from bench.run.progress import Progress, Said, Step
 from bench.run.prove.access import access_matrix
 from bench.run.prove.chain import Link, Script, chain, read_both_ways
-from bench.run.prove.crash import crash_points
+from bench.run.prove.crash import crash_points, cut_before_commit
 from bench.run.prove.dirt import prove_dirt, shrink_refused
 from bench.run.prove.drafts import draft_rollback
 from bench.run.prove.functions import swallowed_in, try_functions
@@ -37,6 +39,7 @@ from bench.run.template.options import DataOptions
 from bench.run.template.prepare import template
 
 CRASH_SCALE = 0.01
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,6 @@ OWN_ROWS = Note(
 )
 
 
-ALL_TOGETHER = Note(
-    "crash points",
-    "The migration tool has all pending files in one transaction: whatever a crash meets, none of them is "
-    "there afterwards. Here each file is tried as the only one that is pending.",
-)
-
-
 @dataclass(frozen=True, slots=True)
 class _Proving:
     """What every proof of one suite needs."""
@@ -104,8 +100,6 @@ class _Proving:
     def run(self, prepared: Template) -> None:
         """Prove everything on copies of a prepared database."""
         scripts = read_both_ways(self.server, self.suite)
-        if len(scripts) > 1 and any(script.migration.forward.transaction == "all" for script in scripts):
-            self.draft.note(ALL_TOGETHER)
         with own_roles(self.server), fsync(self.server, on=False):
             self._rollbacks(prepared, scripts)
             if self.options.dirty and self.suite.data is None:
@@ -117,6 +111,7 @@ class _Proving:
             with self._fewer_rows(prepared) as few:
                 self.progress(Step("extensions that migrations take for granted"))
                 self._put(extensions=tuple(self._needs(few, scripts)))
+                self._crash_of_all(few, scripts)
                 self._crashes(few, scripts)
 
     def _rollbacks(self, prepared: Template, scripts: Sequence[Script]) -> None:
@@ -160,9 +155,8 @@ class _Proving:
                 self._put(values=try_values(self.server, links[0].before, last, self.progress))
 
     def _needs(self, few: Template, scripts: Sequence[Script]) -> Iterator[ExtensionNeed]:
-        with temporary_database(
-            self.server, "extensions", few.dbname
-        ) as before:  # a template takes no connections
+        # A template takes no connections.
+        with temporary_database(self.server, "extensions", few.dbname) as before:
             yield from extension_needs(self.server, before, scripts)
 
     def _draft_if_missing(self, link: Link) -> None:
@@ -173,6 +167,26 @@ class _Proving:
         self._put(rollback=(proof,))
         self.progress(
             Said(f"draft of a rollback: {self.options.drafts / link.id}.draft.sql: {proof.outcome}")
+        )
+
+    def _crash_of_all(self, few: Template, scripts: Sequence[Script]) -> None:
+        """Where all files are one transaction: nothing of it is there before the COMMIT that ends it."""
+        if len(scripts) < 2 or any(script.migration.forward.transaction != "all" for script in scripts):
+            return
+        self.progress(Step("all files, cut off before their COMMIT"))
+        migrations = read_migrations(self.suite.migrations, psql_variables(self.server.info))
+        statements = [statement for _, group in migrations for statement in group]
+        left = cut_before_commit(self.server, few.dbname, statements)
+        if left is None:
+            return
+        what = ", ".join(f"{difference.thing} {difference.object}" for difference in left[:MOST_NAMED])
+        said = f"this was left: {what}" if left else "nothing of them was there (every object, every row)"
+        self.draft.note(
+            Note(
+                "crash points",
+                "The migration tool has all pending files in one transaction. Cut off before its COMMIT, "
+                f"{said}. Each file is also tried as the only one that is pending.",
+            )
         )
 
     def _crashes(self, few: Template, scripts: Sequence[Script]) -> None:
