@@ -21,7 +21,7 @@ from bench.model.run import Repeat
 from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.scripts import Scripts
-from bench.run.traffic.onepass import LoadOptions, loaded_pass
+from bench.run.traffic.onepass import TrafficOptions, loaded_pass
 from bench.workload.config import given_mix
 from bench.workload.spec import Generator, RequestClass, TrafficMix
 
@@ -93,7 +93,7 @@ def scripts_of(directory: Path, sql: str) -> Scripts:
 
 
 def rehearse_load(
-    server: Server, dbname: str, scripts: Scripts, options: LoadOptions, mix: TrafficMix = SHOPPING
+    server: Server, dbname: str, scripts: Scripts, options: TrafficOptions, mix: TrafficMix = SHOPPING
 ) -> Repeat:
     """A loaded pass on a database that has the shop."""
     return loaded_pass(server, dbname, scripts, mix, options, keep=lambda _: None, progress=silent)
@@ -140,7 +140,7 @@ def inside_s(load: ClassLoad, begin_s: float, end_s: float) -> float:
     )  # fmt: skip
 
 
-def traffic(directory: Path, **changes: Any) -> LoadOptions:
+def traffic(directory: Path, **changes: Any) -> TrafficOptions:
     """Half a second of traffic before the deploy and half a second after it, by the suite's own workload."""
     quick: dict[str, Any] = {
         "mix": given_mix(directory, ()),
@@ -151,4 +151,4 @@ def traffic(directory: Path, **changes: Any) -> LoadOptions:
         "after_s": 0.4,
         "drain_s": 3.0,
     }
-    return LoadOptions(**quick | changes)
+    return TrafficOptions(**quick | changes)

@@ -18,7 +18,7 @@ from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.run.traffic.passes import HazardOptions
 from bench.workload.spec import RequestClass, TrafficMix
 
@@ -87,7 +87,7 @@ TRAFFIC = TrafficMix(
     ),
     "workload.toml",
 )  # fmt: skip
-LOAD = LoadOptions(TRAFFIC, rate_per_s=50.0, connections=10, warm_s=0.3, after_s=0.3, drain_s=3.0)
+LOAD = TrafficOptions(TRAFFIC, rate_per_s=50.0, connections=10, warm_s=0.3, after_s=0.3, drain_s=3.0)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.load import request_rate
 from bench.cli.options import gather, take, write_json
 from bench.cli.rehearsing import Given, add_given_options, choose, opened
 from bench.cli.terminal import terminal
+from bench.cli.traffic import request_rate
 
 if TYPE_CHECKING:
     from bench.model.run import Run

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.load import TrafficChoice, add_load_options, hazard_options, load_options
 from bench.cli.options import add_pending_options, positive_count, write_json
 from bench.cli.rehearsing import Given, add_given_options, choose, opened
 from bench.cli.terminal import terminal
+from bench.cli.traffic import TrafficChoice, add_traffic_options, hazard_options, traffic_options
 
 if TYPE_CHECKING:
     from bench.run.harden.session import Outcome
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         "--repeats", type=positive_count, default=1, metavar="N", help="of both versions (default: 1)"
     )
     add_pending_options(parser)
-    add_load_options(parser)
+    add_traffic_options(parser)
     parser.set_defaults(command=harden)
 
 
@@ -59,7 +59,7 @@ def harden(*, given: Given, traffic: TrafficChoice, repeats: int) -> int:
     from bench.store.results import create_directory
 
     with choose(replace(given, which=replace(given.which, out=None))) as chosen:
-        load = load_options(chosen.suite.path, traffic, chosen.data.seed)
+        load = traffic_options(chosen.suite.path, traffic, chosen.data.seed)
         hazards = hazard_options(traffic, None)
         options = RunOptions(
             repeats, explain=False, probe=False, load=load, hazards=hazards, data=chosen.data

@@ -111,13 +111,13 @@ def figures(before: Conclusion, after: Conclusion) -> Iterator[tuple[str, str, s
     yield row("Longest lock that stops reads", lambda side: _lock(side.summary.worst_read_block))
     yield row("Longest lock that stops writes", lambda side: _lock(side.summary.worst_write_block))
     if before.card.passes or after.card.passes:
-        yield row("Requests that waited", lambda side: _quiet(side, lambda found: count(found.waits)))
+        yield row("Requests that waited", lambda side: _quiet(side, lambda quiet: count(quiet.waits)))
         yield row(
-            "Time in which one waited", lambda side: _quiet(side, lambda found: seconds(found.blocked_s))
+            "Time in which one waited", lambda side: _quiet(side, lambda quiet: seconds(quiet.blocked_s))
         )
-        yield row("Requests that failed", lambda side: _quiet(side, lambda found: count(found.broken)))
-    passes = (found for side in (before, after) for found in side.card.passes)
-    for name in dict.fromkeys(found.name for found in passes if found.hazard):
+        yield row("Requests that failed", lambda side: _quiet(side, lambda quiet: count(quiet.broken)))
+    passes = (deploy for side in (before, after) for deploy in side.card.passes)
+    for name in dict.fromkeys(deploy.name for deploy in passes if deploy.hazard):
         yield row(f"Longest wait {name}", partial(_beside, name=name))
     yield row("Deploy, nothing beside it", lambda side: spread_seconds(side.summary.duration_s))
     yield row("WAL", lambda side: spread_size(side.summary.wal_bytes))
@@ -126,8 +126,8 @@ def figures(before: Conclusion, after: Conclusion) -> Iterator[tuple[str, str, s
 
 
 def _longest(conclusion: Conclusion, access: Access) -> str:
-    found = conclusion.longest(access)
-    return "none" if found is None or found.seconds is None else seconds(found.seconds)
+    wait = conclusion.longest(access)
+    return "none" if wait is None or wait.seconds is None else seconds(wait.seconds)
 
 
 def _lock(lock: LockSummary | None) -> str:
@@ -136,10 +136,12 @@ def _lock(lock: LockSummary | None) -> str:
 
 def _beside(conclusion: Conclusion, name: str) -> str:
     """The longest wait of a request in a pass beside a hazard, and whether the deploy came through."""
-    found = next((found for found in conclusion.card.passes if found.name == name), None)
-    if found is None:
+    deploy = next((deploy for deploy in conclusion.card.passes if deploy.name == name), None)
+    if deploy is None:
         return "not measured"
-    return seconds(found.worst_s) if found.stop is None else f"{seconds(found.worst_s)}, and the deploy stops"
+    return (
+        seconds(deploy.worst_s) if deploy.stop is None else f"{seconds(deploy.worst_s)}, and the deploy stops"
+    )
 
 
 def _quiet(conclusion: Conclusion, read: Callable[[PassFigures], str]) -> str:

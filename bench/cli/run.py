@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.data import data_options, dumped
 from bench.cli.history import remember
-from bench.cli.load import TrafficChoice, add_load_options, hazard_options, load_options
 from bench.cli.options import (
     NEVER,
     WARNING,
@@ -24,6 +23,7 @@ from bench.cli.options import (
 from bench.cli.record import add_workdir_option, write_down
 from bench.cli.rehearsing import Chosen, Given, add_given_options, choose, opened
 from bench.cli.terminal import terminal
+from bench.cli.traffic import TrafficChoice, add_traffic_options, hazard_options, traffic_options
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="do not cost views, functions and queries, nor look inside statements",
     )
-    add_load_options(parser)
+    add_traffic_options(parser)
     parser.add_argument(
         "--against",
         default=None,
@@ -162,7 +162,7 @@ def _run_on(chosen: Chosen, traffic: TrafficChoice, hazards: HazardOptions, how:
         repeats=how.repeats,
         explain=not how.no_explain,
         probe=how.probe,
-        load=load_options(chosen.suite.path, traffic, chosen.data.seed),
+        load=traffic_options(chosen.suite.path, traffic, chosen.data.seed),
         hazards=hazards,
         data=chosen.data,
     )

@@ -60,7 +60,7 @@ from bench.run.template.keep import Template, template_key
 from bench.run.template.options import DataOptions
 from bench.run.template.prepare import fill_added_columns, template
 from bench.run.trace import trace_in
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.run.traffic.passes import (
     HazardOptions,
     LoadedPasses,
@@ -78,7 +78,7 @@ class RunOptions:
     repeats: int = 3
     explain: bool = True
     probe: bool = True
-    load: LoadOptions | None = None
+    load: TrafficOptions | None = None
     """None: no loaded pass."""
     hazards: HazardOptions = field(default_factory=HazardOptions)
     """What the loaded pass is repeated beside."""

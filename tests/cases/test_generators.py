@@ -18,7 +18,7 @@ from bench.migrate.suite import find_suite
 from bench.pg.server import Server
 from bench.run.progress import Step, silent
 from bench.run.session import RunOptions, rehearse
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.run.traffic.passes import HazardOptions, connection_room, fitting
 
 SUITE = {
@@ -47,7 +47,7 @@ def test_a_rate_that_cannot_be_made_ends_and_is_said(
 ) -> None:
     """Far more than a loop can draw, as where a server stands still: memory and time are bounded."""
     fill_shop(connect())
-    options = LoadOptions(rate_per_s=5e7, connections=4, warm_s=0.2, after_s=0.2, drain_s=0.5)
+    options = TrafficOptions(rate_per_s=5e7, connections=4, warm_s=0.2, after_s=0.2, drain_s=0.5)
     workload = rehearse_load(server, database, scripts_of(tmp_path, "SELECT 1;"), options).workload
     assert workload is not None
     assert not workload.rate_held
@@ -89,14 +89,14 @@ def test_faults_26_server_went_away_that_did_not_connections(server: Server, tmp
     """More connections than there is room for are refused before anything runs, or made fewer, and told."""
     room = connection_room(server)
     assert 0 < room < 200
-    asked = LoadOptions(connections=room + 1, connections_asked=True)
+    asked = TrafficOptions(connections=room + 1, connections_asked=True)
     with pytest.raises(UsageError, match=f"--connections {room + 1}: the server has room for {room} beside"):
         fitting(server, asked)
-    fewer, (note,) = fitting(server, LoadOptions(connections=room + 1))
+    fewer, (note,) = fitting(server, TrafficOptions(connections=room + 1))
     assert fewer is not None
     assert fewer.connections <= room
     assert f"connections, not {room + 1}" in note.text
-    assert fitting(server, LoadOptions(connections=1)) == (LoadOptions(connections=1), ())
+    assert fitting(server, TrafficOptions(connections=1)) == (TrafficOptions(connections=1), ())
     assert fitting(server, None) == (None, ())
     suite = find_suite(str(written(tmp_path)))
     options = RunOptions(1, explain=False, probe=False, load=asked)
@@ -117,7 +117,7 @@ def test_a_pass_whose_connections_are_gone_leaves_the_others_standing(
         if isinstance(event, Step) and event.text.startswith("loaded pass, repeat"):
             taken.extend(connect("postgres") for _ in range(connection_room(server) - 2))
 
-    load = LoadOptions(rate_per_s=20.0, connections=connection_room(server) - 1, warm_s=0.1, after_s=0.1)
+    load = TrafficOptions(rate_per_s=20.0, connections=connection_room(server) - 1, warm_s=0.1, after_s=0.1)
     options = RunOptions(
         1, explain=False, probe=False, load=load, hazards=HazardOptions(("long-reader",), 0.5)
     )

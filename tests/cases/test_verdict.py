@@ -43,11 +43,11 @@ from bench.report.runformats import messages
 from bench.report.view import page_view
 from bench.run.progress import Event, StatementBegan, Step
 from bench.run.session import RunOptions, rehearse
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.store.codec import decode, encode
 
 INPUTS = Path(__file__).parent / "inputs"
-QUICK = LoadOptions(rate_per_s=30, connections=4, warm_s=0.3, after_s=0.3)
+QUICK = TrafficOptions(rate_per_s=30, connections=4, warm_s=0.3, after_s=0.3)
 
 
 def test_faults_20_exit_codes(
@@ -151,7 +151,7 @@ def ending(server: Server, name: str, statement: str, *, under_traffic: bool) ->
 
 def test_faults_28_watcher_gone_and_nobody_was_seen_to_wait(server: Server) -> None:
     suite = find_suite(str(INPUTS / "faults/28-watcher-gone-and-nobody-was-seen-to-wait" / "m"))
-    load = LoadOptions(rate_per_s=60, connections=10, warm_s=0.3, after_s=0.3)
+    load = TrafficOptions(rate_per_s=60, connections=10, warm_s=0.3, after_s=0.3)
     run = rehearse(
         server, suite, RunOptions(repeats=1, explain=False, probe=False, load=load), run_id="lost",
         save=lambda _: None, progress=ending(server, "lookout", "BEGIN", under_traffic=True),

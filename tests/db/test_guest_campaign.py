@@ -30,7 +30,7 @@ from bench.run.scales import ScaleOptions, measure_scales
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
 from bench.run.trace import trace
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.workload.config import read_workload
 
 HOSTILE = """
@@ -100,7 +100,7 @@ def nothing(_: Run) -> None:
 
 
 def by_run(
-    server: Server, suite: Path, data: DataOptions = NO_CACHE, load: LoadOptions | None = None
+    server: Server, suite: Path, data: DataOptions = NO_CACHE, load: TrafficOptions | None = None
 ) -> None:
     options = RunOptions(repeats=1, explain=False, probe=False, data=data, load=load)
     rehearse(server, find_suite(str(suite)), options, run_id="x", save=nothing, progress=silent)
@@ -111,7 +111,7 @@ def by_dump(server: Server, suite: Path) -> None:
 
 
 def by_traffic(server: Server, suite: Path) -> None:
-    by_run(server, suite, load=LoadOptions(mix=read_workload(suite / "workload.toml")))
+    by_run(server, suite, load=TrafficOptions(mix=read_workload(suite / "workload.toml")))
 
 
 def by_prove(server: Server, suite: Path) -> None:

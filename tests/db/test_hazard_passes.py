@@ -19,12 +19,12 @@ from bench.run.hazards import replica
 from bench.run.progress import Event, Said
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.run.traffic.passes import HazardOptions, refuse_hazards
 from bench.run.traffic.retry import RetryPolicy
 from bench.workload.spec import RequestClass, TrafficMix
 
-QUICK = LoadOptions(SHOPPING, rate_per_s=50.0, connections=10, warm_s=0.2, after_s=0.2, drain_s=3.0)
+QUICK = TrafficOptions(SHOPPING, rate_per_s=50.0, connections=10, warm_s=0.2, after_s=0.2, drain_s=3.0)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def rehearsed(
     suite: Suite,
     hazards: HazardOptions,
     said: list[str] | None = None,
-    load: LoadOptions = QUICK,
+    load: TrafficOptions = QUICK,
 ) -> Run:
     def progress(event: Event) -> None:
         if said is not None and isinstance(event, Said):
@@ -143,7 +143,7 @@ def test_a_deadlock_under_traffic_is_a_finding(server: Server, suite: Suite, tmp
     (tmp_path / "001_title.sql").write_text(
         "BEGIN; LOCK TABLE parents; SELECT pg_sleep(0.3); LOCK TABLE others; COMMIT;"
     )
-    load = LoadOptions(clashing, rate_per_s=5.0, connections=5, warm_s=0.5, after_s=0.5, drain_s=5.0)
+    load = TrafficOptions(clashing, rate_per_s=5.0, connections=5, warm_s=0.5, after_s=0.5, drain_s=5.0)
     run = rehearsed(server, find_suite(str(tmp_path)), HazardOptions(), load=load)
     reversed_, *came_about = sorted(findings(run, "deadlock-order"), key=lambda each: each.statement is None)
     assert reversed_.evidence["requests"] == ["public.others", "public.parents"]

@@ -34,10 +34,10 @@ from bench.model.run import Repeat
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.endpoint import parse_dsn
 from bench.pg.server import Server
-from bench.run.traffic.onepass import LoadOptions, loaded_pass
+from bench.run.traffic.onepass import TrafficOptions, loaded_pass
 from bench.workload.spec import RequestClass, TrafficMix
 
-QUICK = LoadOptions(
+QUICK = TrafficOptions(
     rate_per_s=250.0, arrivals="fixed", connections=20, warm_s=0.4, after_s=0.4, trial_s=0.4, drain_s=3.0
 )
 
@@ -128,7 +128,7 @@ def test_a_deadlock_with_the_migration_is_counted(server: Server, shop: str, tmp
         "pgbench",
     )  # fmt: skip
     script = "BEGIN; LOCK TABLE parents; SELECT pg_sleep(0.3); LOCK TABLE others; COMMIT;"
-    options = LoadOptions(rate_per_s=5.0, connections=5, warm_s=0.5, after_s=0.5, drain_s=5.0)
+    options = TrafficOptions(rate_per_s=5.0, connections=5, warm_s=0.5, after_s=0.5, drain_s=5.0)
     repeat = rehearse_load(server, shop, scripts_of(tmp_path, script), options, clashing)
     workload = workload_of(repeat)
     assert workload.deadlocks
@@ -138,7 +138,7 @@ def test_a_deadlock_with_the_migration_is_counted(server: Server, shop: str, tmp
 
 
 def test_the_capacity_is_tried_and_half_of_it_offered(server: Server, shop: str, tmp_path: Path) -> None:
-    options = LoadOptions(connections=8, warm_s=0.3, after_s=0.3, trial_s=0.4)
+    options = TrafficOptions(connections=8, warm_s=0.3, after_s=0.3, trial_s=0.4)
     workload = workload_of(rehearse_load(server, shop, scripts_of(tmp_path, "SELECT 1;"), options))
     assert workload.capacity_per_s
     assert workload.offered_per_s == pytest.approx(workload.capacity_per_s / 2)
@@ -217,7 +217,7 @@ def test_a_class_that_cannot_work_is_refused_before_the_traffic(
 
 
 def test_too_many_connections_are_refused(server: Server, shop: str, tmp_path: Path) -> None:
-    options = LoadOptions(rate_per_s=10.0, connections=2000)
+    options = TrafficOptions(rate_per_s=10.0, connections=2000)
     with pytest.raises((ServerError, psycopg.OperationalError), match="connections could not be opened"):
         rehearse_load(server, shop, scripts_of(tmp_path, "SELECT 1;"), options)
 

@@ -11,7 +11,7 @@ from load_trials import fill_shop, load_of, rehearse_load, scripts_of
 
 from bench.errors import UsageError
 from bench.pg.server import Server
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 from bench.workload.compare import compare_requests
 from bench.workload.draw import draw_parameters
 from bench.workload.once import Answer, send_once
@@ -19,7 +19,7 @@ from bench.workload.parameters import to_wire
 from bench.workload.spec import RequestClass, TrafficMix
 
 Conn = psycopg.Connection[tuple[object, ...]]
-SHORT = LoadOptions(rate_per_s=80.0, arrivals="fixed", connections=4, warm_s=0.2, after_s=0.2, drain_s=3.0)
+SHORT = TrafficOptions(rate_per_s=80.0, arrivals="fixed", connections=4, warm_s=0.2, after_s=0.2, drain_s=3.0)
 
 
 @pytest.fixture

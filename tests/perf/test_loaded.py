@@ -20,7 +20,7 @@ from load_trials import (
 
 from bench.model.lock import LockMode
 from bench.pg.server import Server
-from bench.run.traffic.onepass import LoadOptions
+from bench.run.traffic.onepass import TrafficOptions
 
 HOLDS = [
     *(Hold(mode, held_s) for held_s in (0.05, 0.5) for mode in LockMode),
@@ -39,7 +39,7 @@ def shop(connect: Connect, database: str) -> str:
 
 def test_planted_locks_come_back_within_10_ms_or_2_percent(server: Server, shop: str, tmp_path: Path) -> None:
     """Of each lock: the stretch in which a class was blocked, against the lock's own begin and end."""
-    options = LoadOptions(rate_per_s=1500.0, arrivals="fixed", connections=60, warm_s=1.0, after_s=1.0)
+    options = TrafficOptions(rate_per_s=1500.0, arrivals="fixed", connections=60, warm_s=1.0, after_s=1.0)
     workload = rehearse_load(server, shop, scripts_of(tmp_path, script_of(HOLDS)), options).workload
     assert workload is not None
     errors: dict[float, list[float]] = {}
@@ -63,7 +63,7 @@ def test_a_stall_of_5_s_at_200_a_second_delays_a_thousand_requests(
     server: Server, shop: str, tmp_path: Path
 ) -> None:
     script = "BEGIN; LOCK TABLE parents, children, others; SELECT pg_sleep(5); COMMIT;"
-    options = LoadOptions(rate_per_s=200.0, connections=40, warm_s=2.0, after_s=2.0)
+    options = TrafficOptions(rate_per_s=200.0, connections=40, warm_s=2.0, after_s=2.0)
     workload = rehearse_load(server, shop, scripts_of(tmp_path, script), options).workload
     assert workload is not None
     delayed = sum(each.delayed for each in workload.classes)
@@ -78,7 +78,9 @@ def test_a_stall_of_5_s_at_200_a_second_delays_a_thousand_requests(
 def test_the_rate_is_held_or_the_pass_says_that_it_was_not(
     server: Server, shop: str, tmp_path: Path, rate_per_s: float, workers: int
 ) -> None:
-    options = LoadOptions(rate_per_s=rate_per_s, workers=workers, arrivals="fixed", warm_s=2.0, after_s=2.0)
+    options = TrafficOptions(
+        rate_per_s=rate_per_s, workers=workers, arrivals="fixed", warm_s=2.0, after_s=2.0
+    )
     scripts = scripts_of(tmp_path, "SELECT pg_sleep(2);")
     workload = rehearse_load(server, shop, scripts, options).workload
     assert workload is not None

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from bench.cli import parse
 from bench.cli.live import Plain
-from bench.cli.load import TrafficChoice, hazard_options, hazards
 from bench.cli.options import duration, gathered, positive_count, positive_number, share, table_rows
+from bench.cli.traffic import TrafficChoice, hazard_options, hazards
 from bench.errors import UsageError
 from bench.model.deploy import HAZARDS
 from bench.model.statement import Counters, Statement, StatementError, StatementRun

@@ -215,11 +215,11 @@ def _unindexed(before: Objects, after: Objects) -> Iterator[Changed]:
 
 def _finders(objects: Objects) -> Mapping[int, Sequence[tuple[str, ...]]]:
     """By table, the columns of its valid indexes and keys, in order."""
-    found: dict[int, list[tuple[str, ...]]] = {}
+    finders: dict[int, list[tuple[str, ...]]] = {}
     for thing in objects.values():
         if thing.kind in ("index", "partitioned index", "constraint") and thing.valid and thing.key:
-            found.setdefault(thing.table_oid, []).append(thing.key)
-    return found
+            finders.setdefault(thing.table_oid, []).append(thing.key)
+    return finders
 
 
 def _is_covered(foreign: CatalogObject, finders: Mapping[int, Sequence[tuple[str, ...]]]) -> bool:

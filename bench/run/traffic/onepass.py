@@ -52,7 +52,7 @@ class Hazard(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOptions:
+class TrafficOptions:
     """How the traffic is made."""
 
     mix: TrafficMix | None = None
@@ -111,7 +111,7 @@ def loaded_pass(
     dbname: str,
     scripts: Scripts,
     mix: TrafficMix,
-    options: LoadOptions,
+    options: TrafficOptions,
     *,
     conditions: Conditions = QUIET,
     keep: Callable[[Repeat], object],
@@ -174,7 +174,7 @@ def _title(done: _Pass, hazard: Hazard | None) -> str:
     return f"loaded pass{beside}, {done.rate_per_s:,.0f} requests/s"
 
 
-def _settle_rate(traffic: Traffic, options: LoadOptions, done: _Pass, progress: Progress) -> None:
+def _settle_rate(traffic: Traffic, options: TrafficOptions, done: _Pass, progress: Progress) -> None:
     """The rate that was asked for, or a share of what the server can do; a short trial warms it up, too."""
     if options.rate_per_s is not None:
         done.rate_per_s = options.rate_per_s
@@ -239,7 +239,7 @@ def _names(catalog: RelationCatalog) -> dict[int, str]:
 
 
 def _completed(
-    workload: Workload, traffic: Traffic, done: _Pass, options: LoadOptions, deadlocks: int | None
+    workload: Workload, traffic: Traffic, done: _Pass, options: TrafficOptions, deadlocks: int | None
 ) -> Workload:
     notes = list(workload.notes)
     if traffic.lost:

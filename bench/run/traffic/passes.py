@@ -29,7 +29,7 @@ from bench.run.hazards.scene import DEFAULT_LENGTH_S
 from bench.run.progress import Progress, Said, Step
 from bench.run.scripts import Scripts
 from bench.run.traffic.deploy import apply_once
-from bench.run.traffic.onepass import Conditions, LoadOptions, loaded_pass
+from bench.run.traffic.onepass import Conditions, TrafficOptions, loaded_pass
 from bench.run.traffic.retry import Retrier, RetryPolicy
 from bench.workload.compare import compare_requests
 from bench.workload.config import mix_for
@@ -88,7 +88,7 @@ class LoadedPasses:
     server: Server
     suite: Suite
     scripts: Scripts
-    load: LoadOptions
+    load: TrafficOptions
     hazards: HazardOptions
     draft: RunDraft
     progress: Progress
@@ -191,7 +191,7 @@ class LoadedPasses:
     def _once(
         self,
         prepared: str,
-        load: LoadOptions,
+        load: TrafficOptions,
         name: HazardName | None,
         policy: RetryPolicy | None,
         index: int = 0,
@@ -269,7 +269,7 @@ def describe_outlook(
     server: Server,
     prepared: str,
     run: Run,
-    load: LoadOptions,
+    load: TrafficOptions,
     passes: Sequence[tuple[HazardName | None, RetryPolicy | None]],
     length_s: float,
 ) -> str:
@@ -405,7 +405,7 @@ def connection_room(server: Server) -> int:
     return max(0, min(int(limit) for limit in row if limit is not None) - OURS)
 
 
-def fitting(server: Server, load: LoadOptions | None) -> tuple[LoadOptions | None, tuple[Note, ...]]:
+def fitting(server: Server, load: TrafficOptions | None) -> tuple[TrafficOptions | None, tuple[Note, ...]]:
     """The traffic with as many connections as there is room for, and a note where these are fewer.
 
     None, with a note, where there is room for none. UsageError where so many were asked for.

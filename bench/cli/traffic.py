@@ -15,7 +15,7 @@ from bench.model.deploy import HAZARDS, HazardName
 
 if TYPE_CHECKING:
     from bench.model.load import Arrivals
-    from bench.run.traffic.onepass import LoadOptions
+    from bench.run.traffic.onepass import TrafficOptions
     from bench.run.traffic.passes import HazardOptions
 
 
@@ -34,7 +34,7 @@ class TrafficChoice:
     retries: int | None = None
 
 
-def add_load_options(parser: argparse.ArgumentParser) -> None:
+def add_traffic_options(parser: argparse.ArgumentParser) -> None:
     """``--no-load``, ``--workload``, ``--rate``, ``--arrivals``, ``--connections``, and for hazards
     ``--hazard``, ``--hazard-length``, ``--lock-timeout``, ``--retries``."""
     group = parser.add_argument_group("traffic of the loaded pass")
@@ -129,15 +129,15 @@ def hazards(text: str) -> list[HazardName]:
     return [name for name in HAZARDS if name in words or "all" in words]
 
 
-def load_options(suite: Path, traffic: TrafficChoice, seed: int) -> LoadOptions | None:
+def traffic_options(suite: Path, traffic: TrafficChoice, seed: int) -> TrafficOptions | None:
     """How to load the suite in this directory; None: not at all. UsageError for an unusable file."""
-    from bench.run.traffic.onepass import LoadOptions
+    from bench.run.traffic.onepass import TrafficOptions
     from bench.workload.config import given_mix
 
     mix = given_mix(suite, traffic.workload)
     if traffic.no_load:
         return None
-    load = LoadOptions(mix=mix, rate_per_s=traffic.rate, arrivals=traffic.arrivals, seed=seed)
+    load = TrafficOptions(mix=mix, rate_per_s=traffic.rate, arrivals=traffic.arrivals, seed=seed)
     if traffic.connections is None:
         return load
     return replace(load, connections=traffic.connections, connections_asked=True)
