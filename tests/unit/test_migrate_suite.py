@@ -11,6 +11,7 @@ from bench.errors import UsageError
 from bench.migrate.filenames import is_rollback, version_of
 from bench.migrate.script import read_part, read_statements
 from bench.migrate.suite import find_suite, list_suites
+from bench.migrate.tools.folder import Folder
 from bench.sql.tree import error_in
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -351,3 +352,10 @@ def test_suites_of_the_project_can_be_read(name: str) -> None:
         statements = read_statements(path)
         assert statements, path
         assert not [each for each in statements if error_in(each.text)]
+
+
+def test_a_file_that_is_named_is_read_beside_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "1.sql").write_text("SELECT 1;", encoding="utf-8")
+    (tmp_path / "2.sql").symlink_to("2.sql")
+    folder = Folder(tmp_path, only=frozenset({(tmp_path / "1.sql").resolve()}))
+    assert [file.path.name for file in folder.every_file] == ["1.sql"]

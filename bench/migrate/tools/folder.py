@@ -204,7 +204,8 @@ class Folder:
     def _is_sql(self, path: Path) -> bool:
         if path.suffix.lower() != ".sql" or path.name.startswith(".") or path.name == "base.sql":
             return False
-        if self.only is not None and path.resolve() not in self.only:
+        # Unlike resolve(), realpath raises nothing at a link that leads to itself, which is none of those.
+        if self.only is not None and Path(os.path.realpath(path)) not in self.only:
             return False
         _require_file(path)
         return not (self.base is not None and path.samefile(self.base))
