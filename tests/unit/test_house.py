@@ -19,6 +19,8 @@ SHORTEST_FILE = 40
 MOST_PARAMETERS = 9
 ONCE = ("summarise", "judge", "find_dangers", "check_budgets", "deploy_card")
 """A run is concluded in one place, so that all that is shown of it agrees."""
+NAMED_ROOMS = ("cli", "migrate", "pg", "run", "sql")
+"""Where a loop over locks says lock, never each."""
 MEANINGLESS = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 
@@ -109,6 +111,18 @@ def test_a_run_is_concluded_in_one_place() -> None:
 
 def test_no_room_is_called_by_what_could_be_anything() -> None:
     assert [name(path) for path in SOURCES if path.stem in MEANINGLESS] == []
+
+
+def test_a_thing_with_a_name_is_called_by_it() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}"
+        for room in NAMED_ROOMS
+        for path in sorted((ROOT / "bench" / room).rglob("*.py"))
+        for node in ast.walk(tree(path))
+        if (isinstance(node, ast.Name) and node.id == "each")
+        or (isinstance(node, ast.arg) and node.arg == "each")
+    ]
+    assert offenders == []
 
 
 def test_every_error_that_a_user_meets_has_an_exit_code_of_its_own() -> None:
