@@ -66,10 +66,6 @@ class SeenInterval:
     """When a wait began, where the server says so."""
 
     @property
-    def shortest_s(self) -> float:
-        return max(0.0, self.last[0] - self.first[1])
-
-    @property
     def longest_s(self) -> float:
         return self.gone[1] - self.not_before
 

@@ -289,10 +289,6 @@ def _few_before(load: ClassLoad, error: RequestErrors) -> bool:
     return not failed or bool(load.sent_before and failed < FEW * load.sent_before)
 
 
-def _a_while(error: RequestErrors) -> str:
-    return f"fails for a while during them, {count(_beside(error))} requests"
-
-
 def _beside(error: RequestErrors) -> int:
     return error.count - _before(error)
 

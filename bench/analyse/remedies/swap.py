@@ -63,10 +63,6 @@ def swap_type(
 _PARSED = ("index", "constraint", "referring constraint", "statistics")
 
 
-def _unknown(each: Hanging) -> bool:
-    return each.kind in _PARSED and _parsed(each) is None
-
-
 def _parsed(each: Hanging) -> tuple[str, Any] | None:
     """The statement that would make it."""
     if each.kind in ("constraint", "referring constraint"):
