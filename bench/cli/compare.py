@@ -24,11 +24,12 @@ examples:
 
 exit codes: 0 nothing got worse, 1 something did, 2 a file cannot be read, 3 the two are not comparable
 """
-FORMATS = ("console", "markdown", "annotations", "junit", "sarif", "gitlab")
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
+    from bench.report.messages import FORMATS
+
     parser = commands.add_parser(
         "compare",
         description="Compare two runs: locks, rewrites, plans and rows, exact counters, times.",
@@ -38,7 +39,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("base", metavar="BASE", help="the run or baseline before")
     parser.add_argument("head", nargs="?", default="latest", metavar="HEAD", help="default: latest")
     parser.add_argument(
-        "--format", choices=FORMATS, default="console", help="what to print (default: console)"
+        "--format",
+        choices=("console", "markdown", *FORMATS),
+        default="console",
+        help="what to print (default: console)",
     )
     parser.add_argument(
         "--picture", type=Path, default=None, metavar="DIR", help="draw the ratios: comparison.svg and .png"

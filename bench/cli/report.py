@@ -32,12 +32,13 @@ examples:
                                         about what is added and what got worse
   bench report old/run.json new/run.json --side-by-side --out /tmp/report
 """
-FORMATS = ("markdown", "comment", "annotations", "junit", "sarif", "gitlab")
 SIDE_BY_SIDE_DIRECTORY = Path("results")
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
+    from bench.report.messages import FORMATS
+
     parser = commands.add_parser(
         "report",
         description="Draw the report of a stored run again: report.html, report.md and figures/. Or several "
@@ -61,7 +62,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=("markdown", "comment", *FORMATS),
         default=None,
         help="print the findings in this format, and write no report",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.analyse.compare.result import Comparison, Gate, Outcome
 from bench.model.printable import visible
 from bench.report.document import Block, Folded, Paragraph
-from bench.report.messages import Case, Message, gitlab, junit, sarif, workflow_commands
+from bench.report.messages import FORMATS, Case, Message, Told
 from bench.report.render import terminal
 from bench.report.render.markdown import parts as parts_of
 from bench.report.render.markdown import words
@@ -23,11 +23,6 @@ LONGEST_COMMENT = 65_536
 """Characters that a comment of GitHub can have."""
 MOST_ROWS = 20
 SIGN: dict[Outcome, str] = {"fail": "❌", "inconclusive": "❔", "warn": "⚠️", "improved": "✅", "pass": "✅"}
-
-
-def render(comparison: Comparison, format: str) -> str:
-    """The comparison as text in one of the formats of :data:`RENDERERS`."""
-    return RENDERERS[format](comparison)
 
 
 def encode(comparison: Comparison) -> bytes:
@@ -103,11 +98,6 @@ def messages(comparison: Comparison) -> list[Message]:
     ]  # fmt: skip
 
 
-def as_junit(comparison: Comparison) -> str:
-    """A suite for each migration, a case for each level."""
-    return junit(f"bench {comparison.suite}", suites(comparison))
-
-
 def suites(comparison: Comparison) -> Iterator[tuple[str, list[Case]]]:
     """The suites of a JUnit file, with their cases."""
     for migration in comparison.migrations:
@@ -126,13 +116,14 @@ def _case(level: str, gates: Sequence[Gate]) -> Case:
     )
 
 
-RENDERERS: dict[str, Callable[[Comparison], str]] = {
-    "markdown": markdown,
-    "annotations": lambda comparison: workflow_commands(messages(comparison)),
-    "junit": as_junit,
-    "sarif": lambda comparison: sarif(messages(comparison)),
-    "gitlab": lambda comparison: gitlab(messages(comparison), comparison.path),
-}
+def told(comparison: Comparison) -> Told:
+    """The comparison for other programs."""
+    return Told(f"bench {comparison.suite}", messages(comparison), tuple(suites(comparison)), comparison.path)
+
+
+def render(comparison: Comparison, format: str) -> str:
+    """The comparison in Markdown, or in one of :data:`bench.report.messages.FORMATS`."""
+    return markdown(comparison) if format == "markdown" else FORMATS[format](told(comparison))
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

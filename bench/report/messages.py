@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -157,3 +157,24 @@ def junit(name: str, suites: Iterable[tuple[str, Sequence[Case]]]) -> str:
 def _xml(text: str) -> str:
     """Without the characters that XML 1.0 cannot hold."""
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run, a comparison or a pull request has to tell other programs."""
+
+    name: str
+    messages: Sequence[Message]
+    suites: Sequence[tuple[str, Sequence[Case]]]
+    """Of JUnit, with their cases."""
+    elsewhere: str
+    """The path for what is about no file."""
+
+
+FORMATS: Mapping[str, Callable[[Told], str]] = {
+    "annotations": lambda told: workflow_commands(told.messages),
+    "junit": lambda told: junit(told.name, told.suites),
+    "sarif": lambda told: sarif(told.messages),
+    "gitlab": lambda told: gitlab(told.messages, told.elsewhere),
+}
+"""A new format is a function here and its line."""

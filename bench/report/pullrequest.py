@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bench.analyse.compare.result import Comparison
@@ -10,7 +10,8 @@ from bench.analyse.conclude import Conclusion
 from bench.analyse.summary import RunSummary
 from bench.model.finding import Finding
 from bench.report import compared, runformats
-from bench.report.messages import Message, gitlab, junit, sarif, workflow_commands
+from bench.report.markdown import render_markdown
+from bench.report.messages import FORMATS, Message, Told
 from bench.report.render.markdown import bullets, parts, plain, words
 from bench.report.sections.answer import VERDICTS
 from bench.report.sections.findings import finding_card
@@ -93,28 +94,17 @@ def messages(change: Change) -> list[Message]:
     return sorted([*own, *beside], key=lambda message: _ORDER.index(message.level))
 
 
-def _junit(change: Change) -> str:
+def _told(change: Change) -> Told:
     suites = [] if change.pending is None else [*runformats.suites(change.pending)]
     if change.comparison is not None:
         suites += [(f"{name}, beside the base", cases) for name, cases in compared.suites(change.comparison)]
-    return junit(f"bench {change.head.summary.suite}", suites)
+    return Told(f"bench {change.head.summary.suite}", messages(change), suites, change.head.run.suite.path)
 
 
 def render(change: Change, format: str) -> str:
-    """The change in one of the formats of :data:`FORMATS`."""
-    match format:
-        case "comment":
-            return comment(change)
-        case "annotations":
-            return workflow_commands(messages(change))
-        case "junit":
-            return _junit(change)
-        case "sarif":
-            return sarif(messages(change))
-        case "gitlab":
-            return gitlab(messages(change), change.head.run.suite.path)
-        case _:
-            return runformats.RENDERERS[format](change.pending or change.head)
-
-
-FORMATS: Sequence[str] = ("comment", "annotations", "junit", "sarif", "gitlab", "markdown")
+    """The change as a comment, in Markdown, or in one of :data:`bench.report.messages.FORMATS`."""
+    if format == "comment":
+        return comment(change)
+    if format == "markdown":
+        return render_markdown(change.pending or change.head)
+    return FORMATS[format](_told(change))

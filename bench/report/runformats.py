@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from bench.analyse.budgets import describe_check
@@ -11,8 +11,7 @@ from bench.analyse.summary import RunSummary
 from bench.analyse.verdict import describe_failure
 from bench.model.finding import Finding
 from bench.model.run import Run
-from bench.report.markdown import render_markdown
-from bench.report.messages import Case, Level, Message, gitlab, junit, sarif, workflow_commands
+from bench.report.messages import Case, Level, Message, Told
 
 _LEVEL: dict[str, Level] = {"error": "error", "warning": "warning", "info": "note"}
 _ORDER: tuple[Level, ...] = ("error", "warning", "note")
@@ -54,11 +53,6 @@ def _of_finding(run: Run, finding: Finding) -> Message:
     )
 
 
-def as_junit(conclusion: Conclusion) -> str:
-    """A suite for each migration, a case for each code that was found in it, and whether it applied."""
-    return junit(f"bench {conclusion.run.suite.name}", suites(conclusion))
-
-
 def suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
     """The suites of a JUnit file, with their cases."""
     run = conclusion.run
@@ -90,10 +84,11 @@ def _cases(conclusion: Conclusion, migration: str | None) -> Iterator[Case]:
         )
 
 
-RENDERERS: dict[str, Callable[[Conclusion], str]] = {
-    "markdown": render_markdown,
-    "annotations": lambda conclusion: workflow_commands(messages(conclusion)),
-    "junit": as_junit,
-    "sarif": lambda conclusion: sarif(messages(conclusion)),
-    "gitlab": lambda conclusion: gitlab(messages(conclusion), conclusion.run.suite.path),
-}
+def told(conclusion: Conclusion) -> Told:
+    """The run for other programs."""
+    return Told(
+        f"bench {conclusion.summary.suite}",
+        messages(conclusion),
+        tuple(suites(conclusion)),
+        conclusion.run.suite.path,
+    )

@@ -27,7 +27,8 @@ from bench.errors import ServerError, UsageError
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.lease import lease_directory, read_leases, this_process, write_lease
-from bench.report.runformats import RENDERERS
+from bench.report.messages import FORMATS
+from bench.report.runformats import told
 from bench.store.codec import encode
 from bench.store.history import read
 
@@ -44,22 +45,24 @@ def test_faults_10_failed_migration_missing_in_sarif_gitlab_annotations(
     rehearse_case: Callable[..., Run],
 ) -> None:
     run = conclude(rehearse_case("faults/10-failed-migration-missing-in-sarif-gitlab-annotations", "m"))
-    (command_line,) = (line for line in RENDERERS["annotations"](run).splitlines() if "nope" in line)
+    (command_line,) = (line for line in FORMATS["annotations"](told(run)).splitlines() if "nope" in line)
     assert command_line.startswith("::error file=")
     assert "m/001_x.sql,line=1::" in command_line
     assert "(42P01)" in command_line
     (result,) = (
-        found for found in json.loads(RENDERERS["sarif"](run))["runs"][0]["results"] if "nope" in str(found)
+        found
+        for found in json.loads(FORMATS["sarif"](told(run)))["runs"][0]["results"]
+        if "nope" in str(found)
     )
     assert (result["ruleId"], result["level"]) == ("BENCH-FAILED", "error")
-    assert [found for found in json.loads(RENDERERS["gitlab"](run)) if "nope" in found["description"]]
-    assert "nope" in RENDERERS["junit"](run)
+    assert [found for found in json.loads(FORMATS["gitlab"](told(run))) if "nope" in found["description"]]
+    assert "nope" in FORMATS["junit"](told(run))
 
 
 def test_a_file_with_blanks_has_a_uri_in_sarif() -> None:
     run = failed_run()
     run = replace(run, suite=replace(run.suite, path="my suite<1>%"))
-    results = json.loads(RENDERERS["sarif"](conclude(run)))["runs"][0]["results"]
+    results = json.loads(FORMATS["sarif"](told(conclude(run))))["runs"][0]["results"]
     uris = {place["physicalLocation"]["artifactLocation"]["uri"] for r in results for place in r["locations"]}
     assert all(uri.startswith("my%20suite%3C1%3E%25/") for uri in uris)
 

@@ -11,7 +11,9 @@ from factories import rich_run
 from bench.analyse.conclude import conclude
 from bench.model.budget import BudgetCheck
 from bench.model.finding import Finding, Place
-from bench.report.runformats import RENDERERS, messages
+from bench.report.messages import FORMATS
+from bench.report.runformats import messages
+from bench.report.runformats import told as told_of
 
 CONCLUDED = conclude(rich_run(3))
 RUN = CONCLUDED.run
@@ -38,7 +40,7 @@ def test_a_finding_has_the_line_of_its_statement_and_a_fingerprint_without_value
 
 
 def test_each_format_holds_the_error() -> None:
-    told = {name: render(TOLD) for name, render in RENDERERS.items()}
+    told = {name: render(told_of(TOLD)) for name, render in FORMATS.items()}
     failures = ElementTree.fromstring(told["junit"]).findall(".//failure")
     assert [each.get("message") for each in failures] == [
         f"{FILE.file}:12: 50 % <written> anew",
