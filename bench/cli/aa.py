@@ -136,7 +136,7 @@ def _measure(given: Given, repeats: int) -> Run:
                 run_id=chosen.run_id, save=on.directory.save, progress=on.progress,
             )  # fmt: skip
     on.directory.save(conclude(measured).run)
-    for migration in measured.passes[0].repeats[-1].migrations:
+    for migration in measured.solo[-1].migrations:
         if migration.outcome == "failed":
             said = f"{migration.id} failed, so there is nothing to learn from"
             raise MigrationError(said, f"bench report {chosen.run_id}")

@@ -195,3 +195,8 @@ class Lock(OnRelation):
     waited_s_bounds: tuple[float, float] | None = None
     """[shortest, longest] wait that agrees with what was seen; one shorter than the sampler's period may not
     have been."""
+
+    @property
+    def longest_s(self) -> float | None:
+        """As long as it may have been held at most: what the verdict counts. None where nobody knows."""
+        return self.held_s if self.held_s_bounds is None else self.held_s_bounds[1]

@@ -49,7 +49,7 @@ class Blocked:
     mode: str | None
     """The migration's lock on that, as SQL names it; None where it was not a table's lock."""
     held_s: float | None
-    """How long that was held, the longest of all repeats; None where it is not known."""
+    """How long that was held at most, over all repeats, as the verdict counts it; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Held:
     """As SQL names it: ``ACCESS EXCLUSIVE``."""
     by: StatementPlace
     held_s: float | None
+    """As of :class:`Blocked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +171,7 @@ class Rehearsal:
     @property
     def failed(self) -> MigrationRun | None:
         """The migration that failed."""
-        return next(
-            (each for each in self.run.passes[0].repeats[-1].migrations if each.outcome == "failed"), None
-        )
+        return next((each for each in self.run.solo[-1].migrations if each.outcome == "failed"), None)
 
     @property
     def error(self) -> StatementError | None:
@@ -204,21 +203,22 @@ class Rehearsal:
                         yield Blocked(op, lock.relation, place, lock.relation, lock.mode.sql_name, held_s)
 
     def _held_s(self, place: StatementPlace, lock: Lock) -> float | None:
-        """The longest hold of the same lock by the same statement over all repeats."""
+        """The longest that the same lock of the same statement may have been held, over all repeats."""
         holds = [
-            each.held_s
-            for repeat in self.run.passes[0].repeats
+            longest_s
+            for repeat in self.run.solo
             for migration in repeat.migrations
             for statement in migration.statements
             if self._place(migration, statement) == place
-            for each in statement.locks
-            if (each.relation, each.mode) == (lock.relation, lock.mode) and each.held_s is not None
+            for held in statement.locks
+            if (held.relation, held.mode) == (lock.relation, lock.mode)
+            and (longest_s := held.longest_s) is not None
         ]
         return max(holds, default=None)
 
     def _statements(self) -> Iterator[tuple[StatementPlace, StatementRun]]:
         """Those of the last repeat, which holds what was tried, too."""
-        for migration in self.run.passes[0].repeats[-1].migrations:
+        for migration in self.run.solo[-1].migrations:
             for statement in migration.statements:
                 yield self._place(migration, statement), statement
 
