@@ -42,7 +42,7 @@ class DeployCard:
 def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], limits: Limits) -> DeployCard:
     """The card of a run. What was not measured has a sentence that says so."""
     passes = loaded_passes(run)
-    quiet = next((each for each in passes if each.hazard is None and not each.retried), None)
+    quiet = next((figures for figures in passes if figures.quiet), None)
     lines = [
         *_forecast(run),
         _deploy(run, summary),

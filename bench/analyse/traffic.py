@@ -98,6 +98,11 @@ class PassFigures:
         return f"{pass_name(self.hazard)}{', with retries' if self.retried else ''}"
 
     @property
+    def quiet(self) -> bool:
+        """Whether neither a hazard nor a lock timeout of ours was in the deploy's way."""
+        return self.hazard is None and not self.retried
+
+    @property
     def retried(self) -> bool:
         """Whether the deploy tried again after lock timeouts."""
         return self.lock_timeout_s is not None

@@ -216,7 +216,7 @@ def _name(run: Run, runs: Sequence[Run]) -> str:
 
 def _side(run: Run, name: str, load: Workload | None, zero: float, width: float) -> Side:
     passes = loaded_passes(run)
-    quiet = next((each for each in passes if each.hazard is None and not each.retried), None)
+    quiet = next((figures for figures in passes if figures.quiet), None)
     slots, classes = (load.timeline, load.classes) if load else ((), ())
     return Side(
         name=name,
