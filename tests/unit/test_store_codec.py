@@ -167,3 +167,22 @@ def test_older_documents_are_upgraded_step_by_step() -> None:
 def test_a_note_is_no_special_case() -> None:
     run = replace(rich_run(), notes=(Note("a", "b\n\t\u2028\U0001f600"),))
     assert decode(encode(run)).notes == run.notes
+
+
+def test_a_forecast_of_before_is_read() -> None:
+    """Refusals had neither ``short`` nor ``blamed``, figures no ``bounded``, documents no ``names``."""
+    figure = {
+        "subject": "statement:001_x#3", "quantity": "duration_s", "at": {"deals": 10}, "value": None,
+        "low": None, "high": None, "growth": None, "exponent": 1.0,
+        "refused": {"reason": "the interval would be too wide", "cure": "--budget"},
+    }  # fmt: skip
+    before = {
+        "at": {"deals": 10}, "scale": 2.0, "scales": [0.5, 1.0], "forecasts": [figure],
+        "capacity": [{"factor": 2, "at": {"deals": 20}, "forecasts": [figure]}], "measured": [],
+    }  # fmt: skip
+    document = json.loads(encode(a_run()))
+    document["forecast"] = before
+    read = decode(json.dumps(document).encode()).forecast
+    assert read is not None
+    assert (read.forecasts[0].about.migration, read.forecasts[0].about.statement) == ("001_x", 3)
+    assert read.capacity[0].forecasts[0].refused is not None
