@@ -263,6 +263,19 @@ TOOLS = {
             "20240101000002_a_part3/migration.sql",
         ],
     ),
+    "diesel": Tool(
+        {
+            "2024-01-01-000000_a/up.sql": f"{COLUMN}\n{INDEX}",
+            "2024-01-01-000000_a/down.sql": "DROP INDEX by_note;",
+            "2024-01-02-000000_b/up.sql": "SELECT 1;",
+        },
+        [
+            "2024-01-01-000000_a/up.sql",
+            "2024-01-01-000001_a_part2/up.sql",
+            "2024-01-01-000002_a_part3/up.sql",
+            "2024-01-02-000000_b/up.sql",
+        ],
+    ),
     "sqlx": Tool(
         {"1_a.sql": f"{COLUMN}\n{INDEX}"}, ["1_a.sql", "2_a_part2.sql", "3_a_part3.sql"]
     ),
@@ -320,6 +333,7 @@ BACKFILLS = {
     "prisma": {"20240101_a/migration.sql": UPDATE, "migration_lock.toml": ""},
     "supabase": {"20240101_a.sql": UPDATE},
     "hasura": {"1_a/up.sql": UPDATE},
+    "diesel": {"2024-01-01-000000_a/up.sql": UPDATE},
     "postgrator": {"001.do.a.sql": UPDATE},
     "plain": {"001_a.sql": UPDATE},
 }

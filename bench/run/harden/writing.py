@@ -30,7 +30,8 @@ class Format:
     around: tuple[str, str] | None = None
     """Marks round a statement that has a semicolon at the end of a line within it."""
     beside: tuple[str, str] | None = None
-    """Ending and text of a file beside one that is outside a transaction."""
+    """Of a file beside one that is outside a transaction: what is put after its name, or, after a slash, the
+    name; and the text."""
 
 
 _OF_TOOL = re.compile(r"^\s*(?:tool|transaction)\s*=.*\n?", re.MULTILINE)
@@ -68,6 +69,7 @@ FORMATS: Mapping[str, Format] = {
     "supabase": Format(_raw),
     "prisma": Format(_raw),
     "hasura": Format(_raw),
+    "diesel": Format(_raw, beside=("/metadata.toml", "run_in_transaction = false\n")),
     "postgrator": Format(_raw),
     "goose": Format(_goose, many_outside=True, around=("-- +goose StatementBegin", "-- +goose StatementEnd")),
     "dbmate": Format(_with("-- migrate:up", "-- migrate:up transaction:false", "-- migrate:down")),
@@ -244,7 +246,8 @@ def _write(item: _Files, suite: Suite, directory: Path, form: Format | None) -> 
         )
         if used.beside is not None and not unit.transaction:
             ending, text = used.beside
-            target.with_name(target.name + ending).write_text(text, encoding="utf-8")
+            name = ending[1:] if ending.startswith("/") else target.name + ending
+            target.with_name(name).write_text(text, encoding="utf-8")
     back = _section_back(item.hardened)
     if migration.rollback is not None and migration.rollback != migration.path:
         _write_back(item, suite, directory, numbered=form is None)
