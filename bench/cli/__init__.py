@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -152,6 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or trap "" INT, asks to be let alone
             signal.signal(number, _end)
+    sys.unraisablehook = _once_more
     TYPED.set(retyped(sys.argv[1:] if argv is None else argv))
     ending = Ending(debug)
     with ending:
@@ -219,7 +221,24 @@ def _end(number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C: every context on the way out stops what it started."""
     if (network := sys.modules.get("bench.pg.endpoint")) is not None:  # else no server is open
         network.end_dead_waits()
-    raise _Ended
+    raise _Ended(number)
+
+
+AGAIN_AFTER_S = 0.05
+
+
+def _once_more(lost: sys.UnraisableHookArgs) -> None:
+    """Send the signal again where its exception was raised in a finaliser, or in a callback from C.
+
+    There Python drops what is raised, and compiled code comes with such callbacks: Ctrl-C would be lost.
+    https://docs.python.org/3/library/sys.html#sys.unraisablehook
+    """
+    if not isinstance(lost.exc_value, _Ended):
+        sys.__unraisablehook__(lost)
+        return
+    again = threading.Timer(AGAIN_AFTER_S, os.kill, (os.getpid(), lost.exc_value.args[0]))
+    again.daemon = True
+    again.start()
 
 
 def _tell(error: BenchError) -> int:

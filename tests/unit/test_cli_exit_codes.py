@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -49,3 +51,28 @@ def test_a_deploy_that_fails_beside_a_hazard_alone_is_no_failed_migration() -> N
             stopped = replace(found, repeats=(replace(found.repeats[0], migrations=(failed,)),))
             run = replace(hazard_run(), passes=(*passes[:position], stopped, *passes[position + 1 :]))
             assert code_of(run, "never") == (4 if found.hazard is None else 0)
+
+
+LOST = """
+import ctypes, os, signal, sys, time
+import bench.cli, bench.cli.doctor
+
+def callback():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0)  # here the handler raises, and nobody hears of it
+
+def waits(**options):
+    ctypes.CFUNCTYPE(None)(callback)()
+    time.sleep(30)
+    return 0
+
+bench.cli.doctor.run = waits
+sys.exit(bench.cli.main(["doctor"]))
+"""
+
+
+def test_ctrl_c_in_a_callback_from_c_is_not_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=25, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (130, "bench: interrupted")
