@@ -34,7 +34,11 @@ def without_applied(suite: Suite, rows: Sequence[Row], place: str) -> Suite:
 
     ``place`` names the table in sentences. UsageError: nothing is pending.
     """
-    applied = bookkeeping_of(suite).applied(suite.migrations, rows)
+    bookkeeping = bookkeeping_of(suite)
+    applied = bookkeeping.applied(suite.migrations, rows)
+    if bookkeeping.checksum_unread and applied.ids:
+        said = f"Whether deployed files were edited since is not told: the checksums in {place} are not read."
+        applied = replace(applied, remarks=(*applied.remarks, said))
     return _divided(suite, applied, place)
 
 

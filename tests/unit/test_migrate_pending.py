@@ -191,6 +191,13 @@ def test_a_file_of_graphile_migrate_is_compared_by_its_header(tmp_path: Path) ->
         assert ("Edited since" in said) == edited
 
 
+@pytest.mark.parametrize("tool", ["atlas", "liquibase", "refinery"])
+def test_checksums_that_are_not_read_are_no_silence(tool: str, tmp_path: Path) -> None:
+    files, rows, _ = CASES[tool]
+    said = " ".join(without_applied(suite_of(tmp_path, files, tool), rows, "the table").remarks)
+    assert "Whether deployed files were edited since is not told" in said
+
+
 def test_a_dirty_database_is_told(tmp_path: Path) -> None:
     suite = suite_of(tmp_path, CASES["golang-migrate"][0], "golang-migrate")
     said = " ".join(without_applied(suite, [{"version": "2", "dirty": "true"}], "x").remarks)

@@ -86,6 +86,9 @@ ATLAS = Tool(
     keeps_session=True,
     switch="write -- atlas:txmode none as the file's first line, and an empty line after it",
     bookkeeping=Bookkeeping(
-        "atlas_schema_revisions", ("version", "error"), by_row(_version_of_row, _version)
+        "atlas_schema_revisions",
+        ("version", "error"),
+        by_row(_version_of_row, _version),
+        checksum_unread=True,
     ),
 )

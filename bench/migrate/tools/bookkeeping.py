@@ -37,6 +37,8 @@ class Bookkeeping:
     columns: tuple[str, ...]
     """Those to read, in the order of the first one; one that is not there is left out."""
     applied: Callable[[Sequence[Migration], Sequence[Row]], Applied]
+    checksum_unread: bool = False
+    """It has a checksum of each file in the tool's own way, which is not worked out here."""
 
 
 def by_row(

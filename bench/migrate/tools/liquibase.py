@@ -151,6 +151,9 @@ LIQUIBASE = Tool(
     switch="write runInTransaction:false on the changeset's line",
     unit="changeset",
     bookkeeping=Bookkeeping(
-        "databasechangelog", ("orderexecuted", "id", "author", "filename"), by_row(_noted, own_id)
+        "databasechangelog",
+        ("orderexecuted", "id", "author", "filename"),
+        by_row(_noted, own_id),
+        checksum_unread=True,
     ),
 )

@@ -63,6 +63,9 @@ REFINERY = Tool(
     transaction="file",
     keeps_session=True,
     bookkeeping=Bookkeeping(
-        "refinery_schema_history", ("version",), by_row(number("version"), number_of_name)
+        "refinery_schema_history",
+        ("version",),
+        by_row(number("version"), number_of_name),
+        checksum_unread=True,
     ),
 )
