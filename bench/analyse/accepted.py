@@ -46,7 +46,9 @@ def _means(acceptance: Acceptance, finding: Finding, summary: RunSummary) -> boo
     if acceptance.line is None:
         return True
     statements = migration.statements if migration else ()
-    return any(each.index == finding.statement and each.line == acceptance.line for each in statements)
+    return any(
+        statement.index == finding.statement and statement.line == acceptance.line for statement in statements
+    )
 
 
 def _is_called(migration: MigrationSummary, name: str) -> bool:
@@ -64,16 +66,16 @@ def _complaint(acceptance: Acceptance, summary: RunSummary, codes: frozenset[str
         fix = f"{hint}Known: {', '.join(sorted(codes))}; bench help findings."
     else:
         concerned = [
-            each
-            for each in summary.migrations
-            if acceptance.migration is None or _is_called(each, acceptance.migration)
+            migration
+            for migration in summary.migrations
+            if acceptance.migration is None or _is_called(migration, acceptance.migration)
         ]
         if not concerned:
             message, fix = (
                 f'there is no migration "{acceptance.migration}"',
                 _near_migration(acceptance, summary),
             )
-        elif any(each.outcome != "applied" for each in concerned):
+        elif any(migration.outcome != "applied" for migration in concerned):
             return
         else:
             message = f'"{code}" was accepted here, but nothing of the kind was found'
@@ -97,11 +99,13 @@ _SPELLING = (
 
 
 def _near_migration(acceptance: Acceptance, summary: RunSummary) -> str:
-    names = [each.id for each in summary.migrations]
+    names = [migration.id for migration in summary.migrations]
     near = difflib.get_close_matches(acceptance.migration or "", names, n=1, cutoff=0.5)
     return (f'did you mean "{near[0]}"? ' if near else "") + f"Known: {', '.join(names)}."
 
 
 def _migration_id(acceptance: Acceptance, summary: RunSummary) -> str | None:
     name = acceptance.migration
-    return next((each.id for each in summary.migrations if name and _is_called(each, name)), None)
+    return next(
+        (migration.id for migration in summary.migrations if name and _is_called(migration, name)), None
+    )

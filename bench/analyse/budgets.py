@@ -30,16 +30,20 @@ def check_budgets(run: Run, summary: RunSummary) -> tuple[BudgetCheck, ...]:
     One that says ``any`` hazard is checked beside each hazard that the run has, and stands once without a
     figure where the run has none.
     """
-    found: list[BudgetCheck] = []
+    checks: list[BudgetCheck] = []
     for budget in run.suite.budgets:
         if budget.hazard is None:
-            found.append(_check(budget, None, _quiet(run, summary, budget)))
+            checks.append(_check(budget, None, _quiet(run, summary, budget)))
             continue
-        passes = [each for each in _beside_hazards(run) if _is_about(budget, each, run.suite.budgets)]
-        found += [_check(budget, each, _of_pass(each, budget)) for each in passes]
+        passes = [
+            traffic_pass
+            for traffic_pass in _beside_hazards(run)
+            if _is_about(budget, traffic_pass, run.suite.budgets)
+        ]
+        checks += [_check(budget, traffic_pass, _of_pass(traffic_pass, budget)) for traffic_pass in passes]
         if not passes and not _overridden(budget, run.suite.budgets):
-            found.append(_check(budget, None, (None, None)))
-    return tuple(found)
+            checks.append(_check(budget, None, (None, None)))
+    return tuple(checks)
 
 
 def within_budget(checks: Sequence[BudgetCheck], measured_in: Pass, access: Access) -> bool:
@@ -110,7 +114,7 @@ def _beside_hazards(run: Run) -> Iterator[Pass]:
     """For each hazard the pass that the budgets are about."""
     for name in HAZARDS:
         passes = run.beside(name)
-        tried = [each for each in passes if each.lock_timeout_s is not None]
+        tried = [traffic_pass for traffic_pass in passes if traffic_pass.lock_timeout_s is not None]
         yield from (tried or passes)[:1]
 
 
@@ -138,7 +142,7 @@ def _hold(summary: RunSummary, relation: str) -> Figure:
     """The longest hold that keeps writers of the table waiting; 0 s where there is none."""
     if summary.duration_s is None:
         return None, None
-    blocking = [each for each in summary.locks if each.blocks_writes and each.subject == relation]
+    blocking = [lock for lock in summary.locks if lock.blocks_writes and lock.subject == relation]
     worst = min(blocking, key=longest_first, default=None)
     if worst is None:
         return 0.0, None
@@ -153,7 +157,7 @@ def _of_pass(measured_in: Pass, budget: Budget) -> Figure:
     if budget.key == "deploy_s":
         return _deploy(measured_in), None
     workloads = measured_in.workloads
-    figures = [_FIGURES[budget.key](each) for each in workloads]
+    figures = [_FIGURES[budget.key](workload) for workload in workloads]
     worst = max(figures, key=lambda figure: figure[0] or 0.0, default=(None, None))
     unseen = budget.key in WAITS and any(map(unwatched_s, workloads))
     return (None, None) if unseen and (worst[0] or 0.0) <= budget.limit else worst
@@ -170,21 +174,21 @@ def _deploy(measured_in: Pass) -> float | None:
 
 
 def _longest(workload: Workload, access: Access) -> Figure:
-    classes = [each for each in workload.classes if each.access == access]
-    worst = max(classes, key=lambda each: each.worst_blocked_s, default=None)
+    classes = [load for load in workload.classes if load.access == access]
+    worst = max(classes, key=lambda load: load.worst_blocked_s, default=None)
     if worst is None:
         return 0.0, None
     return worst.worst_blocked_s, f'"{worst.name}"' if worst.worst_blocked_s else None
 
 
 def _blocked(workload: Workload) -> Figure:
-    worst = max(workload.classes, key=lambda each: each.blocked_s, default=None)
+    worst = max(workload.classes, key=lambda load: load.blocked_s, default=None)
     return (worst.blocked_s, f'"{worst.name}"') if worst is not None else (0.0, None)
 
 
 def _errors(workload: Workload) -> Figure:
-    sent = sum(each.sent for each in workload.classes)
-    bad = sum(each.failed + each.unfinished for each in workload.classes)
+    sent = sum(load.sent for load in workload.classes)
+    bad = sum(load.failed + load.unfinished for load in workload.classes)
     return (bad / sent if sent else None), None
 
 

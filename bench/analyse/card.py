@@ -51,10 +51,10 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
     ]
     lines += (
         _beside(group, quiet, run, limits)
-        for name in dict.fromkeys(each.hazard for each in passes)
-        if (group := [each for each in passes if each.hazard == name and each is not quiet])
+        for name in dict.fromkeys(traffic.hazard for traffic in passes)
+        if (group := [traffic for traffic in passes if traffic.hazard == name and traffic is not quiet])
     )
-    missing = [name for name in HAZARDS if name not in {each.hazard for each in passes}]
+    missing = [name for name in HAZARDS if name not in {traffic.hazard for traffic in passes}]
     if quiet is not None and missing:
         others = "all" if len(missing) == len(HAZARDS) else ",".join(missing)
         lines.append(
@@ -64,7 +64,7 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
                 "unknown",
             )
         )
-    doubts = [each.doubt for each in passes if each.doubt]
+    doubts = [traffic.doubt for traffic in passes if traffic.doubt]
     if doubts:
         of = "" if len(passes) == 1 else f"In {len(doubts)} of {len(passes)} passes: "
         lines.append(CardLine("marked", f"To be read with care. {of}{doubts[0]}", "unknown"))
@@ -155,50 +155,54 @@ def _beside(group: Sequence[PassFigures], quiet: PassFigures | None, run: Run, l
 
 
 def _hazard_parts(group: Sequence[PassFigures], quiet: PassFigures | None, run: Run) -> Iterator[str]:
-    for position, each in enumerate(group):
-        said = _retried(each) if each.retried else _waiting(each, quiet, run)
-        if position == 0 and each.hazard is not None:
-            what = f" ({each.record.what})" if each.record else ""
-            said = f"beside {each.hazard}{what} {said}"
-        yield said + _doubt(each)
+    for position, traffic in enumerate(group):
+        said = _retried(traffic) if traffic.retried else _waiting(traffic, quiet, run)
+        if position == 0 and traffic.hazard is not None:
+            what = f" ({traffic.record.what})" if traffic.record else ""
+            said = f"beside {traffic.hazard}{what} {said}"
+        yield said + _doubt(traffic)
 
 
-def _waiting(each: PassFigures, quiet: PassFigures | None, run: Run) -> str:
+def _waiting(traffic: PassFigures, quiet: PassFigures | None, run: Run) -> str:
     """The deploy takes its place in the queue, and keeps it as long as the files let it."""
-    if each.stop is not None:
-        said = f"it {_stopped(each.stop, each.n, run)}"
-    elif each.deploy_s is None:
+    if traffic.stop is not None:
+        said = f"it {_stopped(traffic.stop, traffic.n, run)}"
+    elif traffic.deploy_s is None:
         said = "it did not come to its end"
     else:
-        said = f"it takes {seconds(each.deploy_s.median)}{_longer(each, quiet)}"
-    waited = f", waiting up to {seconds(each.lock_wait_s)} for a lock" if each.lock_wait_s else ""
-    return f"{said}{waited}, and {_blocks(each)}{_aftermath(each)}"
+        said = f"it takes {seconds(traffic.deploy_s.median)}{_longer(traffic, quiet)}"
+    waited = f", waiting up to {seconds(traffic.lock_wait_s)} for a lock" if traffic.lock_wait_s else ""
+    return f"{said}{waited}, and {_blocks(traffic)}{_aftermath(traffic)}"
 
 
-def _retried(each: PassFigures) -> str:
+def _retried(traffic: PassFigures) -> str:
     """The deploy gives up its place in the queue after a while, and comes back."""
-    policy = f"with lock_timeout {_short(each.lock_timeout_s)} and up to {count(each.retries)} retries"
-    tries = (each.timeouts or 0) + 1
-    if each.stop is not None:
-        why = f": {each.gave_up or each.stop.message}"
-        said = f"it does not get through in {_many(tries if not each.gave_up else tries - 1, 'try', 'tries')}"
-        return f"{policy} {said}{why}, and {_blocks(each)}{_aftermath(each)}"
-    took = f", {seconds(each.deploy_s.median)} in all" if each.deploy_s else ""
-    return f"{policy} it needs {_many(tries, 'try', 'tries')}{took}, and {_blocks(each)}{_aftermath(each)}"
+    policy = f"with lock_timeout {_short(traffic.lock_timeout_s)} and up to {count(traffic.retries)} retries"
+    tries = (traffic.timeouts or 0) + 1
+    if traffic.stop is not None:
+        why = f": {traffic.gave_up or traffic.stop.message}"
+        said = (
+            f"it does not get through in {_many(tries if not traffic.gave_up else tries - 1, 'try', 'tries')}"
+        )
+        return f"{policy} {said}{why}, and {_blocks(traffic)}{_aftermath(traffic)}"
+    took = f", {seconds(traffic.deploy_s.median)} in all" if traffic.deploy_s else ""
+    return (
+        f"{policy} it needs {_many(tries, 'try', 'tries')}{took}, and {_blocks(traffic)}{_aftermath(traffic)}"
+    )
 
 
-def _longer(each: PassFigures, quiet: PassFigures | None) -> str:
-    if quiet is None or quiet.deploy_s is None or each.deploy_s is None:
+def _longer(traffic: PassFigures, quiet: PassFigures | None) -> str:
+    if quiet is None or quiet.deploy_s is None or traffic.deploy_s is None:
         return ""
-    more = each.deploy_s.median - quiet.deploy_s.median
+    more = traffic.deploy_s.median - quiet.deploy_s.median
     if more < 0.1 * quiet.deploy_s.median:
         return " (no longer than without it)" if more <= 0 else ""
     return f", {seconds(more)} longer than without it"
 
 
-def _aftermath(each: PassFigures) -> str:
+def _aftermath(traffic: PassFigures) -> str:
     """What became of the hazard itself, and of a standby."""
-    record = each.record
+    record = traffic.record
     if record is None:
         return ""
     behind = record.evidence.get("max_behind_s")
@@ -206,58 +210,65 @@ def _aftermath(each: PassFigures) -> str:
     return lag + (f"; {record.name} itself fails: {record.error}" if record.error else "")
 
 
-def _blocks(each: PassFigures) -> str:
-    if not each.waits and each.unwatched_s:
-        lost = f"who waited was not seen for {seconds(each.unwatched_s)}: the watching session was lost"
-        return lost + _cut_off(each)
-    if not each.waits:
-        return "no request was seen to wait" + _cut_off(each)
-    requests = _many(each.waits, "request waits", "requests wait")
-    most = "none longer than" if each.retried and each.waits > 1 else "up to"
-    return f"{requests}, {most} {seconds(each.worst_s)}" + _queued(each) + _deadlocked(each) + _cut_off(each)
-
-
-def _waits(each: PassFigures) -> str:
-    """Writes and reads apart, the longer wait first."""
-    known = [(verb, found) for verb, found in (("writes", each.writes), ("reads", each.reads)) if found]
-    waiting = sorted((pair for pair in known if pair[1].worst_s), key=lambda pair: -pair[1].worst_s)
-    still = [verb for verb, found in known if not found.worst_s]
-    parts = [_wait(verb, found) for verb, found in waiting]
-    if each.unwatched_s:
-        parts.append(
-            f"who waited was not seen for {seconds(each.unwatched_s)}: the watching session was lost"
-        )
-    elif still:
-        parts.append(f"no {_listed([verb.rstrip('s') for verb in still], 'or')} was seen to wait")
-    broken = f"; {_many(each.broken, 'request fails', 'requests fail')}" if each.broken else ""
-    return ", ".join(parts) + _queued(each) + _deadlocked(each) + broken + _cut_off(each)
-
-
-def _wait(verb: str, found: Blocked) -> str:
-    of = "to" if verb == "writes" else "of"
-    return f'{verb} {of} {bare(found.table)} wait up to {seconds(found.worst_s)} ("{found.name}")'
-
-
-def _queued(each: PassFigures) -> str:
-    """Where the pool ran out meanwhile, requests that need no lock of the deploy waited, too."""
-    if not each.waits or each.queued <= each.connections:
-        return ""
+def _blocks(traffic: PassFigures) -> str:
+    if not traffic.waits and traffic.unwatched_s:
+        lost = f"who waited was not seen for {seconds(traffic.unwatched_s)}: the watching session was lost"
+        return lost + _cut_off(traffic)
+    if not traffic.waits:
+        return "no request was seen to wait" + _cut_off(traffic)
+    requests = _many(traffic.waits, "request waits", "requests wait")
+    most = "none longer than" if traffic.retried and traffic.waits > 1 else "up to"
     return (
-        f", while up to {count(each.queued)} more queue for one of the {count(each.connections)} connections "
-        f"(the slowest request takes {seconds(each.slowest_s)})"
+        f"{requests}, {most} {seconds(traffic.worst_s)}"
+        + _queued(traffic)
+        + _deadlocked(traffic)
+        + _cut_off(traffic)
     )
 
 
-def _cut_off(each: PassFigures) -> str:
-    """Requests whose connection broke: nothing but the server's end, or somebody's, does that."""
-    if not each.cut_off:
+def _waits(traffic: PassFigures) -> str:
+    """Writes and reads apart, the longer wait first."""
+    known = [
+        (verb, blocked) for verb, blocked in (("writes", traffic.writes), ("reads", traffic.reads)) if blocked
+    ]
+    waiting = sorted((pair for pair in known if pair[1].worst_s), key=lambda pair: -pair[1].worst_s)
+    still = [verb for verb, found in known if not found.worst_s]
+    parts = [_wait(verb, found) for verb, found in waiting]
+    if traffic.unwatched_s:
+        parts.append(
+            f"who waited was not seen for {seconds(traffic.unwatched_s)}: the watching session was lost"
+        )
+    elif still:
+        parts.append(f"no {_listed([verb.rstrip('s') for verb in still], 'or')} was seen to wait")
+    broken = f"; {_many(traffic.broken, 'request fails', 'requests fail')}" if traffic.broken else ""
+    return ", ".join(parts) + _queued(traffic) + _deadlocked(traffic) + broken + _cut_off(traffic)
+
+
+def _wait(verb: str, blocked: Blocked) -> str:
+    of = "to" if verb == "writes" else "of"
+    return f'{verb} {of} {bare(blocked.table)} wait up to {seconds(blocked.worst_s)} ("{blocked.name}")'
+
+
+def _queued(traffic: PassFigures) -> str:
+    """Where the pool ran out meanwhile, requests that need no lock of the deploy waited, too."""
+    if not traffic.waits or traffic.queued <= traffic.connections:
         return ""
-    requests = _many(each.cut_off, "request loses its connection", "requests lose their connection")
+    return (
+        f", while up to {count(traffic.queued)} more queue for one of the {count(traffic.connections)} "
+        f"connections (the slowest request takes {seconds(traffic.slowest_s)})"
+    )
+
+
+def _cut_off(traffic: PassFigures) -> str:
+    """Requests whose connection broke: nothing but the server's end, or somebody's, does that."""
+    if not traffic.cut_off:
+        return ""
+    requests = _many(traffic.cut_off, "request loses its connection", "requests lose their connection")
     return f"; {requests}, as the server went down for a time or cut them off"
 
 
-def _deadlocked(each: PassFigures) -> str:
-    return f"; {_many(each.deadlocks, 'deadlock', 'deadlocks')}" if each.deadlocks else ""
+def _deadlocked(traffic: PassFigures) -> str:
+    return f"; {_many(traffic.deadlocks, 'deadlock', 'deadlocks')}" if traffic.deadlocks else ""
 
 
 def _stopped(stop: Stop, n: int, run: Run) -> str:
@@ -269,9 +280,9 @@ def _stopped(stop: Stop, n: int, run: Run) -> str:
     return f"fails{after} at {where}: {stop.message}{state}{often}"
 
 
-def _doubt(each: PassFigures) -> str:
+def _doubt(traffic: PassFigures) -> str:
     """The mark of a pass whose load was not what it should have been."""
-    return " [marked]" if each.doubt else ""
+    return " [marked]" if traffic.doubt else ""
 
 
 def _capitalised(text: str) -> str:
@@ -280,15 +291,15 @@ def _capitalised(text: str) -> str:
 
 def _tone(group: Sequence[PassFigures], limits: Limits) -> Tone:
     """Of the kindest way through: a deploy that gets through by retries is no failure."""
-    return min((_tone_of(each, limits) for each in group), key=("good", "warn", "unknown", "bad").index)
+    return min((_tone_of(traffic, limits) for traffic in group), key=("good", "warn", "unknown", "bad").index)
 
 
-def _tone_of(each: PassFigures, limits: Limits) -> Tone:
-    if each.stop is not None or each.worst_s > limits.not_ready_s or each.broken:
+def _tone_of(traffic: PassFigures, limits: Limits) -> Tone:
+    if traffic.stop is not None or traffic.worst_s > limits.not_ready_s or traffic.broken:
         return "bad"
-    if each.unwatched_s or each.cut_off:
+    if traffic.unwatched_s or traffic.cut_off:
         return "unknown"
-    return "warn" if each.worst_s > limits.conditional_s else "good"
+    return "warn" if traffic.worst_s > limits.conditional_s else "good"
 
 
 def _short(value_s: float | None) -> str:

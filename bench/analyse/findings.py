@@ -172,8 +172,8 @@ def find_dangers(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     suite's authors accept come last, with their reason.
     """
     suite = rehearsed.run.suite
-    found = _beside_tools(_found(DANGERS, rehearsed), suite.migrations)
-    told = told_once(accept(found, suite.accepted, rehearsed.summary), rehearsed.around.partitions)
+    findings = _beside_tools(_found(DANGERS, rehearsed), suite.migrations)
+    told = told_once(accept(findings, suite.accepted, rehearsed.summary), rehearsed.around.partitions)
     files = {file.id: position for position, file in enumerate(suite.migrations)}
     kinds = {code: position for position, code in enumerate(BY_CODE)}
     return tuple(
@@ -210,8 +210,8 @@ def traced_forms(rehearsed: Rehearsed) -> tuple[Finding, ...]:
 
 def trace_findings(rehearsed: Rehearsed) -> tuple[Finding, ...]:
     """What can be said of scripts that were traced, the severest first."""
-    found = _found(TRACED, rehearsed)
-    return tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity)))
+    findings = _found(TRACED, rehearsed)
+    return tuple(sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity)))
 
 
 def with_places(findings: Iterable[Finding], rehearsed: Rehearsed) -> Iterator[Finding]:
@@ -230,14 +230,14 @@ def with_places(findings: Iterable[Finding], rehearsed: Rehearsed) -> Iterator[F
 
 
 def _found(dangers: Iterable[Danger], rehearsed: Rehearsed) -> Iterator[Finding]:
-    found = (finding for danger in dangers for finding in rehearsed.found(danger.find))
-    return with_places(found, rehearsed)
+    findings = (finding for danger in dangers for finding in rehearsed.found(danger.find))
+    return with_places(findings, rehearsed)
 
 
-def _beside_tools(found: Iterable[Finding], files: Iterable[MigrationFile]) -> Iterator[Finding]:
+def _beside_tools(findings: Iterable[Finding], files: Iterable[MigrationFile]) -> Iterator[Finding]:
     """Where a migration tool opens a transaction, ways out that need none, or their own, say how."""
     outside = {file.id: file.outside for file in files if file.outside is not None}
-    for finding in found:
+    for finding in findings:
         said = outside.get(finding.migration or "")
         if said is not None and finding.sql is not None and _OWN_TRANSACTIONS.search(finding.sql):
             yield replace(finding, fix=f"{finding.fix or ''} {said}".strip())

@@ -61,12 +61,14 @@ def _pattern(finding: Finding) -> tuple[str, str]:
 
 
 def _one(together: Sequence[Finding]) -> Finding:
-    worst = min(together, key=lambda each: (_SEVERITIES.index(each.severity), -_held_s(each)))
-    others = list(dict.fromkeys(each.relation for each in together if each.relation != worst.relation))
+    worst = min(together, key=lambda finding: (_SEVERITIES.index(finding.severity), -_held_s(finding)))
+    others = list(
+        dict.fromkeys(finding.relation for finding in together if finding.relation != worst.relation)
+    )
     some = [str(relation) for relation in others[:SHOWN]]
     like = f"and of {count(len(others))} more relations, none for longer, such as {', '.join(some)}"
     sql = worst.sql
-    if sql is not None and any(each.sql != sql for each in together):
+    if sql is not None and any(finding.sql != sql for finding in together):
         sql += f"\n-- and likewise for the {count(len(others))} others, one after the other"
     return replace(
         worst,

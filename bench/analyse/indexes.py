@@ -75,8 +75,8 @@ def _only_nulls_left_out(predicate: str, columns: Sequence[str]) -> bool:
 
 def duplicate_of(index: IndexFacts, others: Sequence[IndexFacts]) -> IndexFacts | None:
     """An index that does all that this one does and was chosen to stay of those that are alike."""
-    alike = [each for each in others if _alike(index, each)]
-    first = min((index, *alike), key=lambda each: (not each.enforces, each.full_name))
+    alike = [facts for facts in others if _alike(index, facts)]
+    first = min((index, *alike), key=lambda facts: (not facts.enforces, facts.full_name))
     return first if first.oid != index.oid and not index.enforces else None
 
 
@@ -90,17 +90,17 @@ def prefix_of(index: IndexFacts, others: Sequence[IndexFacts]) -> IndexFacts | N
     if index.method != "btree" or index.enforces:
         return None
     longer = [
-        each
-        for each in others
-        if each.table == index.table
-        and each.method == "btree"
-        and each.valid
-        and each.predicate == index.predicate
-        and len(each.shape) > len(index.shape)
-        and list(each.shape[: len(index.shape)]) == list(index.shape)
-        and set(index.included) <= {*each.keys, *each.included}
+        facts
+        for facts in others
+        if facts.table == index.table
+        and facts.method == "btree"
+        and facts.valid
+        and facts.predicate == index.predicate
+        and len(facts.shape) > len(index.shape)
+        and list(facts.shape[: len(index.shape)]) == list(index.shape)
+        and set(index.included) <= {*facts.keys, *facts.included}
     ]
-    return min(longer, key=lambda each: (len(each.shape), each.full_name), default=None)
+    return min(longer, key=lambda facts: (len(facts.shape), facts.full_name), default=None)
 
 
 def heir(index: IndexFacts, others: Sequence[IndexFacts]) -> IndexFacts | None:
@@ -140,18 +140,18 @@ def candidates(
     def is_used(index: IndexFacts) -> bool:
         return bool(used_by.get(index.name)) or bool((scans or {}).get(index.oid, 0))
 
-    found: list[IndexFacts] = []
+    indexes: list[IndexFacts] = []
     heirs: set[int] = set()
-    covered = {each.oid: heir(each, facts) for each in facts}
+    covered = {fact.oid: heir(fact, facts) for fact in facts}
     for index in sorted(facts, key=lambda each: covered[each.oid] is None):
-        others = [each for each in facts if each not in found]
+        others = [fact for fact in facts if fact not in indexes]
         instead = heir(index, others)
         if index.enforces or index.oid in heirs or not (instead or not is_used(index)):
             continue
         others_support = {
-            name for each in others if each.oid != index.oid for name in supported_keys(each, keys)
+            name for other in others if other.oid != index.oid for name in supported_keys(other, keys)
         }
         if set(supported_keys(index, keys)) <= others_support:
-            found.append(index)
+            indexes.append(index)
             heirs |= {instead.oid} if instead is not None and is_used(index) else set()
-    return tuple(found)
+    return tuple(indexes)

@@ -73,7 +73,7 @@ def merge_locks(file: MigrationFile, runs: Sequence[StatementRun]) -> tuple[Lock
             by_key.setdefault((lock.relation, lock.mode), []).append(lock)
         for key, locks in by_key.items():
             repeats.setdefault(key, []).append(locks)
-    merged = (_merge(file, runs[0], each) for each in repeats.values())
+    merged = (_merge(file, runs[0], repeat) for repeat in repeats.values())
     return tuple(sorted(merged, key=lambda lock: (-lock.mode.strength, longest_first(lock), lock.relation)))
 
 
@@ -103,7 +103,7 @@ def without_block(locks: Iterable[LockSummary], *, reads: bool) -> str:
 def _merge(file: MigrationFile, statement: StatementRun, repeats: Sequence[Sequence[Lock]]) -> LockSummary:
     longest = [max(locks, key=_upper) for locks in repeats]
     worst = max(longest, key=_upper)
-    locks = [lock for each in repeats for lock in each]
+    locks = [lock for repeat in repeats for lock in repeat]
     return LockSummary(
         migration=file.id,
         file=statement.file_beside(file.file),
@@ -117,7 +117,7 @@ def _merge(file: MigrationFile, statement: StatementRun, repeats: Sequence[Seque
         source="sampled" if any(lock.source == "sampled" for lock in locks) else "exact",
         held_s=Spread.of(lock.held_s for lock in longest),
         held_s_bounds=worst.held_s_bounds,
-        waited_s=Spread.of(_longest_wait(each) for each in repeats),
+        waited_s=Spread.of(_longest_wait(repeat) for repeat in repeats),
         granted_at_s=Spread.of(lock.granted_at_s for lock in longest),
         released_at_s=Spread.of(lock.released_at_s for lock in longest),
     )
@@ -168,10 +168,10 @@ def asks_for(text: str, relation: str) -> LockMode | None:
 
     None, too, where the grammar refuses the text, and for statements whose lock their text does not tell.
     """
-    found = statement_of(text)
-    if found is None:
+    tagged = statement_of(text)
+    if tagged is None:
         return None
-    kind, node = found
+    kind, node = tagged
     modes = [mode for name, mode in _asked(kind, node) if is_named(relation, {name.replace('"', "")})]
     return max(modes, key=lambda mode: mode.strength, default=None)
 
@@ -180,7 +180,7 @@ def _asked(kind: str, node: Any) -> Iterator[tuple[str, LockMode]]:
     """Relations as the statement names them, and the mode on each."""
     match kind:
         case "alter_table_stmt":
-            modes = [_of_part(each.alter_table_cmd) for each in node.cmds]
+            modes = [_of_part(cmd.alter_table_cmd) for cmd in node.cmds]
             yield relation_name(node.relation), max(modes, key=lambda mode: mode.strength)
         case "index_stmt":
             mode = LockMode.SHARE_UPDATE_EXCLUSIVE if node.concurrent else LockMode.SHARE
@@ -188,19 +188,19 @@ def _asked(kind: str, node: Any) -> Iterator[tuple[str, LockMode]]:
         case "create_trig_stmt":
             yield relation_name(node.relation), LockMode.SHARE_ROW_EXCLUSIVE
         case "truncate_stmt":
-            for each in node.relations:
-                yield relation_name(each.range_var), LockMode.ACCESS_EXCLUSIVE
+            for relation in node.relations:
+                yield relation_name(relation.range_var), LockMode.ACCESS_EXCLUSIVE
         case "lock_stmt":
-            for each in node.relations:
-                yield relation_name(each.range_var), list(LockMode)[node.mode - 1]
+            for relation in node.relations:
+                yield relation_name(relation.range_var), list(LockMode)[node.mode - 1]
         case "rename_stmt" | "cluster_stmt":
             yield relation_name(node.relation), LockMode.ACCESS_EXCLUSIVE
         case "refresh_mat_view_stmt":
             mode = LockMode.EXCLUSIVE if node.concurrent else LockMode.ACCESS_EXCLUSIVE
             yield relation_name(node.relation), mode
         case "drop_stmt" if node.remove_type in (tree.OBJECT_TABLE, tree.OBJECT_VIEW, tree.OBJECT_MATVIEW):
-            for each in node.objects:
-                yield ".".join(part.string.sval for part in each.list.items), LockMode.ACCESS_EXCLUSIVE
+            for relation in node.objects:
+                yield ".".join(part.string.sval for part in relation.list.items), LockMode.ACCESS_EXCLUSIVE
 
 
 def _of_part(command: Any) -> LockMode:

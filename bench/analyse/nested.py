@@ -36,10 +36,10 @@ def hottest(nested: Sequence[NestedPlan]) -> NestedPlan | None:
     place.
     """
     hot: NestedPlan | None = None
-    for each in sorted((each for each in nested if each.level > 0), key=lambda each: -each.duration_s):
-        if hot is None or (each.level > hot.level and each.duration_s >= HALF * hot.duration_s):
-            hot = each
-    own = next((each for each in nested if each.level == 0), None)
+    for plan in sorted((plan for plan in nested if plan.level > 0), key=lambda plan: -plan.duration_s):
+        if hot is None or (plan.level > hot.level and plan.duration_s >= HALF * hot.duration_s):
+            hot = plan
+    own = next((plan for plan in nested if plan.level == 0), None)
     if own is not None and (hot is None or hot.duration_s < HALF * own.duration_s):
         return own
     return hot
@@ -62,15 +62,15 @@ def file_line(statement: StatementSummary, nested: NestedPlan) -> int | None:
 
     The server counts from the line on which the body's quote opens.
     """
-    found = _LINE.search(nested.context or "")
-    if found is None or "inline_code_block" not in (nested.context or ""):
+    match = _LINE.search(nested.context or "")
+    if match is None or "inline_code_block" not in (nested.context or ""):
         return None
     begin = _BEFORE.match(statement.text)
     at = begin.end() if begin else 0
     body = _BODY.search(statement.text, at)
     if body is None:
         return None
-    return statement.line + statement.text.count("\n", at, body.start()) + int(found[1]) - 1
+    return statement.line + statement.text.count("\n", at, body.start()) + int(match[1]) - 1
 
 
 def hot_of(nested: NestedPlan, statement: StatementSummary) -> Hot:

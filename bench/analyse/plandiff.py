@@ -111,13 +111,13 @@ class _Alignment:
         for position, child in enumerate(a.children):
             rest = a.size - child.size
             below_cost, below = self.align(child, b)
-            others = [_alone(each, "removed") for each in a.children]
+            others = [_alone(tree, "removed") for tree in a.children]
             others[position] = below
             yield rest + below_cost, DiffNode("removed", a.row, None, tuple(others))
         for position, child in enumerate(b.children):
             rest = b.size - child.size
             below_cost, below = self.align(a, child)
-            others = [_alone(each, "added") for each in b.children]
+            others = [_alone(tree, "added") for tree in b.children]
             others[position] = below
             yield rest + below_cost, DiffNode("added", None, b.row, tuple(others))
 

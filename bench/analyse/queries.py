@@ -160,4 +160,4 @@ def worst_estimate(plan: Mapping[str, Any] | None) -> Estimate | None:
         for row in plan_rows(dict(plan))
         if row.estimate_factor is not None and row.rows_estimated is not None and row.rows is not None
     ]
-    return max(known, key=lambda each: each.factor, default=None)
+    return max(known, key=lambda estimate: estimate.factor, default=None)

@@ -64,7 +64,7 @@ def median_counters(runs: Sequence[Counters]) -> tuple[Counters, dict[str, Sprea
     medians: dict[str, int | None] = {}
     varying: dict[str, Spread] = {}
     for name in (field.name for field in fields(Counters)):
-        values: list[int | None] = [getattr(each, name) for each in runs]
+        values: list[int | None] = [getattr(counters, name) for counters in runs]
         medians[name] = low_median(values)
         spread = Spread.of(values)
         if spread and not spread.equal:

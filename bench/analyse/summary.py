@@ -136,7 +136,7 @@ class MigrationSummary:
     @property
     def failed_statement(self) -> StatementSummary | None:
         """The statement that the server refused."""
-        return next((each for each in self.statements if each.outcome == "failed"), None)
+        return next((statement for statement in self.statements if statement.outcome == "failed"), None)
 
     @property
     def failure_file(self) -> str:
@@ -184,7 +184,7 @@ class RunSummary:
     @property
     def statements(self) -> tuple[StatementSummary, ...]:
         """The statements of all migrations, in order."""
-        return tuple(each for migration in self.migrations for each in migration.statements)
+        return tuple(statement for migration in self.migrations for statement in migration.statements)
 
     @property
     def locks(self) -> tuple[LockSummary, ...]:
@@ -195,13 +195,18 @@ class RunSummary:
     def failed(self) -> MigrationSummary | None:
         """The first migration that failed in any repeat; not one in which somebody ended the run."""
         return next(
-            (each for each in self.migrations if each.outcome == "failed" and not each.interrupted), None
+            (
+                migration
+                for migration in self.migrations
+                if migration.outcome == "failed" and not migration.interrupted
+            ),
+            None,
         )
 
     @property
     def interrupted(self) -> MigrationSummary | None:
         """The migration in which somebody ended the run."""
-        return next((each for each in self.migrations if each.interrupted), None)
+        return next((migration for migration in self.migrations if migration.interrupted), None)
 
     @property
     def worst_read_block(self) -> LockSummary | None:
@@ -218,7 +223,7 @@ def summarise(run: Run) -> RunSummary:
     """Sum a run up; a run without repeats gives its migrations with outcome None and no figures."""
     repeats = run.solo
     migrations = tuple(
-        summarise_migration(file, [each for repeat in repeats for each in repeat.migrations])
+        summarise_migration(file, [migration for repeat in repeats for migration in repeat.migrations])
         for file in run.suite.migrations
     )
     complete = [r for r in repeats if _complete(r, run)]
@@ -239,41 +244,43 @@ def summarise(run: Run) -> RunSummary:
 
 
 def _complete(repeat: Repeat, run: Run) -> bool:
-    applied = [each.id for each in repeat.migrations if each.outcome == "applied"]
-    return bool(applied) and applied == [each.id for each in run.suite.migrations]
+    applied = [migration.id for migration in repeat.migrations if migration.outcome == "applied"]
+    return bool(applied) and applied == [file.id for file in run.suite.migrations]
 
 
 def summarise_migration(file: MigrationFile, all_runs: Iterable[MigrationRun]) -> MigrationSummary:
     """One file over those of the runs that are its."""
-    runs = [each for each in all_runs if each.id == file.id]
+    runs = [migration for migration in all_runs if migration.id == file.id]
     by_index: dict[int, list[StatementRun]] = {}
-    for each in runs:
-        for statement in each.statements:
+    for migration in runs:
+        for statement in migration.statements:
             by_index.setdefault(statement.index, []).append(statement)
     return MigrationSummary(
         id=file.id,
         file=file.file,
         rollback_file=file.rollback_file,
-        outcome=_worst([each.outcome for each in runs]),
+        outcome=_worst([migration.outcome for migration in runs]),
         n=len(runs),
-        failures=sum(each.outcome == "failed" for each in runs),
-        duration_s=Spread.of(each.duration_s for each in runs),
-        wall_s=Spread.of(each.wall_s for each in runs),
-        wal_bytes=Spread.of(_written(each, "wal_bytes") for each in runs),
-        size_delta_bytes=Spread.of(_written(each, "size_delta_bytes") for each in runs),
+        failures=sum(migration.outcome == "failed" for migration in runs),
+        duration_s=Spread.of(migration.duration_s for migration in runs),
+        wall_s=Spread.of(migration.wall_s for migration in runs),
+        wal_bytes=Spread.of(_written(migration, "wal_bytes") for migration in runs),
+        size_delta_bytes=Spread.of(_written(migration, "size_delta_bytes") for migration in runs),
         statements=tuple(_statement(file, by_index[index]) for index in sorted(by_index)),
-        error=_first_error(each.error for each in runs),
-        onward=next((each.onward for each in runs if each.onward), ()),
+        error=_first_error(migration.error for migration in runs),
+        onward=next((migration.onward for migration in runs if migration.onward), ()),
     )
 
 
 def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSummary:
     first = runs[0]
-    outcome = _worst([each.outcome for each in runs])
+    outcome = _worst([statement.outcome for statement in runs])
     assert outcome is not None  # there is at least one run
-    counters, varying = median_counters([each.counters for each in runs])
-    opened = next((each for each in runs if each.nested or each.explained_s is not None), first)
-    heard = next((each for each in runs if each.notices), first)
+    counters, varying = median_counters([statement.counters for statement in runs])
+    opened = next(
+        (statement for statement in runs if statement.nested or statement.explained_s is not None), first
+    )
+    heard = next((statement for statement in runs if statement.notices), first)
     return StatementSummary(
         migration=file.id,
         file=first.file_beside(file.file),
@@ -281,26 +288,30 @@ def _statement(file: MigrationFile, runs: Sequence[StatementRun]) -> StatementSu
         line=first.line,
         text=first.text,
         kind=first.kind,
-        transaction=next((each.transaction for each in runs if each.outcome == "applied"), first.transaction),
+        transaction=next(
+            (statement.transaction for statement in runs if statement.outcome == "applied"), first.transaction
+        ),
         outcome=outcome,
-        duration_s=Spread.of(each.duration_s for each in runs),
-        started_at_s=Spread.of(each.started_at_s for each in runs),
-        rows=low_median(each.rows for each in runs),
+        duration_s=Spread.of(statement.duration_s for statement in runs),
+        started_at_s=Spread.of(statement.started_at_s for statement in runs),
+        rows=low_median(statement.rows for statement in runs),
         counters=counters,
         varying=varying,
         locks=merge_locks(file, runs),
-        rewrites=_union((each.rewrites for each in runs), lambda rewrite: rewrite.relation),
-        validations=_union((each.validations for each in runs), lambda validation: validation.relation),
+        rewrites=_union((statement.rewrites for statement in runs), lambda rewrite: rewrite.relation),
+        validations=_union(
+            (statement.validations for statement in runs), lambda validation: validation.relation
+        ),
         nested=opened.nested,
-        error=next((each.error for each in runs if each.error), None),
+        error=next((statement.error for statement in runs if statement.error), None),
         explained_s=opened.explained_s,
         nested_left_out=opened.nested_left_out,
         notices=heard.notices,
         notices_left_out=heard.notices_left_out,
-        skips=next((each.skips for each in runs if each.skips), ()),
+        skips=next((statement.skips for statement in runs if statement.skips), ()),
         growth=opened.growth,
         growth_of=opened.growth_of,
-        hanging=next((each.hanging for each in runs if each.hanging is not None), None),
+        hanging=next((statement.hanging for statement in runs if statement.hanging is not None), None),
     )
 
 
@@ -313,10 +324,10 @@ def _first_error(errors: Iterable[StatementError | None]) -> StatementError | No
 def _written(run: MigrationRun, counter: str) -> int | None:
     """One counter summed over the applied statements, 0 over none; None where a figure is missing."""
     values: list[int | None] = [
-        getattr(each.counters, counter)
-        for each in run.statements
-        if each.outcome == "applied"
-        and not (each.kind in TRANSACTION_CONTROL and getattr(each.counters, counter) is None)
+        getattr(statement.counters, counter)
+        for statement in run.statements
+        if statement.outcome == "applied"
+        and not (statement.kind in TRANSACTION_CONTROL and getattr(statement.counters, counter) is None)
     ]
     if not values and run.outcome == "applied":
         return 0
@@ -335,7 +346,7 @@ def _worst(outcomes: Sequence[StatementOutcome]) -> StatementOutcome | None:
 
 def _union(repeats: Iterable[tuple[T, ...]], key: Callable[[T], str]) -> tuple[T, ...]:
     found: dict[str, T] = {}
-    for each in repeats:
-        for item in each:
+    for repeat in repeats:
+        for item in repeat:
             found.setdefault(key(item), item)
     return tuple(found.values())

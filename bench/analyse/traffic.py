@@ -90,7 +90,7 @@ class PassFigures:
     @property
     def worst_s(self) -> float:
         """The longest single wait of a request that was seen."""
-        return max((each.worst_s for each in (self.reads, self.writes) if each), default=0.0)
+        return max((blocked.worst_s for blocked in (self.reads, self.writes) if blocked), default=0.0)
 
     @property
     def name(self) -> str:
@@ -112,23 +112,23 @@ def loaded_passes(run: Run) -> tuple[PassFigures, ...]:
     """Every loaded pass that has traffic, in the run's order."""
     whole = len(run.suite.migrations)
     figures = (pass_figures(part, migrations=whole) for part in run.loaded)
-    return tuple(each for each in figures if each is not None)
+    return tuple(traffic for traffic in figures if traffic is not None)
 
 
-def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
+def pass_figures(traffic_pass: Pass, *, migrations: int = 1) -> PassFigures | None:
     """One pass; None where no repeat of it has traffic.
 
     A repeat with fewer ``migrations`` was cut off: how long the deploy takes is not known from it.
     """
-    repeats = [repeat for repeat in found.repeats if repeat.workload is not None]
+    repeats = [repeat for repeat in traffic_pass.repeats if repeat.workload is not None]
     if not repeats:
         return None
     loads = [repeat.workload for repeat in repeats if repeat.workload is not None]
-    tries = [each for repeat in repeats for each in repeat.tries]
+    tries = [attempt for repeat in repeats for attempt in repeat.tries]
     return PassFigures(
-        hazard=found.hazard,
-        lock_timeout_s=found.lock_timeout_s,
-        retries=found.retries,
+        hazard=traffic_pass.hazard,
+        lock_timeout_s=traffic_pass.lock_timeout_s,
+        retries=traffic_pass.retries,
         n=len(repeats),
         offered_per_s=loads[0].offered_per_s,
         deploy_s=Spread.of(repeat.deploy_s for repeat in repeats if _applied(repeat, migrations)),
@@ -141,13 +141,13 @@ def pass_figures(found: Pass, *, migrations: int = 1) -> PassFigures | None:
         queued=max((slot.queued for load in loads for slot in load.timeline), default=0),
         slowest_s=max((c.latency_s.max for load in loads for c in load.classes if c.latency_s), default=0.0),
         connections=loads[0].connections,
-        failed=max(sum(each.failed for each in load.classes) for load in loads),
+        failed=max(sum(request_class.failed for request_class in load.classes) for load in loads),
         broken=max(_broken(load) for load in loads),
         deadlocks=_most(load.deadlocks for load in loads),
         lock_wait_s=_lock_wait(loads),
-        timeouts=max(map(_timeouts, repeats)) if found.lock_timeout_s is not None else None,
+        timeouts=max(map(_timeouts, repeats)) if traffic_pass.lock_timeout_s is not None else None,
         longest_try_s=max((t.blocked_s for t in tries if t.blocked_s is not None), default=None),
-        gave_up=next((each.gave_up for each in tries if each.gave_up), None),
+        gave_up=next((attempt.gave_up for attempt in tries if attempt.gave_up), None),
         doubt=next((load.rate_note for load in loads if not load.rate_held and load.rate_note), None),
         unwatched_s=max(map(unwatched_s, loads)),
         cut_off=max(map(_cut_off, loads)),
@@ -161,7 +161,7 @@ def pass_name(hazard: str | None) -> str:
 
 def blocked_s(classes: Iterable[ClassLoad]) -> float:
     """The time in which at least one request of at least one of the classes waited for the deploy."""
-    return sum(end - begin for begin, end in merged(part for each in classes for part in each.blocked))
+    return sum(end - begin for begin, end in merged(part for load in classes for part in load.blocked))
 
 
 def merged(parts: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
@@ -175,10 +175,10 @@ def merged(parts: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], .
     return tuple(found)
 
 
-def shown_repeat(found: Pass) -> Repeat | None:
+def shown_repeat(traffic_pass: Pass) -> Repeat | None:
     """The repeat in which a request waited longest, the first of several; None where none has traffic."""
     return max(
-        (repeat for repeat in found.repeats if repeat.workload is not None),
+        (repeat for repeat in traffic_pass.repeats if repeat.workload is not None),
         key=lambda repeat: (
             max((c.worst_blocked_s for c in repeat.workload.classes), default=0.0) if repeat.workload else 0.0
         ),
@@ -188,7 +188,7 @@ def shown_repeat(found: Pass) -> Repeat | None:
 
 def timed_out(tries: Iterable[Try]) -> tuple[Try, ...]:
     """The tries that a lock timeout ended."""
-    return tuple(each for each in tries if each.outcome == "lock_timeout")
+    return tuple(attempt for attempt in tries if attempt.outcome == "lock_timeout")
 
 
 def _timeouts(repeat: Repeat) -> int:
@@ -196,7 +196,7 @@ def _timeouts(repeat: Repeat) -> int:
 
 
 def _applied(repeat: Repeat, migrations: int) -> bool:
-    applied = [each.outcome == "applied" for each in repeat.migrations]
+    applied = [migration.outcome == "applied" for migration in repeat.migrations]
     return len(applied) >= migrations and all(applied)
 
 
@@ -219,11 +219,13 @@ def _stop(repeats: Sequence[Repeat]) -> Stop | None:
 
 
 def _failed(repeat: Repeat) -> MigrationRun | None:
-    return next((each for each in repeat.migrations if each.outcome == "failed"), None)
+    return next((migration for migration in repeat.migrations if migration.outcome == "failed"), None)
 
 
 def _blocked(loads: Sequence[Workload], access: Access) -> Blocked | None:
-    classes = [each for load in loads for each in load.classes if each.access == access]
+    classes = [
+        request_class for load in loads for request_class in load.classes if request_class.access == access
+    ]
     if not classes:
         return None
     worst = max(classes, key=lambda each: each.worst_blocked_s)
@@ -240,14 +242,14 @@ def unwatched_s(load: Workload) -> float:
 def _cut_off(load: Workload) -> int:
     return sum(
         error.count
-        for each in load.classes
-        for error in each.errors
+        for request_class in load.classes
+        for error in request_class.errors
         if error.sqlstate.startswith("08") or error.sqlstate in SERVER_DOWN
     )
 
 
 def _broken(load: Workload) -> int:
-    return sum(error.during + error.after for each in load.classes for error in each.errors)
+    return sum(error.during + error.after for request_class in load.classes for error in request_class.errors)
 
 
 def _lock_wait(loads: Sequence[Workload]) -> float | None:

@@ -85,12 +85,12 @@ def trend(suite: str, entries: Sequence[Entry]) -> Trend:
     """The trend up to the latest of a suite's entries, of which there is one at least."""
     latest = entries[-1].key
     alike: dict[str, Entry] = {}
-    for each in entries:
-        if each.key == latest and (each.run_id not in alike or each.because is not None):
-            alike[each.run_id] = each
-    kept = tuple(sorted(alike.values(), key=lambda each: each.started_at))
+    for entry in entries:
+        if entry.key == latest and (entry.run_id not in alike or entry.because is not None):
+            alike[entry.run_id] = entry
+    kept = tuple(sorted(alike.values(), key=lambda entry: entry.started_at))
     changes = [change for measure in MEASURES for change in _changes(measure, kept)]
-    others = len({each.run_id for each in entries}) - len(kept)
+    others = len({entry.run_id for entry in entries}) - len(kept)
     return Trend(suite, kept, tuple(sorted(changes, key=lambda each: each.at)), others)
 
 
@@ -101,7 +101,7 @@ def value(entry: Entry, measure: Measure) -> float | None:
 
 
 def _changes(measure: Measure, entries: Sequence[Entry]) -> Iterator[Change]:
-    known = [(at, found) for at, each in enumerate(entries) if (found := value(each, measure))]
+    known = [(at, found) for at, entry in enumerate(entries) if (found := value(entry, measure))]
     logs = [math.log(found) for _, found in known]
     split: Callable[[Sequence[float]], list[int]] = change_points if measure == "duration_s" else exact_steps
     bounds = [0, *split(logs), len(logs)]

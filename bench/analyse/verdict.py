@@ -42,7 +42,7 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     if summary.failed is not None:
         return _failed(summary)
     gaps = find_gaps(run, summary)
-    if not any(each.outcome == "applied" for each in summary.migrations):
+    if not any(migration.outcome == "applied" for migration in summary.migrations):
         if gaps:
             sentence = f"{summary.suite} cannot be judged: no migration was measured, as {gaps[0]}."
             return Verdict("incomplete", sentence, gaps)
@@ -53,17 +53,17 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
         sentence = f"{summary.suite} is ready on conditions: {NO_STATEMENT}."
         return Verdict("conditional", sentence, (NO_STATEMENT, *unmeasured))
     blocks = [block for block in _long_blocks(summary, limits) if not _is_accepted(block, findings)]
-    others = [each for each in findings if _counts(each, summary, limits)]
+    others = [finding for finding in findings if _counts(finding, summary, limits)]
     empty = [EMPTY_TABLES] if run.dataset and run.dataset.tables and not summary.table_rows else []
     checks = rehearsed.checks
-    broken = [describe_check(each) for each in checks if each.broken]
+    broken = [describe_check(check) for check in checks if check.broken]
     held = _forecast_hold(run, limits)
     conditions = (
-        *broken, *gaps, *map(describe_block, blocks), *(each.sentence for each in others),
+        *broken, *gaps, *map(describe_block, blocks), *(finding.sentence for finding in others),
         *unmeasured, *empty, *held,
     )  # fmt: skip
     outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
-    errors = [each for each in others if each.severity == "error"]
+    errors = [finding for finding in others if finding.severity == "error"]
     if broken and not outage and not errors:
         return Verdict("not_ready", f"{_applied(summary, 'is not ready')}, but {broken[0]}.", conditions)
     if gaps and not outage and not errors:
@@ -106,7 +106,7 @@ def _forecast_hold(run: Run, limits: Limits) -> Iterable[str]:
 
 
 def _kept(checks: Sequence[BudgetCheck]) -> str:
-    measured = [each for each in checks if each.measured is not None]
+    measured = [check for check in checks if check.measured is not None]
     others = len(checks) - len(measured)
     unmeasured = f" ({count(others)} more not measured)" if others else ""
     return f"; it keeps within its {_many(len(measured))}{unmeasured}" if measured else ""
@@ -135,17 +135,18 @@ def _counts(finding: Finding, summary: RunSummary, limits: Limits) -> bool:
 def _is_accepted(lock: LockSummary, findings: Sequence[Finding]) -> bool:
     """Whether everything that explains a lock's hold has been accepted."""
     about = [
-        each
-        for each in findings
-        if BY_CODE[each.code].explains_block
-        and (each.migration, each.statement, each.relation) == (lock.migration, lock.statement, lock.subject)
+        finding
+        for finding in findings
+        if BY_CODE[finding.code].explains_block
+        and (finding.migration, finding.statement, finding.relation)
+        == (lock.migration, lock.statement, lock.subject)
     ]
-    return bool(about) and all(each.accepted is not None for each in about)
+    return bool(about) and all(finding.accepted is not None for finding in about)
 
 
 def describe_block(lock: LockSummary) -> str:
     """One blocking lock in words: place, mode, relation, seconds, and the commands that wait."""
-    commands = [each for each in lock.mode.blocks if each in ("SELECT", "INSERT", "UPDATE", "DELETE")]
+    commands = [block for block in lock.mode.blocks if block in ("SELECT", "INSERT", "UPDATE", "DELETE")]
     return (
         f"{lock.where} holds {lock.mode.sql_name} on {lock.subject} for up to {seconds(lock.longest_s)}: "
         f"{_listed(commands)} wait"
@@ -164,9 +165,13 @@ def describe_failure(migration: MigrationSummary) -> str:
 
 
 def _failed(summary: RunSummary) -> Verdict:
-    failed = [each for each in summary.migrations if each.outcome == "failed" and not each.interrupted]
-    failures = [describe_failure(each) for each in failed]
-    unreached = [each.file for each in summary.migrations if each.outcome in (None, "skipped")]
+    failed = [
+        migration
+        for migration in summary.migrations
+        if migration.outcome == "failed" and not migration.interrupted
+    ]
+    failures = [describe_failure(migration) for migration in failed]
+    unreached = [migration.file for migration in summary.migrations if migration.outcome in (None, "skipped")]
     if unreached:
         failures.append(f"not reached, so not measured: {', '.join(unreached)}")
     return Verdict("not_ready", f"{summary.suite} is not ready: {failures[0]}.", tuple(failures))
@@ -201,7 +206,7 @@ def _unmeasured(summary: RunSummary, findings: Sequence[Finding]) -> Iterable[st
 
 
 def _applied(summary: RunSummary, state: str) -> str:
-    applied = [each for each in summary.migrations if each.outcome == "applied"]
+    applied = [migration for migration in summary.migrations if migration.outcome == "applied"]
     many = "1 migration applies" if len(applied) == 1 else f"{len(applied)} migrations apply"
     size = f" on {count(rows)} {'row' if rows == 1 else 'rows'}" if (rows := summary.table_rows) else ""
     return f"{summary.suite} {state}: {many} in {spread_seconds(summary.duration_s)}{size}"

@@ -145,7 +145,7 @@ def _beside(conclusion: Conclusion, name: str) -> str:
 
 
 def _quiet(conclusion: Conclusion, read: Callable[[PassFigures], str]) -> str:
-    quiet = next((found for found in conclusion.card.passes if found.quiet), None)
+    quiet = next((traffic for traffic in conclusion.card.passes if traffic.quiet), None)
     return "not measured" if quiet is None else read(quiet)
 
 

@@ -45,8 +45,8 @@ def restored(run: Run) -> Run:
         return run
 
     def longer(text: str) -> str:
-        found = _REST.search(text) if len(text) < LONGEST else None
-        return run.texts.get(found[1], text) if found else text
+        match = _REST.search(text) if len(text) < LONGEST else None
+        return run.texts.get(match[1], text) if match else text
 
     return replace(_with_statement_texts(run, longer), texts={})
 
@@ -67,8 +67,8 @@ def _with_statement_texts(run: Run, change: Callable[[str], str]) -> Run:
     def repeat(each: Repeat) -> Repeat:
         return replace(each, migrations=tuple(map(migration, each.migrations)))
 
-    def one_pass(each: Pass) -> Pass:
-        return replace(each, repeats=tuple(map(repeat, each.repeats)))
+    def one_pass(traffic_pass: Pass) -> Pass:
+        return replace(traffic_pass, repeats=tuple(map(repeat, traffic_pass.repeats)))
 
     return replace(run, passes=tuple(map(one_pass, run.passes)))
 

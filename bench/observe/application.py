@@ -82,7 +82,7 @@ class Application:
         self._catalog = catalog
         text = load_query("probe_links", self._conn.info.server_version)
         self._reach = Reach(self._conn.execute(text).fetchall())
-        targets = [each.oid for each in catalog.existing() if each.relkind in TRIED]
+        targets = [relation.oid for relation in catalog.existing() if relation.relkind in TRIED]
         if changed is None:
             self._names, self._leaves = {}, {}
         else:
@@ -102,9 +102,9 @@ class Application:
     def _to_prepare(self, likely: Set[int]) -> list[int]:
         """The tables that get commands: all, or as many as may be, the likely ones first."""
         tables = [
-            each.oid
-            for each in self._catalog.existing()
-            if each.relkind in ("r", "p") and each.oid in self._names
+            relation.oid
+            for relation in self._catalog.existing()
+            if relation.relkind in ("r", "p") and relation.oid in self._names
         ]
         if len(tables) <= self._max_tables:
             return tables
@@ -200,11 +200,13 @@ class Application:
         """Find an INSERT that the table takes: each is tried, and rolled back."""
         name = self._names[oid]
         self._dirty.update((oid, *self._leaves.get(oid, ())))
-        fields = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(each.name)) for each in columns)
+        fields = sql.SQL(", ").join(
+            sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in columns
+        )
         sample = self._conn.execute(sql.SQL("SELECT {} FROM {} LIMIT 1").format(fields, name)).fetchone()
         some = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) AS counted").format(name, FEW_ROWS + 1)
         rows: int = (self._conn.execute(some).fetchone() or (0,))[0]
-        present = dict(zip((each.name for each in columns), sample or (), strict=False))
+        present = dict(zip((column.name for column in columns), sample or (), strict=False))
         first: Mapping[str, str] | None = None
         for row in rows_to_try(columns, present, self._random.getrandbits(31)):
             first = row if first is None else first

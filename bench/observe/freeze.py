@@ -282,12 +282,14 @@ def _words(text: str) -> set[str]:
 def _tables_to_stop_at(catalog: RelationCatalog, text: str) -> list[Relation]:
     """Tables that the text names, by an index if not by name, and their children; all, if it names none."""
     words = _words(text)
-    tables = [each for each in catalog.existing() if each.relkind in ("r", "p")]
-    of_indexes = {each.table_oid for each in catalog.existing() if each.name.lower() in words}
-    named = {each.oid for each in tables if each.name.lower() in words or each.oid in of_indexes}
-    while children := {each.oid for each in tables if each.parent_oid in named} - named:
+    tables = [relation for relation in catalog.existing() if relation.relkind in ("r", "p")]
+    of_indexes = {relation.table_oid for relation in catalog.existing() if relation.name.lower() in words}
+    named = {
+        relation.oid for relation in tables if relation.name.lower() in words or relation.oid in of_indexes
+    }
+    while children := {relation.oid for relation in tables if relation.parent_oid in named} - named:
         named |= children
-    return [each for each in tables if not named or each.oid in named][:MAX_TABLES]
+    return [relation for relation in tables if not named or relation.oid in named][:MAX_TABLES]
 
 
 TABLES = ("r", "p")
@@ -339,7 +341,7 @@ def _by_table(keys: Iterable[LockKey], catalog: RelationCatalog) -> Iterator[lis
             indexes = [
                 each for each in known if each[0].relkind in INDEXES and each[0].table_oid == table.oid
             ]
-            exclusive = [each for each in indexes if each[1] is LockMode.ACCESS_EXCLUSIVE]
+            exclusive = [index for index in indexes if index[1] is LockMode.ACCESS_EXCLUSIVE]
             yield [(table, mode), *(exclusive if mode.blocks_writes else [])]
 
 

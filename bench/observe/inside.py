@@ -59,7 +59,11 @@ class InsideReader:
         self._conn = conn
         self._cursor = conn.cursor(row_factory=class_row(InsideRow))
         self._catalog = catalog
-        self._files = {each.oid: (each, each.filenode) for each in catalog.existing() if each.filenode}
+        self._files = {
+            relation.oid: (relation, relation.filenode)
+            for relation in catalog.existing()
+            if relation.filenode
+        }
         """Oid now → the relation as it was before the migration, and its file as of the last reading."""
         self._undo: list[tuple[int, tuple[Relation, int] | None]] = []
         """What the entries were that the open transaction has changed."""
@@ -114,7 +118,9 @@ class InsideReader:
             for change in inside.row_changes
         )
         if counted != inside.row_changes:
-            again = self._fetch("inside_transaction", oids=sorted(oids[each.relation] for each in counted))
+            again = self._fetch(
+                "inside_transaction", oids=sorted(oids[changes.relation] for changes in counted)
+            )
             self._counts |= {row.oid: row for row in again}  # without what this has read itself
         return replace(inside, row_changes=counted)
 

@@ -137,8 +137,8 @@ class NestedReader:
             price_s = self._price_s(duration_s)
         duration_s = without_looking(duration_s, price_s, sum(self._characters))
         by_key: dict[str, list[Counted]] = {}
-        for each in counted:
-            by_key.setdefault(self._key(each.text), []).append(each)
+        for counters in counted:
+            by_key.setdefault(self._key(counters.text), []).append(counters)
         by_key.pop(self._key(self._statement), None)
         found = [
             (
@@ -153,10 +153,10 @@ class NestedReader:
             if not any(key in body for body in bodies):
                 found.append((without_plan(many, CHECKS if key == CHECKS else many[0].text), ""))
         if failure is not None:
-            done_s = sum(each.duration_s for each, _ in found if each.level == 1)
-            found += [(each, "") for each in self._failed(failure, max(duration_s - done_s, 0.0))]
+            done_s = sum(plan.duration_s for plan, _ in found if plan.level == 1)
+            found += [(plan, "") for plan in self._failed(failure, max(duration_s - done_s, 0.0))]
         found.sort(key=lambda each: -each[0].duration_s)
-        nested = tuple(with_plan(each, longest) for each, longest in found[:KEPT])
+        nested = tuple(with_plan(plan, longest) for plan, longest in found[:KEPT])
         return NestedWork(duration_s, nested, self._left_out + max(len(found) - KEPT, 0), price_s)
 
     def _price_s(self, duration_s: float) -> float:
@@ -284,10 +284,10 @@ class Logged:
         """Where everything was logged the counts add nothing but the rows."""
         calls, duration_s, rows = self.calls, self.duration_s, self.rows
         if counted is not None and not all_logged:
-            calls = max(calls, sum(each.calls for each in counted))
-            duration_s = max(duration_s, sum(each.duration_s for each in counted))
-        if counted is not None and sum(each.calls for each in counted) == calls:
-            rows = sum(each.rows for each in counted)
+            calls = max(calls, sum(counters.calls for counters in counted))
+            duration_s = max(duration_s, sum(counters.duration_s for counters in counted))
+        if counted is not None and sum(counters.calls for counters in counted) == calls:
+            rows = sum(counters.rows for counters in counted)
         return NestedPlan(
             text=self.text,
             duration_s=without_looking(duration_s, price_s, self.characters_inside),
@@ -313,10 +313,10 @@ def without_plan(counted: list[Counted], text: str) -> NestedPlan:
     """A command without a plan, or one whose every call was too short to be logged."""
     return NestedPlan(
         text=text,
-        duration_s=sum(each.duration_s for each in counted),
-        rows=sum(each.rows for each in counted) or None,
+        duration_s=sum(counters.duration_s for counters in counted),
+        rows=sum(counters.rows for counters in counted) or None,
         plan=None,
-        calls=sum(each.calls for each in counted),
+        calls=sum(counters.calls for counters in counted),
     )
 
 
@@ -397,14 +397,14 @@ def level_of(context: str | None) -> int:
 
 def place_of(context: str | None) -> str | None:
     """The innermost function, with its line, as the server names it; a foreign-key check has none."""
-    found = _PLACE.search(context or "")
-    return found[0] if found else None
+    match = _PLACE.search(context or "")
+    return match[0] if match else None
 
 
 def failed_statement(context: str | None) -> str | None:
     """The innermost statement that an error's context names."""
-    found = _STATEMENT.search(context or "")
-    return found[1] if found else None
+    match = _STATEMENT.search(context or "")
+    return match[1] if match else None
 
 
 def is_key_check(key: str) -> bool:

@@ -102,10 +102,12 @@ class Rehearsal:
         if op is not None and op not in NEEDS:
             raise LookupError(f"no command {op!r}: {', '.join(NEEDS)}")
         name = self._named(relation)
-        found = [each for each in self._waits() if each.relation == name and op in (None, each.op)]
-        if not found and (untried := self._untried(name)) is not None:
+        blockeds = [
+            blocked for blocked in self._waits() if blocked.relation == name and op in (None, blocked.op)
+        ]
+        if not blockeds and (untried := self._untried(name)) is not None:
             raise LookupError(f"who waits for {name} was not tried at {untried}")
-        return max(found, key=lambda each: each.held_s or 0.0, default=None)
+        return max(blockeds, key=lambda blocked: blocked.held_s or 0.0, default=None)
 
     def locks(self, relation: str | None = None, mode: str | None = None) -> tuple[Held, ...]:
         """The table locks of the migrations, strongest first; ``mode`` as SQL names it.
@@ -126,7 +128,7 @@ class Rehearsal:
     @property
     def rewrites(self) -> tuple[str, ...]:
         """The relations from before the migrations that were written anew."""
-        found = (each.relation for _, statement in self._statements() for each in statement.rewrites)
+        found = (rewrite.relation for _, statement in self._statements() for rewrite in statement.rewrites)
         return tuple(dict.fromkeys(found))
 
     @property
@@ -134,7 +136,9 @@ class Rehearsal:
         """The tables that a statement read in full, for a constraint or an index."""
         return tuple(
             dict.fromkeys(
-                each.relation for _, statement in self._statements() for each in statement.validations
+                validation.relation
+                for _, statement in self._statements()
+                for validation in statement.validations
             )
         )
 
@@ -143,7 +147,7 @@ class Rehearsal:
 
         Raises LookupError: there is none of that name, or it could not be explained.
         """
-        found = {each.name: each.after for each in self.run.queries if each.after is not None}
+        found = {query.name: query.after for query in self.run.queries if query.after is not None}
         cost = found.get(_one(name, tuple(found), "view, function or query after the migrations"))
         if cost is None or cost.error is not None:
             raise LookupError(f"{name} has no plan: {cost.error if cost else 'it was not costed'}")
@@ -152,7 +156,9 @@ class Rehearsal:
     def findings(self, code: str | None = None) -> tuple[Finding, ...]:
         """What the report warns of, except what the suite's authors accept."""
         return tuple(
-            each for each in self.run.findings if code in (None, each.code) and each.accepted is None
+            finding
+            for finding in self.run.findings
+            if code in (None, finding.code) and finding.accepted is None
         )
 
     @property
@@ -171,7 +177,9 @@ class Rehearsal:
     @property
     def failed(self) -> MigrationRun | None:
         """The migration that failed."""
-        return next((each for each in self.run.solo[-1].migrations if each.outcome == "failed"), None)
+        return next(
+            (migration for migration in self.run.solo[-1].migrations if migration.outcome == "failed"), None
+        )
 
     @property
     def error(self) -> StatementError | None:
@@ -223,14 +231,14 @@ class Rehearsal:
                 yield self._place(migration, statement), statement
 
     def _place(self, migration: MigrationRun, statement: StatementRun) -> StatementPlace:
-        files = {each.id: each.file for each in self.run.suite.migrations}
+        files = {file.id: file.file for file in self.run.suite.migrations}
         return StatementPlace(
             statement.file_beside(files[migration.id]), statement.line, " ".join(statement.text.split())[:200]
         )
 
     def _named(self, relation: str) -> str:
-        tables = [each.name for each in self.run.dataset.tables] if self.run.dataset else []
-        views = [each.name for each in self.run.queries if _is_old_view(each)]
+        tables = [size.name for size in self.run.dataset.tables] if self.run.dataset else []
+        views = [query.name for query in self.run.queries if _is_old_view(query)]
         seen = [block.relation for _, statement in self._statements() for block in statement.blocks or ()]
         return _one(
             relation, tuple(dict.fromkeys([*tables, *views, *seen])), "relation before the migrations"

@@ -31,8 +31,8 @@ def encode(comparison: Comparison) -> bytes:
     document["outcome"] = comparison.outcome
     for migration, verdict in zip(document["migrations"], comparison.migrations, strict=True):
         migration["outcome"] = verdict.outcome
-        for statement, each in zip(migration["statements"], verdict.statements, strict=True):
-            statement["outcome"] = each.outcome
+        for statement, decision in zip(migration["statements"], verdict.statements, strict=True):
+            statement["outcome"] = decision.outcome
     document["sentence"] = headline(comparison)
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
@@ -101,9 +101,9 @@ def messages(comparison: Comparison) -> list[Message]:
 def suites(comparison: Comparison) -> Iterator[tuple[str, list[Case]]]:
     """The suites of a JUnit file, with their cases."""
     for migration in comparison.migrations:
-        gates = [*migration.gates, *(gate for each in migration.statements for gate in each.gates)]
+        gates = [*migration.gates, *(gate for decision in migration.statements for gate in decision.gates)]
         yield migration.file, [_case(level, gates) for level in ("E0", "E1", "W")]
-    yield "queries", [_case("E0", [gate for each in comparison.queries for gate in each.gates])]
+    yield "queries", [_case("E0", [gate for decision in comparison.queries for gate in decision.gates])]
     yield "suite", [_case(level, comparison.gates) for level in ("E0", "S")]
 
 

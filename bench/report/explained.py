@@ -76,9 +76,9 @@ def explain_document(run: Run, summary: RunSummary) -> dict[str, Any]:
         "suite": summary.suite,
         "server": msgspec.to_builtins(run.environment.server) | {"settings": None},
         "dataset": msgspec.to_builtins(run.dataset),
-        "queries": [_query(each) for each in summary.queries],
+        "queries": [_query(query) for query in summary.queries],
         "indexes": msgspec.to_builtins(run.indexes),
-        "could_go": [each.name for each in run.indexes if each.status == "could-go"],
+        "could_go": [index.name for index in run.indexes if index.status == "could-go"],
         "notes": msgspec.to_builtins(run.notes),
     }
 
@@ -105,7 +105,7 @@ def _query(query: QuerySummary) -> dict[str, Any]:
             }
             for each in query.advice
         ],
-        "ways": [_way(each) for each in query.ways],
+        "ways": [_way(way) for way in query.ways],
     }
 
 
@@ -127,12 +127,12 @@ def _cost(cost: QueryCost | None) -> Mapping[str, Any] | None:
     return cost_of | {"estimate": _estimate(worst_estimate(cost.plan))}
 
 
-def _estimate(found: Estimate | None) -> dict[str, Any] | None:
-    if found is None:
+def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None:
         return None
     return {
-        "node": found.node,
-        "rows_expected": found.expected,
-        "rows_found": found.found,
-        "factor": found.factor,
+        "node": estimate.node,
+        "rows_expected": estimate.expected,
+        "rows_found": estimate.found,
+        "factor": estimate.factor,
     }

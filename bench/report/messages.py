@@ -55,10 +55,10 @@ class Case:
 def workflow_commands(messages: Sequence[Message]) -> str:
     """Workflow commands of GitHub, ten at most, in the messages' order."""
     lines = []
-    for each in messages[:MOST_ANNOTATIONS]:
-        level = "notice" if each.level == "note" else each.level
-        where = f" file={_property(each.file)},line={max(each.line, 1)}" if each.file else ""
-        lines.append(f"::{level}{where}::{_data(each.text)}")
+    for message in messages[:MOST_ANNOTATIONS]:
+        level = "notice" if message.level == "note" else message.level
+        where = f" file={_property(message.file)},line={max(message.line, 1)}" if message.file else ""
+        lines.append(f"::{level}{where}::{_data(message.text)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -72,7 +72,7 @@ def _property(text: str) -> str:
 
 def sarif(messages: Sequence[Message]) -> str:
     """SARIF 2.1.0: a rule for each kind of message, a result for each message."""
-    rules = sorted({each.rule for each in messages})
+    rules = sorted({message.rule for message in messages})
     driver: dict[str, Any] = {
         "name": "pgrehearse",
         "version": __version__,
@@ -81,7 +81,7 @@ def sarif(messages: Sequence[Message]) -> str:
     document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": [_result(each, rules) for each in messages]}],
+        "runs": [{"tool": {"driver": driver}, "results": [_result(message, rules) for message in messages]}],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -121,13 +121,13 @@ def gitlab(messages: Sequence[Message], elsewhere: str) -> str:
     return json.dumps(
         [
             {
-                "description": each.text,
-                "check_name": each.rule,
-                "fingerprint": each.fingerprint,
-                "severity": severity[each.level],
-                "location": {"path": each.file or elsewhere, "lines": {"begin": max(each.line, 1)}},
+                "description": message.text,
+                "check_name": message.rule,
+                "fingerprint": message.fingerprint,
+                "severity": severity[message.level],
+                "location": {"path": message.file or elsewhere, "lines": {"begin": max(message.line, 1)}},
             }
-            for each in messages
+            for message in messages
         ],
         indent=2,
         ensure_ascii=False,

@@ -95,8 +95,10 @@ def _slug(migration_id: str) -> str:
 
 def statement_views(anchor: str, statements: Sequence[StatementSummary]) -> tuple[StatementView, ...]:
     """The statements of one migration; ``anchor`` starts their ids."""
-    longest_s = max((each.duration_s.median for each in statements if each.duration_s), default=0.0)
-    return tuple(_statement(f"{anchor}-s{each.index}", each, longest_s) for each in statements)
+    longest_s = max(
+        (statement.duration_s.median for statement in statements if statement.duration_s), default=0.0
+    )
+    return tuple(_statement(f"{anchor}-s{statement.index}", statement, longest_s) for statement in statements)
 
 
 def _statement(anchor: str, statement: StatementSummary, longest_s: float) -> StatementView:

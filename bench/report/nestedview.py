@@ -59,8 +59,8 @@ def inside_view(statement: StatementSummary) -> InsideView:
     hot = hot_statement(statement)
     hot_one = hot.nested if hot else None
     lines = tuple(
-        _line(position, each, statement, hot=each is hot_one)
-        for position, each in enumerate(statement.nested[:SHOWN])
+        _line(position, plan, statement, hot=plan is hot_one)
+        for position, plan in enumerate(statement.nested[:SHOWN])
     )
     return InsideView(lines, _remark(statement) if lines else "")
 
@@ -130,13 +130,13 @@ class HotLine:
 
 def hot_lines(statements: Sequence[StatementSummary]) -> list[HotLine]:
     """The hot SQL inside statements, longest first; a statement's own plan is none."""
-    found = []
+    lines = []
     for statement in statements:
         hot = hot_statement(statement)
         if hot is None or hot.nested.level == 0:
             continue
         nested = hot.nested
-        found.append(
+        lines.append(
             HotLine(
                 statement=statement,
                 line=file_line(statement, nested) or statement.line,
@@ -145,7 +145,7 @@ def hot_lines(statements: Sequence[StatementSummary]) -> list[HotLine]:
                 plan=_plan_lines(nested),
             )
         )
-    return sorted(found, key=lambda each: -each.duration_s)
+    return sorted(lines, key=lambda line: -line.duration_s)
 
 
 def _plan_lines(nested: NestedPlan) -> tuple[str, ...]:

@@ -113,9 +113,9 @@ def _document(text: str, cost: QueryCost) -> list[dict[str, Any]]:
             "Plan": cost.plan,
             "Planning Time": (cost.planning_s or 0.0) * 1000,
             "Triggers": [
-                {"Trigger Name": each.name, "Relation": each.relation, "Calls": each.calls,
-                 "Time": (each.duration_s or 0.0) * 1000}
-                for each in cost.triggers
+                {"Trigger Name": trigger.name, "Relation": trigger.relation, "Calls": trigger.calls,
+                 "Time": (trigger.duration_s or 0.0) * 1000}
+                for trigger in cost.triggers
             ],
             "Execution Time": (cost.execution_s or 0.0) * 1000,
         }

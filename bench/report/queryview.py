@@ -54,7 +54,7 @@ def query_views(queries: Sequence[QuerySummary]) -> tuple[QueryView, ...]:
     order = sorted(
         queries, key=lambda q: (not q.broken, not q.plan_changed, -(_median(q.after_s) or 0), q.name)
     )
-    return tuple(_query(f"q{position}", each) for position, each in enumerate(order, start=1))
+    return tuple(_query(f"q{position}", query) for position, query in enumerate(order, start=1))
 
 
 def _query(anchor: str, query: QuerySummary) -> QueryView:
@@ -69,7 +69,7 @@ def _query(anchor: str, query: QuerySummary) -> QueryView:
         badges=_badges(query),
         told=tuple(_told(query)),
         plans=_plans(query),
-        inside=tuple(_nested(each) for each in query.after.nested) if query.after else (),
+        inside=tuple(_nested(plan) for plan in query.after.nested) if query.after else (),
     )
 
 

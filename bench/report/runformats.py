@@ -21,15 +21,15 @@ def messages(conclusion: Conclusion) -> list[Message]:
     """Migrations that failed, findings that nobody accepted, budgets that are broken; worst first."""
     run = conclusion.run
     found = [*_failures(run, conclusion.summary)]
-    found += [_of_finding(run, each) for each in conclusion.findings if each.accepted is None]
-    for each in conclusion.checks:
-        if each.broken:
-            about = (each.key, str(each.hazard), str(each.relation))
-            found.append(Message("error", "BENCH-S-BUDGET", "", 0, describe_check(each), about))
+    found += [_of_finding(run, finding) for finding in conclusion.findings if finding.accepted is None]
+    for check in conclusion.checks:
+        if check.broken:
+            about = (check.key, str(check.hazard), str(check.relation))
+            found.append(Message("error", "BENCH-S-BUDGET", "", 0, describe_check(check), about))
     if conclusion.verdict.status == "incomplete":
         said = conclusion.verdict.sentence
         found.append(Message("warning", "BENCH-INCOMPLETE", "", 0, said, ("INCOMPLETE", run.suite.name)))
-    return sorted(found, key=lambda each: _ORDER.index(each.level))
+    return sorted(found, key=lambda message: _ORDER.index(message.level))
 
 
 def _failures(run: Run, summary: RunSummary) -> Iterator[Message]:
@@ -65,7 +65,7 @@ def suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
         yield file.file, [Case("applies", said, (), "failure"), *_cases(conclusion, file.id)]
     suite = [*_cases(conclusion, None)]
     suite += [
-        Case(f"budget {each.key}", (describe_check(each),)) for each in conclusion.checks if each.broken
+        Case(f"budget {check.key}", (describe_check(check),)) for check in conclusion.checks if check.broken
     ]
     if conclusion.verdict.status == "incomplete":
         suite.append(Case("all was measured", (conclusion.verdict.sentence,)))
@@ -73,13 +73,17 @@ def suites(conclusion: Conclusion) -> Iterator[tuple[str, list[Case]]]:
 
 
 def _cases(conclusion: Conclusion, migration: str | None) -> Iterator[Case]:
-    own = [each for each in conclusion.findings if each.migration == migration and each.accepted is None]
-    for code in dict.fromkeys(each.code for each in own):
-        of = [each for each in own if each.code == code]
+    own = [
+        finding
+        for finding in conclusion.findings
+        if finding.migration == migration and finding.accepted is None
+    ]
+    for code in dict.fromkeys(finding.code for finding in own):
+        of = [finding for finding in own if finding.code == code]
         yield Case(
             code,
-            tuple(each.sentence for each in of if each.severity == "error"),
-            tuple(each.sentence for each in of if each.severity != "error"),
+            tuple(finding.sentence for finding in of if finding.severity == "error"),
+            tuple(finding.sentence for finding in of if finding.severity != "error"),
             "finding",
         )
 

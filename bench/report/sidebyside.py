@@ -97,7 +97,7 @@ def _conditions(run: Run) -> tuple[object, ...]:
     """What must be the same for two runs to be parts of one."""
     load, data, server = _quiet_workload(run), run.dataset, run.environment.server
     return (
-        tuple((each.id, each.sha256) for each in run.suite.migrations),
+        tuple((file.id, file.sha256) for file in run.suite.migrations),
         (data.scale, data.seed, tuple((t.name, t.rows) for t in data.tables)) if data else None,
         (server.version, server.kind, run.environment.host),
         (load.offered_per_s, load.arrivals, load.connections) if load else None,
@@ -107,26 +107,28 @@ def _conditions(run: Run) -> tuple[object, ...]:
 
 def _hazards(run: Run) -> set[str]:
     """Of its passes; two runs that met none stay apart."""
-    return {each.hazard for each in run.passes if each.hazard is not None} or {QUIET}
+    return {traffic_pass.hazard for traffic_pass in run.passes if traffic_pass.hazard is not None} or {QUIET}
 
 
 def _together(first: Run, second: Run) -> Run:
     """The repeats of both under the passes of the first, and the passes that the first has not."""
 
-    def key(found: Pass) -> tuple[object, ...]:
-        return found.kind, found.hazard, found.lock_timeout_s, found.retries
+    def key(traffic_pass: Pass) -> tuple[object, ...]:
+        return traffic_pass.kind, traffic_pass.hazard, traffic_pass.lock_timeout_s, traffic_pass.retries
 
-    more = {key(each): each for each in second.passes}
+    more = {key(loaded): loaded for loaded in second.passes}
     passes = [
-        replace(each, repeats=(*each.repeats, *more.pop(key(each)).repeats)) if key(each) in more else each
-        for each in first.passes
+        replace(loaded, repeats=(*loaded.repeats, *more.pop(key(loaded)).repeats))
+        if key(loaded) in more
+        else loaded
+        for loaded in first.passes
     ]
     return replace(first, run_id=f"{first.run_id}, {second.run_id}", passes=(*passes, *more.values()))
 
 
 def of_row(side: Side, row: tuple[str | None, bool]) -> PassFigures | None:
     """The pass of a side that is meant by a row; None where it was not measured."""
-    return next((each for each in side.passes if (each.hazard, each.retried) == row), None)
+    return next((traffic for traffic in side.passes if (traffic.hazard, traffic.retried) == row), None)
 
 
 def row_name(row: tuple[str | None, bool]) -> str:
@@ -157,7 +159,7 @@ def document(found: SideBySide) -> dict[str, Any]:
             {
                 "run_id": side.run_id,
                 "name": side.name,
-                "passes": [_pass_document(each) for each in side.passes],
+                "passes": [_pass_document(traffic) for traffic in side.passes],
             }
             for side in found.sides
         ],
@@ -224,7 +226,7 @@ def _side(run: Run, name: str, load: Workload | None, zero: float, width: float)
         facts=tuple(_facts(run, quiet)),
         quiet=quiet,
         columns=tuple(load_columns(slots, round(width / SLOT_S), zero)),
-        blocked=merged((b - zero, e - zero) for each in classes for b, e in each.blocked),
+        blocked=merged((b - zero, e - zero) for request_class in classes for b, e in request_class.blocked),
         passes=passes,
     )
 

@@ -71,7 +71,7 @@ def _rename(root: ET.Element, prefix: str) -> None:
 
 def _shorter(path: str) -> str:
     """The same path to a hundredth of a point; rectangles by their edges."""
-    rounded = _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), path)
+    rounded = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), path)
     return _RECTANGLE.sub(r"M\1 \2H\3V\4H\1z", " ".join(rounded.split()))
 
 

@@ -34,19 +34,19 @@ def trace_document(
     ``truncated`` are names of existing relations, ``scans`` has rows and passes. TOAST tables, whose names
     say nothing, have their locks apart. ``summary`` has the same keys, each thing once.
     """
-    statements = [_statement(run.id, each) for run in runs for each in run.statements]
+    statements = [_statement(run.id, statement) for run in runs for statement in run.statements]
     error = next((each["error"] for each in statements if each["error"]), None)
     error = error or next((asdict(run.error) for run in runs if run.error is not None), None)
     return {
         "server": {"kind": server.kind, "version": server.version, "version_num": server.version_num},
         "statements": statements,
-        "findings": [asdict(each) for each in findings],
+        "findings": [asdict(finding) for finding in findings],
         "summary": {key: _union(each[key] for each in statements) for key in _UNITED} | {"error": error},
     }
 
 
 def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
-    rewrites = [each for each in run.rewrites if not is_toast(each.relation)]
+    rewrites = [rewrite for rewrite in run.rewrites if not is_toast(rewrite.relation)]
     return {
         "file": run.file or migration,
         "line": run.line,
@@ -57,16 +57,16 @@ def _statement(migration: str, run: StatementRun) -> dict[str, Any]:
         "transaction": run.transaction,
         "locks": _union(_lock(lock) for lock in run.locks if not is_toast(lock.relation)),
         "toast_locks": _union(_lock(lock) for lock in run.locks if is_toast(lock.relation)),
-        "rewrites": [each.relation for each in rewrites if not each.target.endswith("index")],
-        "full_scans": [each.relation for each in run.validations],
-        "indexes_rebuilt": [each.relation for each in rewrites if each.target.endswith("index")],
+        "rewrites": [rewrite.relation for rewrite in rewrites if not rewrite.target.endswith("index")],
+        "full_scans": [validation.relation for validation in run.validations],
+        "indexes_rebuilt": [rewrite.relation for rewrite in rewrites if rewrite.target.endswith("index")],
         "truncated": list(run.truncated),
-        "blocks": None if run.blocks is None else [asdict(each) for each in run.blocks],
+        "blocks": None if run.blocks is None else [asdict(block) for block in run.blocks],
         "untried": list(run.untried),
-        "scans": [asdict(each) for each in run.validations],
-        "row_changes": [asdict(each) for each in run.row_changes],
-        "advisory": [asdict(each) for each in run.advisory],
-        "notices": [asdict(each) for each in run.notices],
+        "scans": [asdict(validation) for validation in run.validations],
+        "row_changes": [asdict(changes) for changes in run.row_changes],
+        "advisory": [asdict(advisory) for advisory in run.advisory],
+        "notices": [asdict(notice) for notice in run.notices],
         "lock_timeout_s": run.lock_timeout_s,
         "lock_count": run.lock_count,
         "error": asdict(run.error) if run.error else None,

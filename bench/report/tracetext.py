@@ -35,7 +35,7 @@ def print_trace(runs: Sequence[MigrationRun], console: Console, findings: Sequen
         console.print(Text(run.id, style="bold underline"), soft_wrap=True)
         for text, style in _told(run):
             console.print(Text(text, style=style), soft_wrap=True)
-        if run.error is not None and all(each.error is None for each in run.statements):
+        if run.error is not None and all(statement.error is None for statement in run.statements):
             console.print(Text(f"{run.id}: {run.error.message}", style="bold red"), soft_wrap=True)
     for finding in findings:
         style = style_of(SEVERITIES[finding.severity])
@@ -81,10 +81,12 @@ def _lines(statement: StatementRun, known: Sequence[AdvisoryLock]) -> Iterator[_
     for lock in locks:
         if not _goes_with_its_table(lock, locks):
             yield _lock(lock, locks), _STYLES[_felt(lock.mode)]
-    for each in statement.rewrites:
-        if each.table is None and not is_toast(each.relation):
-            yield f"writes {each.relation} anew", "red"
-    indexes = [each.relation for each in statement.rewrites if each.table and not is_toast(each.relation)]
+    for rewrite in statement.rewrites:
+        if rewrite.table is None and not is_toast(rewrite.relation):
+            yield f"writes {rewrite.relation} anew", "red"
+    indexes = [
+        rewrite.relation for rewrite in statement.rewrites if rewrite.table and not is_toast(rewrite.relation)
+    ]
     if indexes:
         yield f"builds again {', '.join(indexes)}", "yellow"
     for name in statement.truncated:

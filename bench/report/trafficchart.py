@@ -40,7 +40,9 @@ class LockLane:
 
     def longest_s(self, *, granted: bool) -> float:
         """The longest single hold, or wait; 0.0 where there is none."""
-        return max((each.longest_s for each in self.stretches if each.granted is granted), default=0.0)
+        return max(
+            (stretch.longest_s for stretch in self.stretches if stretch.granted is granted), default=0.0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ class TrafficChart:
     panels: tuple[Panel, ...]
 
 
-def traffic_chart(run: Run, found: Pass) -> TrafficChart | None:
+def traffic_chart(run: Run, traffic_pass: Pass) -> TrafficChart | None:
     """The repeat in which a request waited longest; None where the pass has no traffic."""
-    repeat = shown_repeat(found)
+    repeat = shown_repeat(traffic_pass)
     if repeat is None or repeat.workload is None:
         return None
     load = repeat.workload
@@ -106,7 +108,7 @@ def traffic_chart(run: Run, found: Pass) -> TrafficChart | None:
     lanes = _lanes(load.locks or (), zero)
     return TrafficChart(
         repeat=repeat.index + 1,
-        repeats=len(found.repeats),
+        repeats=len(traffic_pass.repeats),
         low_s=-zero,
         high_s=max(end, SLOT_S) - zero,
         began=bool(load.statements),
@@ -122,7 +124,7 @@ def traffic_chart(run: Run, found: Pass) -> TrafficChart | None:
 
 
 def _migrations(run: Run, load: Workload, zero: float) -> Iterator[Mark]:
-    numbers = {each.id: number for number, each in enumerate(run.suite.migrations, start=1)}
+    numbers = {file.id: number for number, file in enumerate(run.suite.migrations, start=1)}
     for name in dict.fromkeys(span.migration for span in load.statements):
         spans = [span for span in load.statements if span.migration == name]
         number = str(numbers.get(name, "?"))
@@ -132,7 +134,7 @@ def _migrations(run: Run, load: Workload, zero: float) -> Iterator[Mark]:
 
 def _statements(run: Run, repeat: Repeat, load: Workload, zero: float) -> Iterator[Mark]:
     """Every one that ran, those of tries that timed out as often as they ran."""
-    numbers = {each.id: number for number, each in enumerate(run.suite.migrations, start=1)}
+    numbers = {file.id: number for number, file in enumerate(run.suite.migrations, start=1)}
     known = {(m.id, s.index): s for m in repeat.migrations for s in m.statements}
     for span in load.statements:
         statement = known.get((span.migration, span.statement))
@@ -157,8 +159,10 @@ def _lanes(spans: Sequence[LockSpan], zero: float) -> tuple[LockLane, ...]:
                 )
             )
     lanes = [
-        LockLane(relation, tuple(sorted(found, key=lambda each: (each.mode.strength, each.begin_s))))
-        for relation, found in by_relation.items()
+        LockLane(
+            relation, tuple(sorted(stretches, key=lambda stretch: (stretch.mode.strength, stretch.begin_s)))
+        )
+        for relation, stretches in by_relation.items()
     ]
 
     def weight(lane: LockLane) -> tuple[float, float, str]:
@@ -198,13 +202,13 @@ def _panels(classes: Sequence[ClassLoad], width_s: float, zero: float) -> Iterat
 def _panel(
     name: str, access: str, classes: Sequence[ClassLoad], width_s: float, zero: float, p99_s: float | None
 ) -> Panel:
-    failures = {error.sqlstate: error.first_at_s - zero for each in classes for error in each.errors}
+    failures = {error.sqlstate: error.first_at_s - zero for load in classes for error in load.errors}
     return Panel(
         name=name,
         access=access,
         heat=heat_map(classes, width_s),
-        blocked=merged((begin - zero, end - zero) for each in classes for begin, end in each.blocked),
-        worst_s=max((each.worst_blocked_s for each in classes), default=0.0),
+        blocked=merged((begin - zero, end - zero) for load in classes for begin, end in load.blocked),
+        worst_s=max((load.worst_blocked_s for load in classes), default=0.0),
         p99_s=p99_s,
         failures=tuple(sorted((at, state) for state, at in failures.items())),
     )

@@ -108,7 +108,9 @@ def _prediction(run: Run) -> str:
     else:
         rows = run.dataset.rows
         size = f"This run measured one size, {fmt.count(rows)} rows"
-        sizes = [each.sizes for repeat in run.solo for m in repeat.migrations for each in m.statements]
+        sizes = [
+            statement.sizes for repeat in run.solo for m in repeat.migrations for statement in m.statements
+        ]
         if small := next((each[0].data_rows for each in sizes if each), None):
             return (
                 f"Duration in production: not predicted. How each statement grows from {fmt.count(small)} to "

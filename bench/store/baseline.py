@@ -25,7 +25,7 @@ def accept(record: Record, because: str, root: Path = BASELINES) -> Path:
     """
     if not because.strip():
         raise UsageError("a baseline needs a reason", 'say why it is right: --because "…"')
-    failed = [each.file for each in record.migrations if each.outcome != "applied"]
+    failed = [migration.file for migration in record.migrations if migration.outcome != "applied"]
     if failed or not record.migrations:
         what = f"{failed[0]} did not apply" if failed else "it has no migrations"
         raise UsageError(f"{record.run_id} cannot be a baseline: {what}")

@@ -81,7 +81,7 @@ def read(suite: str, files: Iterable[Path]) -> Read:
 
 def entry(record: Record) -> Entry:
     """One line: totals of the whole suite."""
-    statements = [each for migration in record.migrations for each in migration.statements]
+    statements = [statement for migration in record.migrations for statement in migration.statements]
     return Entry(
         suite=record.suite,
         run_id=record.run_id,
@@ -107,11 +107,11 @@ def _key(record: Record) -> str:
 
 def _totals(statements: Sequence[StatementRecord]) -> tuple[float, ...]:
     """Seconds of all statements in each repeat that has them all."""
-    repeats = zip(*(each.durations_s for each in statements), strict=False)
+    repeats = zip(*(statement.durations_s for statement in statements), strict=False)
     known = [[value for value in repeat if value is not None] for repeat in repeats]
     return tuple(round(sum(each), 6) for each in known if len(each) == len(statements))
 
 
 def _counted(statements: Sequence[StatementRecord], name: str) -> float | None:
-    values = [[v for v in each.counters.get(name, ()) if v is not None] for each in statements]
-    return sum(median(each) for each in values) if values and all(values) else None
+    values = [[v for v in statement.counters.get(name, ()) if v is not None] for statement in statements]
+    return sum(median(value) for value in values) if values and all(values) else None

@@ -113,7 +113,7 @@ def find_run_file(which: str, root: Path = RUNS) -> Path:
             return path
         if (path / RUN_FILE).is_file():
             return path / RUN_FILE
-    close = difflib.get_close_matches(which, [each.path.name for each in stored], n=1)
+    close = difflib.get_close_matches(which, [directory.path.name for directory in stored], n=1)
     hint = f"did you mean {close[0]}?" if close else f"runs are listed by: ls {root}"
     raise UsageError(f"no run {which!r}: neither a run in {root} nor a file or directory", hint)
 

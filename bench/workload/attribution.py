@@ -54,7 +54,7 @@ def attribute(
     waits_of: dict[int, list[SeenWait]] = {}
     for each in seen:
         waits_of.setdefault(each.pid, []).append(each)
-    found = []
+    outcomes = []
     for each in seen:
         request = _request_of(each, by_pid.get(each.pid))
         root = _root(each, waits_of, sessions, frozenset())
@@ -72,8 +72,8 @@ def attribute(
             direct=session.pid in each.blockers,
             ended=each.first_without is not None or request["outcome"] != 2,
         )
-        found.append(Attributed(int(request["cls"]), wait))
-    return found
+        outcomes.append(Attributed(int(request["cls"]), wait))
+    return outcomes
 
 
 def union(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
@@ -160,7 +160,7 @@ def _cause(
     on_it = [(mode, granted) for relation, mode, granted in last.migration_locks if relation == last.relation]
     blocking = [pair for pair in on_it if _conflict(pair[0], wanted)] or on_it
     mode, granted = max(blocking, key=lambda pair: _strength(pair[0]), default=(None, None))
-    own = [each for each in spans if each.migration == session.migration]
+    own = [span for span in spans if span.migration == session.migration]
     running = _running(own, at_s)
     if granted is False:  # it is the statement that still waited when that was seen
         running = _running(own, seen_s) or running
@@ -177,7 +177,7 @@ def _cause(
 
 def _running(spans: Sequence[StatementSpan], at_s: float) -> list[int]:
     """The statements that ran at a moment, within a thousandth of a second."""
-    return [each.statement for each in spans if each.begin_s - 0.001 <= at_s <= each.end_s + 0.001]
+    return [span.statement for span in spans if span.begin_s - 0.001 <= at_s <= span.end_s + 0.001]
 
 
 def _strength(mode: str) -> int:
@@ -207,9 +207,9 @@ def deploy_locks(
     """
     if not (seen.looks or seen.holds or seen.waits):
         return None
-    found = [*_holds(seen.holds, sessions, relations, tables, zero, end)]
-    found += _waits(seen.waits, sessions, relations, zero, end)
-    longest = sorted(found, key=lambda span: span.at_most_s[0] - span.at_most_s[1])[:LOCKS_KEPT]
+    spans = [*_holds(seen.holds, sessions, relations, tables, zero, end)]
+    spans += _waits(seen.waits, sessions, relations, zero, end)
+    longest = sorted(spans, key=lambda span: span.at_most_s[0] - span.at_most_s[1])[:LOCKS_KEPT]
     return tuple(sorted(longest, key=lambda span: span.at_most_s))
 
 
@@ -221,15 +221,15 @@ def _holds(
     zero: float,
     end: float,
 ) -> Iterator[LockSpan]:
-    for each in holds:
-        session = _session(sessions, each.pid, each.first_with)
-        if session is None or each.relation not in tables:
+    for hold in holds:
+        session = _session(sessions, hold.pid, hold.first_with)
+        if session is None or hold.relation not in tables:
             continue
-        earliest = max(each.last_without, session.begin)
-        latest = min(end if each.first_without is None else each.first_without, session.end)
-        surely = each.first_with - zero, max(each.first_with, each.last_with) - zero
+        earliest = max(hold.last_without, session.begin)
+        latest = min(end if hold.first_without is None else hold.first_without, session.end)
+        surely = hold.first_with - zero, max(hold.first_with, hold.last_with) - zero
         at_most = earliest - zero, max(latest - zero, surely[1])
-        yield LockSpan(session.migration, relations.get(each.relation), each.mode, True, surely, at_most)
+        yield LockSpan(session.migration, relations.get(hold.relation), hold.mode, True, surely, at_most)
 
 
 def _waits(
@@ -239,20 +239,23 @@ def _waits(
     zero: float,
     end: float,
 ) -> Iterator[LockSpan]:
-    for each in waits:
-        session = _session(sessions, each.pid, each.first_with)
+    for wait in waits:
+        session = _session(sessions, wait.pid, wait.first_with)
         if session is None:
             continue
-        first, earliest = each.first_with, each.last_without
-        if each.started is not None:
-            first = earliest = min(each.started, first)
-        latest = min(end if each.first_without is None else each.first_without, session.end)
-        surely = first - zero, max(first, each.last_with) - zero
+        first, earliest = wait.first_with, wait.last_without
+        if wait.started is not None:
+            first = earliest = min(wait.started, first)
+        latest = min(end if wait.first_without is None else wait.first_without, session.end)
+        surely = first - zero, max(first, wait.last_with) - zero
         at_most = earliest - zero, max(latest - zero, surely[1])
-        name = relations.get(each.relation) if each.relation else None
-        yield LockSpan(session.migration, name, each.wanted, False, surely, at_most)
+        name = relations.get(wait.relation) if wait.relation else None
+        yield LockSpan(session.migration, name, wait.wanted, False, surely, at_most)
 
 
 def _session(sessions: Sequence[MigrationSession], pid: int, at: float) -> MigrationSession | None:
     """The session whose backend it was then."""
-    return next((each for each in sessions if each.pid == pid and each.begin <= at <= each.end + 1.0), None)
+    return next(
+        (session for session in sessions if session.pid == pid and session.begin <= at <= session.end + 1.0),
+        None,
+    )

@@ -43,7 +43,7 @@ def read_workload(path: Path) -> TrafficMix:
     classes = tuple(_read_class(path, n, entry) for n, entry in enumerate(table.get("class", []), start=1))
     if not classes:
         raise UsageError(f"{path}: has no class of requests", hint="add [[class]] with name, sql and tables")
-    names = [each.name for each in classes]
+    names = [request_class.name for request_class in classes]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f'{path}: two classes are named "{name}"', hint="give each class its own name")
@@ -75,7 +75,7 @@ def _read_class(path: Path, position: int, entry: object) -> RequestClass:
         if not entry.get(key):
             raise UsageError(f"{path}: {where} has no {key}", hint=f"add {key} = …")
     statements = _statements(path, where, entry["sql"])
-    found = RequestClass(
+    request_class = RequestClass(
         name=entry["name"],
         statements=statements,
         tables=_texts(path, f"{where}: tables", entry["tables"]),
@@ -92,8 +92,8 @@ def _read_class(path: Path, position: int, entry: object) -> RequestClass:
         rows=entry.get("rows"),
         min_rows=entry.get("min_rows"),
     )
-    _check(path, where, found)
-    return found
+    _check(path, where, request_class)
+    return request_class
 
 
 def _statements(path: Path, where: str, given: str | list[object]) -> tuple[str, ...]:
@@ -110,27 +110,30 @@ def _statements(path: Path, where: str, given: str | list[object]) -> tuple[str,
     return ("BEGIN", *statements, "COMMIT")
 
 
-def _check(path: Path, where: str, found: RequestClass) -> None:
-    if found.access not in ("read", "write"):
+def _check(path: Path, where: str, request_class: RequestClass) -> None:
+    if request_class.access not in ("read", "write"):
         raise UsageError(
-            f'{path}: {where} has access = "{found.access}"',
-            hint=f'{suggest(found.access, ["read", "write"])}known: "read", "write"',
+            f'{path}: {where} has access = "{request_class.access}"',
+            hint=f'{suggest(request_class.access, ["read", "write"])}known: "read", "write"',
         )
-    if found.weight <= 0:
-        raise UsageError(f"{path}: {where} has weight = {found.weight:g}", hint="give it a weight from 1")
-    for key, rows in (("rows", found.rows), ("min_rows", found.min_rows)):
+    if request_class.weight <= 0:
+        raise UsageError(
+            f"{path}: {where} has weight = {request_class.weight:g}", hint="give it a weight from 1"
+        )
+    for key, rows in (("rows", request_class.rows), ("min_rows", request_class.min_rows)):
         if rows is not None and rows < 0:
             raise UsageError(f"{path}: {where} has {key} = {rows}", hint="give it a number from 0")
-    if found.rows is not None and found.min_rows is not None:
+    if request_class.rows is not None and request_class.min_rows is not None:
         raise UsageError(f"{path}: {where} has both rows and min_rows", hint="keep one of the two")
-    used = names_in(*found.statements, *found.settings.values())
-    for name in sorted(used - found.generate.keys()):
-        if found.draw is None:
+    used = names_in(*request_class.statements, *request_class.settings.values())
+    for name in sorted(used - request_class.generate.keys()):
+        if request_class.draw is None:
             raise UsageError(
                 f"{path}: {where} uses %({name})s, which nothing gives",
-                hint=f'{suggest(name, found.generate)}add draw = "SELECT … AS {name} …" or generate.{name}',
+                hint=f"{suggest(name, request_class.generate)}"
+                f'add draw = "SELECT … AS {name} …" or generate.{name}',
             )
-    for name in sorted(found.generate.keys() - used):
+    for name in sorted(request_class.generate.keys() - used):
         raise UsageError(f"{path}: {where} never uses its parameter {name}", hint=f"write %({name})s in sql")
 
 
@@ -143,7 +146,7 @@ def _generator(path: Path, where: str, given: object) -> Generator:
         ((kind, values),) = given.items()
         if kind == "choice" and values:
             return Generator("choice", values=_texts(path, where, values))
-        if kind == "integer" and len(values) == 2 and all(type(each) is int for each in values):
+        if kind == "integer" and len(values) == 2 and all(type(value) is int for value in values):
             low, high = values
             if low <= high:
                 return Generator("integer", low=low, high=high)
@@ -161,7 +164,7 @@ def _settings(path: Path, where: str, given: Mapping[str, object]) -> dict[str, 
 
 
 def _texts(path: Path, where: str, values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
+    if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
         raise UsageError(f"{path}: {where} must be an array of strings")
     return tuple(values)
 

@@ -119,10 +119,10 @@ def _classes(conn: psycopg.Connection[TupleRow], table: _Table) -> Iterator[Requ
     for request in _requests(table):
         tries = ((form, user) for form in (brief, table) for user in dict.fromkeys((role, None)))
         for form, user in tries:
-            found = _as_class(conn, form, request, user)
-            answer = _try(conn, found)
+            request_class = _as_class(conn, form, request, user)
+            answer = _try(conn, request_class)
             if answer is not None and answer.sqlstate is None:
-                yield found
+                yield request_class
                 break
 
 

@@ -23,15 +23,15 @@ def draw_parameters(conn: psycopg.Connection[TupleRow], mix: TrafficMix, seed: i
     UsageError for a class that nothing can be drawn for, or that fails before any migration ran.
     """
     conn.execute("SELECT setseed(%s)", ((seed % 1000) / 1000,))
-    found = []
+    wire_classes = []
     for request in mix.classes:
         where = f'{mix.path or mix.source}: class "{request.name}"'
         columns, rows = _draw(conn, request, where)
         wire = to_wire(request, columns, rows)
         _check_names(request, columns, where)
         _try(conn, request, wire, where, seed)
-        found.append(wire)
-    return tuple(found)
+        wire_classes.append(wire)
+    return tuple(wire_classes)
 
 
 def _draw(

@@ -57,10 +57,10 @@ def lock_orders(
     ):
         classes = draw_parameters(observer, mix, seed)
         names = observer.execute(_TABLES, (list(tables),)).fetchall()
-        found = (
+        orders = (
             _order(endpoint, dbname, observer, holder, wire, table) for table in names for wire in classes
         )
-        return tuple(order for order in found if order is not None)
+        return tuple(order for order in orders if order is not None)
 
 
 def _order(

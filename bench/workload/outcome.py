@@ -63,13 +63,13 @@ def class_loads(
     duration_s: float,
 ) -> tuple[ClassLoad, ...]:
     """One for each class, in their order; times in ``rows`` are on the workload's clock."""
-    total = sum(each.weight for each in classes)
+    total = sum(request_class.weight for request_class in classes)
     return tuple(
         _class_load(
             request,
             rows[rows["cls"] == position],
             {state: text for (cls, state), text in messages.items() if cls == position},
-            [each.wait for each in waits if each.cls == position],
+            [attributed.wait for attributed in waits if attributed.cls == position],
             phases,
             offered_per_s=rate_per_s * request.weight / total,
             duration_s=duration_s,
@@ -143,7 +143,7 @@ def timeline(rows: Array, waits: Iterable[Attributed], duration_s: float) -> tup
     unsent = np.isnan(rows["sent"])
     left_queue = np.where(unsent, rows["finished"], rows["sent"])
     sent = rows["sent"][~unsent]
-    intervals = [_interval(each.wait) for each in waits]
+    intervals = [_interval(attributed.wait) for attributed in waits]
     blocked = _inside(edges, np.array([b for b, _ in intervals]), np.array([e for _, e in intervals]))
     flying = _inside(edges, sent, rows["finished"][~unsent])
     queued = _inside(edges, rows["scheduled"], left_queue)
@@ -151,14 +151,14 @@ def timeline(rows: Array, waits: Iterable[Attributed], duration_s: float) -> tup
     ok, _ = np.histogram(rows["finished"][rows["outcome"] == OK], edges)
     failed, _ = np.histogram(rows["finished"][rows["outcome"] == FAILED], edges)
     return tuple(
-        LoadSlot(round(float(at), 3), *(int(each) for each in counts))
+        LoadSlot(round(float(at), 3), *(int(count) for count in counts))
         for at, *counts in zip(edges[:-1], due, ok, failed, flying[1:], queued[1:], blocked[1:], strict=True)
     )
 
 
 def longest_waits(waits: Sequence[Attributed]) -> tuple[Wait, ...]:
     """The longest ones, longest first, and the longest of each class among them."""
-    ordered = sorted((each.wait for each in waits), key=lambda wait: -wait.waited_s)
+    ordered = sorted((attributed.wait for attributed in waits), key=lambda wait: -wait.waited_s)
     firsts: dict[str, Wait] = {}
     for wait in ordered:
         firsts.setdefault(wait.name, wait)
@@ -181,7 +181,7 @@ def _by_cause(waits: Sequence[Wait]) -> tuple[BlockedBy, ...]:
     grouped: dict[Cause, list[Wait]] = {}
     for wait in waits:
         grouped.setdefault(wait.cause, []).append(wait)
-    found = [
+    blockers = [
         BlockedBy(
             cause,
             len(group),
@@ -190,13 +190,13 @@ def _by_cause(waits: Sequence[Wait]) -> tuple[BlockedBy, ...]:
         )
         for cause, group in grouped.items()
     ]
-    return tuple(sorted(found, key=lambda each: -each.blocked_s))
+    return tuple(sorted(blockers, key=lambda blocker: -blocker.blocked_s))
 
 
 def _errors(
     rows: Array, messages: Mapping[str, str], before: Array, after: Array, phases: Phases
 ) -> tuple[RequestErrors, ...]:
-    found = []
+    errorses = []
     ended_before = rows["finished"] < phases.begin_s
     ended_during = ~ended_before & (rows["finished"] <= phases.end_s + SOON_S)
     for state in np.unique(rows["sqlstate"][rows["outcome"] == FAILED]):
@@ -205,14 +205,14 @@ def _errors(
         old, new = int(np.count_nonzero(same & before)), int(np.count_nonzero(same & after))
         count = int(np.count_nonzero(same))
         first = float(np.min(rows["scheduled"][same]))
-        found.append(
+        errorses.append(
             RequestErrors(
                 text, count, old, count - old - new, new, messages.get(text, ""), first,
                 ended_before=int(np.count_nonzero(same & ended_before)),
                 ended_during=int(np.count_nonzero(same & ended_during)),
             )
         )  # fmt: skip
-    return tuple(sorted(found, key=lambda each: -each.count))
+    return tuple(sorted(errorses, key=lambda errors: -errors.count))
 
 
 def _rows_per_request(rows: Array) -> float | None:
@@ -222,7 +222,7 @@ def _rows_per_request(rows: Array) -> float | None:
 
 def _heat(scheduled: Array, latencies: Array) -> str:
     slots = np.maximum(scheduled / SLOT_S, 0).astype(int)
-    buckets = np.array([bucket_of(float(each)) for each in latencies], dtype=int)
+    buckets = np.array([bucket_of(float(latency)) for latency in latencies], dtype=int)
     cells, counts = np.unique(np.stack([slots, buckets]), axis=1, return_counts=True)
     return encode_heat(
         (int(slot), int(bucket), int(n)) for (slot, bucket), n in zip(cells.T, counts, strict=True)
@@ -263,37 +263,44 @@ class Measured:
     """When no more requests became due."""
 
 
-def measure(found: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: Arrivals) -> Workload:
+def measure(outcome: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: Arrivals) -> Workload:
     """The workload of a repeat, all on its clock."""
-    raw = found.requests.rows
-    raw = raw[raw["scheduled"] >= found.zero]  # without the trial of the capacity
-    spans = tuple(_shifted(each, found.zero) for each in found.spans)
-    names = [each.name for each in mix.classes]
-    last = float(np.max(raw["finished"], initial=found.end))
+    raw = outcome.requests.rows
+    raw = raw[raw["scheduled"] >= outcome.zero]  # without the trial of the capacity
+    spans = tuple(_shifted(span, outcome.zero) for span in outcome.spans)
+    names = [request_class.name for request_class in mix.classes]
+    last = float(np.max(raw["finished"], initial=outcome.end))
     waits = attribute(
-        found.sighting.waits, raw, names, found.sessions, spans, found.relations, zero=found.zero, end=last
+        outcome.sighting.waits,
+        raw,
+        names,
+        outcome.sessions,
+        spans,
+        outcome.relations,
+        zero=outcome.zero,
+        end=last,
     )
     rows = raw.copy()
     for moment in ("scheduled", "sent", "finished"):
-        rows[moment] -= found.zero
-    duration_s = max(0.0, found.end - found.zero)
-    begin_s = min((each.begin_s for each in spans), default=math.inf)
-    phases = Phases(begin_s, max((each.end_s for each in spans), default=math.inf))
+        rows[moment] -= outcome.zero
+    duration_s = max(0.0, outcome.end - outcome.zero)
+    begin_s = min((span.begin_s for span in spans), default=math.inf)
+    phases = Phases(begin_s, max((span.end_s for span in spans), default=math.inf))
     classes = class_loads(
         mix.classes,
         rows,
-        found.requests.messages,
+        outcome.requests.messages,
         waits,
         phases,
         rate_per_s=rate_per_s,
         duration_s=duration_s,
     )
     notes = list(mix.notes)
-    unwatched_s = _unwatched_s(found.sighting, found.spans)
-    if found.sighting.error:
+    unwatched_s = _unwatched_s(outcome.sighting, outcome.spans)
+    if outcome.sighting.error:
         notes.append(
             "The session that watches who waits for whom was lost, and nobody watched for "
-            f"{unwatched_s:.3f} s of the deploy: {found.sighting.error}"
+            f"{unwatched_s:.3f} s of the deploy: {outcome.sighting.error}"
         )
     workload = Workload(
         offered_per_s=rate_per_s,
@@ -306,7 +313,9 @@ def measure(found: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: Ar
         statements=spans,
         waits=longest_waits(waits),
         wait_count=len(waits),
-        locks=deploy_locks(found.sighting, found.sessions, found.relations, found.tables, found.zero, last),
+        locks=deploy_locks(
+            outcome.sighting, outcome.sessions, outcome.relations, outcome.tables, outcome.zero, last
+        ),
         notes=tuple(notes),
         unwatched_s=unwatched_s,
     )

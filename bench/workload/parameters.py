@@ -18,17 +18,17 @@ _PLACEHOLDER = re.compile(r"%\(([^)]*)\)s|%%")
 
 def names_in(*texts: str) -> set[str]:
     """The parameters that texts use."""
-    return {found[1] for text in texts for found in _PLACEHOLDER.finditer(text) if found[1] is not None}
+    return {match[1] for text in texts for match in _PLACEHOLDER.finditer(text) if match[1] is not None}
 
 
 def numbered(text: str) -> tuple[str, tuple[str, ...]]:
     """SQL with ``$1``, ``$2`` … for ``%(name)s``, and the names in that order; ``%%`` becomes ``%``."""
     order: dict[str, int] = {}
 
-    def place(found: re.Match[str]) -> str:
-        if found[1] is None:
+    def place(match: re.Match[str]) -> str:
+        if match[1] is None:
             return "%"
-        return f"${order.setdefault(found[1], len(order) + 1)}"
+        return f"${order.setdefault(match[1], len(order) + 1)}"
 
     return _PLACEHOLDER.sub(place, text), tuple(order)
 
@@ -151,4 +151,4 @@ def _generated(generator: Generator, values: Mapping[str, str | None], random_: 
 
 def filled(template: str, values: Mapping[str, str | None]) -> str:
     """A setting's value, with the parameters put in; nothing for NULL."""
-    return _PLACEHOLDER.sub(lambda found: "%" if found[1] is None else values[found[1]] or "", template)
+    return _PLACEHOLDER.sub(lambda match: "%" if match[1] is None else values[match[1]] or "", template)

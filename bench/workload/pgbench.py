@@ -50,14 +50,14 @@ def _read(path: Path, weight: float) -> RequestClass:
             _check_variables(path, number, line, generate)
             sql.append(line)
     statements = _statements(path, "\n".join(sql), list(generate))
-    used = {name for name in generate if any(f"%({name})s" in each for each in statements)}
+    used = {name for name in generate if any(f"%({name})s" in statement for statement in statements)}
     used |= {
         name for name in generate for each in generate.values() if f":{name}" in each.expression
     }  # a variable may be there for another one alone
     tables = dict.fromkeys(
         ".".join(filter(None, (relation.schema, relation.name)))
-        for each in statements
-        for relation in named_relations(_PLACEHOLDER.sub("NULL", each))
+        for statement in statements
+        for relation in named_relations(_PLACEHOLDER.sub("NULL", statement))
     )
     return RequestClass(
         name=path.stem,
@@ -74,13 +74,13 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 def _set(path: Path, number: int, line: str, known: dict[str, Generator]) -> None:
     """``\\set``; every other command, and what is no integer arithmetic, is refused."""
-    found = _SET.fullmatch(line)
-    if found is None:
+    match = _SET.fullmatch(line)
+    if match is None:
         raise UsageError(
             f"{path}:{number}: {line.split()[0]} is not supported in the traffic",
             hint="\\set with integers, variables and random(low, high) is; write the rest as SQL",
         )
-    name, expression = found.groups()
+    name, expression = match.groups()
     try:
         check(expression, dict.fromkeys(known, "1"))
     except ValueError as error:
@@ -96,7 +96,7 @@ def _check_variables(path: Path, number: int, line: str, known: dict[str, Genera
 
 def _statements(path: Path, text: str, names: list[str]) -> tuple[str, ...]:
     """Split where the server's own lexer would; parameters get numbers meanwhile, which it can read."""
-    numbered = _VARIABLE.sub(lambda found: f"${names.index(found[1]) + 1}", text)
+    numbered = _VARIABLE.sub(lambda match: f"${names.index(match[1]) + 1}", text)
     try:
         parts = [part.strip() for part in split(numbered) if part.strip()]
     except PgQueryError as error:
@@ -104,7 +104,7 @@ def _statements(path: Path, text: str, names: list[str]) -> tuple[str, ...]:
     if not parts:
         raise UsageError(f"{path}: holds no statement", hint="write the SQL of one transaction")
     return tuple(
-        _NUMBERED.sub(lambda found: f"%({names[int(found[1]) - 1]})s", part.replace("%", "%%"))
+        _NUMBERED.sub(lambda match: f"%({names[int(match[1]) - 1]})s", part.replace("%", "%%"))
         for part in parts
     )
 

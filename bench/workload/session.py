@@ -90,7 +90,7 @@ class Session:
         assert wire is not None
         try:
             if wire.setup is not None:
-                chosen = [filled(each, request.values).encode() for each in wire.setup.names]
+                chosen = [filled(name, request.values).encode() for name in wire.setup.names]
                 self.pgconn.send_query_params(wire.setup.sql.encode(), chosen)
                 self.awaits_setup = True
             step, values = wire.steps[request.step], encoded(wire.steps[request.step], request.values)

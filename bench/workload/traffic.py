@@ -114,17 +114,17 @@ class Traffic:
     @property
     def pids(self) -> tuple[int, ...]:
         """Of the workers."""
-        return tuple(each.popen.pid for each in self._processes)
+        return tuple(process.popen.pid for process in self._processes)
 
     @property
     def lost(self) -> int:
         """Workers that ended before their time."""
-        return sum(not each.done and each.popen.poll() is not None for each in self._processes)
+        return sum(not process.done and process.popen.poll() is not None for process in self._processes)
 
     @property
     def missed(self) -> int:
         """Requests that were due and were not made, as too many waited already or the rate was too high."""
-        return sum(each.missed for each in self._processes)
+        return sum(process.missed for process in self._processes)
 
     def measure_capacity(self, clients: int, warm_s: float, trial_s: float) -> float:
         """Requests per second that end well while every one of ``clients`` connections always has one."""
@@ -166,10 +166,10 @@ class Traffic:
 
     def requests(self) -> Requests:
         """What has been heard until now."""
-        whole = [bytes(each.heard) for each in self._processes]
+        whole = [bytes(process.heard) for process in self._processes]
         messages: dict[tuple[int, str], str] = {}
-        for each in self._processes:
-            messages = {**each.messages, **messages}
+        for process in self._processes:
+            messages = {**process.messages, **messages}
         return Requests(np.frombuffer(b"".join(whole), dtype=DTYPE), messages)
 
 
@@ -214,6 +214,6 @@ def _start(conninfo: str, classes: Sequence[WireClass], connections: int, seed: 
         conninfo=conninfo,
         connections=connections,
         seed=seed,
-        classes=[each.as_json() for each in classes],
+        classes=[wire_class.as_json() for wire_class in classes],
     )
     return process

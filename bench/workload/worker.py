@@ -44,10 +44,10 @@ class Worker:
     """The connections, the requests that are due, and those on their way."""
 
     def __init__(self, orders: Mapping[str, Any], further: bytes = b"") -> None:
-        self._classes = [WireClass.from_json(each) for each in orders["classes"]]
+        self._classes = [WireClass.from_json(order) for order in orders["classes"]]
         self._random = random.Random(orders["seed"])
-        self._draws = [drawing(each, self._random) for each in self._classes]
-        self._weights = [each.weight for each in self._classes]
+        self._draws = [drawing(wire_class, self._random) for wire_class in self._classes]
+        self._weights = [wire_class.weight for wire_class in self._classes]
         self._idle: deque[Session] = deque()
         self._busy: dict[int, Session] = {}
         self._due: deque[Request] = deque()

@@ -42,7 +42,7 @@ def choose_alternative(
 
 
 def _contradictory(limits: Mapping[str, Limits]) -> bool:
-    return any((each.empty and each.required) or each.values == [] for each in limits.values())
+    return any((limit.empty and limit.required) or limit.values == [] for limit in limits.values())
 
 
 def _apply(conjunct: str, names: Sequence[str], limits: dict[str, Limits]) -> bool:

@@ -104,8 +104,8 @@ def apply_part(part: str, names: Sequence[str], limits: dict[str, Limits]) -> bo
     for first in names:
         for second in names:
             pattern = rf"\(*{_spelled(first)}\)*{_CAST}* (>=|>|<=|<) \(*{_spelled(second)}\)*{_CAST}*\)*"
-            if first != second and (found := re.fullmatch(pattern, part)):
-                higher, lower = (first, second) if ">" in found[1] else (second, first)
+            if first != second and (match := re.fullmatch(pattern, part)):
+                higher, lower = (first, second) if ">" in match[1] else (second, first)
                 if limits[higher].above is not None or limits[lower].above is not None:
                     return False
                 limits[higher].above = lower

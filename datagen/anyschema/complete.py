@@ -76,7 +76,7 @@ def fill_new_columns(conninfo: str, before: Collection[str], seed: int) -> tuple
             pools = _pools(schema, table, _untouched(conn, table, new), seed)
             if pools:
                 rows = _update(conn, schema, table, pools, seed)
-                done.append(Completed(table.label, tuple(each.column.name for each in pools), rows))
+                done.append(Completed(table.label, tuple(filling.column.name for filling in pools), rows))
     return tuple(done)
 
 
@@ -150,10 +150,12 @@ def _update(conn: Connection, schema: Schema, table: Table, pools: Sequence[_Fil
     types: dict[str, str] = dict(conn.execute(_TYPES, [table.oid]).fetchall())
     settings = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(
-            sql.Identifier(each.column.name),
-            _drawn(each, sql.SQL(types[each.column.name]), _hashed(f"{seed}/{table.label}", each, key)),
+            sql.Identifier(filling.column.name),
+            _drawn(
+                filling, sql.SQL(types[filling.column.name]), _hashed(f"{seed}/{table.label}", filling, key)
+            ),
         )
-        for each in pools
+        for filling in pools
     )
     try:
         with conn.transaction():

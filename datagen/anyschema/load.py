@@ -187,9 +187,11 @@ class _Loading:
     def run(self) -> None:
         tables = _filled(self.plan)
         oids = {table.oid for table in tables}
-        foreign = [each for each in self.schema.foreign if each.table in oids]
-        for each in foreign:
-            self._alter(each.table, sql.SQL("DROP CONSTRAINT {}").format(sql.Identifier(each.name)))
+        foreign = [foreign_key for foreign_key in self.schema.foreign if foreign_key.table in oids]
+        for foreign_key in foreign:
+            self._alter(
+                foreign_key.table, sql.SQL("DROP CONSTRAINT {}").format(sql.Identifier(foreign_key.name))
+            )
         self._triggers(oids, enable=False)
         for table in tables:
             self._try(table)
@@ -197,15 +199,17 @@ class _Loading:
         for table in tables:
             self._copy(table, table.rows)
         self._advance_sequences(tables)
-        for each in foreign:
+        for foreign_key in foreign:
             added = sql.SQL("ADD CONSTRAINT {} {}").format(
-                sql.Identifier(each.name), sql.SQL(each.definition)
+                sql.Identifier(foreign_key.name), sql.SQL(foreign_key.definition)
             )
-            self._alter(each.table, added)
-            if each.comment is not None:
+            self._alter(foreign_key.table, added)
+            if foreign_key.comment is not None:
                 comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
-                place = _identifier(self.plan.tables[each.table])
-                self.conn.execute(comment.format(sql.Identifier(each.name), place, sql.Literal(each.comment)))
+                place = _identifier(self.plan.tables[foreign_key.table])
+                self.conn.execute(
+                    comment.format(sql.Identifier(foreign_key.name), place, sql.Literal(foreign_key.comment))
+                )
         self._triggers(oids, enable=True)
 
     def _alter(self, table: int, action: sql.Composable) -> None:

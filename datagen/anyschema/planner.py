@@ -49,7 +49,12 @@ def limits_of(schema: Schema, table: int) -> dict[str, Limits]:
         if column.table == table:
             for expression in column.checks:
                 apply_check(expression, ["VALUE"], {"VALUE": limits[column.name]})
-    referring = {names[number] for each in schema.foreign if each.table == table for number in each.columns}
+    referring = {
+        names[number]
+        for foreign_key in schema.foreign
+        if foreign_key.table == table
+        for number in foreign_key.columns
+    }
     for check in schema.checks:
         if check.table == table and check.kind == "c":
             concerned = [names[number] for number in check.columns]
@@ -158,8 +163,8 @@ class _Planner:
     def _narrowed(
         self, table: Table, column: Column, limits: dict[str, Limits], override: Override | None
     ) -> Values:
-        found = values_of(table.label, column, limits[column.name], override, self.wishes.seed)
-        if found.capacity < 1:
+        values = values_of(table.label, column, limits[column.name], override, self.wishes.seed)
+        if values.capacity < 1:
             raise Unknown("its checks leave no value")
         if limits[column.name].opaque and override is None:
             text = "; ".join(limits[column.name].opaque)
@@ -167,7 +172,7 @@ class _Planner:
                 self._note(f"{table.label}.{column.name}: the check {text} is not understood; it is tried")
             else:
                 raise Unknown(f"the check {text} is not understood")
-        return found
+        return values
 
     def _without_values(self, table: Table, column: Column, reason: str) -> None:
         label = f"{table.label}.{column.name}"

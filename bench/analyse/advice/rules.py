@@ -40,8 +40,8 @@ RULES: tuple[Rule, ...] = (
 
 def advise(plan: Executed) -> tuple[Advice, ...]:
     """What the rules say of a plan, the nodes with the largest share of its time first."""
-    found = [each for rule in RULES for each in rule(plan)]
-    return tuple(sorted(found, key=lambda each: -(each.share if each.share is not None else 1.0)))
+    advices = [advice for rule in RULES for advice in rule(plan)]
+    return tuple(sorted(advices, key=lambda advice: -(advice.share if advice.share is not None else 1.0)))
 
 
 def advise_query(
@@ -50,9 +50,9 @@ def advise_query(
     """What they say of a query, and of what its functions run; ``indexes``: those there are already."""
     if cost is None or not cost.plan:
         return ()
-    known = {each.name: each for each in functions}
+    known = {function.name: function for function in functions}
     plan = Executed(read_plan(cost.plan), cost.execution_s, cost.jit_s, cost.triggers, known, indexes)
-    return (*advise(plan), *(each for nested in cost.nested for each in _inside(nested, known, indexes)))
+    return (*advise(plan), *(advice for nested in cost.nested for advice in _inside(nested, known, indexes)))
 
 
 def _inside(

@@ -152,19 +152,19 @@ def cast_column(plan: Executed) -> Iterator[Advice]:
 def leading_wildcard(plan: Executed) -> Iterator[Advice]:
     """LIKE with a wildcard in front, for which a B-tree is of no use."""
     for node in plan.nodes:
-        found = _LEADING.search(node.text("Filter")) or _PATTERN.search(node.text("Filter"))
+        match = _LEADING.search(node.text("Filter")) or _PATTERN.search(node.text("Filter"))
         removed = node.removed("Filter")
-        if node.kind == "Seq Scan" and found is not None and removed >= MANY_ROWS:
-            if plan.index_on(node, [found[1]], trigrams=True):
+        if node.kind == "Seq Scan" and match is not None and removed >= MANY_ROWS:
+            if plan.index_on(node, [match[1]], trigrams=True):
                 continue
             yield advice(
                 "leading-wildcard",
                 node,
-                f"compares {found[1]} of {count(removed + node.rows)} rows with a pattern that no B-tree "
+                f"compares {match[1]} of {count(removed + node.rows)} rows with a pattern that no B-tree "
                 "serves",
-                f"CREATE EXTENSION pg_trgm; CREATE INDEX ON {node.relation} USING gin ({found[1]} "
+                f"CREATE EXTENSION pg_trgm; CREATE INDEX ON {node.relation} USING gin ({match[1]} "
                 "gin_trgm_ops);",
-                column=found[1],
+                column=match[1],
                 rows_read=removed + node.rows,
             )
 
@@ -186,8 +186,8 @@ def long_list(plan: Executed) -> Iterator[Advice]:
 
 def _cast_in(node: Node) -> tuple[str, str] | None:
     """A column and the type that it is cast to; to text tells nothing, as varchar is compared so anyway."""
-    found = _CAST.search(node.text("Filter"))
-    return (found[1], found[2]) if found else None
+    match = _CAST.search(node.text("Filter"))
+    return (match[1], match[2]) if match else None
 
 
 def _under_limit(node: Node) -> Node | None:

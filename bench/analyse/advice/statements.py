@@ -138,16 +138,16 @@ VOLATILITY = {"v": "VOLATILE", "s": "STABLE", "i": "IMMUTABLE"}
 def policy_per_row(plan: Executed) -> Iterator[Advice]:
     """A policy, or a condition, that asks for the session's user at every row."""
     for node in plan.nodes:
-        found = SESSION.search(node.conditions)
+        match = SESSION.search(node.conditions)
         called = _evaluated(node)
-        if found is not None and called >= MANY_CALLS:
+        if match is not None and called >= MANY_CALLS:
             yield advice(
                 "policy-per-row",
                 node,
-                f"calls {found[1]}() for each of {count(called)} rows",
-                f"write (SELECT {found[1]}(…)) in the policy, which is evaluated once for the query",
+                f"calls {match[1]}() for each of {count(called)} rows",
+                f"write (SELECT {match[1]}(…)) in the policy, which is evaluated once for the query",
                 calls=called,
-                function=found[1],
+                function=match[1],
             )
 
 

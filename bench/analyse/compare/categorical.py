@@ -36,12 +36,12 @@ def statement_gates(
 def added_gates(before: MigrationRecord, head: StatementRecord, pages: Mapping[str, int]) -> Iterator[Gate]:
     """A statement that the base lacks, against what its migration did there as a whole."""
     merged: dict[str, str] = {}
-    for each in before.statements:
-        for relation, mode in {**each.sampled}.items():
+    for statement in before.statements:
+        for relation, mode in {**statement.sampled}.items():
             if strength(mode) > strength(merged.get(relation)):
                 merged[relation] = mode
     yield from _locks(merged, merged, head.locks, pages)
-    yield from _rewrite_gates({name for each in before.statements for name in each.rewrites}, head)
+    yield from _rewrite_gates({name for statement in before.statements for name in statement.rewrites}, head)
     if any(head.counters.get("temp_bytes", ())) and not _spilled(before.statements):
         yield Gate("E0", "temp-spill", "fail", "temporary files", 0, _largest(head), "bytes")
 
@@ -138,7 +138,7 @@ def proof_gates(base: Record, head: Record) -> Iterator[Gate]:
 
 
 def _spilled(statements: Sequence[StatementRecord]) -> bool:
-    return any(any(each.counters.get("temp_bytes", ())) for each in statements)
+    return any(any(statement.counters.get("temp_bytes", ())) for statement in statements)
 
 
 def _largest(statement: StatementRecord) -> int:
@@ -182,7 +182,7 @@ def _reach(cell: AccessRecord | None) -> str:
 
 def budget_gates(base: Record, head: Record) -> Iterator[Gate]:
     """Every budget that the head breaks, and those that it keeps again."""
-    before = {_about(each): each for each in base.budgets}
+    before = {_about(budget): budget for budget in base.budgets}
     for check in head.budgets:
         was = before.get(_about(check))
         old = was.measured if was else None

@@ -75,7 +75,9 @@ def added_work(
     moves work from one statement to another is no more work; work that came on top is.
     """
     for name, (floor, unit) in FLOORS.items():
-        if any(each and not _known(each.counters.get(name, ())) for pair in pairs for each in pair):
+        if any(
+            statement and not _known(statement.counters.get(name, ())) for pair in pairs for statement in pair
+        ):
             continue  # what one of them saved or took is not known
         added = _sum(name, [head for base, head in pairs if base is None and head is not None])
         saved = _sum(name, [base for base, head in pairs if head is None and base is not None])
@@ -92,8 +94,8 @@ def _less(name: str, base: StatementRecord, head: StatementRecord) -> float:
 
 
 def _sum(name: str, statements: Sequence[StatementRecord]) -> float:
-    values = [_known(each.counters.get(name, ())) for each in statements]
-    return sum(median(each) for each in values if each)
+    values = [_known(statement.counters.get(name, ())) for statement in statements]
+    return sum(median(value) for value in values if value)
 
 
 def _known(values: Sequence[int | None]) -> list[int]:

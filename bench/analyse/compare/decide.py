@@ -66,12 +66,12 @@ def compare(
     if limit is None:
         learnt = 0.0 if noise is None else noise.in_turn if paired else noise.stored
         limit = max(LIMITS[design], learnt)
-    pairs = [(each, _statements(each)) for each in match_migrations(base, head)]
+    pairs = [(migration, _statements(migration)) for migration in match_migrations(base, head)]
     matched = [(s.base, s.head, s.presence) for _, found in pairs for s in found if s.base and s.head]
     pacers = tuple(
-        found
+        pacer
         for old, new, presence in matched
-        if presence == "both" and (found := wall.pacer(old, new)) is not None
+        if presence == "both" and (pacer := wall.pacer(old, new)) is not None
     )
     suite = [
         timed
@@ -81,7 +81,9 @@ def compare(
     ]
     times = _Times(paired, pacers, len(suite), wall.pooled_variance(suite), limit, final)
     migrations = tuple(_migration(pair, each, times, head.pages) for pair, each in pairs)
-    ratios = [s.ratio.head_s / s.ratio.base_s for each in migrations for s in each.statements if s.ratio]
+    ratios = [
+        s.ratio.head_s / s.ratio.base_s for decision in migrations for s in decision.statements if s.ratio
+    ]
     return Comparison(
         suite=head.suite,
         base=base.run_id,
@@ -114,11 +116,13 @@ def _migration(
 ) -> MigrationDecision:
     shown = pair.head or pair.base
     assert shown is not None
-    verdicts = tuple(_statement(shown, pair, each, times, pages) for each in statements)
+    verdicts = tuple(_statement(shown, pair, statement, times, pages) for statement in statements)
     gates: list[Gate] = []
     if pair.base and pair.head:
         gates += _outcome_gates(pair.base, pair.head)
-        changed = [(each.base, each.head) for each in statements if each.presence != "both"]
+        changed = [
+            (statement.base, statement.head) for statement in statements if statement.presence != "both"
+        ]
         if any(base is None for base, _ in changed):
             gates += counters.added_work(changed)
     elif pair.head and pair.head.outcome == "failed":
@@ -161,29 +165,29 @@ def _time(
 ) -> tuple[tuple[Gate, ...], Ratio | None]:
     if wall.is_short(base, head):
         return (), None
-    found = wall.logs(base, head, paired=times.paired, pacers=times.pacers)
+    logs = wall.logs(base, head, paired=times.paired, pacers=times.pacers)
     note: str | None = None
-    if found is None:
+    if logs is None:
         note = f"needs {wall.FEWEST} repeats on each side"
         outcome: Literal["warn", "inconclusive"] = "warn" if times.final else "inconclusive"
         return (Gate("W", "wall-time", outcome, "duration", None, None, "s", note),), None
-    measured = wall.ratio(found, times.pooled, times.limit)
+    measured = wall.ratio(logs, times.pooled, times.limit)
     decided = wall.judge(measured)
-    if decided == "fail" and not wall.shown_twice(found, times.limit):
+    if decided == "fail" and not wall.shown_twice(logs, times.limit):
         decided, note = "warn", "the repeats that were added do not show it again"
-    if decided == "fail" and not wall.surely_slower(found, times.pooled, times.statements):
+    if decided == "fail" and not wall.surely_slower(logs, times.pooled, times.statements):
         decided, note = "inconclusive", "chance alone does as much to one of the suite's statements"
     if decided == "inconclusive" and times.final:
         decided, note = "warn", note or "still open after the repeats that were added"
-    return (Gate("W", "wall-time", decided, "duration", found.base_s, found.head_s, "s", note),), measured
+    return (Gate("W", "wall-time", decided, "duration", logs.base_s, logs.head_s, "s", note),), measured
 
 
 def _queries(base: Record, head: Record) -> Iterator[Decision]:
-    old = {each.name: each for each in base.queries}
-    for each in head.queries:
-        before = old.pop(each.name, None)
-        gates = tuple(categorical.query_gates(before, each)) if before else ()
-        yield Decision("", "", 0, "query", each.name, "both" if before else "added", gates)
+    old = {record.name: record for record in base.queries}
+    for record in head.queries:
+        before = old.pop(record.name, None)
+        gates = tuple(categorical.query_gates(before, record)) if before else ()
+        yield Decision("", "", 0, "query", record.name, "both" if before else "added", gates)
     for missing in old:
         gone = Gate("E0", "query", "warn", missing, "costed", None, note="the head's side does not have it")
         yield Decision("", "", 0, "query", missing, "missing", (gone,))

@@ -39,7 +39,7 @@ def learn(side: Record, seed: int = 1) -> Noise:
             f"noise is learnt from {FEWEST_REPEATS} or more: bench aa",
         )
     light = timed_alone(side)
-    statements = sum(not wall.is_short(one, one) for each in light.migrations for one in each.statements)
+    statements = sum(not wall.is_short(one, one) for record in light.migrations for one in record.statements)
     if not statements:
         raise UsageError(
             f"no statement of {side.suite} takes {wall.SHORT_S:g} s here, so there is no time to compare",
@@ -100,19 +100,19 @@ def _stored_fails(side: Record, draw: Draw, limit: float) -> bool:
 
 
 def _fails(decided: Comparison) -> bool:
-    gates = chain.from_iterable(each.gates for each in decided.verdicts)
+    gates = chain.from_iterable(decision.gates for decision in decided.verdicts)
     return any(gate.level == "W" and gate.outcome == "fail" for gate in gates)
 
 
 def _reached(limits: Sequence[float]) -> float:
     """The smallest limit that is enough for all but one in a hundred."""
     allowed = FALSE_ALARMS * len(limits)
-    return next((at for at in GRID if sum(each > at for each in limits) <= allowed), 2 * GRID[-1])
+    return next((at for at in GRID if sum(limit > at for limit in limits) <= allowed), 2 * GRID[-1])
 
 
 def count(side: Record) -> int:
     """How many repeats every statement of it has."""
-    found = [len(one.durations_s) for each in side.migrations for one in each.statements]
+    found = [len(one.durations_s) for record in side.migrations for one in record.statements]
     return min(found, default=0)
 
 
@@ -130,10 +130,10 @@ def drawn(side: Record, at: Sequence[int], slower: Mapping[str, float] | None = 
             counters={name: tuple(values[each] for each in at) for name, values in one.counters.items()},
         )
 
-    def whole(each: MigrationRecord) -> MigrationRecord:
-        return replace(each, statements=tuple(of(one) for one in each.statements))
+    def whole(record: MigrationRecord) -> MigrationRecord:
+        return replace(record, statements=tuple(of(one) for one in record.statements))
 
-    return replace(side, migrations=tuple(whole(each) for each in side.migrations))
+    return replace(side, migrations=tuple(whole(record) for record in side.migrations))
 
 
 def timed_alone(side: Record) -> Record:
@@ -143,8 +143,8 @@ def timed_alone(side: Record) -> Record:
         queries=(),
         migrations=tuple(
             replace(
-                each, statements=tuple(one for one in each.statements if wall.pacer(one, one) is not None)
+                record, statements=tuple(one for one in record.statements if wall.pacer(one, one) is not None)
             )
-            for each in side.migrations
+            for record in side.migrations
         ),
     )

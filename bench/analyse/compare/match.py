@@ -32,21 +32,21 @@ class MigrationPair:
 
 def match_migrations(base: Record, head: Record) -> tuple[MigrationPair, ...]:
     """Pairs by id, then by content (renamed); in the head's order, what is missing at the end."""
-    old = {each.id: each for each in base.migrations}
-    new_ids = {each.id for each in head.migrations}
-    free = {each.sha256: each for each in base.migrations if each.id not in new_ids}
+    old = {record.id: record for record in base.migrations}
+    new_ids = {record.id for record in head.migrations}
+    free = {record.sha256: record for record in base.migrations if record.id not in new_ids}
     pairs, used = [], set()
-    for each in head.migrations:
-        same = old.get(each.id)
-        renamed = None if same else free.pop(each.sha256, None)
-        found = same or renamed
+    for record in head.migrations:
+        same = old.get(record.id)
+        renamed = None if same else free.pop(record.sha256, None)
+        migration = same or renamed
         presence: Presence = "renamed" if renamed else "added"
         if same:
-            presence = "both" if same.sha256 == each.sha256 else "edited"
-        if found:
-            used.add(found.id)
-        pairs.append(MigrationPair(found, each, presence))
-    pairs += [MigrationPair(each, None, "missing") for each in base.migrations if each.id not in used]
+            presence = "both" if same.sha256 == record.sha256 else "edited"
+        if migration:
+            used.add(migration.id)
+        pairs.append(MigrationPair(migration, record, presence))
+    pairs += [MigrationPair(record, None, "missing") for record in base.migrations if record.id not in used]
     return tuple(pairs)
 
 
@@ -80,15 +80,15 @@ def _edited(base: Sequence[StatementRecord], head: Sequence[StatementRecord]) ->
         if to not in partner and at not in taken:
             partner[to] = at
             taken.add(at)
-    for at, each in enumerate(base):
+    for at, statement in enumerate(base):
         if at not in taken:
-            yield StatementPair(each, None, "missing")
-    for to, each in enumerate(head):
+            yield StatementPair(statement, None, "missing")
+    for to, statement in enumerate(head):
         if to in partner:
             old = base[partner[to]]
-            yield StatementPair(old, each, "both" if old.sha256 == each.sha256 else "edited")
+            yield StatementPair(old, statement, "both" if old.sha256 == statement.sha256 else "edited")
         else:
-            yield StatementPair(None, each, "added")
+            yield StatementPair(None, statement, "added")
 
 
 def likeness(one: StatementRecord, other: StatementRecord) -> float:
@@ -111,7 +111,7 @@ def require_comparable(base: Record, head: Record) -> None:
     """Raise NotComparableError naming every key that differs, with its old and its new value."""
     found = differences(base.key, head.key)
     if found:
-        listed = "; ".join(f"{each.key}: {each.old} → {each.new}" for each in found)
+        listed = "; ".join(f"{difference.key}: {difference.old} → {difference.new}" for difference in found)
         raise NotComparableError(
             f"{base.run_id} and {head.run_id} are not comparable: {listed}",
             "run both sides with the same server, settings and data, or accept a new baseline",

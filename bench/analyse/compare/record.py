@@ -43,18 +43,18 @@ def record(run: Run) -> Record:
         path=run.suite.path,
         key=comparability_key(run),
         machine=_machine(run),
-        pages={each.name: each.bytes // PAGE_BYTES for each in (run.dataset.tables if run.dataset else ())},
+        pages={size.name: size.bytes // PAGE_BYTES for size in (run.dataset.tables if run.dataset else ())},
         migrations=tuple(
             _migration(file.id, file.file, file.sha256, repeats) for file in run.suite.migrations
         ),
         queries=tuple(_query(query) for query in run.queries if query.after is not None),
         proofs=_proofs(run.proofs),
         access={
-            f"{each.actor} {each.op} {each.whose} rows of {each.relation}": AccessRecord(
-                each.after.rows, each.opened
+            f"{cell.actor} {cell.op} {cell.whose} rows of {cell.relation}": AccessRecord(
+                cell.after.rows, cell.opened
             )
-            for each in run.proofs.access
-            if each.after is not None
+            for cell in run.proofs.access
+            if cell.after is not None
         },
         budgets=run.budgets if run.verdict is not None else conclude(run).checks,
     )
@@ -76,7 +76,7 @@ def comparability_key(run: Run) -> dict[str, str]:
     }
     key |= {f"setting {name}": value for name, value in sorted(server.settings.items())}
     if run.suite.deployed:
-        key["deployed migrations"] = _digest(each.sha256 for each in run.suite.deployed)
+        key["deployed migrations"] = _digest(file.sha256 for file in run.suite.deployed)
     if data is not None:
         key |= {
             "generator version": str(data.generator_version),
@@ -103,9 +103,9 @@ def _machine(run: Run) -> dict[str, str]:
 def _proofs(proofs: Proofs) -> dict[str, bool]:
     """What was proved or refuted; what was not reached or stands on a draft is neither."""
     found = {
-        f"rollback {each.scope} of {', '.join(each.migrations)}": each.outcome == "exact"
-        for each in proofs.rollback
-        if each.outcome not in ("missing", "not-reached") and not each.draft
+        f"rollback {proof.scope} of {', '.join(proof.migrations)}": proof.outcome == "exact"
+        for proof in proofs.rollback
+        if proof.outcome not in ("missing", "not-reached") and not proof.draft
     }
     for point in proofs.crash_points:
         where = "inside" if point.inside else "after"
@@ -116,19 +116,21 @@ def _proofs(proofs: Proofs) -> dict[str, bool]:
 
 
 def _architecture(platform: str) -> str:
-    found = re.search(r"x86_64|amd64|aarch64|arm64|i[3-6]86|ppc64le|s390x|riscv64", platform, re.IGNORECASE)
+    match = re.search(r"x86_64|amd64|aarch64|arm64|i[3-6]86|ppc64le|s390x|riscv64", platform, re.IGNORECASE)
     alias = {"amd64": "x86_64", "arm64": "aarch64"}
-    name = found[0].lower() if found else platform
+    name = match[0].lower() if match else platform
     return alias.get(name, name)
 
 
 def _migration(id: str, file: str, sha256: str, repeats: Sequence[Repeat]) -> MigrationRecord:
     runs = [each for repeat in repeats for each in repeat.migrations if each.id == id]
-    outcomes = {each.outcome for each in runs}
+    outcomes = {run.outcome for run in runs}
     outcome = next((word for word in ("failed", "skipped", "applied") if word in outcomes), "skipped")
-    indexes = sorted({each.index for migration in runs for each in migration.statements})
+    indexes = sorted({statement.index for migration in runs for statement in migration.statements})
     by_index = {
-        index: [each for migration in runs for each in migration.statements if each.index == index]
+        index: [
+            statement for migration in runs for statement in migration.statements if statement.index == index
+        ]
         for index in indexes
     }
     return MigrationRecord(id, file, sha256, outcome, tuple(_statement(by_index[at]) for at in indexes))
@@ -136,20 +138,22 @@ def _migration(id: str, file: str, sha256: str, repeats: Sequence[Repeat]) -> Mi
 
 def _statement(runs: Sequence[StatementRun]) -> StatementRecord:
     first, text = runs[0], normalised(runs[0].text)
-    applied = [each for each in runs if each.outcome == "applied"]
-    exact = [_modes(each, sure=True) for each in applied]
+    applied = [statement for statement in runs if statement.outcome == "applied"]
+    exact = [_modes(statement, sure=True) for statement in applied]
     return StatementRecord(
         line=first.line,
         kind=first.kind,
         text=text[:TEXT_LENGTH],
         sha256=hashlib.sha256(text.encode()).hexdigest()[:16],
-        durations_s=tuple(_micro(each.duration_s) for each in applied),
-        calibrations_s=tuple(_micro(each.calibration_s) for each in applied),
-        rows=tuple(each.rows for each in applied),
-        counters={name: tuple(counter(each.counters, name) for each in applied) for name in COUNTER_NAMES},
+        durations_s=tuple(_micro(statement.duration_s) for statement in applied),
+        calibrations_s=tuple(_micro(statement.calibration_s) for statement in applied),
+        rows=tuple(statement.rows for statement in applied),
+        counters={
+            name: tuple(counter(statement.counters, name) for statement in applied) for name in COUNTER_NAMES
+        },
         locks=_in_all(exact),
-        sampled=_in_any([_modes(each, sure=False) for each in applied]),
-        rewrites=tuple(sorted(_always([{w.relation for w in each.rewrites} for each in applied]))),
+        sampled=_in_any([_modes(statement, sure=False) for statement in applied]),
+        rewrites=tuple(sorted(_always([{w.relation for w in statement.rewrites} for statement in applied]))),
     )
 
 
@@ -177,17 +181,19 @@ def _modes(run: StatementRun, *, sure: bool) -> dict[str, LockMode]:
 
 
 def _in_all(repeats: Sequence[Mapping[str, LockMode]]) -> dict[str, str]:
-    names = _always([set(each) for each in repeats])
+    names = _always([set(repeat) for repeat in repeats])
     return {
-        name: min((each[name] for each in repeats), key=lambda mode: mode.strength).value
+        name: min((repeat[name] for repeat in repeats), key=lambda mode: mode.strength).value
         for name in sorted(names)
     }
 
 
 def _in_any(repeats: Sequence[Mapping[str, LockMode]]) -> dict[str, str]:
-    names = sorted({name for each in repeats for name in each})
+    names = sorted({name for repeat in repeats for name in repeat})
     return {
-        name: max((each[name] for each in repeats if name in each), key=lambda mode: mode.strength).value
+        name: max(
+            (repeat[name] for repeat in repeats if name in repeat), key=lambda mode: mode.strength
+        ).value
         for name in names
     }
 
@@ -207,7 +213,7 @@ def _query(query: Query) -> QueryRecord:
 
 def normalised(text: str) -> str:
     """A statement's text without comments, its white space outside of quotes as single blanks."""
-    return _TOKEN.sub(lambda found: found["kept"] or " ", text).strip()
+    return _TOKEN.sub(lambda match: match["kept"] or " ", text).strip()
 
 
 def _digest(names: Iterable[str]) -> str:

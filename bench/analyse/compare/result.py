@@ -69,7 +69,7 @@ class Decision:
     @property
     def outcome(self) -> Outcome:
         """The worst of its gates."""
-        return worst(each.outcome for each in self.gates)
+        return worst(gate.outcome for gate in self.gates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ class MigrationDecision:
     @property
     def outcome(self) -> Outcome:
         """The worst of its own gates and of its statements; one that is missing or added is a warning."""
-        own = worst(each.outcome for each in self.gates)
+        own = worst(gate.outcome for gate in self.gates)
         unmatched: tuple[Outcome, ...] = ("warn",) if self.presence in ("missing", "added", "renamed") else ()
-        return worst((own, *unmatched, *(each.outcome for each in self.statements)))
+        return worst((own, *unmatched, *(decision.outcome for decision in self.statements)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +130,25 @@ class Comparison:
         """The worst of everything."""
         return worst(
             [
-                *(each.outcome for each in self.gates),
-                *(each.outcome for each in self.migrations),
-                *(each.outcome for each in self.queries),
+                *(gate.outcome for gate in self.gates),
+                *(decision.outcome for decision in self.migrations),
+                *(query.outcome for query in self.queries),
             ]
         )
 
     @property
     def wants_repeats(self) -> bool:
         """Whether more repeats may change what is said of a time: one accuses, or leaves something open."""
-        timed = [gate for each in self.verdicts for gate in each.gates if gate.level == "W"]
+        timed = [gate for decision in self.verdicts for gate in decision.gates if gate.level == "W"]
         return any(gate.outcome in ("fail", "inconclusive") for gate in timed)
 
     @property
     def verdicts(self) -> tuple[Decision, ...]:
         """Every statement and query."""
-        return (*(each for migration in self.migrations for each in migration.statements), *self.queries)
+        return (
+            *(decision for migration in self.migrations for decision in migration.statements),
+            *self.queries,
+        )
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:

@@ -165,7 +165,7 @@ def shown_twice(found: Logs, limit: float) -> bool:
         return True
     parts = (slice(0, half), slice(half, None))
     halves = [Logs(found.base[at], found.head[at], True, found.base_s, found.head_s) for at in parts]
-    return all(each.estimate >= 0.75 * math.log(limit) for each in halves)
+    return all(halve.estimate >= 0.75 * math.log(limit) for halve in halves)
 
 
 def judge(measured: Ratio) -> Outcome:
@@ -187,7 +187,7 @@ def student(probability: float, dof: int) -> float:
 def _paced(side: StatementRecord, pacers: Sequence[Pacer], at: int) -> Optionals | None:
     """Logarithms of one side's times less the pace of their repeats; None with too few pacers."""
     others = [each.base if at == 0 else each.head for each in pacers if each.sha256 != side.sha256]
-    others = [each for each in others if len(each) == len(side.durations_s)]
+    others = [other for other in others if len(other) == len(side.durations_s)]
     if len(others) < PACERS:
         return None
     pace = [median(column) for column in zip(*others, strict=True)]

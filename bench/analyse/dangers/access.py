@@ -75,18 +75,18 @@ def definer_search_path(rehearsed: Rehearsed) -> Iterator[Finding]:
         SET search_path = pg_catalog, pg_temp AS $$ SELECT count(*) FROM public.deals $$;
     Source: https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
     """
-    for each in rehearsed.run.proofs.owner_rights:
-        if each.kind == "function" and not each.fixed_path:
-            by = f", and {', '.join(each.reached_by)} may call it" if each.reached_by else ""
+    for rights in rehearsed.run.proofs.owner_rights:
+        if rights.kind == "function" and not rights.fixed_path:
+            by = f", and {', '.join(rights.reached_by)} may call it" if rights.reached_by else ""
             yield Finding(
                 "definer-search-path",
                 "warning",
                 None,
                 None,
-                each.name,
-                f"{each.name} is SECURITY DEFINER and takes search_path from its caller{by}: whoever can "
+                rights.name,
+                f"{rights.name} is SECURITY DEFINER and takes search_path from its caller{by}: whoever can "
                 "create objects in a schema of that path runs code with its owner's rights",
-                {"called_by": list(each.reached_by)},
+                {"called_by": list(rights.reached_by)},
                 "Fix it: SET search_path = pg_catalog, pg_temp, and name schemas in its body.",
             )
 
@@ -135,18 +135,18 @@ def error_swallowed(rehearsed: Rehearsed) -> Iterator[Finding]:
         INSERT INTO contacts (id) VALUES (1) ON CONFLICT DO NOTHING;
     Source: https://www.postgresql.org/docs/current/plpgsql-control-structures.html#PLPGSQL-ERROR-TRAPPING
     """
-    for each in rehearsed.run.proofs.swallowed:
-        who = "this block" if each.migration else each.where
-        gave = f", and gives {each.returned} back" if each.returned is not None else ""
-        often = f" at {each.raised} of {each.calls} calls" if each.migration is None else ""
+    for error in rehearsed.run.proofs.swallowed:
+        who = "this block" if error.migration else error.where
+        gave = f", and gives {error.returned} back" if error.returned is not None else ""
+        often = f" at {error.raised} of {error.calls} calls" if error.migration is None else ""
         yield Finding(
             "error-swallowed",
-            "error" if each.raised == each.calls else "warning",
-            each.migration,
-            each.statement,
-            None if each.migration else each.where,
-            f"{who} hides an error by EXCEPTION WHEN OTHERS{often}{gave}: {each.message} ({each.sqlstate})",
-            {"calls": each.calls, "raised": each.raised, "sqlstate": each.sqlstate},
+            "error" if error.raised == error.calls else "warning",
+            error.migration,
+            error.statement,
+            None if error.migration else error.where,
+            f"{who} hides an error by EXCEPTION WHEN OTHERS{often}{gave}: {error.message} ({error.sqlstate})",
+            {"calls": error.calls, "raised": error.raised, "sqlstate": error.sqlstate},
             "Repair what fails, and catch only the conditions that are expected, by name.",
         )
 

@@ -189,7 +189,7 @@ def _lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Itera
     """
     settings, limits = rehearsed.run.environment.server.settings, rehearsed.limits
     held = {
-        statement.index: max(each.lock_count or 0 for each in executions)
+        statement.index: max(execution.lock_count or 0 for execution in executions)
         for statement in migration.statements
         if (executions := rehearsed.executions(statement))
     }
@@ -256,10 +256,10 @@ def _advisory(
     key: str, mode: str, statements: Sequence[StatementSummary], migration: MigrationSummary
 ) -> Finding:
     first, shared = statements[0], mode == "ShareLock"
-    held_s = sum(each.duration_s.median for each in statements[1:] if each.duration_s)
-    after = [each for each in migration.statements if each.index > statements[-1].index]
+    held_s = sum(statement.duration_s.median for statement in statements[1:] if statement.duration_s)
+    after = [statement for statement in migration.statements if statement.index > statements[-1].index]
     until = f"line {after[0].line}" if after else "the end of its session"
-    online = next((each for each in statements[1:] if _waits_for_snapshots(each)), None)
+    online = next((statement for statement in statements[1:] if _waits_for_snapshots(statement)), None)
     evidence: dict[str, object] = {
         "key": key, "mode": mode, "held_s": held_s, "statements": len(statements),
     }  # fmt: skip

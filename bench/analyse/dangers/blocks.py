@@ -139,13 +139,15 @@ def _held_across(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[
     for lock in migration.locks:
         if not lock.blocks:
             continue
-        later = [each for each in ran_under(lock, migration) if not _takes_it_too(each, lock)]
-        kept_s = sum(each.duration_s.median for each in later if each.duration_s)
+        later = [statement for statement in ran_under(lock, migration) if not _takes_it_too(statement, lock)]
+        kept_s = sum(statement.duration_s.median for statement in later if statement.duration_s)
         noticeable = kept_s >= rehearsed.limits.noticeable_s
         if noticeable and kept_s > worst.get(lock.subject, (0.0,))[0]:
             worst[lock.subject] = (kept_s, lock, later)
     for subject, (kept_s, lock, later) in worst.items():
-        slowest = max(later, key=lambda each: each.duration_s.median if each.duration_s else 0.0)
+        slowest = max(
+            later, key=lambda statement: statement.duration_s.median if statement.duration_s else 0.0
+        )
         yield finding(
             "held-across",
             severity_of_lock(lock, rehearsed.limits),
@@ -239,7 +241,11 @@ def _block_finding(lock: LockSummary, migration: MigrationSummary, rehearsed: Re
 
 def _kept_for(lock: LockSummary, migration: MigrationSummary) -> Remedy | None:
     """Where a later statement takes most of the time: to try the first one again would spare nobody."""
-    later = [(each.duration_s.median, each) for each in ran_under(lock, migration) if each.duration_s]
+    later = [
+        (statement.duration_s.median, statement)
+        for statement in ran_under(lock, migration)
+        if statement.duration_s
+    ]
     if lock.longest_s is None or not later:
         return None
     longest_s, slowest = max(later, key=lambda timed: timed[0])

@@ -264,18 +264,20 @@ def _blamed(rehearsed: Rehearsed, what: ChangeKind) -> Iterator[tuple[StatementS
 
 def _culprit(changed: Changed, rehearsed: Rehearsed) -> StatementSummary | None:
     """The last statement that names it; else the last one that may change a catalog."""
-    applied = [each for each in rehearsed.summary.statements if each.outcome == "applied"]
-    able = [each for each in applied if _SHAPES.match(each.text.lstrip())]
+    applied = [statement for statement in rehearsed.summary.statements if statement.outcome == "applied"]
+    able = [statement for statement in applied if _SHAPES.match(statement.text.lstrip())]
     words = [_bare(changed.name), *(changed.lost if changed.what == "narrowed" else ())]
     relation = _bare(changed.table) if changed.table else None
-    naming = [each for each in able if any(_has(each.text, word) for word in words)]
-    both = [each for each in naming if relation is None or _has(each.text, relation)]
+    naming = [statement for statement in able if any(_has(statement.text, word) for word in words)]
+    both = [statement for statement in naming if relation is None or _has(statement.text, relation)]
     holding = [
-        each for each in able if any(lock.relation in (changed.table, changed.name) for lock in each.locks)
+        statement
+        for statement in able
+        if any(lock.relation in (changed.table, changed.name) for lock in statement.locks)
     ]
     if changed.what == "unindexed":
-        both = naming = [each for each in able if each.kind.startswith("DROP INDEX")]
-    return next((found[-1] for found in (both, naming, holding, able, applied) if found), None)
+        both = naming = [statement for statement in able if statement.kind.startswith("DROP INDEX")]
+    return next((statements[-1] for statements in (both, naming, holding, able, applied) if statements), None)
 
 
 def _has(text: str, word: str) -> bool:
@@ -312,9 +314,9 @@ def _restored(changed: Changed) -> Remedy:
 
 def _grants(verb: str, to: str, privileges: Sequence[str], place: str) -> Iterator[str]:
     for privilege in privileges:
-        if found := _PRIVILEGE.fullmatch(privilege):
-            role = found[2] if found[2] == "PUBLIC" else identifier(found[2])
-            yield f"{verb} {found[1]} ON {place} {to} {role};"
+        if match := _PRIVILEGE.fullmatch(privilege):
+            role = match[2] if match[2] == "PUBLIC" else identifier(match[2])
+            yield f"{verb} {match[1]} ON {place} {to} {role};"
 
 
 def _kept_name(changed: Changed) -> Remedy:

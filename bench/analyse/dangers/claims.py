@@ -84,20 +84,20 @@ class Estimate:
 
 def read_estimate(comment: str) -> Estimate | None:
     """The first estimate in a comment, for example ``Estimated time: 5-10 min`` or ``takes < 1 second``."""
-    found = _ESTIMATE.search(comment)
-    if found is None:
+    match = _ESTIMATE.search(comment)
+    if match is None:
         vague = _VAGUE.search(comment)
         if vague is None:
             return None
         return Estimate(
             " ".join(vague[0].split()), 0.0, 1.0 if vague[1].lower().startswith("instant") else 10.0
         )
-    first, second, unit = found.groups()
+    first, second, unit = match.groups()
     word = unit.lower()
     factor = _UNITS["ms" if word.startswith(("ms", "mil")) else word[0]]
     low, high = float(first) * factor, float(second or first) * factor
-    at_most = _AT_MOST.search(found[0]) is not None
-    return Estimate(" ".join(found[0].split()), 0.0 if at_most else low, high)
+    at_most = _AT_MOST.search(match[0]) is not None
+    return Estimate(" ".join(match[0].split()), 0.0 if at_most else low, high)
 
 
 def _estimates(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
@@ -172,12 +172,12 @@ def _frozen_timer(statement: StatementSummary) -> Iterator[Finding]:
 
 def _body(text: str) -> tuple[str, int] | None:
     """The body of a DO block or PL/pgSQL function, and its offset in the text."""
-    found = statement_of(text)
-    if found is None or found[0] not in ("do_stmt", "create_function_stmt"):
+    node = statement_of(text)
+    if node is None or node[0] not in ("do_stmt", "create_function_stmt"):
         return None
-    options = found[1].args if found[0] == "do_stmt" else found[1].options
-    values = {each.def_elem.defname: each.def_elem.arg for each in options}
-    if "as" not in values or (found[0] != "do_stmt" and values["language"].string.sval != "plpgsql"):
+    options = node[1].args if node[0] == "do_stmt" else node[1].options
+    values = {option.def_elem.defname: option.def_elem.arg for option in options}
+    if "as" not in values or (node[0] != "do_stmt" and values["language"].string.sval != "plpgsql"):
         return None
     code = values["as"]
     body = code.string.sval or (code.list.items[0].string.sval if code.HasField("list") else "")

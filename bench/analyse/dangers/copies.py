@@ -50,8 +50,8 @@ def copy_misses_writes(rehearsed: Rehearsed) -> Iterator[Finding]:
         COMMIT;
     Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
     """
-    statements = [each for each in rehearsed.summary.statements if each.outcome == "applied"]
-    trees = [statement_of(each.text) for each in statements]
+    statements = [statement for statement in rehearsed.summary.statements if statement.outcome == "applied"]
+    trees = [statement_of(statement.text) for statement in statements]
     copies = [copy for at, parsed in enumerate(trees) if parsed for copy in _copies(at, *parsed)]
     followed = {name for parsed in trees if parsed for name in _tables_with_trigger(*parsed)}
     for copy in copies:
@@ -61,7 +61,7 @@ def copy_misses_writes(rehearsed: Rehearsed) -> Iterator[Finding]:
         others = [each for each in copies if replace(each, at=copy.at) == copy and each.at < swap]
         if copy is not others[0]:
             continue
-        if any(_is_locked(each, swap, statements) for each in others):
+        if any(_is_locked(other, swap, statements) for other in others):
             continue
         relation = _full_name(copy.source, statements[swap], rehearsed)
         if relation is not None and rehearsed.rows_before(relation) != 0:
@@ -83,7 +83,7 @@ def _copies(at: int, node: str, parsed: Any) -> Iterator[_Copy]:
 
 
 def _read_tables(query: Any) -> list[str]:
-    return list(dict.fromkeys(each.relname for each in messages(query, "RangeVar")))
+    return list(dict.fromkeys(message.relname for message in messages(query, "RangeVar")))
 
 
 def _tables_with_trigger(node: str, parsed: Any) -> Iterator[str]:
@@ -100,9 +100,8 @@ def _swap(copy: _Copy, trees: Sequence[tuple[str, Any] | None]) -> int | None:
             at
             for at, node, parsed in later
             if node == "alter_table_stmt" and parsed.relation.relname == copy.source
-            for each in parsed.cmds
-            if each.alter_table_cmd.subtype == tree.AT_DropColumn
-            and each.alter_table_cmd.name in copy.columns
+            for cmd in parsed.cmds
+            if cmd.alter_table_cmd.subtype == tree.AT_DropColumn and cmd.alter_table_cmd.name in copy.columns
         )
         return next(dropping, None)
     if copy.source == copy.target:
@@ -120,14 +119,19 @@ def _swap(copy: _Copy, trees: Sequence[tuple[str, Any] | None]) -> int | None:
 def _is_locked(copy: _Copy, swap: int, statements: Sequence[StatementSummary]) -> bool:
     """Whether a lock that writes wait for is held on the source from the copy's begin to the swap."""
     between = statements[copy.at : swap + 1]
-    if any(each.migration != between[0].migration or each.transaction != "file" for each in between):
+    if any(
+        statement.migration != between[0].migration or statement.transaction != "file"
+        for statement in between
+    ):
         return False
-    if any(each.kind in _ENDS for each in between):
+    if any(statement.kind in _ENDS for statement in between):
         return False
-    for each in reversed(statements[: copy.at]):
-        if each.migration != between[0].migration or each.kind in _ENDS:
+    for statement in reversed(statements[: copy.at]):
+        if statement.migration != between[0].migration or statement.kind in _ENDS:
             return False
-        if any(lock.mode.blocks_writes and _is_called(lock.relation, copy.source) for lock in each.locks):
+        if any(
+            lock.mode.blocks_writes and _is_called(lock.relation, copy.source) for lock in statement.locks
+        ):
             return True
     return False
 
@@ -139,7 +143,7 @@ def _is_called(relation: str, name: str) -> bool:
 def _full_name(name: str, swap: StatementSummary, rehearsed: Rehearsed) -> str | None:
     """The table of before the deploy that has this name."""
     tables = rehearsed.run.dataset.tables if rehearsed.run.dataset else ()
-    known = [each.name for each in tables if _is_called(each.name, name)]
+    known = [size.name for size in tables if _is_called(size.name, name)]
     locked = [lock.relation for lock in swap.locks if _is_called(lock.relation, name) and not lock.new]
     return next(iter([*known, *locked]), None)
 

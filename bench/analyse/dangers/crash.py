@@ -85,7 +85,7 @@ def _partial(migration: str, bad: Sequence[CrashPoint], points: Sequence[CrashPo
             "inside": first.inside,
             "rerun": first.rerun,
             "sqlstate": first.error.sqlstate if first.error else None,
-            "left": [describe(each) for each in first.differences],
+            "left": [describe(difference) for difference in first.differences],
         },
         "Put what belongs together into one transaction, and let what cannot be in one (CONCURRENTLY, "
         "batches) begin by looking at what is there: IF NOT EXISTS for tables and columns, DROP INDEX "
@@ -97,7 +97,7 @@ def _partial(migration: str, bad: Sequence[CrashPoint], points: Sequence[CrashPo
 def so_far(differences: Sequence[Difference]) -> str:
     """What a crash leaves, in words: the gravest first."""
     ordered = gravest_first(differences)
-    shown = [_state(each) for each in ordered[:SHOWN]]
+    shown = [_state(difference) for difference in ordered[:SHOWN]]
     more = len(ordered) - SHOWN
     return "; ".join([*shown, f"{more} more"] if more > 0 else shown)
 
@@ -128,7 +128,7 @@ def _second_run(proof: IdempotenceProof) -> Finding:
         None,
         None,
         message,
-        {"outcome": proof.outcome, "differences": [describe(each) for each in proof.differences]},
+        {"outcome": proof.outcome, "differences": [describe(difference) for difference in proof.differences]},
         "Where the deploy may be started twice, let every statement look at what is there first.",
     )
 
@@ -143,6 +143,6 @@ def _swapped(proof: IdempotenceProof) -> Finding:
         None,
         None,
         f"{early} run before {late} {how}, and {listed(proof.differences)}",
-        {"outcome": proof.outcome, "differences": [describe(each) for each in proof.differences]},
+        {"outcome": proof.outcome, "differences": [describe(difference) for difference in proof.differences]},
         f"Let {early} begin with a check that {late} has been applied.",
     )

@@ -64,14 +64,14 @@ class Rehearsed:
     def executions(self, statement: StatementSummary) -> Sequence[StatementRun]:
         """The statement in each repeat in which it ran."""
         return [
-            each
-            for each in self._executions.get((statement.migration, statement.index), ())
-            if each.outcome != "skipped"
+            execution
+            for execution in self._executions.get((statement.migration, statement.index), ())
+            if execution.outcome != "skipped"
         ]
 
     def migration_of(self, statement: StatementSummary) -> MigrationSummary:
         """The migration that a statement stands in."""
-        return next(each for each in self.summary.migrations if each.id == statement.migration)
+        return next(migration for migration in self.summary.migrations if migration.id == statement.migration)
 
     def seen_before(self, statement: StatementSummary) -> frozenset[str]:
         """The relations that earlier statements of its migration locked."""
@@ -115,7 +115,7 @@ class Rehearsed:
     def rows_before(self, table: str) -> int | None:
         """How many rows a table had before the migrations; None where it is not known."""
         tables = self.run.dataset.tables if self.run.dataset else ()
-        return next((each.rows for each in tables if each.name == table), None)
+        return next((size.rows for size in tables if size.name == table), None)
 
 
 def surroundings(keys: Sequence[TableKey], version_num: int, texts: Sequence[str] = ()) -> Surroundings:
@@ -244,17 +244,17 @@ def ran_under(lock: LockSummary, migration: MigrationSummary) -> Iterator[Statem
     """The later statements that began before the lock was released, transaction control left out."""
     if lock.released_at_s is None:
         return
-    for each in migration.statements:
-        began = each.started_at_s.median if each.started_at_s else None
+    for statement in migration.statements:
+        began = statement.started_at_s.median if statement.started_at_s else None
         if (
-            each.index > lock.statement
-            and each.kind not in TRANSACTION_CONTROL
+            statement.index > lock.statement
+            and statement.kind not in TRANSACTION_CONTROL
             and began is not None
             and began < lock.released_at_s.median
         ):
-            yield each
+            yield statement
 
 
 def statement_of_lock(lock: LockSummary, migration: MigrationSummary) -> StatementSummary:
     """The statement that took it."""
-    return next(each for each in migration.statements if each.index == lock.statement)
+    return next(statement for statement in migration.statements if statement.index == lock.statement)

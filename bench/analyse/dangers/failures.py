@@ -191,10 +191,10 @@ def _rows_refused(
 
 
 def _reads_no_table(text: str) -> bool:
-    found = statement_of(text)
-    if found is None or found[0] != "select_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "select_stmt":
         return False
-    return not any(True for type_name in ("RangeVar", "FuncCall") for _ in messages(found[1], type_name))
+    return not any(True for type_name in ("RangeVar", "FuncCall") for _ in messages(node[1], type_name))
 
 
 def _for_rows_refused(statement: StatementSummary, sqlstate: str, query: str | None) -> Remedy:
@@ -273,11 +273,11 @@ def _not_installed(statement: StatementSummary, rehearsed: Rehearsed) -> Iterato
     error = statement.error
     if error is None:
         return
-    found = _EXTENSION.search(error.message)
+    match = _EXTENSION.search(error.message)
     wanted = _MISSING_NAME.search(error.message)
     available = rehearsed.run.environment.server.extensions
-    if found and error.sqlstate in ("0A000", "58P01"):
-        name, what = found[1] or found[2], "this server has no files of extension"
+    if match and error.sqlstate in ("0A000", "58P01"):
+        name, what = match[1] or match[2], "this server has no files of extension"
         say = f"Install {name} on the server first: nothing in SQL can."
         sql = None
     elif wanted and error.sqlstate in ("42883", "42704") and wanted[1] in PROVIDED:
@@ -304,10 +304,10 @@ def plpgsql_error(text: str) -> str | None:
 
     Where the grammar of SQL refuses the text, what that says; None for another language's body, too.
     """
-    found = statement_of(text)
-    if found is None:
+    node = statement_of(text)
+    if node is None:
         return _grammar_error(text)
-    if not _has_plpgsql_body(*found):
+    if not _has_plpgsql_body(*node):
         return None  # the parser ends the process where it finds no body
     try:
         parse_plpgsql(text)
@@ -396,9 +396,9 @@ def _needed(rehearsed: Rehearsed) -> Iterator[Finding]:
 
 def _dirt(rehearsed: Rehearsed) -> Iterator[Finding]:
     """``fails-on-data``, one for each way to fail, with the kinds of dirt that lead there."""
-    failed = [each for each in rehearsed.run.proofs.dirt if each.outcome == "failed"]
+    failed = [proof for proof in rehearsed.run.proofs.dirt if proof.outcome == "failed"]
     for way in dict.fromkeys(map(_way, failed)):
-        yield _dirt_finding([each for each in failed if _way(each) == way])
+        yield _dirt_finding([proof for proof in failed if _way(proof) == way])
 
 
 def _way(proof: DirtProof) -> tuple[str | None, str | None, int | None]:
@@ -407,8 +407,8 @@ def _way(proof: DirtProof) -> tuple[str | None, str | None, int | None]:
 
 
 def _dirt_finding(proofs: Sequence[DirtProof]) -> Finding:
-    first = next((each for each in proofs if each.offending), proofs[0])
-    alone = [each.kinds[0] for each in proofs if len(each.kinds) == 1]
+    first = next((proof for proof in proofs if proof.offending), proofs[0])
+    alone = [proof.kinds[0] for proof in proofs if len(proof.kinds) == 1]
     if not first.kinds:
         what = f"{count(first.rows)} rows"
     elif alone:
@@ -428,7 +428,7 @@ def _dirt_finding(proofs: Sequence[DirtProof]) -> Finding:
             "kinds": alone,
             "dirty_rows": first.rows,
             "sqlstate": first.error.sqlstate if first.error else None,
-            "rows": [f"{each.relation} {each.key}" for each in first.offending],
+            "rows": [f"{row.relation} {row.key}" for row in first.offending],
             "trials": first.trials,
         },
         "Let the migration meet such rows: match by a key of its own, leave out what cannot be decided, "
@@ -437,5 +437,5 @@ def _dirt_finding(proofs: Sequence[DirtProof]) -> Finding:
 
 
 def _rows(rows: Sequence[OffendingRow]) -> str:
-    shown = [f"{each.relation} {each.key} {each.values[:ROW_SHOWN]}" for each in rows[:SHOWN]]
+    shown = [f"{row.relation} {row.key} {row.values[:ROW_SHOWN]}" for row in rows[:SHOWN]]
     return "; ".join(shown) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")

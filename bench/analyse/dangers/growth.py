@@ -58,7 +58,7 @@ def growth(rehearsed: Rehearsed) -> Iterator[Finding]:
 
 
 def _growth(statement: StatementSummary) -> Iterator[Finding]:
-    steep = [each for each in statement.nested if _is_steep(each, statement)]
+    steep = [plan for plan in statement.nested if _is_steep(plan, statement)]
     hot = hottest(steep)
     if hot is not None and hot.growth is not None:
         yield _steep_finding(statement, hot_of(hot, statement), hot.growth, hot.sizes, len(steep) - 1)

@@ -171,11 +171,11 @@ def _off_finding(
 
 
 def _switched(text: str, *, off: bool) -> Iterator[_Switched]:
-    found = statement_of(text) if "able" in text.lower() else None
-    if found is None or found[0] != "alter_table_stmt":
+    node = statement_of(text) if "able" in text.lower() else None
+    if node is None or node[0] != "alter_table_stmt":
         return
-    table = relation_name(found[1].relation)
-    for command in (each.alter_table_cmd for each in found[1].cmds):
+    table = relation_name(node[1].relation)
+    for command in (cmd.alter_table_cmd for cmd in node[1].cmds):
         if off and command.subtype in _OFF:
             yield table, _OFF[command.subtype], command.name
         elif not off and command.subtype in _ON:
@@ -220,11 +220,11 @@ def _unlogged(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
 
 def _given(statement: StatementSummary, subtype: int) -> str | None:
     """The table that the statement gives this persistence."""
-    found = statement_of(statement.text) if "logged" in statement.text.lower() else None
-    if found is None or found[0] != "alter_table_stmt":
+    node = statement_of(statement.text) if "logged" in statement.text.lower() else None
+    if node is None or node[0] != "alter_table_stmt":
         return None
-    switched = any(each.alter_table_cmd.subtype == subtype for each in found[1].cmds)
-    return relation_name(found[1].relation) if switched else None
+    switched = any(cmd.alter_table_cmd.subtype == subtype for cmd in node[1].cmds)
+    return relation_name(node[1].relation) if switched else None
 
 
 def _hidden_rows(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:

@@ -137,14 +137,16 @@ def _culprit(gone: Gone, rehearsed: Rehearsed) -> StatementSummary | None:
 
     Where neither is known, the last one that may drop and held the table to itself.
     """
-    able = [each for each in rehearsed.summary.statements if _may_drop(each)]
-    naming = [each for each in able if names(each, gone)]
-    said = [each for each in able if _is_said(each, gone)]
-    parts = [each for each in able if _drops_column(each, gone)]
+    able = [statement for statement in rehearsed.summary.statements if _may_drop(statement)]
+    naming = [statement for statement in able if names(statement, gone)]
+    said = [statement for statement in able if _is_said(statement, gone)]
+    parts = [statement for statement in able if _drops_column(statement, gone)]
     relation = gone.table or gone.name
-    holding = [each for each in able if any(_is_exclusive(lock, relation) for lock in each.locks)]
-    cascading = [each for each in holding or able if "CASCADE" in each.text.upper()]
-    applied = [each for each in rehearsed.summary.statements if each.outcome == "applied"]
+    holding = [
+        statement for statement in able if any(_is_exclusive(lock, relation) for lock in statement.locks)
+    ]
+    cascading = [statement for statement in holding or able if "CASCADE" in statement.text.upper()]
+    applied = [statement for statement in rehearsed.summary.statements if statement.outcome == "applied"]
     for blamed in (naming, said, parts, cascading, holding, able or applied):
         if blamed:
             return blamed[-1]
@@ -154,7 +156,11 @@ def _culprit(gone: Gone, rehearsed: Rehearsed) -> StatementSummary | None:
 def _is_said(statement: StatementSummary, gone: Gone) -> bool:
     """Whether a message of the server names it: that of CASCADE lists what it takes along."""
     bare = re.compile(rf"(?<!\w){re.escape(_bare(gone))}(?!\w)")
-    texts = (f"{each.message}\n{each.detail or ''}" for each in statement.notices if each.sqlstate == "00000")
+    texts = (
+        f"{notice.message}\n{notice.detail or ''}"
+        for notice in statement.notices
+        if notice.sqlstate == "00000"
+    )
     return any(bare.search(text) for text in texts)
 
 
@@ -185,10 +191,10 @@ def names(statement: StatementSummary, gone: Gone) -> bool:
     bare = _bare(gone)
     if statement.kind in _RUN_CODE:
         return bool(re.search(rf"(?<!\w){re.escape(bare)}(?!\w)", statement.text))
-    found = statement_of(statement.text)
-    if found is None:
+    tagged = statement_of(statement.text)
+    if tagged is None:
         return bare in statement.text
-    node, parsed = found
+    node, parsed = tagged
     if node == "drop_stmt":
         return _drop_names(parsed, bare) and _kind_matches(parsed, gone)
     if node == "alter_table_stmt":
@@ -233,22 +239,22 @@ def _drop_names(parsed: object, bare: str) -> bool:
 
 def _tables(statement: StatementSummary, tables: Sequence[Gone]) -> Iterator[Finding]:
     """Tables that are gone with their rows."""
-    full = [each for each in tables if each.rows != 0]
+    full = [loss for loss in tables if loss.rows != 0]
     if not full:
         return
-    replaced = all(each.again and (each.rows_after or 0) >= (each.rows or 0) > 0 for each in full)
+    replaced = all(loss.again and (loss.rows_after or 0) >= (loss.rows or 0) > 0 for loss in full)
     yield finding(
         "rows-gone",
         "info" if replaced else "warning",
         statement,
-        f"{statement.kind} drops {_listed([_with_rows(each) for each in full])}"
+        f"{statement.kind} drops {_listed([_with_rows(loss) for loss in full])}"
         + (
             ": another of that name has as many rows after the deploy"
             if replaced
             else ": the rows are gone with the commit, and no rollback file can bring them back"
         ),
         relation=full[0].name if len(full) == 1 else None,
-        evidence={"tables": [each.name for each in full], "rows": _sum(full)},
+        evidence={"tables": [loss.name for loss in full], "rows": _sum(full)},
         remedy=Remedy("Rename the table first, and drop it in a later deploy, when nobody has missed it.")
         if len(full) > 1
         else Remedy(
@@ -270,14 +276,14 @@ def _with_rows(gone: Gone) -> str:
 
 def _columns(statement: StatementSummary, columns: Sequence[Gone], rehearsed: Rehearsed) -> Iterator[Finding]:
     """Columns that are gone with their values."""
-    full = [each for each in columns if each.rows != 0]
+    full = [loss for loss in columns if loss.rows != 0]
     if not full:
         return
-    replaced = all(each.again and (each.rows_after or 0) >= (each.rows or 0) > 0 for each in full)
+    replaced = all(loss.again and (loss.rows_after or 0) >= (loss.rows or 0) > 0 for loss in full)
     told = [
-        f"{each.name} with its values in "
-        + ("an unknown number of rows" if each.rows is None else f"{each.rows:,} rows")
-        for each in full
+        f"{loss.name} with its values in "
+        + ("an unknown number of rows" if loss.rows is None else f"{loss.rows:,} rows")
+        for loss in full
     ]
     yield finding(
         "columns-gone",
@@ -289,8 +295,8 @@ def _columns(statement: StatementSummary, columns: Sequence[Gone], rehearsed: Re
             if replaced
             else ": they are gone with the commit, and no rollback file can bring them back"
         ),
-        relation=full[0].table if len({each.table for each in full}) == 1 else None,
-        evidence={"columns": [each.name for each in full], "rows": [each.rows for each in full]},
+        relation=full[0].table if len({loss.table for loss in full}) == 1 else None,
+        evidence={"columns": [loss.name for loss in full], "rows": [loss.rows for loss in full]},
         remedy=Remedy(
             "Drop it in a later deploy, when no release reads it any more; keep a copy of its values until "
             "the deploy is certain.",
@@ -302,9 +308,9 @@ def _columns(statement: StatementSummary, columns: Sequence[Gone], rehearsed: Re
 def _copy(columns: Sequence[Gone], rehearsed: Rehearsed) -> str | None:
     """Statements that keep the values with the key of their rows; None where a table has no key."""
     tables: dict[str, list[str]] = {}
-    for each in columns:
-        table = each.table or ""
-        tables.setdefault(table, []).append(each.name[len(table) + 1 :])
+    for loss in columns:
+        table = loss.table or ""
+        tables.setdefault(table, []).append(loss.name[len(table) + 1 :])
     parts = []
     for table, own in tables.items():
         key = rehearsed.around.keys.get(table)
@@ -382,12 +388,12 @@ def _goes_along(gone: Gone, statement: StatementSummary) -> bool:
 
 def _cascade(statement: StatementSummary, along: Sequence[Gone]) -> Iterator[Finding]:
     """What a statement takes along that it does not name."""
-    lost = [each for each in along if not each.again]
+    lost = [loss for loss in along if not loss.again]
     if not lost:
         if along:
             yield _taken(statement, along, "info", ", all of which are there again after the deploy")
         return
-    open_tables = sorted({each.table for each in lost if each.unguarded and each.table})
+    open_tables = sorted({loss.table for loss in lost if loss.unguarded and loss.table})
     if open_tables:
         tables = _listed(open_tables)
         yield _taken(
@@ -406,10 +412,10 @@ def _taken(statement: StatementSummary, lost: Sequence[Gone], severity: Severity
         "cascade",
         severity,
         statement,
-        f"{statement.kind} takes along what it does not name: {_listed([_described(each) for each in lost])}"
+        f"{statement.kind} takes along what it does not name: {_listed([_described(loss) for loss in lost])}"
         f"{why}",
-        relation=next((each.table for each in lost if each.table), None),
-        evidence={"objects": [_described(each) for each in lost]},
+        relation=next((loss.table for loss in lost if loss.table), None),
+        evidence={"objects": [_described(loss) for loss in lost]},
         remedy=Remedy(
             "Drop or change each of them by name before, without CASCADE, and make again in the same "
             "transaction what is still needed."
@@ -425,7 +431,9 @@ def _described(gone: Gone) -> str:
 def _invalid(index: InvalidIndex, rehearsed: Rehearsed) -> Finding:
     bare = index.name.rpartition(".")[2]
     naming = [
-        each for each in rehearsed.summary.statements if bare in each.text and each.outcome != "skipped"
+        statement
+        for statement in rehearsed.summary.statements
+        if bare in statement.text and statement.outcome != "skipped"
     ]
     since = "was INVALID before the deploy and stays so" if index.before else "is INVALID after the deploy"
     message = (
@@ -460,7 +468,7 @@ def _invalid(index: InvalidIndex, rehearsed: Rehearsed) -> Finding:
 
 
 def _sum(gone: Sequence[Gone]) -> int | None:
-    known = [each.rows for each in gone if each.rows is not None]
+    known = [loss.rows for loss in gone if loss.rows is not None]
     return sum(known) if len(known) == len(gone) else None
 
 

@@ -128,20 +128,23 @@ def _side_effects(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
         return
     kept = committed(migration)
     worked = [
-        each
-        for each in kept
-        if each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT" and not _may_run_again(each)
+        statement
+        for statement in kept
+        if statement.kind not in TRANSACTION_CONTROL
+        and statement.kind != "SELECT"
+        and not _may_run_again(statement)
     ]
     if not worked:
         return
-    made = {lock.relation for each in worked for lock in each.locks if lock.stays}
-    rows = sum(total(change) for each in worked for change in rehearsed.row_changes(each))
+    made = {lock.relation for statement in worked for lock in statement.locks if lock.stays}
+    rows = sum(total(change) for statement in worked for change in rehearsed.row_changes(statement))
     left = [f"{len(worked)} {'statement' if len(worked) == 1 else 'statements'}"]
     left += [f"{len(made)} new {'relation' if len(made) == 1 else 'relations'}"] if made else []
     left += [f"{count(rows)} changed {'row' if rows == 1 else 'rows'}"] if rows else []
     last = worked[-1]
     online = any(
-        "CONCURRENTLY" in each.kind or each.kind in ("VACUUM", "CALL") for each in migration.statements
+        "CONCURRENTLY" in statement.kind or statement.kind in ("VACUUM", "CALL")
+        for statement in migration.statements
     )
     yield finding(
         "side-effect-on-failure",
@@ -175,25 +178,27 @@ def committed(migration: MigrationSummary) -> list[StatementSummary]:
     """The statements whose work was committed: before a failure, and not taken back by the file itself."""
     kept: list[StatementSummary] = []
     open_work: list[StatementSummary] = []
-    for each in migration.statements:
-        if each.outcome != "applied":
+    for statement in migration.statements:
+        if statement.outcome != "applied":
             break
-        if each.transaction == "file" and each.kind not in _ENDS_ALL:
-            open_work.append(each)
-        elif each.transaction == "file" and each.kind == "ROLLBACK":
+        if statement.transaction == "file" and statement.kind not in _ENDS_ALL:
+            open_work.append(statement)
+        elif statement.transaction == "file" and statement.kind == "ROLLBACK":
             open_work = []
         else:
-            kept += [*open_work, each]
+            kept += [*open_work, statement]
             open_work = []
     return kept
 
 
 def _lost_at_end(migration: MigrationSummary) -> Iterator[Finding]:
     """Every statement succeeded, but nobody committed."""
-    if not migration.statements or any(each.outcome != "applied" for each in migration.statements):
+    if not migration.statements or any(statement.outcome != "applied" for statement in migration.statements):
         return
     last = migration.statements[-1]
-    begin = next((each for each in reversed(migration.statements) if each.kind == "BEGIN"), last)
+    begin = next(
+        (statement for statement in reversed(migration.statements) if statement.kind == "BEGIN"), last
+    )
     yield finding(
         "false-success",
         "error",
@@ -210,14 +215,14 @@ def _goes_on(migration: MigrationSummary) -> Iterator[Finding]:
     failed = migration.failed_statement
     if failed is None or not migration.onward:
         return
-    kept = [each for each in migration.onward if each.committed and _works(each)]
+    kept = [onward for onward in migration.onward if onward.committed and _works(onward)]
     claim = _claim(migration)
     if claim is None and not kept:
         return
     rows: dict[str, int] = {}
-    for change in (change for each in kept for change in each.row_changes):
+    for change in (change for onward in kept for change in onward.row_changes):
         rows[change.relation] = rows.get(change.relation, 0) + total(change)
-    errors = 1 + sum(each.sqlstate is not None for each in migration.onward)
+    errors = 1 + sum(onward.sqlstate is not None for onward in migration.onward)
     at = claim[0] if claim else kept[0]
     statement = next(each for each in migration.statements if each.index == at.index)
     does = [f'prints "{claim[1]}" here'] if claim else []
@@ -233,7 +238,7 @@ def _goes_on(migration: MigrationSummary) -> Iterator[Finding]:
             "errors": errors,
             "claim": claim[1] if claim else None,
             "committed_statements": len(kept) or None,
-            "committed_lines": [each.line for each in kept] or None,
+            "committed_lines": [onward.line for onward in kept] or None,
             "changed_rows": sum(rows.values()) or None,
             "relations": sorted(rows) or None,
         },
@@ -251,7 +256,7 @@ def _works(statement: Onward) -> bool:
 
 
 def _commits(kept: Sequence[Onward], rows: Mapping[str, int]) -> str:
-    lines = [str(each.line) for each in kept if each.row_changes or not rows]
+    lines = [str(onward.line) for onward in kept if onward.row_changes or not rows]
     at = f"line {lines[0]}" if len(lines) == 1 else f"lines {', '.join(lines[:_LINES])}"
     if not rows:
         return f"commits {'1 statement' if len(kept) == 1 else f'{len(kept)} statements'} ({at})"
@@ -266,15 +271,15 @@ def _commits(kept: Sequence[Onward], rows: Mapping[str, int]) -> str:
 
 def _claim(migration: MigrationSummary) -> tuple[Onward, str] | None:
     """The statement that reports, and what psql prints for it: words of success first, else any sentence."""
-    texts = {each.index: each.text for each in migration.statements}
+    texts = {statement.index: statement.text for statement in migration.statements}
     said = [
-        (each, text)
-        for each in migration.onward
-        for text in each.prints
-        if not _COMPLAINT.search(text) and (_CLAIM.search(text) or _only_reports(each, texts[each.index]))
+        (onward, text)
+        for onward in migration.onward
+        for text in onward.prints
+        if not _COMPLAINT.search(text) and (_CLAIM.search(text) or _only_reports(onward, texts[onward.index]))
     ]
-    claims = [(each, text) for each, text in said if _CLAIM.search(text)]
-    sentences = [(each, text) for each, text in said if len(text.split()) > 1]
+    claims = [(onward, text) for onward, text in said if _CLAIM.search(text)]
+    sentences = [(onward, text) for onward, text in said if len(text.split()) > 1]
     return next(iter([*claims, *sentences]), None)
 
 
@@ -288,38 +293,40 @@ def _only_reports(statement: Onward, text: str) -> bool:
 def _rolled_back(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Finding]:
     """A ROLLBACK that the file itself asks for, after work."""
     open_work: list[StatementSummary] = []
-    for each in migration.statements:
-        if each.kind == "ROLLBACK" and open_work:
+    for statement in migration.statements:
+        if statement.kind == "ROLLBACK" and open_work:
             rows = sum(total(change) for work in open_work for change in rehearsed.row_changes(work))
             yield finding(
                 "false-success",
                 "warning",
-                each,
+                statement,
                 f"the file applies without an error, but takes back its {len(open_work)} "
                 f"{'statement' if len(open_work) == 1 else 'statements'} from line {open_work[0].line} on",
                 evidence={"statements": len(open_work), "changed_rows": rows or None},
                 remedy=Remedy("Write COMMIT where the work is to stay, and take a trial out of the deploy."),
             )
-        if each.transaction != "file" or each.kind in _ENDS_ALL:
+        if statement.transaction != "file" or statement.kind in _ENDS_ALL:
             open_work = []
-        elif each.kind not in TRANSACTION_CONTROL and each.kind != "SELECT":
-            open_work.append(each)
+        elif statement.kind not in TRANSACTION_CONTROL and statement.kind != "SELECT":
+            open_work.append(statement)
 
 
 def _non_transactional(migration: MigrationSummary) -> Iterator[Finding]:
     """One finding for all statements of a file that refused a transaction."""
     plain = [
-        each
-        for each in migration.statements
-        if each.transaction == "none" and each.kind not in TRANSACTION_CONTROL and each.outcome != "skipped"
+        statement
+        for statement in migration.statements
+        if statement.transaction == "none"
+        and statement.kind not in TRANSACTION_CONTROL
+        and statement.outcome != "skipped"
     ]
     if not plain:
         return
     first = plain[0]
-    total_s = sum(each.duration_s.median for each in plain if each.duration_s)
+    total_s = sum(statement.duration_s.median for statement in plain if statement.duration_s)
     many = "1 statement runs" if len(plain) == 1 else f"{len(plain)} statements run"
-    builds = [each for each in plain if each.kind == "CREATE INDEX CONCURRENTLY"]
-    invalid = any("CONCURRENTLY" in each.kind for each in plain)
+    builds = [statement for statement in plain if statement.kind == "CREATE INDEX CONCURRENTLY"]
+    invalid = any("CONCURRENTLY" in statement.kind for statement in plain)
     unguarded = _unguarded(builds, migration)
     drops = [f"DROP INDEX CONCURRENTLY IF EXISTS {name}; -- before line {line}" for name, line in unguarded]
     yield finding(
@@ -331,8 +338,8 @@ def _non_transactional(migration: MigrationSummary) -> Iterator[Finding]:
         evidence={
             "statements": len(plain),
             "duration_s": total_s,
-            "lines": [each.line for each in plain],
-            "kinds": list(dict.fromkeys(each.kind for each in plain)),
+            "lines": [statement.line for statement in plain],
+            "kinds": list(dict.fromkeys(statement.kind for statement in plain)),
         },
         remedy=Remedy(
             "Make each of them safe to run again"
@@ -352,7 +359,11 @@ def _unguarded(builds: Sequence[StatementSummary], migration: MigrationSummary) 
     """The builds whose index no statement before them drops: name and line."""
     for build in builds:
         name = name_of_index(build.text)
-        before = (each.text for each in migration.statements[: build.index] if "DROP" in each.text.upper())
+        before = (
+            statement.text
+            for statement in migration.statements[: build.index]
+            if "DROP" in statement.text.upper()
+        )
         plain = name.rpartition(".")[2].strip('"') if name else ""
         if name and not any(plain in text for text in before):
             yield name, build.line

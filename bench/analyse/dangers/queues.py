@@ -115,7 +115,11 @@ def fails_under_traffic(rehearsed: Rehearsed) -> Iterator[Finding]:
     if rehearsed.summary.failed is not None:
         return
     judged = tuple(judged_passes(rehearsed.run))
-    stops = {id(each): stop for each in rehearsed.run.passes if (stop := _stop(each)) is not None}
+    stops = {
+        id(traffic_pass): stop
+        for traffic_pass in rehearsed.run.passes
+        if (stop := _stop(traffic_pass)) is not None
+    }
     for measured_in in rehearsed.run.passes:
         if id(measured_in) not in stops:
             continue
@@ -129,11 +133,15 @@ def fails_under_traffic(rehearsed: Rehearsed) -> Iterator[Finding]:
 
 def judged_passes(run: Run) -> Iterator[Pass]:
     """The loaded passes, of each hazard the one that tried again where there is one, else the other."""
-    loaded = [each for each in run.passes if each.kind == "loaded"]
-    tried = {each.hazard for each in loaded if each.lock_timeout_s is not None and each.hazard is not None}
-    for each in loaded:
-        if each.lock_timeout_s is not None or each.hazard not in tried:
-            yield each
+    loaded = [traffic_pass for traffic_pass in run.passes if traffic_pass.kind == "loaded"]
+    tried = {
+        traffic_pass.hazard
+        for traffic_pass in loaded
+        if traffic_pass.lock_timeout_s is not None and traffic_pass.hazard is not None
+    }
+    for traffic_pass in loaded:
+        if traffic_pass.lock_timeout_s is not None or traffic_pass.hazard not in tried:
+            yield traffic_pass
 
 
 def _queues(measured_in: Pass, repeat: Repeat) -> Iterator[_Queue]:
@@ -152,9 +160,9 @@ def _queues(measured_in: Pass, repeat: Repeat) -> Iterator[_Queue]:
 
 def _queue_finding(place: _At, queues: list[_Queue], rehearsed: Rehearsed) -> Finding:
     migration, statement, relation = place
-    worst = max(queues, key=lambda each: each.blocked.worst_blocked_s)
+    worst = max(queues, key=lambda queue: queue.blocked.worst_blocked_s)
     worst_s = worst.blocked.worst_blocked_s
-    waits = sum(each.blocked.waits for each in queues if each.measured_in is worst.measured_in)
+    waits = sum(queue.blocked.waits for queue in queues if queue.measured_in is worst.measured_in)
     kept = within_budget(rehearsed.checks, worst.measured_in, worst.load.access)
     beside = f" beside {worst.measured_in.hazard}" if worst.measured_in.hazard else " under traffic"
     execution = _execution(rehearsed, migration, statement)
@@ -177,11 +185,11 @@ def _queue_finding(place: _At, queues: list[_Queue], rehearsed: Rehearsed) -> Fi
             "waits": waits,
             "statement_s": worst.queued_s,
             "mode": worst.blocked.cause.mode,
-            "classes": sorted({each.load.name for each in queues}),
+            "classes": sorted({queue.load.name for queue in queues}),
             "passes": [
-                {"hazard": each.measured_in.hazard, "class": each.load.name, "waits": each.blocked.waits,
-                 "worst_blocked_s": each.blocked.worst_blocked_s}
-                for each in sorted(queues, key=lambda each: -each.blocked.worst_blocked_s)
+                {"hazard": queue.measured_in.hazard, "class": queue.load.name, "waits": queue.blocked.waits,
+                 "worst_blocked_s": queue.blocked.worst_blocked_s}
+                for queue in sorted(queues, key=lambda queue: -queue.blocked.worst_blocked_s)
             ],
         },
         fix="Deploy when no long transaction is open; a shorter lock_timeout with more retries lets the "
@@ -194,7 +202,7 @@ def _queue_finding(place: _At, queues: list[_Queue], rehearsed: Rehearsed) -> Fi
 
 def _execution(rehearsed: Rehearsed, migration: str, statement: int | None) -> StatementRun | None:
     summaries = (each for each in rehearsed.summary.statements if each.migration == migration)
-    found = next((each for each in summaries if each.index == statement), None)
+    found = next((summary for summary in summaries if summary.index == statement), None)
     return next(iter(rehearsed.executions(found)), None) if found is not None else None
 
 
@@ -208,10 +216,10 @@ class _Pair:
 
 def _reversed(migration: MigrationSummary, orders: list[LockOrder]) -> Iterator[Finding]:
     """For each two tables, the classes that hold the second when they come to the first."""
-    locks = [each for each in migration.locks if each.felt and each.table is None and each.blocks_writes]
+    locks = [lock for lock in migration.locks if lock.felt and lock.table is None and lock.blocks_writes]
     found: dict[tuple[str, str], tuple[_Pair, list[LockOrder]]] = {}
     for second in locks:
-        before = [each for each in locks if _held_when(each, second, migration)]
+        before = [lock for lock in locks if _held_when(lock, second, migration)]
         for first in before:
             for order in orders:
                 held = _meets(order, first, second)
@@ -334,7 +342,7 @@ def _stop_finding(
     file = rehearsed.run.file_of(failed.id)
     line = error.line or (statement.line if statement else None)
     beside = f"beside {measured_in.hazard}" if measured_in.hazard else "under traffic"
-    tries = [each for each in repeat.tries if each.migration == failed.id]
+    tries = [attempt for attempt in repeat.tries if attempt.migration == failed.id]
     after = f" after {count(len(tries))} tries in {seconds(failed.wall_s)}" if len(tries) > 1 else ""
     measured = {
         "hazard": measured_in.hazard,

@@ -45,9 +45,9 @@ def rollback_incomplete(rehearsed: Rehearsed) -> Iterator[Finding]:
             if proof.outcome in ("differs", "failed") and not broken & set(proof.migrations):
                 yield from _broken(proof, "all rollbacks in reverse order: ")
         elif proof.scope == "alone":
-            found = list(_missing(run, proof) if proof.outcome == "missing" else _broken(proof, ""))
-            broken.update(proof.migrations if found else ())
-            yield from found
+            findings = list(_missing(run, proof) if proof.outcome == "missing" else _broken(proof, ""))
+            broken.update(proof.migrations if findings else ())
+            yield from findings
         else:
             yield from _after_writes(proof)
 
@@ -130,7 +130,7 @@ def _gravity(difference: Difference) -> int:
 def listed(differences: Sequence[Difference]) -> str:
     """The gravest differences in words, and how many more there are."""
     ordered = gravest_first(differences)
-    first = "; ".join(describe(each) for each in ordered[:SHOWN])
+    first = "; ".join(describe(difference) for difference in ordered[:SHOWN])
     more = len(ordered) - SHOWN
     return f"{first}; and {more} more" if more > 0 else first
 
@@ -162,12 +162,12 @@ def _broken(proof: RollbackProof, prefix: str) -> Iterator[Finding]:
         "error",
         migration,
         None,
-        next((each.object for each in proof.differences if each.thing == "rows"), None),
+        next((difference.object for difference in proof.differences if difference.thing == "rows"), None),
         message,
         {
             "scope": proof.scope,
             "outcome": proof.outcome,
-            "differences": [describe(each) for each in gravest_first(proof.differences)],
+            "differences": [describe(difference) for difference in gravest_first(proof.differences)],
             "sqlstate": proof.error.sqlstate if proof.error else None,
         },
         "Make the rollback undo what the migration did and nothing else, and prove it again.",
@@ -188,7 +188,7 @@ def _after_writes(proof: RollbackProof) -> Iterator[Finding]:
             "Let the rollback meet rows that users have changed or added since.",
         )
         return
-    lost = [each for each in proof.writes if each.outcome == "lost" and not each.named]
+    lost = [write for write in proof.writes if write.outcome == "lost" and not write.named]
     if not lost:
         return
     yield Finding(
@@ -203,7 +203,7 @@ def _after_writes(proof: RollbackProof) -> Iterator[Finding]:
         {
             "writes": len(proof.writes),
             "lost": len(lost),
-            "rows": [f"{each.op} {each.relation}.{each.column} {each.key}" for each in lost],
+            "rows": [f"{write.op} {write.relation}.{write.column} {write.key}" for write in lost],
         },
         "Keep these rows, or count them in a warning before they go.",
     )

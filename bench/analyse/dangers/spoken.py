@@ -181,7 +181,7 @@ def _sets_nothing(notice: Notice, statement: StatementSummary) -> bool:
 
 def _distinct(statement: StatementSummary) -> Iterator[Notice]:
     """Each message once, whatever the line."""
-    yield from {(each.sqlstate, each.message): each for each in reversed(statement.notices)}.values()
+    yield from {(notice.sqlstate, notice.message): notice for notice in reversed(statement.notices)}.values()
 
 
 def skips_of(statement: StatementSummary) -> tuple[Skip, ...]:
@@ -298,9 +298,9 @@ def _absent(statement: StatementSummary) -> Iterator[Finding]:
     """ALTER … IF EXISTS of something that is not there."""
     if not statement.kind.startswith("ALTER ") or statement.locks or not statement.notices:
         return
-    found = statement_of(statement.text)
+    node = statement_of(statement.text)
     notice = statement.notices[0]
-    if found is None or not getattr(found[1], "missing_ok", False) or notice.sqlstate != _NOTHING_SPECIAL:
+    if node is None or not getattr(node[1], "missing_ok", False) or notice.sqlstate != _NOTHING_SPECIAL:
         return
     yield finding(
         "did-nothing",

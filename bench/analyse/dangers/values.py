@@ -91,7 +91,7 @@ def _contradiction(trials: Sequence[ValueTrial]) -> Finding:
         )
         fix = "Give the column a default that its own constraints accept."
     else:
-        values = ", ".join(repr(each.tried) for each in trials[:SHOWN])
+        values = ", ".join(repr(trial.tried) for trial in trials[:SHOWN])
         message = (
             f"{first.subject} of {first.relation} allows {values}, which is refused all the same: "
             f"{first.message} ({first.sqlstate})"
@@ -105,9 +105,9 @@ def _contradiction(trials: Sequence[ValueTrial]) -> Finding:
 def _deletion(trials: Sequence[ValueTrial]) -> Finding:
     """The keys of the table whose rule is broken; those of others only lead there."""
     first = trials[0]
-    own = [each for each in trials if f'"{each.relation.rpartition(".")[2]}"' in (first.message or "")]
+    own = [trial for trial in trials if f'"{trial.relation.rpartition(".")[2]}"' in (first.message or "")]
     relation = (own or trials)[0].relation
-    columns = dict.fromkeys(name for each in own or trials for name in each.columns)
+    columns = dict.fromkeys(name for trial in own or trials for name in trial.columns)
     return Finding(
         "constraint-contradiction",
         "error",
@@ -123,7 +123,7 @@ def _deletion(trials: Sequence[ValueTrial]) -> Finding:
 
 def _unenforced(trials: Sequence[ValueTrial]) -> Finding:
     first = trials[0]
-    values = ", ".join(repr(each.tried) for each in trials[:SHOWN])
+    values = ", ".join(repr(trial.tried) for trial in trials[:SHOWN])
     return Finding(
         "constraint-unenforced",
         "error",
@@ -139,6 +139,6 @@ def _unenforced(trials: Sequence[ValueTrial]) -> Finding:
 def _evidence(trials: Sequence[ValueTrial]) -> dict[str, object]:
     return {
         "tried": [
-            {"value": each.tried, "accepted": each.accepted, "sqlstate": each.sqlstate} for each in trials
+            {"value": trial.tried, "accepted": trial.accepted, "sqlstate": trial.sqlstate} for trial in trials
         ]
     }

@@ -213,7 +213,7 @@ def _scans(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Findin
             f"in {took(statement)}{while_held(lock)}",
             relation=scan.relation,
             evidence=figures(statement, lock, rows=scan.rows, passes=scan.passes)
-            | ({"read_as_well": [each.relation for each in others]} if others else {}),
+            | ({"read_as_well": [validation.relation for validation in others]} if others else {}),
             remedy=for_scan(statement.text, scan.relation, rehearsed.around),
         )
 

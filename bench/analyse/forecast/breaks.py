@@ -50,7 +50,7 @@ def _own(budget: Budget, series: Sequence[Series]) -> list[Series]:
 def _first(budget: Budget, series: Sequence[Series], target: Target) -> Break:
     figures = _figures(_own(budget, series), target)
     earliest, scale, latest = (
-        _crossing([(each.scale, getattr(each, edge)) for each in figures], budget.limit)
+        _crossing([(figure.scale, getattr(figure, edge)) for figure in figures], budget.limit)
         for edge in ("high", "value", "low")
     )
     return Break(
@@ -70,22 +70,22 @@ def _figures(series: Sequence[Series], target: Target) -> list[Figure]:
     """At ever larger sizes, up to the first at which there is no forecast."""
     smallest = series[0].points[0].n
     step = (FARTHEST * series[0].points[-1].n / smallest) ** (1 / (STEPS - 1))
-    found: list[Figure] = []
+    figures: list[Figure] = []
     for number in range(STEPS):
         scale = smallest * step**number * (1 - 1e-9)
         figure = _figure(scale, target.forecasts(series, scale / target.scale))
         if figure is None:
             break
-        found.append(figure)
-    return found
+        figures.append(figure)
+    return figures
 
 
 def _figure(scale: float, forecasts: Sequence[Forecast]) -> Figure | None:
     """The whole deploy's duration, or the longest of the holds; None where one of them is refused."""
-    whole = [each for each in forecasts if each.subject == WHOLE] or list(forecasts)
-    if any(each.value is None for each in whole):
+    whole = [forecast for forecast in forecasts if forecast.subject == WHOLE] or list(forecasts)
+    if any(forecast.value is None for forecast in whole):
         return None
-    worst = max(whole, key=lambda each: each.value or 0.0)
+    worst = max(whole, key=lambda forecast: forecast.value or 0.0)
     return Figure(scale, worst.low or 0.0, worst.value or 0.0, worst.high or 0.0)
 
 

@@ -93,22 +93,22 @@ def _sum_statements(
     Intervals are added end to end: what makes one statement slower than expected does so to all.
     """
     quantity = members[0][0].quantity
-    short = [each for each, _ in members if each.points[-1].median < quantity.least]
+    short = [series for series, _ in members if series.points[-1].median < quantity.least]
     parts = [
-        _bounded(forecast, _measured(each), deploy)
-        for each, forecast in members
-        if each.points[-1].median >= quantity.least
+        _bounded(forecast, _measured(series), deploy)
+        for series, forecast in members
+        if series.points[-1].median >= quantity.least
     ]
     if short:
         parts.append(predict(pooled(subject, short), target))
-    whole = sum(max(each.points[-1].median, 0.0) for each, _ in members)
-    measured = {each.subject: each.points[-1].median for each, _ in members}
+    whole = sum(max(series.points[-1].median, 0.0) for series, _ in members)
+    measured = {series.subject: series.points[-1].median for series, _ in members}
     counting = [
-        each
-        for each in parts
-        if _bounds(each) is not None
-        or measured.get(each.subject, whole) > NOTICEABLE * whole
-        or (each.exponent or 0.0) > STEEP
+        part
+        for part in parts
+        if _bounds(part) is not None
+        or measured.get(part.subject, whole) > NOTICEABLE * whole
+        or (part.exponent or 0.0) > STEEP
     ]
     return _total(subject, counting or parts, target, quantity)
 
@@ -121,18 +121,18 @@ def _bounds(forecast: Forecast) -> Bounds | None:
 
 
 def _total(subject: Subject, parts: Sequence[Forecast], target: float, quantity: Quantity) -> Forecast:
-    known = [bounds for each in parts if (bounds := _bounds(each)) is not None]
+    known = [bounds for forecast in parts if (bounds := _bounds(forecast)) is not None]
     if len(known) < len(parts):
-        refused = next(each for each in parts if _bounds(each) is None)
+        refused = next(forecast for forecast in parts if _bounds(forecast) is None)
         return _refused(subject, parts, target, quantity, refused)
     low, value, high = (sum(getattr(each, edge) for each in known) for edge in ("low", "value", "high"))
-    bounded = tuple(name for each in parts for name in each.bounded)
+    bounded = tuple(name for forecast in parts for name in forecast.bounded)
     if high > WIDEST * low and high - low > 4 * quantity.floor * len(parts):
         widest = max(parts, key=_width)
         refused = _refused(subject, parts, target, quantity, widest, Bounds(low, value, high))
         return replace(refused, bounded=bounded)
-    largest = max(parts, key=lambda each: each.value or 0.0)
-    weighted = sum((each.value or 0.0) * (each.exponent or 0.0) for each in parts)
+    largest = max(parts, key=lambda forecast: forecast.value or 0.0)
+    weighted = sum((forecast.value or 0.0) * (forecast.exponent or 0.0) for forecast in parts)
     return replace(
         largest,
         subject=subject,

@@ -65,8 +65,10 @@ def _names(run: Run) -> dict[str, str]:
 
 def _capacity(series: Sequence[Series], target: Target, factor: int) -> Capacity:
     rows = target.rows(factor)
-    whole = [found for found in target.forecasts(series, factor) if found.subject.kind != "statement"]
-    return Capacity(factor, rows, tuple(found.shown(rows) for found in whole))
+    whole = [
+        forecast for forecast in target.forecasts(series, factor) if forecast.subject.kind != "statement"
+    ]
+    return Capacity(factor, rows, tuple(forecast.shown(rows) for forecast in whole))
 
 
 def _measured(series: Series) -> MeasuredSeries:
@@ -138,15 +140,15 @@ def deploy_duration(document: ForecastDocument) -> Answer | None:
 def longest_lock(document: ForecastDocument) -> Answer | None:
     """The longest hold, refused where one of them is that may be it; None where none is held for long enough
     to be told."""
-    found = [
+    answers = [
         answer
         for answer in _answers(document, "held_s", "lock")
         if answer.refused is None or not answer.refused.short
     ]
-    highest = max((answer.high_s or 0.0 for answer in found if answer.refused is None), default=0.0)
-    found = [answer for answer in found if answer.refused is None or answer.at_most_s > highest]
-    refused = next((answer for answer in found if answer.refused is not None), None)
-    return refused or max(found, key=lambda answer: answer.value_s or 0.0, default=None)
+    highest = max((answer.high_s or 0.0 for answer in answers if answer.refused is None), default=0.0)
+    answers = [answer for answer in answers if answer.refused is None or answer.at_most_s > highest]
+    refused = next((answer for answer in answers if answer.refused is not None), None)
+    return refused or max(answers, key=lambda answer: answer.value_s or 0.0, default=None)
 
 
 def _answers(document: ForecastDocument, quantity: str, kind: SubjectKind) -> Iterator[Answer]:

@@ -90,9 +90,9 @@ def degree(points: Sequence[Point], rows: float = 1.0) -> Degree:
         return Degree(0.0, (CONSTANT,), name)
     if exponent <= STEEP or reproduces(LINEAR, points, name):
         return Degree(min(exponent, STEEP), nearly, name)
-    found = tuple(_steep(points, name, exponent, REPRODUCED))
-    if found:
-        return Degree(exponent, found, name)
+    size_classes = tuple(_steep(points, name, exponent, REPRODUCED))
+    if size_classes:
+        return Degree(exponent, size_classes, name)
     return Degree(exponent, tuple(_steep(points, name, exponent, WAVERING)), name, WAVERING)
 
 
@@ -125,12 +125,15 @@ def _through(sizes: Sequence[float], values: Sequence[float]) -> float:
 def _steep(points: Sequence[Point], name: str, exponent: float, within: float) -> Sequence[Class]:
     """The polynomials and the power that reproduce the counter, the simplest polynomial alone."""
     raised = Class(f"power {exponent:.2f}", (one, power(exponent)))
-    polynomial = next((each for each in (QUADRATIC, CUBIC) if reproduces(each, points, name, within)), None)
-    found = [polynomial] if polynomial is not None else []
+    polynomial = next(
+        (size_class for size_class in (QUADRATIC, CUBIC) if reproduces(size_class, points, name, within)),
+        None,
+    )
+    size_classes = [polynomial] if polynomial is not None else []
     whole = polynomial is not None and abs(exponent - (len(polynomial.terms) - 1)) <= NEAR
     if not whole and reproduces(raised, points, name, within):
-        found.append(raised)
-    return found
+        size_classes.append(raised)
+    return size_classes
 
 
 def reproduces(candidate: Class, points: Sequence[Point], name: str, within: float = REPRODUCED) -> bool:
@@ -178,13 +181,18 @@ def called(points: Sequence[Point], counted: Degree, plausible: Sequence[Class])
     if counted.by is None or counted.exponent is None:
         return plausible[0].name
     if counted.exponent > STEEP:
-        ranked = sorted(plausible, key=lambda each: len(each.terms), reverse=True)
-        return next((each for each in ranked if reproduces(each, points, counted.by)), ranked[0]).name
+        ranked = sorted(plausible, key=lambda size_class: len(size_class.terms), reverse=True)
+        return next(
+            (size_class for size_class in ranked if reproduces(size_class, points, counted.by)), ranked[0]
+        ).name
     names = set.intersection(*(set(point.counters) for point in points))
     steady = min(
         (name for name in names if growing_exponent(points, name) > 0 or counted.exponent == 0),
-        key=lambda name: min(misses(each, points, name) for each in counted.candidates),
+        key=lambda name: min(misses(size_class, points, name) for size_class in counted.candidates),
     )
     if 0 < growing_exponent(points, steady) <= ABOUT_LINEAR:
         return LINEAR.name
-    return next((each for each in counted.candidates if reproduces(each, points, steady)), plausible[0]).name
+    return next(
+        (size_class for size_class in counted.candidates if reproduces(size_class, points, steady)),
+        plausible[0],
+    ).name

@@ -27,9 +27,9 @@ def lock_series(sizes: Sequence[Size]) -> Iterator[Series]:
                 if not all(holds):
                     continue
                 longest.append(
-                    _point(size, [_longest(each) for each in holds], _meanwhile(runs[-1], relation))
+                    _point(size, [_longest(hold) for hold in holds], _meanwhile(runs[-1], relation))
                 )
-                in_all.append(_point(size, [_in_all(each) for each in holds], _under(runs[-1], relation)))
+                in_all.append(_point(size, [_in_all(hold) for hold in holds], _under(runs[-1], relation)))
             if len(longest) == len(sizes):
                 subject = Subject("lock", migration.id, relation=relation)
                 yield Series(subject, HELD, tuple(longest), rows=sizes[-1].rows_per_scale)
@@ -84,14 +84,14 @@ def _under(migration: MigrationRun, relation: str) -> dict[str, float]:
 
 def _during(migration: MigrationRun, holds: Sequence[Hold]) -> dict[str, float]:
     return total_work(
-        each
-        for each in migration.statements
+        statement
+        for statement in migration.statements
         if any(
-            each.index == index
+            statement.index == index
             or (
-                each.index > index
+                statement.index > index
                 and lock.released_at_s is not None
-                and (each.started_at_s or 0.0) < lock.released_at_s
+                and (statement.started_at_s or 0.0) < lock.released_at_s
             )
             for index, lock in holds
         )

@@ -71,7 +71,7 @@ def statement_series(sizes: Sequence[Size]) -> Iterator[Series]:
         for s, _ in enumerate(migration.statements):
             subject = Subject("statement", migration.id, migration.statements[s].index)
             runs = [[r.migrations[m].statements[s] for r in size.repeats] for size in sizes]
-            if any(each.outcome != "applied" for repeats in runs for each in repeats):
+            if any(statement.outcome != "applied" for repeats in runs for statement in repeats):
                 continue
             settings = [
                 settings_after(
@@ -93,7 +93,8 @@ def _series(
         Point(
             size.scale,
             tuple(
-                (each.duration_s or 0.0) * factor for each, factor in zip(repeats, size.speed, strict=True)
+                (statement.duration_s or 0.0) * factor
+                for statement, factor in zip(repeats, size.speed, strict=True)
             ),
             work(repeats),
             regime(repeats[-1]),
@@ -110,7 +111,7 @@ def _series(
     )
     for quantity, read in readers:
         points = [
-            _written(point, [read(each) for each in repeats])
+            _written(point, [read(statement) for statement in repeats])
             for point, repeats in zip(timed, runs, strict=True)
         ]
         known = [point for point in points if point is not None]
@@ -136,7 +137,7 @@ def _sample(run: StatementRun, size: Size) -> Sample | None:
 
 def _written(point: Point, amounts: Sequence[int | None]) -> Point | None:
     """What was written at one size: its own counter, whatever plan wrote it."""
-    known = tuple(float(each) for each in amounts if each is not None)
+    known = tuple(float(amount) for amount in amounts if amount is not None)
     if not known:
         return None
     written = statistics.median(known)
@@ -147,7 +148,7 @@ def _written(point: Point, amounts: Sequence[int | None]) -> Point | None:
 def work(repeats: Sequence[StatementRun]) -> dict[str, float]:
     """What a statement touched: pages and WAL together, and the rows that its plans handled where known."""
     found: dict[str, float] = {}
-    touched = [_touched(each) for each in repeats]
+    touched = [_touched(statement) for statement in repeats]
     known = [each for each in touched if each is not None]
     if known:
         found["pages and WAL"] = statistics.median(known)
@@ -160,8 +161,8 @@ def work(repeats: Sequence[StatementRun]) -> dict[str, float]:
 def total_work(statements: Iterable[StatementRun]) -> dict[str, float]:
     """What several statements touched together, in one repeat."""
     total: dict[str, float] = {}
-    for each in statements:
-        for name, amount in work([each]).items():
+    for statement in statements:
+        for name, amount in work([statement]).items():
             total[name] = total.get(name, 0.0) + amount
     return total
 
@@ -176,17 +177,17 @@ def _touched(run: StatementRun) -> float | None:
 def _rows_handled(run: StatementRun) -> float | None:
     if not run.nested:
         return None
-    unknown_s = sum(each.duration_s for each in run.nested if each.work is None)
-    if unknown_s > UNKNOWN_SHARE * max(each.duration_s for each in run.nested):
+    unknown_s = sum(plan.duration_s for plan in run.nested if plan.work is None)
+    if unknown_s > UNKNOWN_SHARE * max(plan.duration_s for plan in run.nested):
         return None
-    return sum(each.work for each in run.nested if each.work is not None)
+    return sum(plan.work for plan in run.nested if plan.work is not None)
 
 
 def pooled(subject: Subject, members: Sequence[Series]) -> Series:
     """Many small series as one: their sums at each size; their regimes and memory do not matter."""
     points = []
     for position, first in enumerate(members[0].points):
-        at = [each.points[position] for each in members]
+        at = [series.points[position] for series in members]
         # A counter may be missing in one repeat: as many as all have.
         values = tuple(sum(each) for each in zip(*(point.values for point in at), strict=False))
         # What has no counters, as SET and COMMIT have not, does nothing that grows.
@@ -212,7 +213,7 @@ def _peak(subject: Subject, sizes: Sequence[Size], which: slice) -> Iterator[Ser
         known = tuple(float(peak) for peak in peaks if peak is not None)
         if not known:
             return
-        statements = [each for run in size.repeats[-1].migrations[which] for each in run.statements]
+        statements = [statement for run in size.repeats[-1].migrations[which] for statement in run.statements]
         points.append(Point(size.scale, known, total_work(statements)))
     yield Series(subject, PEAK, tuple(points), rows=sizes[-1].rows_per_scale)
 
@@ -231,7 +232,7 @@ def disk_peak(migrations: Sequence[MigrationRun]) -> int | None:
                 if statement.counters.wal_bytes:
                     return None
                 continue
-            rewritten = sum(each.bytes or 0 for each in statement.rewrites)
+            rewritten = sum(rewrite.bytes or 0 for rewrite in statement.rewrites)
             peak = max(peak, grown + max(delta, rewritten) + (statement.counters.temp_bytes or 0))
             grown += delta
     return max(peak, grown)
@@ -248,7 +249,7 @@ def query_series(sizes: Sequence[Size]) -> Iterator[Series]:
 
 
 def _query_point(size: Size, name: str) -> Point | None:
-    cost = next((each.after for each in size.run.queries if each.name == name), None)
+    cost = next((query.after for query in size.run.queries if query.name == name), None)
     if cost is None or not cost.execution_s_all:
         return None
     counters = {"pages": float(cost.blocks)} if cost.blocks is not None else {}

@@ -50,7 +50,7 @@ def predict(series: Series, target: float, limits: Mapping[str, float] = NO_LIMI
         return refuse(before)
     absolute = series.quantity.absolute
     noise = math.hypot(noise_of(points, absolute), counted.wavers)
-    fits = likely([fit_points(each, points, noise, absolute) for each in counted.candidates])
+    fits = likely([fit_points(size_class, points, noise, absolute) for size_class in counted.candidates])
     factor = target / points[-1].n
     missed = [misses(fit.growth, points, counted.by, counted.wavers) if counted.by else 0.0 for fit in fits]
     fitted = combine(fits, factor, noise, series.quantity.floor, missed)

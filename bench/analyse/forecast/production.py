@@ -60,22 +60,22 @@ def read_production(text: str, source: str) -> Production:
     Raises UsageError naming ``source``: no JSON, not the script's, or of another version.
     """
     try:
-        found = msgspec.json.decode(text[text.find("{") : text.rfind("}") + 1], type=Production)
+        production = msgspec.json.decode(text[text.find("{") : text.rfind("}") + 1], type=Production)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise UsageError(
             f"{source} is not what the probe script prints: {error}",
             "bench forecast --production-sql > probe.sql, then "
             'psql -XAtq -f probe.sql "$PRODUCTION" > probe.json',
         ) from error
-    if found.probe != PROBE:
+    if production.probe != PROBE:
         raise UsageError(
             f"{source} comes from another version of the probe script", "run bench forecast --production-sql"
         )
-    if found.calibration_s is not None and not 0 < found.calibration_s < float("inf"):
+    if production.calibration_s is not None and not 0 < production.calibration_s < float("inf"):
         return replace(
-            found, calibration_s=None
+            production, calibration_s=None
         )  # earlier scripts were given negative times by a cache of 14
-    return found
+    return production
 
 
 def on_machine(forecast: Forecast, ratio: float) -> Forecast:
@@ -120,4 +120,4 @@ class Target:
         """Forecasts of series, of what they add up to, at a multiple of its size."""
         limits = self.production.limits if self.production is not None else {}
         found = forecast_deploy(tuple(series), factor * self.scale, limits)
-        return tuple(on_machine(each, self.ratio) for each in found)
+        return tuple(on_machine(forecast, self.ratio) for forecast in found)

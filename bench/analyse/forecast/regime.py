@@ -32,19 +32,19 @@ def regime(run: StatementRun) -> Regime:
     """What of the plans, spills and rewrites changes how the cost grows."""
     work: dict[str, float] = {}
     present: set[str] = set()
-    for each in run.nested:
-        for node in nodes(each.plan) if each.plan is not None else ():
+    for plan in run.nested:
+        for node in nodes(plan.plan) if plan.plan is not None else ():
             if node.get("Node Type") in _UNDER_HEAP_SCAN:
                 continue
             way = _way(node)
             present.add(way)
-            work[way] = work.get(way, 0.0) + node_work(node).rows * each.calls
+            work[way] = work.get(way, 0.0) + node_work(node).rows * plan.calls
     total = sum(work.values())
     return Regime(
         dominating=frozenset(way for way, rows in work.items() if rows >= DOMINATING * total > 0),
         present=frozenset(present),
         spilled=bool(run.counters.temp_bytes),
-        rewrites=frozenset(each.relation for each in run.rewrites),
+        rewrites=frozenset(rewrite.relation for rewrite in run.rewrites),
     )
 
 
@@ -70,15 +70,15 @@ def _batches(node: Mapping[str, Any]) -> int:
 def settings_after(settings: Mapping[str, str], statements: Sequence[StatementRun]) -> dict[str, str]:
     """The server's settings as the statements of a migration before one leave them, by SET and RESET."""
     found, outside = dict(settings), dict(settings)
-    for each in statements:
-        said = _SET.search(each.text)
-        if each.kind in ("COMMIT", "END", "ROLLBACK"):
+    for statement in statements:
+        said = _SET.search(statement.text)
+        if statement.kind in ("COMMIT", "END", "ROLLBACK"):
             found = dict(outside)
-        elif each.kind == "SET" and said is not None:
+        elif statement.kind == "SET" and said is not None:
             found[said[2].lower()] = said[3].strip()
             if not said[1]:
                 outside[said[2].lower()] = said[3].strip()
-        elif each.kind == "RESET" and (name := _RESET.search(each.text)) is not None:
+        elif statement.kind == "RESET" and (name := _RESET.search(statement.text)) is not None:
             found[name[1].lower()] = outside[name[1].lower()] = settings.get(name[1].lower(), "")
     return found
 
@@ -127,5 +127,5 @@ def _limits(run: StatementRun, settings: Mapping[str, str], version: int) -> Ite
 
 def setting_bytes(value: str | None) -> float | None:
     """``64MB`` in bytes; None where there is no such setting."""
-    found = re.fullmatch(r"(\d+)\s*([kMGT]?B)", value or "")
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    match = re.fullmatch(r"(\d+)\s*([kMGT]?B)", value or "")
+    return float(match[1]) * _UNITS[match[2]] if match else None

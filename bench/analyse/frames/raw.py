@@ -115,12 +115,12 @@ def queries(run: Run) -> DataFrame:
 
 
 def _migration_runs(run: Run) -> Iterator[tuple[dict[str, object], Repeat, MigrationRun]]:
-    for each in run.passes:
-        for repeat in each.repeats:
+    for traffic_pass in run.passes:
+        for repeat in traffic_pass.repeats:
             for migration in repeat.migrations:
                 place: dict[str, object] = {
-                    "pass": each.kind,
-                    "hazard": each.hazard,
+                    "pass": traffic_pass.kind,
+                    "hazard": traffic_pass.hazard,
                     "repeat": repeat.index,
                     "migration": migration.id,
                 }

@@ -88,7 +88,7 @@ def findings(run: Run) -> DataFrame:
 
     ``severity`` is error, warning or info; ``accepted`` is the authors' reason where they accept it.
     """
-    rows = ({name: getattr(each, name) for name in FINDING_COLUMNS} for each in conclude(run).findings)
+    rows = ({name: getattr(finding, name) for name in FINDING_COLUMNS} for finding in conclude(run).findings)
     return frame(rows, FINDING_COLUMNS)
 
 
@@ -108,7 +108,8 @@ def requests(run: Run) -> DataFrame:
     ``blocked_s`` is the time in which at least one request waited for a lock of the migration.
     """
     return frame(
-        (place | _request(each) for place, load in _loads(run) for each in load.classes), REQUEST_COLUMNS
+        (place | _request(request_class) for place, load in _loads(run) for request_class in load.classes),
+        REQUEST_COLUMNS,
     )
 
 
@@ -142,13 +143,13 @@ def budgets(run: Run) -> DataFrame:
 
     ``limit`` and ``measured`` are seconds, or a share for ``error_share``.
     """
-    rows = ({name: getattr(each, name) for name in BUDGET_COLUMNS} for each in conclude(run).checks)
+    rows = ({name: getattr(check, name) for name in BUDGET_COLUMNS} for check in conclude(run).checks)
     return frame(rows, BUDGET_COLUMNS)
 
 
 def _inside_rows(run: Run) -> Iterator[dict[str, object]]:
-    for each in run.passes:
-        for repeat in each.repeats:
+    for traffic_pass in run.passes:
+        for repeat in traffic_pass.repeats:
             for migration in repeat.migrations:
                 for statement in migration.statements:
                     for nested in statement.nested:
@@ -169,13 +170,13 @@ def _inside_rows(run: Run) -> Iterator[dict[str, object]]:
 
 
 def _loads(run: Run) -> Iterator[tuple[dict[str, object], Workload]]:
-    for each in run.passes:
-        for repeat in each.repeats:
+    for traffic_pass in run.passes:
+        for repeat in traffic_pass.repeats:
             if repeat.workload is not None:
                 place: dict[str, object] = {
-                    "pass": each.kind,
-                    "hazard": each.hazard,
-                    "lock_timeout_s": each.lock_timeout_s,
+                    "pass": traffic_pass.kind,
+                    "hazard": traffic_pass.hazard,
+                    "lock_timeout_s": traffic_pass.lock_timeout_s,
                     "repeat": repeat.index,
                 }
                 yield place, repeat.workload
@@ -318,29 +319,29 @@ def _advice_rows(run: Run) -> Iterator[dict[str, object]]:
 
 
 def _index_rows(run: Run) -> Iterator[dict[str, object]]:
-    for each in run.indexes:
+    for index in run.indexes:
         yield {
-            "name": each.name,
-            "table": each.table,
-            "definition": each.definition,
-            "status": each.status,
-            "new": each.new,
-            "bytes": each.bytes,
-            "queries": len(each.used_by),
-            "scans": each.scans,
-            "build_s": min(each.build_s, default=None),
-            "proof": each.proof,
+            "name": index.name,
+            "table": index.table,
+            "definition": index.definition,
+            "status": index.status,
+            "new": index.new,
+            "bytes": index.bytes,
+            "queries": len(index.used_by),
+            "scans": index.scans,
+            "build_s": min(index.build_s, default=None),
+            "proof": index.proof,
         }
 
 
 def _write_rows(run: Run) -> Iterator[dict[str, object]]:
-    for each in run.indexes:
-        for write, cost in (("insert", each.insert), ("update", each.update)):
+    for index in run.indexes:
+        for write, cost in (("insert", index.insert), ("update", index.update)):
             if cost is None:
                 continue
             for repeat, with_s in enumerate(cost.duration_s_with):
                 yield {
-                    "name": each.name,
+                    "name": index.name,
                     "write": write,
                     "repeat": repeat,
                     "rows": cost.rows,
@@ -397,19 +398,19 @@ def _forecast_rows(document: ForecastDocument | None) -> Iterator[dict[str, obje
         return
     tables = [(1, document.forecasts)]
     tables += [(capacity.factor, capacity.forecasts) for capacity in document.capacity]
-    for factor, found in tables:
-        for each in found:
-            said = each.refused
+    for factor, figures in tables:
+        for figure in figures:
+            said = figure.refused
             yield {
-                "subject": each.subject,
-                "quantity": each.quantity,
+                "subject": figure.subject,
+                "quantity": figure.quantity,
                 "factor": factor,
                 "scale": factor * document.scale,
-                "value": each.value,
-                "low": each.low,
-                "high": each.high,
-                "growth": each.growth,
-                "exponent": each.exponent,
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+                "growth": figure.growth,
+                "exponent": figure.exponent,
                 "refused": said.reason if said else None,
                 "cure": said.cure if said else None,
             }

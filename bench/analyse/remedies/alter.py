@@ -89,11 +89,11 @@ def safer_alter(text: str, facts: TableFacts, *, rewrites: bool) -> Safer | None
 
     ``rewrites``: the server wrote the table or its indexes anew, so changed types and defaults are to blame.
     """
-    found = statement_of(text)
-    if found is None or found[0] != "alter_table_stmt" or found[1].objtype != tree.OBJECT_TABLE:
+    node = statement_of(text)
+    if node is None or node[0] != "alter_table_stmt" or node[1].objtype != tree.OBJECT_TABLE:
         return None
-    alteration = _Alteration(found[1], facts, rewrites)
-    for command in found[1].cmds:
+    alteration = _Alteration(node[1], facts, rewrites)
+    for command in node[1].cmds:
         alteration.take(command.alter_table_cmd)
     if alteration.reasons:
         return Safer(why_not=" ".join(dict.fromkeys(alteration.reasons)))
@@ -260,9 +260,11 @@ class _Alteration:
 
 def _cannot_be_added(column: Any, constraints: Sequence[Any], default: Any) -> str | None:
     """Why a column that had the table written anew has no safe form; None where it has one."""
-    if any(each.contype == tree.CONSTR_GENERATED for each in constraints):
+    if any(constraint.contype == tree.CONSTR_GENERATED for constraint in constraints):
         return NO_STORED_GENERATED
-    filled = columns.serial_type(column) or any(each.contype == tree.CONSTR_IDENTITY for each in constraints)
+    filled = columns.serial_type(column) or any(
+        constraint.contype == tree.CONSTR_IDENTITY for constraint in constraints
+    )
     return None if filled or columns.is_built_in(column) else NO_CONSTRAINED_DOMAIN
 
 
@@ -297,17 +299,17 @@ def safer_domain(text: str) -> Safer | None:
 
     Its VALIDATE takes SHARE on each table that has the domain, on 15 as on 18.
     """
-    found = statement_of(text)
-    if found is None or found[0] != "alter_domain_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "alter_domain_stmt":
         return None
-    constraint = getattr(found[1], "def").constraint
-    if found[1].subtype != _ADDS_TO_DOMAIN or constraint.skip_validation:
+    constraint = getattr(node[1], "def").constraint
+    if node[1].subtype != _ADDS_TO_DOMAIN or constraint.skip_validation:
         return Safer(why_not=NO_SAFER_DOMAIN)
-    domain = ".".join(identifier(part.string.sval) for part in found[1].type_name)
-    constraint.conname = constraint.conname or object_name(found[1].type_name[-1].string.sval, None, "check")
+    domain = ".".join(identifier(part.string.sval) for part in node[1].type_name)
+    constraint.conname = constraint.conname or object_name(node[1].type_name[-1].string.sval, None, "check")
     constraint.skip_validation, constraint.initially_valid = True, False
     script = Script()
-    script.add(sql_of("alter_domain_stmt", found[1]), OWN)
+    script.add(sql_of("alter_domain_stmt", node[1]), OWN)
     script.add(f"ALTER DOMAIN {domain} VALIDATE CONSTRAINT {identifier(constraint.conname)}", OWN)
     return Safer(script.text)
 
@@ -321,48 +323,48 @@ NO_SAFER_DOMAIN = (
 
 def retyped_columns(text: str) -> tuple[str, tuple[str, ...]] | None:
     """The table, as SQL writes it, and the columns whose type an ALTER TABLE changes; None for all else."""
-    found = statement_of(text) if "alter" in text.lower() else None
-    if found is None or found[0] != "alter_table_stmt" or found[1].objtype != tree.OBJECT_TABLE:
+    node = statement_of(text) if "alter" in text.lower() else None
+    if node is None or node[0] != "alter_table_stmt" or node[1].objtype != tree.OBJECT_TABLE:
         return None
-    names = tuple(_retyped(found[1]))
-    return (relation_name(found[1].relation), names) if names else None
+    names = tuple(_retyped(node[1]))
+    return (relation_name(node[1].relation), names) if names else None
 
 
 def required_columns(text: str) -> tuple[str, tuple[str, ...]] | None:
     """The table and those columns that it adds for which no row has a value; None without any."""
-    found = statement_of(text) if "null" in text.lower() or "primary" in text.lower() else None
-    if found is None or found[0] != "alter_table_stmt":
+    node = statement_of(text) if "null" in text.lower() or "primary" in text.lower() else None
+    if node is None or node[0] != "alter_table_stmt":
         return None
-    added = (each.alter_table_cmd for each in found[1].cmds)
+    added = (cmd.alter_table_cmd for cmd in node[1].cmds)
     made = [getattr(each, "def").column_def for each in added if each.subtype == tree.AT_AddColumn]
     names = tuple(identifier(column.colname) for column in made if _has_no_value(column))
-    return (relation_name(found[1].relation), names) if names else None
+    return (relation_name(node[1].relation), names) if names else None
 
 
 def _has_no_value(column: Any) -> bool:
-    kinds = {each.constraint.contype for each in column.constraints}
+    kinds = {constraint.constraint.contype for constraint in column.constraints}
     filled = {tree.CONSTR_DEFAULT, tree.CONSTR_IDENTITY, tree.CONSTR_GENERATED}
     required = {tree.CONSTR_NOTNULL, tree.CONSTR_PRIMARY}
     return bool(kinds & required) and not kinds & filled and columns.serial_type(column) is None
 
 
 def _retyped(statement: Any) -> frozenset[str]:
-    commands = (each.alter_table_cmd for each in statement.cmds)
+    commands = (cmd.alter_table_cmd for cmd in statement.cmds)
     return frozenset(command.name for command in commands if command.subtype == tree.AT_AlterColumnType)
 
 
 def takes_index(text: str) -> bool:
     """Whether a statement makes a constraint of an index that exists."""
-    found = statement_of(text)
-    if found is None or found[0] != "alter_table_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "alter_table_stmt":
         return False
-    commands = [each.alter_table_cmd for each in found[1].cmds]
+    commands = [cmd.alter_table_cmd for cmd in node[1].cmds]
     return any(getattr(command, "def").constraint.indexname for command in commands)
 
 
 def alters_type(text: str) -> bool:
     """Whether a statement changes a column's type or collation, by which indexes are built again."""
-    found = statement_of(text)
-    if found is None or found[0] != "alter_table_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "alter_table_stmt":
         return False
-    return any(command.alter_table_cmd.subtype == tree.AT_AlterColumnType for command in found[1].cmds)
+    return any(command.alter_table_cmd.subtype == tree.AT_AlterColumnType for command in node[1].cmds)

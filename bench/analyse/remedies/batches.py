@@ -101,8 +101,8 @@ def block_in_batches(text: str, table: str, keys: Keys, batch_rows: int = BATCH_
 
     What it reports of them (GET DIAGNOSTICS, RAISE of less than an error) is left out, and said.
     """
-    found = statement_of(text)
-    if found is None or found[0] != "do_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "do_stmt":
         return None
     try:
         function = parse_plpgsql(text)[0]["PLpgSQL_function"]
@@ -139,10 +139,10 @@ def change_in_batches(text: str, table: str, keys: Keys, batch_rows: int = BATCH
     failure goes on after the last batch.
     """
     key = keys.get(table)
-    found = statement_of(text)
-    if not key or found is None or found[0] not in ("update_stmt", "delete_stmt"):
+    tagged = statement_of(text)
+    if not key or tagged is None or tagged[0] not in ("update_stmt", "delete_stmt"):
         return None
-    node, statement = found
+    node, statement = tagged
     relation = statement.relation
     if relation.relname != table.partition(".")[2] or not _by_row(statement, key):
         return None
@@ -173,7 +173,11 @@ def _by_row(statement: Any, key: Sequence[str]) -> bool:
         return False
     if not statement.relation.inh or any(messages(statement, "CurrentOfExpr")):
         return False
-    own = [each for each in messages(statement, "RangeVar") if each.relname == statement.relation.relname]
+    own = [
+        message
+        for message in messages(statement, "RangeVar")
+        if message.relname == statement.relation.relname
+    ]
     assigned = {target.res_target.name for target in getattr(statement, "target_list", ())}
     return len(own) == 1 and not assigned & set(key)
 
@@ -185,9 +189,9 @@ def _tells_time(statement: Any) -> bool:
 
 def _both(statement: Any, condition: str) -> Any:
     """The statement's own condition and another one."""
-    found = statement_of(f"SELECT 1 WHERE {condition}")
-    assert found is not None
-    added = found[1].where_clause
+    node = statement_of(f"SELECT 1 WHERE {condition}")
+    assert node is not None
+    added = node[1].where_clause
     if not statement.HasField("where_clause"):
         return added
     both = tree.Node()

@@ -179,8 +179,8 @@ def for_emptied(text: str, table: str, emptied: Sequence[str]) -> Remedy:
         f"Keep a copy of {quoted(table)} until the deploy is certain, made in the transaction that "
         "empties it: writes wait while it is copied."
     )
-    found = statement_of(text)
-    if found is None or found[0] != "truncate_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "truncate_stmt":
         return Remedy(say)
     tables = ", ".join(map(quoted, emptied))
     script = Script()
@@ -205,11 +205,11 @@ def for_rows(text: str, table: str, around: Surroundings = NOWHERE, batch_rows: 
 
 
 def _attaches(text: str) -> bool:
-    found = statement_of(text)
+    node = statement_of(text)
     return (
-        found is not None
-        and found[0] == "alter_table_stmt"
-        and any(each.alter_table_cmd.subtype == tree.AT_AttachPartition for each in found[1].cmds)
+        node is not None
+        and node[0] == "alter_table_stmt"
+        and any(cmd.alter_table_cmd.subtype == tree.AT_AttachPartition for cmd in node[1].cmds)
     )
 
 
@@ -222,8 +222,8 @@ _SHORT = frozenset(
 
 
 def _fits_function(text: str) -> bool:
-    found = statement_of(text)
-    return found is not None and found[0] in _SHORT and "$retry$" not in text
+    node = statement_of(text)
+    return node is not None and node[0] in _SHORT and "$retry$" not in text
 
 
 PASSES_BY = ("40", "55P03", "57014")
@@ -302,20 +302,20 @@ def detached_by(text: str) -> tuple[str, str] | None:
 
     https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DETACH-PARTITION
     """
-    found = statement_of(text)
-    if found is None or found[0] != "alter_table_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "alter_table_stmt":
         return None
-    for command in (each.alter_table_cmd for each in found[1].cmds):
+    for command in (cmd.alter_table_cmd for cmd in node[1].cmds):
         detached: Any = getattr(command, "def").partition_cmd
         if command.subtype == tree.AT_DetachPartition and detached.concurrent:
-            return relation_name(found[1].relation), relation_name(detached.name)
+            return relation_name(node[1].relation), relation_name(detached.name)
     return None
 
 
 def invalid_index(text: str | None) -> str | None:
     """What must go before a build CONCURRENTLY is tried again: IF NOT EXISTS would keep the INVALID index."""
-    found = statement_of(text) if text else None
-    if found is None or found[0] != "index_stmt" or not found[1].concurrent or not found[1].idxname:
+    node = statement_of(text) if text else None
+    if node is None or node[0] != "index_stmt" or not node[1].concurrent or not node[1].idxname:
         return None
-    where = tree.RangeVar(schemaname=found[1].relation.schemaname, relname=found[1].idxname)
+    where = tree.RangeVar(schemaname=node[1].relation.schemaname, relname=node[1].idxname)
     return f"DROP INDEX CONCURRENTLY IF EXISTS {relation_name(where)};"

@@ -120,7 +120,9 @@ def _fill_sequence(sequence: str, identity: Any, column: Any) -> str:
     """The sequence that fills an identity column counts as the identity's own will."""
     unnamed = copy_of(identity)
     del unnamed.options[:]
-    unnamed.options.extend(each for each in identity.options if each.def_elem.defname != "sequence_name")
+    unnamed.options.extend(
+        option for option in identity.options if option.def_elem.defname != "sequence_name"
+    )
     options = _options(unnamed).strip(" ()")
     return f"CREATE SEQUENCE {sequence} AS {type_name(column.type_name)}" + (f" {options}" if options else "")
 

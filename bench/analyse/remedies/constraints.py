@@ -198,13 +198,13 @@ def unique_index(relation: Any, constraint: Any, name: str) -> Any:
 def apply_attributes(constraints: list[Any]) -> list[Any]:
     """A column's constraints, each with the DEFERRABLE that follows it as a node of its own."""
     found: list[Any] = []
-    for each in constraints:
-        if each.contype == tree.CONSTR_ATTR_DEFERRABLE and found:
+    for constraint in constraints:
+        if constraint.contype == tree.CONSTR_ATTR_DEFERRABLE and found:
             found[-1].deferrable = True
-        elif each.contype == tree.CONSTR_ATTR_DEFERRED and found:
+        elif constraint.contype == tree.CONSTR_ATTR_DEFERRED and found:
             found[-1].deferrable = found[-1].initdeferred = True
-        elif each.contype not in (tree.CONSTR_ATTR_NOT_DEFERRABLE, tree.CONSTR_ATTR_IMMEDIATE):
-            found.append(copy_of(each))
+        elif constraint.contype not in (tree.CONSTR_ATTR_NOT_DEFERRABLE, tree.CONSTR_ATTR_IMMEDIATE):
+            found.append(copy_of(constraint))
     return found
 
 

@@ -27,10 +27,10 @@ def create_concurrently(text: str, partitions: Sequence[str] = ()) -> str | None
     Of a partitioned table each partition is built by itself: the parent refuses CONCURRENTLY.
     https://www.postgresql.org/docs/current/ddl-partitioning.html
     """
-    found = statement_of(text)
-    if found is None or found[0] != "index_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "index_stmt":
         return None
-    index = found[1]
+    index = node[1]
     if index.access_method == "btree":
         index.access_method = ""
     script = Script()
@@ -79,7 +79,7 @@ def _server_name(index: Any) -> str:
     """The name that the server would choose, as ChooseIndexName has it."""
     statement = copy_of(index)
     elements = [each.index_elem for each in (*statement.index_params, *statement.index_including_params)]
-    columns = "_".join(each.name or _expression_name(each.expr) for each in elements)
+    columns = "_".join(element.name or _expression_name(element.expr) for element in elements)
     return object_name(statement.relation.relname, columns, "idx")
 
 
@@ -92,17 +92,17 @@ def _expression_name(node: Any) -> str:
 
 def name_of_index(text: str) -> str | None:
     """The index that a CREATE INDEX names, with its table's schema if written; None where it names none."""
-    found = statement_of(text)
-    if found is None or found[0] != "index_stmt" or not found[1].idxname:
+    node = statement_of(text)
+    if node is None or node[0] != "index_stmt" or not node[1].idxname:
         return None
-    schema = found[1].relation.schemaname
-    return f"{identifier(schema)}.{identifier(found[1].idxname)}" if schema else identifier(found[1].idxname)
+    schema = node[1].relation.schemaname
+    return f"{identifier(schema)}.{identifier(node[1].idxname)}" if schema else identifier(node[1].idxname)
 
 
 def indexes_in_block(text: str, table: str) -> str | None:
     """The CREATE INDEX statements on a table inside a DO block, each CONCURRENTLY; None without one."""
-    found = statement_of(text)
-    if found is None or found[0] != "do_stmt":
+    node = statement_of(text)
+    if node is None or node[0] != "do_stmt":
         return None
     try:
         body = parse_plpgsql(text)
@@ -127,28 +127,28 @@ def _queries(node: Any) -> Iterator[str]:
 
 def _constant(query: str) -> str | None:
     """The string that an expression is, where it is nothing but a string."""
-    found = statement_of(f"SELECT {query}") if query.startswith(("'", "$", "E'")) else None
-    value = found[1].target_list[0].res_target.val if found is not None and found[1].target_list else None
+    node = statement_of(f"SELECT {query}") if query.startswith(("'", "$", "E'")) else None
+    value = node[1].target_list[0].res_target.val if node is not None and node[1].target_list else None
     return str(value.a_const.sval.sval) if value is not None and value.HasField("a_const") else None
 
 
 def _builds_on(query: str, table: str) -> bool:
-    found = statement_of(query)
-    if found is None or found[0] != "index_stmt":
+    node = statement_of(query)
+    if node is None or node[0] != "index_stmt":
         return False
-    relation = found[1].relation
+    relation = node[1].relation
     schema, _, name = table.partition(".")
     return bool(relation.relname == name and relation.schemaname in ("", schema))
 
 
 def drop_concurrently(text: str) -> str | None:
     """DROP INDEX CONCURRENTLY, one by one: it takes no more than one, and no CASCADE."""
-    found = statement_of(text)
-    if found is None or found[0] != "drop_stmt" or found[1].remove_type != tree.OBJECT_INDEX:
+    node = statement_of(text)
+    if node is None or node[0] != "drop_stmt" or node[1].remove_type != tree.OBJECT_INDEX:
         return None
     script = Script()
-    for each in found[1].objects:
-        drop = copy_of(found[1])
+    for each in node[1].objects:
+        drop = copy_of(node[1])
         del drop.objects[:]
         drop.objects.add().CopyFrom(each)
         drop.concurrent = True
@@ -159,12 +159,12 @@ def drop_concurrently(text: str) -> str | None:
 
 def reindex_concurrently(text: str, table: str, indexes: Sequence[str]) -> str:
     """REINDEX … CONCURRENTLY: as the text has it, else of the indexes that were built, else of the table."""
-    found = statement_of(text)
+    node = statement_of(text)
     script = Script()
-    if found is not None and found[0] == "reindex_stmt":
+    if node is not None and node[0] == "reindex_stmt":
         # The form that every version since 12 knows; among the options only 14 and newer do.
         target = r"\b(INDEX|TABLE|SCHEMA|DATABASE|SYSTEM)\b"
-        script.add(re.sub(target, r"\1 CONCURRENTLY", sql_of("reindex_stmt", found[1]), count=1), OUTSIDE)
+        script.add(re.sub(target, r"\1 CONCURRENTLY", sql_of("reindex_stmt", node[1]), count=1), OUTSIDE)
     elif indexes:
         for index in indexes:
             script.add(f"REINDEX INDEX CONCURRENTLY {quoted(index)}", OUTSIDE)
@@ -175,14 +175,14 @@ def reindex_concurrently(text: str, table: str, indexes: Sequence[str]) -> str:
 
 def refresh_concurrently(text: str) -> str | None:
     """REFRESH MATERIALIZED VIEW CONCURRENTLY; None where it is no refresh, or one WITH NO DATA."""
-    found = statement_of(text)
-    if found is None or found[0] != "refresh_mat_view_stmt" or found[1].skip_data:
+    node = statement_of(text)
+    if node is None or node[0] != "refresh_mat_view_stmt" or node[1].skip_data:
         return None
-    found[1].concurrent = True
+    node[1].concurrent = True
     script = Script()
     script.note(
         "needs a unique index of plain columns, once: "
-        f"CREATE UNIQUE INDEX ON {relation_name(found[1].relation)} (…)"
+        f"CREATE UNIQUE INDEX ON {relation_name(node[1].relation)} (…)"
     )
-    script.add(sql_of("refresh_mat_view_stmt", found[1]))
+    script.add(sql_of("refresh_mat_view_stmt", node[1]))
     return script.text

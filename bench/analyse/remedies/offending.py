@@ -15,10 +15,10 @@ _TYPE_CHECK_VERSION = 160000
 
 def offending_rows(text: str, sqlstate: str, keys: Keys, version_num: int) -> str | None:
     """A query for the rows that a constraint, unique index or cast refuses; None where it is not plain."""
-    found = statement_of(text)
-    if found is None:
+    tagged = statement_of(text)
+    if tagged is None:
         return None
-    node, statement = found
+    node, statement = tagged
     if node == "index_stmt" and sqlstate == "23505":
         return _duplicates_of_index(statement)
     if node != "alter_table_stmt":
@@ -38,8 +38,14 @@ def _of_command(table: str, command: Any, sqlstate: str, keys: Keys, version_num
     if command.subtype == tree.AT_AddConstraint:
         return _of_constraint(table, definition.constraint, sqlstate, keys)
     if command.subtype == tree.AT_AddColumn:
-        constraints = apply_attributes([each.constraint for each in definition.column_def.constraints])
-        found = (_of_constraint(table, each, sqlstate, keys) for each in constraints if each.fk_attrs)
+        constraints = apply_attributes(
+            [constraint.constraint for constraint in definition.column_def.constraints]
+        )
+        found = (
+            _of_constraint(table, constraint, sqlstate, keys)
+            for constraint in constraints
+            if constraint.fk_attrs
+        )
         return next((each for each in found if each), None)
     if command.subtype == tree.AT_AlterColumnType and sqlstate.startswith("22"):
         column = definition.column_def
@@ -54,7 +60,7 @@ def _of_constraint(table: str, constraint: Any, sqlstate: str, keys: Keys) -> st
     if constraint.contype == tree.CONSTR_CHECK and sqlstate == "23514":
         return f"SELECT * FROM {table} WHERE NOT ({expression(constraint.raw_expr)})"
     if constraint.contype in (tree.CONSTR_UNIQUE, tree.CONSTR_PRIMARY):
-        columns = [identifier(each.string.sval) for each in constraint.keys]
+        columns = [identifier(key.string.sval) for key in constraint.keys]
         if sqlstate == "23505" and columns:
             return _duplicates(table, columns)
         if sqlstate == "23502" and columns:
@@ -66,8 +72,8 @@ def _of_constraint(table: str, constraint: Any, sqlstate: str, keys: Keys) -> st
 
 def _orphans(table: str, constraint: Any, keys: Keys) -> str | None:
     parent = relation_name(constraint.pktable)
-    referring = [identifier(each.string.sval) for each in constraint.fk_attrs]
-    named = [each.string.sval for each in constraint.pk_attrs]
+    referring = [identifier(attr.string.sval) for attr in constraint.fk_attrs]
+    named = [attr.string.sval for attr in constraint.pk_attrs]
     full = (name for name in keys if name.partition(".")[2] == constraint.pktable.relname)
     referred = [identifier(name) for name in named or keys.get(next(full, ""), ())]
     if not referring or len(referring) != len(referred):
@@ -83,15 +89,15 @@ def _orphans(table: str, constraint: Any, keys: Keys) -> str | None:
 
 
 def _duplicates_of_index(index: Any) -> str:
-    elements = [each.index_elem for each in index.index_params]
-    columns = [identifier(each.name) if each.name else expression(each.expr) for each in elements]
+    elements = [param.index_elem for param in index.index_params]
+    columns = [identifier(element.name) if element.name else expression(element.expr) for element in elements]
     condition = expression(index.where_clause) if index.HasField("where_clause") else None
     return _duplicates(relation_name(index.relation), columns, condition)
 
 
 def _duplicates(table: str, columns: list[str], condition: str | None = None) -> str:
     grouped = ", ".join(columns)
-    terms = [f"({each}) IS NOT NULL" for each in columns] + ([f"({condition})"] if condition else [])
+    terms = [f"({column}) IS NOT NULL" for column in columns] + ([f"({condition})"] if condition else [])
     return (
         f"SELECT {grouped}, count(*) FROM {table} WHERE {' AND '.join(terms)} "
         f"GROUP BY {', '.join(map(str, range(1, len(columns) + 1)))} HAVING count(*) > 1"

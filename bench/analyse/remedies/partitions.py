@@ -43,18 +43,18 @@ def attach_checked(
     may have created the parent. Bounds over one column or expression alone. A default partition is read too,
     unless a CHECK proves that none of its rows fits the bounds.
     """
-    found = statement_of(text)
-    if found is None or found[0] != "alter_table_stmt" or len(found[1].cmds) != 1:
+    node = statement_of(text)
+    if node is None or node[0] != "alter_table_stmt" or len(node[1].cmds) != 1:
         return None
-    command = found[1].cmds[0].alter_table_cmd
+    command = node[1].cmds[0].alter_table_cmd
     if command.subtype != tree.AT_AttachPartition:
         return None
     attached = getattr(command, "def").partition_cmd
-    key = _key(found[1].relation, partitioned_by, texts)
+    key = _key(node[1].relation, partitioned_by, texts)
     bounds = _bounds(attached.bound, key) if key else None
     if bounds is None:
         return None
-    default = _of_parent(found[1].relation, default_partition)
+    default = _of_parent(node[1].relation, default_partition)
     script = Script()
     checks = [(relation_name(attached.name), bounds), *_opposite(default, bounds)]
     dropped = _checked(script, checks)
@@ -71,10 +71,10 @@ def create_and_attach(
     ATTACH PARTITION takes SHARE UPDATE EXCLUSIVE on the parent, PARTITION OF takes ACCESS EXCLUSIVE.
     https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-ATTACH-PARTITION
     """
-    found = statement_of(text)
-    if found is None or found[0] != "create_stmt" or not found[1].HasField("partbound"):
+    node = statement_of(text)
+    if node is None or node[0] != "create_stmt" or not node[1].HasField("partbound"):
         return None
-    made = found[1]
+    made = node[1]
     parent = made.inh_relations[0].range_var
     default = _of_parent(parent, default_partition)
     key = _key(parent, partitioned_by, ())
@@ -128,9 +128,9 @@ def _checked(script: Script, checks: Iterable[tuple[str, str]]) -> str:
 
 def _bare(table: str) -> str:
     """The name of a table without its schema and quotes."""
-    found = statement_of(f"TABLE {table}")
-    assert found is not None
-    return str(found[1].from_clause[0].range_var.relname)
+    node = statement_of(f"TABLE {table}")
+    assert node is not None
+    return str(node[1].from_clause[0].range_var.relname)
 
 
 def _of_parent(parent: Any, by_table: Mapping[str, str]) -> str | None:
@@ -147,12 +147,12 @@ def _key(parent: Any, partitioned_by: Mapping[str, str], texts: Iterable[str]) -
     if known := _of_parent(parent, partitioned_by):
         return known
     for text in texts:
-        found = statement_of(text) if "partition" in text.lower() else None
-        if found is None or found[0] != "create_stmt" or not found[1].HasField("partspec"):
+        node = statement_of(text) if "partition" in text.lower() else None
+        if node is None or node[0] != "create_stmt" or not node[1].HasField("partspec"):
             continue
-        if found[1].relation.relname == parent.relname:
-            spec = found[1].partspec
-            parts = [each.partition_elem for each in spec.part_params]
+        if node[1].relation.relname == parent.relname:
+            spec = node[1].partspec
+            parts = [param.partition_elem for param in spec.part_params]
             columns = [identifier(part.name) if part.name else f"({expression(part.expr)})" for part in parts]
             strategy = _STRATEGIES.get(spec.strategy)
             return f"{strategy} ({columns[0]})" if strategy and len(columns) == 1 else None
@@ -166,7 +166,7 @@ def _bounds(bound: Any, key: str) -> str | None:
         return None
     column = matched[2]
     if matched[1] == "LIST":
-        values = [each for each in bound.listdatums if not each.a_const.isnull]
+        values = [listdatum for listdatum in bound.listdatums if not listdatum.a_const.isnull]
         listed = f"{column} IN ({', '.join(map(expression, values))})" if values else "false"
         with_null = len(values) < len(bound.listdatums)
         return f"{column} IS NULL OR {listed}" if with_null else f"{column} IS NOT NULL AND {listed}"

@@ -33,14 +33,16 @@ FILLED = "filled"
 
 def why_not(command: Any, key: Sequence[str], hanging: Sequence[Hanging] | None) -> str | None:
     """Why no script can put a column in another's place without losing something; None where one can."""
-    mine = [each for each in hanging or () if each.column == command.name]
-    obstacles = [each.definition for each in mine if each.kind == "obstacle"]
+    mine = [waiting for waiting in hanging or () if waiting.column == command.name]
+    obstacles = [waiting.definition for waiting in mine if waiting.kind == "obstacle"]
     if hanging is None:
         return "what hangs on the column is not known"
     if not key:
         obstacles.append("the table has no primary key to fill it along in batches")
     obstacles += [
-        f"{each.name} cannot be read" for each in mine if each.kind in _PARSED and not _parsed(each)
+        f"{waiting.name} cannot be read"
+        for waiting in mine
+        if waiting.kind in _PARSED and not _parsed(waiting)
     ]
     return "; ".join(dict.fromkeys(obstacles)) or None
 
@@ -52,7 +54,7 @@ def swap_type(
 
     Only where :func:`why_not` has nothing against it.
     """
-    mine = [each for each in hanging if each.column == command.name]
+    mine = [waiting for waiting in hanging if waiting.column == command.name]
     swap = _Swap(script, table, relname, command, mine)
     swap.add()
     swap.fill(key)
@@ -63,11 +65,11 @@ def swap_type(
 _PARSED = ("index", "constraint", "referring constraint", "statistics")
 
 
-def _parsed(each: Hanging) -> tuple[str, Any] | None:
+def _parsed(hanging: Hanging) -> tuple[str, Any] | None:
     """The statement that would make it."""
-    if each.kind in ("constraint", "referring constraint"):
-        return statement_of(f"ALTER TABLE {each.table} ADD CONSTRAINT {each.name} {each.definition}")
-    return statement_of(each.definition)
+    if hanging.kind in ("constraint", "referring constraint"):
+        return statement_of(f"ALTER TABLE {hanging.table} ADD CONSTRAINT {hanging.name} {hanging.definition}")
+    return statement_of(hanging.definition)
 
 
 class _Swap:
@@ -101,8 +103,8 @@ class _Swap:
             f"{collation(self._definition)}",
             f"{self._old} becomes the last column: give every INSERT without a list of columns one first",
         )
-        for each in self._of("setting"):
-            self._script.add(f"ALTER TABLE {self._table} ALTER COLUMN {self._new} {each.definition}")
+        for hanging in self._of("setting"):
+            self._script.add(f"ALTER TABLE {self._table} ALTER COLUMN {self._new} {hanging.definition}")
         self._script.add(
             f"CREATE OR REPLACE FUNCTION {self._function}() RETURNS trigger LANGUAGE plpgsql\n"
             f"SET search_path FROM CURRENT AS $$\n"
@@ -126,33 +128,37 @@ class _Swap:
 
     def carry_over(self) -> None:
         """Give the new column what the old one has, nothing of it under a lock that blocks for long."""
-        for each in self._of("not null"):
-            self._not_null(each)
-        for each in (*self._of("constraint"), *self._of("referring constraint")):
-            if not _is_built(each):  # of a run before: one that refers keeps its index from being built again
-                self._script.add(f"ALTER TABLE {each.table} DROP CONSTRAINT IF EXISTS {_beside_of(each)}")
-        for each in self._of("index"):
-            self._index(each)
+        for hanging in self._of("not null"):
+            self._not_null(hanging)
+        for hanging in (*self._of("constraint"), *self._of("referring constraint")):
+            if not _is_built(
+                hanging
+            ):  # of a run before: one that refers keeps its index from being built again
+                self._script.add(
+                    f"ALTER TABLE {hanging.table} DROP CONSTRAINT IF EXISTS {_beside_of(hanging)}"
+                )
+        for hanging in self._of("index"):
+            self._index(hanging)
         # A key that others refer to must have its index first.
         for kind in ("constraint", "referring constraint"):
-            for each in sorted(self._of(kind), key=lambda each: not _is_built(each)):
-                self._constraint(each)
-        for each in self._of("statistics"):
-            self._statistics(each)
-        for each in self._of("sequence"):
-            self._before.append(f"ALTER SEQUENCE {each.name} OWNED BY {self._table}.{self._new}")
-        for each in self._of("default"):
+            for hanging in sorted(self._of(kind), key=lambda hanging: not _is_built(hanging)):
+                self._constraint(hanging)
+        for hanging in self._of("statistics"):
+            self._statistics(hanging)
+        for hanging in self._of("sequence"):
+            self._before.append(f"ALTER SEQUENCE {hanging.name} OWNED BY {self._table}.{self._new}")
+        for hanging in self._of("default"):
             self._before.append(
-                f"ALTER TABLE {self._table} ALTER COLUMN {self._new} SET DEFAULT {each.definition}"
+                f"ALTER TABLE {self._table} ALTER COLUMN {self._new} SET DEFAULT {hanging.definition}"
             )
-        for each in self._of("identity"):
-            self._identity(each)
-        comment = next((literal(each.definition) for each in self._of("comment")), "NULL")
+        for hanging in self._of("identity"):
+            self._identity(hanging)
+        comment = next((literal(hanging.definition) for hanging in self._of("comment")), "NULL")
         self._after.append(f"COMMENT ON COLUMN {self._table}.{self._old} IS {comment}")
-        for each in self._of("grant"):
-            option = f" {each.comment}" if each.comment else ""
+        for hanging in self._of("grant"):
+            option = f" {hanging.comment}" if hanging.comment else ""
             self._after.append(
-                f"GRANT {each.definition} ({self._old}) ON {self._table} TO {each.name}{option}"
+                f"GRANT {hanging.definition} ({self._old}) ON {self._table} TO {hanging.name}{option}"
             )
 
     def finish(self) -> None:
@@ -173,7 +179,7 @@ class _Swap:
         script.add("COMMIT")
 
     def _of(self, kind: str) -> list[Hanging]:
-        return [each for each in self._hanging if each.kind == kind]
+        return [hanging for hanging in self._hanging if hanging.kind == kind]
 
     def _of_new_row(self) -> str:
         """The new value in terms of the trigger's row."""
@@ -187,12 +193,12 @@ class _Swap:
             reference.fields.add().CopyFrom(column)
         return expression(value)
 
-    def _not_null(self, each: Hanging) -> None:
+    def _not_null(self, hanging: Hanging) -> None:
         """From 18 on it is a constraint with a name; before, a validated CHECK saves the scan."""
-        if each.name:
-            name = _beside(each.name)
+        if hanging.name:
+            name = _beside(hanging.name)
             self._unchecked(self._table, name, f"NOT NULL {self._new} NOT VALID")
-            self._validated(self._table, name, each.name)
+            self._validated(self._table, name, hanging.name)
             return
         name = object_name(self._new_name, None, "present")
         self._unchecked(self._table, name, f"CHECK ({self._new} IS NOT NULL) NOT VALID")
@@ -200,10 +206,10 @@ class _Swap:
         self._script.add(f"ALTER TABLE {self._table} ALTER COLUMN {self._new} SET NOT NULL", OWN)
         self._script.add(f"ALTER TABLE {self._table} DROP CONSTRAINT {identifier(name)}")
 
-    def _index(self, each: Hanging) -> None:
-        found = _parsed(each)
-        assert found is not None
-        index = found[1]
+    def _index(self, hanging: Hanging) -> None:
+        node = _parsed(hanging)
+        assert node is not None
+        index = node[1]
         name = index.idxname
         index.idxname, index.concurrent = _beside(name), True
         self._renamed(index)
@@ -211,7 +217,7 @@ class _Swap:
         self._after.append(
             f"ALTER INDEX {in_schema(index.relation, index.idxname)} RENAME TO {identifier(name)}"
         )
-        self._comment(each, f"INDEX {each.name}")
+        self._comment(hanging, f"INDEX {hanging.name}")
 
     def _build(self, index: Any) -> None:
         where = in_schema(index.relation, index.idxname)
@@ -222,13 +228,13 @@ class _Swap:
         self._script.add(sql_of("index_stmt", index), OUTSIDE)
         self._indexes.append(where)
 
-    def _constraint(self, each: Hanging) -> None:
-        found = _parsed(each)
-        assert found is not None
-        assert each.table is not None
-        statement = found[1]
+    def _constraint(self, hanging: Hanging) -> None:
+        node = _parsed(hanging)
+        assert node is not None
+        assert hanging.table is not None
+        statement = node[1]
         constraint = getattr(statement.cmds[0].alter_table_cmd, "def").constraint
-        self._renamed(constraint, refers=each.kind == "referring constraint")
+        self._renamed(constraint, refers=hanging.kind == "referring constraint")
         name = constraint.conname
         if constraint.contype in BUILT:
             beside = _beside(name)
@@ -240,12 +246,12 @@ class _Swap:
             constraint.skip_validation, constraint.initially_valid = True, False
             self._script.add(sql_of("alter_table_stmt", statement), OWN)
             if checked and constraint.is_enforced:
-                self._validated(each.table, constraint.conname, name)
+                self._validated(hanging.table, constraint.conname, name)
             else:
-                self._after.append(_rename_constraint(each.table, constraint.conname, name))
-            if each.kind == "referring constraint":
-                self._before.append(f"ALTER TABLE {each.table} DROP CONSTRAINT {identifier(name)}")
-        self._comment(each, f"CONSTRAINT {each.name} ON {each.table}")
+                self._after.append(_rename_constraint(hanging.table, constraint.conname, name))
+            if hanging.kind == "referring constraint":
+                self._before.append(f"ALTER TABLE {hanging.table} DROP CONSTRAINT {identifier(name)}")
+        self._comment(hanging, f"CONSTRAINT {hanging.name} ON {hanging.table}")
 
     def _unchecked(self, table: str, name: str, definition: str) -> None:
         self._script.add(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {identifier(name)}")
@@ -256,10 +262,10 @@ class _Swap:
         self._constraints.append((table, beside))
         self._after.append(_rename_constraint(table, beside, name))
 
-    def _statistics(self, each: Hanging) -> None:
-        found = _parsed(each)
-        assert found is not None
-        statistics = found[1]
+    def _statistics(self, hanging: Hanging) -> None:
+        node = _parsed(hanging)
+        assert node is not None
+        statistics = node[1]
         names = statistics.defnames[-1].string
         name, schema = names.sval, statistics.defnames[0].string.sval
         names.sval = _beside(name)
@@ -268,24 +274,24 @@ class _Swap:
         self._script.add(f"DROP STATISTICS IF EXISTS {where}")
         self._script.add(sql_of("create_stats_stmt", statistics))
         self._after.append(f"ALTER STATISTICS {where} RENAME TO {identifier(name)}")
-        self._comment(each, f"STATISTICS {each.name}")
+        self._comment(hanging, f"STATISTICS {hanging.name}")
 
-    def _identity(self, each: Hanging) -> None:
-        assert each.name is not None
-        sequence = literal(each.name)
+    def _identity(self, hanging: Hanging) -> None:
+        assert hanging.name is not None
+        sequence = literal(hanging.name)
         self._before.append(
             "SELECT set_config('pgrehearse.last', last_value::text, true), "
-            f"set_config('pgrehearse.called', is_called::text, true) FROM {each.name}"
+            f"set_config('pgrehearse.called', is_called::text, true) FROM {hanging.name}"
         )
         self._after.append(
-            f"ALTER TABLE {self._table} ALTER COLUMN {self._old} ADD GENERATED {each.definition}"
+            f"ALTER TABLE {self._table} ALTER COLUMN {self._old} ADD GENERATED {hanging.definition}"
         )
         last, called = "current_setting('pgrehearse.last')", "current_setting('pgrehearse.called')"
         self._after.append(f"SELECT setval({sequence}, {last}::bigint, {called}::boolean)")
 
-    def _comment(self, each: Hanging, on: str) -> None:
-        if each.comment:
-            self._after.append(f"COMMENT ON {on} IS {literal(each.comment)}")
+    def _comment(self, hanging: Hanging, on: str) -> None:
+        if hanging.comment:
+            self._after.append(f"COMMENT ON {on} IS {literal(hanging.comment)}")
 
     def _renamed(self, message: Any, *, refers: bool = False) -> None:
         """Put the new column's name wherever a definition has the old one's."""
@@ -308,13 +314,13 @@ class _Swap:
 
     def _refers_to_itself(self, constraint: Any) -> bool:
         return f"{identifier(constraint.pktable.schemaname)}.{identifier(constraint.pktable.relname)}" in {
-            each.table for each in self._hanging if each.kind == "constraint"
+            hanging.table for hanging in self._hanging if hanging.kind == "constraint"
         }
 
     def _guard(self) -> str:
         """A block that raises unless all of the new column is there, and the old one has nothing unknown."""
         column = f"WHERE attrelid = {literal(self._table)}::regclass AND attname"
-        known = [each.identity for each in self._hanging if each.identity is not None]
+        known = [hanging.identity for hanging in self._hanging if hanging.identity is not None]
         new = literal(self._new_name)
         checks = [
             f"SELECT 'the column is not filled' FROM pg_attribute {column} = {new}\n"
@@ -355,14 +361,14 @@ BEGIN
 END $guard$"""
 
 
-def _is_built(each: Hanging) -> bool:
-    return each.definition.startswith(("PRIMARY KEY", "UNIQUE"))
+def _is_built(hanging: Hanging) -> bool:
+    return hanging.definition.startswith(("PRIMARY KEY", "UNIQUE"))
 
 
 def _beside_of(constraint: Hanging) -> str:
-    found = _parsed(constraint)
-    assert found is not None
-    made = getattr(found[1].cmds[0].alter_table_cmd, "def").constraint
+    node = _parsed(constraint)
+    assert node is not None
+    made = getattr(node[1].cmds[0].alter_table_cmd, "def").constraint
     return identifier(_beside(made.conname))
 
 

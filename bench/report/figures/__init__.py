@@ -43,9 +43,9 @@ def draw_figures(run: Run, summary: RunSummary) -> Iterator[Picture]:
 
 def draw_passes(run: Run) -> Iterator[Picture]:
     """One figure for each loaded pass."""
-    for position, each in enumerate(loaded_with_traffic(run), start=1):
-        if (chart := traffic_chart(run, each)) is not None:
-            title = pass_title(each.hazard, each.lock_timeout_s, each.retries)
+    for position, traffic_pass in enumerate(loaded_with_traffic(run), start=1):
+        if (chart := traffic_chart(run, traffic_pass)) is not None:
+            title = pass_title(traffic_pass.hazard, traffic_pass.lock_timeout_s, traffic_pass.retries)
             yield draw_traffic(chart, figure_name(position), title)
 
 

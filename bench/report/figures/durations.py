@@ -70,10 +70,10 @@ def draw_durations(summary: RunSummary) -> Picture:
 
 def duration_rows(summary: RunSummary) -> tuple[Row, ...]:
     """Headings, the longest statements of the suite, and one row for what each migration has besides."""
-    timed = [each for each in summary.statements if each.duration_s is not None]
+    timed = [statement for statement in summary.statements if statement.duration_s is not None]
     least_s = LEAST_SHARE * sum(map(_duration, timed))
     longest = sorted(timed, key=_duration, reverse=True)[:LONGEST]
-    named = {id(each) for each in longest if _duration(each) >= least_s}
+    named = {id(statement) for statement in longest if _duration(statement) >= least_s}
     groups = sorted((m for m in summary.migrations if m.statements), key=_total, reverse=True)
     kept = {m.id for m in groups[:MOST_GROUPS]}
     rows: list[Row] = []
@@ -87,15 +87,15 @@ def duration_rows(summary: RunSummary) -> tuple[Row, ...]:
 
 
 def _group(migration: MigrationSummary, named: set[int]) -> list[Row]:
-    timed = [each for each in migration.statements if each.duration_s is not None]
-    shown = sorted((each for each in timed if id(each) in named), key=_duration, reverse=True)
-    rest = [each for each in timed if id(each) not in named]
+    timed = [statement for statement in migration.statements if statement.duration_s is not None]
+    shown = sorted((statement for statement in timed if id(statement) in named), key=_duration, reverse=True)
+    rest = [statement for statement in timed if id(statement) not in named]
     failed = "" if migration.outcome == "applied" else f"{migration.outcome}"
-    rows = [Row(migration.file, value=failed), *(_statement(each) for each in shown)]
+    rows = [Row(migration.file, value=failed), *(_statement(statement) for statement in shown)]
     if rest:
         noun = "statement" if len(rest) == 1 else "statements"
         words = f"{len(rest)} other {noun}" + ("" if len(rest) == 1 else " together")
-        rows.append(_rest(words, sum(_duration(each) for each in rest)))
+        rows.append(_rest(words, sum(_duration(statement) for statement in rest)))
     return rows
 
 

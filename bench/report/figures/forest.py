@@ -59,7 +59,7 @@ def draw_forest(comparison: Comparison) -> Picture:
 
 
 def _rows(comparison: Comparison) -> list[Row]:
-    found = [(each, each.ratio) for each in comparison.verdicts if each.ratio is not None]
+    found = [(decision, decision.ratio) for decision in comparison.verdicts if decision.ratio is not None]
     return sorted(found, key=lambda row: (ORDER.index(row[0].outcome), -row[1].estimate))
 
 
@@ -90,7 +90,7 @@ def _ratios(ax: Axes, rows: Sequence[Row], limit: float) -> None:
     ticks = [each for each in _TICKS if low <= each <= high]
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([f"{each:g}×" for each in ticks])
+    ax.set_xticklabels([f"{tick:g}×" for tick in ticks])
     ax.set_yticks([])
     ax.tick_params(labelsize=7.5)
     ax.set_xlabel("head / base (logarithmic scale)", fontsize=8)

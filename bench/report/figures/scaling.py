@@ -48,23 +48,23 @@ def _title(about: Subject) -> str:
 
 
 def _chosen(document: ForecastDocument) -> list[tuple[MeasuredSeries, ForecastFigure]]:
-    forecasts = {(each.subject, each.quantity): each for each in document.forecasts}
-    timed = [each for each in document.measured if each.quantity == "duration_s"]
-    longest = sorted(timed, key=lambda each: -max(each.points[-1].values))
-    return [(each, forecasts[each.subject, "duration_s"]) for each in longest[:MOST]]
+    forecasts = {(figure.subject, figure.quantity): figure for figure in document.forecasts}
+    timed = [series for series in document.measured if series.quantity == "duration_s"]
+    longest = sorted(timed, key=lambda series: -max(series.points[-1].values))
+    return [(series, forecasts[series.subject, "duration_s"]) for series in longest[:MOST]]
 
 
 def _panel(ax: Axes, document: ForecastDocument, measured: MeasuredSeries, forecast: ForecastFigure) -> None:
     table, rows = next(iter(document.at.items()))
     per_scale = rows / document.scale
     points = measured.points
-    middle = [sorted(each.values)[len(each.values) // 2] for each in points]
-    for each in points:
-        sizes = [each.scale * per_scale] * len(each.values)
-        ax.plot(sizes, each.values, "o", color=LIGHT["after"], markersize=3.2, alpha=0.7, zorder=3)
-    sizes = [each.scale * per_scale for each in points]
+    middle = [sorted(point.values)[len(point.values) // 2] for point in points]
+    for point in points:
+        sizes = [point.scale * per_scale] * len(point.values)
+        ax.plot(sizes, point.values, "o", color=LIGHT["after"], markersize=3.2, alpha=0.7, zorder=3)
+    sizes = [point.scale * per_scale for point in points]
     ax.plot(sizes, middle, color=LIGHT["after"], linewidth=1.2, zorder=2)
-    values = [value for each in points for value in each.values]
+    values = [value for point in points for value in point.values]
     if forecast.refused is None:
         value, high = forecast.value or 0.0, forecast.high or 0.0
         low = max(forecast.low or 0.0, min(values) / 2)

@@ -111,7 +111,7 @@ def _beside_hazards(page: Sheet, found: SideBySide, top: float) -> None:
         y = top + HEAD_IN + ROW_IN * (at + 0.5)
         page.text(0.04, y, fit(row_name(row), 34), fontsize=SMALL + 0.4)
     page.bands(top + HEAD_IN, ROW_IN, [at % 2 == 0 for at in range(len(found.rows))])
-    longest = max((each.worst_s for side in found.sides for each in side.passes), default=1.0)
+    longest = max((traffic.worst_s for side in found.sides for traffic in side.passes), default=1.0)
     high = max(1.0, longest) * 1.3
     left, gap = NAME_IN + 0.15, 0.2
     width = (page.width_in - left - gap * (len(found.sides) - 1)) / len(found.sides)
@@ -169,7 +169,7 @@ def _caption(found: SideBySide) -> str:
         "10 ms, below which waits may be missed; in brackets, how long at least one request waited; tries, "
         "where lock timeouts made the deploy come back; fails: the deploy did not get through."
     ]
-    counts = sorted({each.n for side in found.sides for each in side.passes})
+    counts = sorted({traffic.n for side in found.sides for traffic in side.passes})
     if counts:
         parts.append(f"n = {' to '.join(map(str, sorted({counts[0], counts[-1]})))} of each pass.")
     marked = [f"{side.name} ({n})" for side in found.sides if (n := sum(map(bool, _doubts(side))))]
@@ -181,4 +181,4 @@ def _caption(found: SideBySide) -> str:
 
 
 def _doubts(side: Side) -> list[str | None]:
-    return [each.doubt for each in side.passes]
+    return [traffic.doubt for traffic in side.passes]

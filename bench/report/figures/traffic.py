@@ -82,13 +82,13 @@ def _fill(page: Sheet, chart: TrafficChart, axes: Sequence[Axes], tops: Sequence
     _lane_texts(page, chart, tops[0])
     columns, width = chart.columns, chart.column_s
     draw_blocked(axes[1], columns, width)
-    blocked = f"at most {fmt.count(max(each.blocked for each in columns))} blocked"
+    blocked = f"at most {fmt.count(max(column.blocked for column in columns))} blocked"
     _texts(page, tops[1], COUNT_IN, ("on the server", "requests"), (blocked, ""))
     draw_queued(axes[2], columns, width)
-    queued = f"at most {fmt.count(max(each.queued for each in columns))}"
+    queued = f"at most {fmt.count(max(column.queued for column in columns))}"
     _texts(page, tops[2], COUNT_IN, ("no connection", "requests that queue for one"), (queued, ""))
     draw_throughput(axes[3], columns, width)
-    ok = sum(each.ok_per_s for each in columns) / len(columns)
+    ok = sum(column.ok_per_s for column in columns) / len(columns)
     _texts(page, tops[3], COUNT_IN, ("throughput", "requests per second"), (f"{ok:,.0f}/s ok on average", ""))
     range_s = latency_range([panel.heat for panel in chart.panels])
     zero = -chart.low_s
@@ -159,10 +159,10 @@ def _labels(page: Sheet, marks: Sequence[Mark], chart: TrafficChart, y: float) -
 
 def _legends(chart: TrafficChart) -> tuple[Legend, ...]:
     """Rows of (kind, words): of the locks, of the lines, of the cells."""
-    stretches = [each for lane in chart.lanes for each in lane.stretches]
+    stretches = [stretch for lane in chart.lanes for stretch in lane.stretches]
     modes = sorted({s.mode for s in stretches if s.granted}, key=lambda mode: -mode.strength)
     locks = [(lock_token(mode), mode.sql_name) for mode in modes]
-    if any(not each.granted for each in stretches):
+    if any(not stretch.granted for stretch in stretches):
         locks.append(("waiting", "the deploy waits for the lock"))
     lines = [
         ("lock-7", "blocked by the deploy; failed"),

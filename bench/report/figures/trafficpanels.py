@@ -26,16 +26,16 @@ def draw_lanes(ax: Axes, lanes: Sequence[LockLane], span_s: float) -> None:
     ax.set_yticks([])
     least = span_s * VISIBLE_SHARE
     for row, lane in enumerate(lanes):
-        for each in lane.stretches:
-            drawn = max(each.end_s - each.begin_s, least)
-            if each.granted:
+        for stretch in lane.stretches:
+            drawn = max(stretch.end_s - stretch.begin_s, least)
+            if stretch.granted:
                 ax.barh(
-                    row, drawn, left=each.begin_s, height=0.62, color=LIGHT[lock_token(each.mode)],
-                    edgecolor=LIGHT["edge"], linewidth=0.4, zorder=2 + each.mode.strength / 10,
+                    row, drawn, left=stretch.begin_s, height=0.62, color=LIGHT[lock_token(stretch.mode)],
+                    edgecolor=LIGHT["edge"], linewidth=0.4, zorder=2 + stretch.mode.strength / 10,
                 )  # fmt: skip
             else:
                 ax.barh(
-                    row, drawn, left=each.begin_s, height=0.62, facecolor="none", hatch="////",
+                    row, drawn, left=stretch.begin_s, height=0.62, facecolor="none", hatch="////",
                     edgecolor=LIGHT["muted"], linewidth=0.4, zorder=3,
                 )  # fmt: skip
 

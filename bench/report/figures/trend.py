@@ -39,7 +39,7 @@ def _panel(page: Sheet, trend: Trend, measure: Measure, position: int) -> None:
     top = position * (PANEL_IN + GAP_IN) + 0.15
     ax = page.axes(LEFT_IN, top, page.width_in - LEFT_IN - 0.1, PANEL_IN)
     known = [
-        (at, each, v) for at, each in enumerate(trend.entries) if (v := value(each, measure)) is not None
+        (at, entry, v) for at, entry in enumerate(trend.entries) if (v := value(entry, measure)) is not None
     ]
     colour = LIGHT[_COLOUR[measure]]
     if not known:
@@ -47,11 +47,11 @@ def _panel(page: Sheet, trend: Trend, measure: Measure, position: int) -> None:
         page.text(LEFT_IN, top + PANEL_IN / 2, f"{_TITLE[measure]}: not measured", fontsize=8)
         return
     size = _unit_of(measure, max(v for _, _, v in known))
-    for at, each, middle in known:
+    for at, entry, middle in known:
         if measure == "duration_s":
-            low, high = min(each.durations_s), max(each.durations_s)
+            low, high = min(entry.durations_s), max(entry.durations_s)
             ax.plot([at, at], [low / size[0], high / size[0]], color=colour, linewidth=1.4, alpha=0.45)
-        marker, width = ("D", 6.0) if each.because is not None else ("o", 4.0)
+        marker, width = ("D", 6.0) if entry.because is not None else ("o", 4.0)
         ax.plot(
             [at],
             [middle / size[0]],
@@ -59,11 +59,11 @@ def _panel(page: Sheet, trend: Trend, measure: Measure, position: int) -> None:
             color=colour,
             markersize=width,
             markeredgecolor=LIGHT["ink"],
-            markeredgewidth=0.8 if each.because is not None else 0.0,
+            markeredgewidth=0.8 if entry.because is not None else 0.0,
             zorder=3,
         )
     _means(ax, trend, measure, [(at, v / size[0]) for at, _, v in known], size[0])
-    highest = max(max(each.durations_s) if measure == "duration_s" else v for _, each, v in known)
+    highest = max(max(entry.durations_s) if measure == "duration_s" else v for _, entry, v in known)
     ax.set_ylim(0, 1.25 * highest / size[0])
     ax.set_ylabel(f"{_TITLE[measure]}{f' ({size[1]})' if size[1] else ''}", fontsize=8)
     _runs_axis(ax, trend, labelled=position == len(MEASURES) - 1)
@@ -80,16 +80,16 @@ def _unit_of(measure: Measure, largest: float) -> tuple[float, str]:
 
 
 def _means(ax: Axes, trend: Trend, measure: Measure, points: list[tuple[int, float]], size: float) -> None:
-    changes = [each for each in trend.changes if each.measure == measure]
-    ends = [*(each.at - 0.5 for each in changes), points[-1][0] + 0.5]
-    levels = [*(each.old for each in changes[:1]), *(each.new for each in changes)]
+    changes = [change for change in trend.changes if change.measure == measure]
+    ends = [*(change.at - 0.5 for change in changes), points[-1][0] + 0.5]
+    levels = [*(change.old for change in changes[:1]), *(change.new for change in changes)]
     for begin, end, level in zip([points[0][0] - 0.5, *ends], ends, levels, strict=False):
         ax.plot([begin, end], [level / size] * 2, "--", color=LIGHT["muted"], linewidth=1.0, zorder=2)
-    for each in changes:
-        ax.axvline(each.at - 0.5, color=LIGHT["ink"], linewidth=1.0)
-    for each in changes if len(changes) <= MOST_LABELS else ():
-        ax.annotate(fmt.ratio(each.ratio), (each.at - 0.5, 1), (4, -3), xycoords=("data", "axes fraction"),
-                    textcoords="offset points", va="top", fontsize=8, fontweight="bold")  # fmt: skip
+    for change in changes:
+        ax.axvline(change.at - 0.5, color=LIGHT["ink"], linewidth=1.0)
+    for change in changes if len(changes) <= MOST_LABELS else ():
+        ax.annotate(fmt.ratio(change.ratio), (change.at - 0.5, 1), (4, -3),
+                    xycoords=("data", "axes fraction"), textcoords="offset points", va="top", fontsize=8, fontweight="bold")  # fmt: skip
 
 
 def _runs_axis(ax: Axes, trend: Trend, *, labelled: bool) -> None:

@@ -70,13 +70,13 @@ def _of(verdict: Decision, *, alone: bool) -> Iterator[Row]:
         yield _row(verdict.file, verdict.line, f"{what}: {shortened(verdict.text, 60)}", listed)
     for gate in verdict.gates:
         if gate.outcome != "pass" or gate.note:
-            found = _row(verdict.file, verdict.line, what, gate)
+            row = _row(verdict.file, verdict.line, what, gate)
             if gate.level == "W" and verdict.ratio:
                 r = verdict.ratio
                 interval = f" [{ratio(r.low)}, {ratio(r.high)}], limit {ratio(r.limit)}, n={r.n[0]}+{r.n[1]}"
-                found = Row(found.file, found.line, found.what, gate,
-                            f"{found.sentence}, {ratio(r.estimate)}{interval}")  # fmt: skip
-            yield found
+                row = Row(row.file, row.line, row.what, gate,
+                            f"{row.sentence}, {ratio(r.estimate)}{interval}")  # fmt: skip
+            yield row
 
 
 def _row(file: str, line: int, what: str, gate: Gate) -> Row:
@@ -157,8 +157,8 @@ def footer(comparison: Comparison) -> Iterator[str]:
     yield f"{statements} statements and {queries} queries; {comparison.timed} long enough to time{mean}"
     yield f"design: {comparison.design}, limit {ratio(comparison.limit)}; {describe_noise(comparison.noise)}"
     yield f"base {comparison.base}, head {comparison.head}"
-    for each in comparison.machine:
-        yield f"{each.key}: {each.old} → {each.new}"
+    for difference in comparison.machine:
+        yield f"{difference.key}: {difference.old} → {difference.new}"
 
 
 def describe_noise(noise: Noise | None) -> str:

@@ -59,7 +59,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterator[tuple[str, ...]]) ->
 
 def _bounded(document: ForecastDocument) -> str:
     """Which small parts of the deploy count with their worst class."""
-    whole = next((each for each in document.forecasts if _is_whole_time(each)), None)
+    whole = next((figure for figure in document.forecasts if _is_whole_time(figure)), None)
     names = [_name(document, subject) for subject in (whole.bounded if whole else ())]
     if not names:
         return ""
@@ -84,19 +84,19 @@ def _machine(machine: Machine) -> str:
 
 def _answered(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
     """The whole, its migrations, then locks, statements and queries, the longest of each first."""
-    timed = [each for each in document.forecasts if each.quantity in _TIMES and not each.refused]
-    whole = [each for each in timed if each.about.kind in ("all", "migration")]
-    long = [each for each in timed if (each.value or 0.0) >= LEAST_S]
-    for each in (
+    timed = [figure for figure in document.forecasts if figure.quantity in _TIMES and not figure.refused]
+    whole = [figure for figure in timed if figure.about.kind in ("all", "migration")]
+    long = [figure for figure in timed if (figure.value or 0.0) >= LEAST_S]
+    for figure in (
         *reversed(whole),
         *(
             one
             for kind in ("lock", "statement", "query")
-            for one in _longest(each for each in long if each.about.kind == kind)
+            for one in _longest(figure for figure in long if figure.about.kind == kind)
         ),
     ):
-        name = _name(document, each.subject) + _QUANTITIES[each.quantity]
-        yield name, seconds(each.value), _interval(each), each.growth or ""
+        name = _name(document, figure.subject) + _QUANTITIES[figure.quantity]
+        yield name, seconds(figure.value), _interval(figure), figure.growth or ""
 
 
 def _longest(forecasts: Iterable[ForecastFigure]) -> list[ForecastFigure]:
@@ -114,10 +114,10 @@ def _name(document: ForecastDocument, subject: str) -> str:
 def _refused(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
     """What has no forecast and takes long enough to be missed: one line for each reason."""
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for each in document.forecasts:
-        said = each.refused
-        if said and each.quantity in _TIMES and not said.short:
-            name = _name(document, each.subject) + _QUANTITIES[each.quantity]
+    for figure in document.forecasts:
+        said = figure.refused
+        if said and figure.quantity in _TIMES and not said.short:
+            name = _name(document, figure.subject) + _QUANTITIES[figure.quantity]
             by_reason.setdefault((said.reason, said.cure), []).append(name)
     for (reason, cure), names in by_reason.items():
         yield _several(list(dict.fromkeys(reversed(names)))), reason, cure
@@ -132,51 +132,51 @@ def _several(names: Sequence[str]) -> str:
 
 def _capacity(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
     at_target = Capacity(1, document.at, document.forecasts)
-    for each in (at_target, *document.capacity):
-        duration, *sizes = (_whole(each.forecasts, name) for name in _WHOLE)
+    for capacity in (at_target, *document.capacity):
+        duration, *sizes = (_whole(capacity.forecasts, name) for name in _WHOLE)
         yield (
-            f"{each.factor}×",
-            rows_named(each.at),
+            f"{capacity.factor}×",
+            rows_named(capacity.at),
             duration,
-            _longest_lock(each.forecasts),
+            _longest_lock(capacity.forecasts),
             *sizes,
         )
 
 
 def _whole(forecasts: Sequence[ForecastFigure], quantity: str) -> str:
-    found = [each for each in forecasts if each.about == WHOLE and each.quantity == quantity]
-    return _worst(found, none="not measured")
+    figures = [figure for figure in forecasts if figure.about == WHOLE and figure.quantity == quantity]
+    return _worst(figures, none="not measured")
 
 
 def _longest_lock(forecasts: Sequence[ForecastFigure]) -> str:
-    held = [each for each in forecasts if each.quantity == "held_s"]
-    highest = max((each.high or 0.0 for each in held if not each.refused), default=0.0)
+    held = [figure for figure in forecasts if figure.quantity == "held_s"]
+    highest = max((figure.high or 0.0 for figure in held if not figure.refused), default=0.0)
     mattering = [  # a hold that is shorter than the longest at its very worst is no longest one
-        each for each in held if not each.refused or (each.refused.at_most or float("inf")) > highest
+        figure for figure in held if not figure.refused or (figure.refused.at_most or float("inf")) > highest
     ]
     return _worst(mattering, none="none")
 
 
-def _worst(found: Sequence[ForecastFigure], none: str) -> str:
-    if not found:
+def _worst(figures: Sequence[ForecastFigure], none: str) -> str:
+    if not figures:
         return none
-    known = [each for each in found if not each.refused]
-    if len(known) < len(found):
+    known = [each for each in figures if not each.refused]
+    if len(known) < len(figures):
         return "refused"
     worst = max(known, key=lambda figure: figure.value or 0.0)
     return f"{_value(worst, 'value')} {_interval(worst)}"
 
 
 def _budgets(document: ForecastDocument) -> Iterator[tuple[str, ...]]:
-    for each in document.budgets:
-        name = each.key + (f" of {each.relation}" if each.relation else "")
-        edges = [each.earliest_scale, each.latest_scale]
+    for budget in document.budgets:
+        name = budget.key + (f" of {budget.relation}" if budget.relation else "")
+        edges = [budget.earliest_scale, budget.latest_scale]
         yield (
-            f"{name} ≤ {seconds(each.limit)}",
-            each.place,
-            f"scale {each.scale:.3g}, {rows_named(each.at or {})}" if each.scale else "not broken",
+            f"{name} ≤ {seconds(budget.limit)}",
+            budget.place,
+            f"scale {budget.scale:.3g}, {rows_named(budget.at or {})}" if budget.scale else "not broken",
             " and ".join("–" if edge is None else f"{edge:.3g}" for edge in edges),
-            "no size" if each.known_to_scale is None else f"scale {each.known_to_scale:.3g}",
+            "no size" if budget.known_to_scale is None else f"scale {budget.known_to_scale:.3g}",
         )
 
 

@@ -41,18 +41,18 @@ _HEAD = columns(
 
 def sentence(indexes: Sequence[IndexAudit]) -> str:
     """How many there are, and what those that could go come to."""
-    spare = [each for each in indexes if each.status == "could-go"]
-    total = f"{len(indexes)} indexes, {fmt.size(sum(each.bytes for each in indexes))}"
+    spare = [index for index in indexes if index.status == "could-go"]
+    total = f"{len(indexes)} indexes, {fmt.size(sum(index.bytes for index in indexes))}"
     if not spare:
         return f"{total}; each is used, enforces a constraint or supports a foreign key."
     return (
-        f"{total}; {len(spare)} could go, {fmt.size(sum(each.bytes for each in spare))}: none of this run's "
-        "queries needs them."
+        f"{total}; {len(spare)} could go, {fmt.size(sum(index.bytes for index in spare))}: none of this "
+        "run's queries needs them."
     )
 
 
 def _caption(indexes: Sequence[IndexAudit]) -> str:
-    counts = sorted({len(each.insert.duration_s_with) for each in indexes if each.insert})
+    counts = sorted({len(index.insert.duration_s_with) for index in indexes if index.insert})
     n = f"n = {counts[0]}" if counts else "not tried: the tables have too few rows"
     return (
         f"Costs per row are medians of the differences between writes with the index and without it, in turn "

@@ -188,7 +188,7 @@ def _class(load: ClassLoad, none_seen: str) -> tuple[str, ...]:
 
 
 def _failures(load: ClassLoad) -> str:
-    by_state = ", ".join(f"{each.count} × {each.sqlstate}" for each in load.errors)
+    by_state = ", ".join(f"{errors.count} × {errors.sqlstate}" for errors in load.errors)
     unfinished = f"{load.unfinished} unfinished" if load.unfinished else ""
     return ", ".join(filter(None, (by_state or (str(load.failed) if load.failed else ""), unfinished))) or "0"
 
@@ -222,13 +222,15 @@ Places = Mapping[tuple[str, int | None], str]
 
 def statement_places(run: Run, repeat: Repeat) -> Places:
     """The places of every statement of a repeat; None as an index: between two statements."""
-    numbers = {each.id: number for number, each in enumerate(run.suite.migrations, start=1)}
+    numbers = {file.id: number for number, file in enumerate(run.suite.migrations, start=1)}
     places: dict[tuple[str, int | None], str] = {}
     for migration in repeat.migrations:
         number = numbers.get(migration.id, 0)
         places[migration.id, None] = f"{number}: between two statements"
-        for each in migration.statements:
-            places[migration.id, each.index] = f"{number}:{each.line} {excerpt(each.text, _SQL_WIDTH)}"
+        for statement in migration.statements:
+            places[migration.id, statement.index] = (
+                f"{number}:{statement.line} {excerpt(statement.text, _SQL_WIDTH)}"
+            )
     return places
 
 
@@ -242,21 +244,21 @@ class _Group:
     worst_s: float = 0.0
     worst_of: dict[str, float] = field(default_factory=dict)
 
-    def add(self, name: str, found: BlockedBy) -> None:
-        self.waits += found.waits
-        self.blocked_s = max(self.blocked_s, found.blocked_s)
-        self.worst_s = max(self.worst_s, found.worst_blocked_s)
-        self.worst_of[name] = max(self.worst_of.get(name, 0.0), found.worst_blocked_s)
+    def add(self, name: str, blocker: BlockedBy) -> None:
+        self.waits += blocker.waits
+        self.blocked_s = max(self.blocked_s, blocker.blocked_s)
+        self.worst_s = max(self.worst_s, blocker.worst_blocked_s)
+        self.worst_of[name] = max(self.worst_of.get(name, 0.0), blocker.worst_blocked_s)
 
 
 def causes_table(load: Workload, places: Places) -> Table | None:
     """One row for each statement and lock behind which requests waited; None where none did."""
     groups: dict[tuple[str, str], _Group] = {}
-    for each in load.classes:
-        for found in each.blocked_by:
-            cause = found.cause
+    for request_class in load.classes:
+        for blocker in request_class.blocked_by:
+            cause = blocker.cause
             place = places.get((cause.migration, cause.statement), cause.migration)
-            groups.setdefault((place, lock_words(cause)), _Group()).add(each.name, found)
+            groups.setdefault((place, lock_words(cause)), _Group()).add(request_class.name, blocker)
     if not groups:
         return None
     ordered = sorted(groups.items(), key=lambda item: -item[1].worst_s)
@@ -346,36 +348,38 @@ def tries_table(repeat: Repeat, places: Places) -> Table | None:
     """Every try of the migrations that needed more than one; None where none was made."""
     if not repeat.tries:
         return None
-    again = {each.migration for each in repeat.tries if each.outcome != "applied" or each.number > 1}
-    shown = [each for each in repeat.tries if each.migration in again]
+    again = {
+        attempt.migration for attempt in repeat.tries if attempt.outcome != "applied" or attempt.number > 1
+    }
+    shown = [attempt for attempt in repeat.tries if attempt.migration in again]
     return Table(
         _TRIES_HEAD,
-        tuple(_try(each, places) for each in shown[:MOST_TRIES]),
+        tuple(_try(attempt, places) for attempt in shown[:MOST_TRIES]),
         "Tries, each until it got through or a lock timeout",
         _tries_note(repeat, len(again), max(0, len(shown) - MOST_TRIES)),
     )
 
 
-def _try(each: Try, places: Places) -> tuple[str, ...]:
-    ended = _OUTCOMES.get(each.outcome, each.outcome)
+def _try(attempt: Try, places: Places) -> tuple[str, ...]:
+    ended = _OUTCOMES.get(attempt.outcome, attempt.outcome)
     return (
-        f"{each.migration}, try {each.number}",
-        places.get((each.migration, each.statement), fmt.UNKNOWN)
-        if each.statement is not None
+        f"{attempt.migration}, try {attempt.number}",
+        places.get((attempt.migration, attempt.statement), fmt.UNKNOWN)
+        if attempt.statement is not None
         else "its end",
-        f"{ended}: {each.gave_up}" if each.gave_up else ended,
-        fmt.seconds(each.began_s),
-        fmt.seconds(each.duration_s),
-        fmt.seconds(each.blocked_s),
-        fmt.seconds(each.pause_s),
+        f"{ended}: {attempt.gave_up}" if attempt.gave_up else ended,
+        fmt.seconds(attempt.began_s),
+        fmt.seconds(attempt.duration_s),
+        fmt.seconds(attempt.blocked_s),
+        fmt.seconds(attempt.pause_s),
     )
 
 
 def _tries_note(repeat: Repeat, again: int, cut: int) -> str:
     timeouts = timed_out(repeat.tries)
-    migrations = len({each.migration for each in repeat.tries})
-    waited = [each.blocked_s for each in timeouts if each.blocked_s is not None]
-    paused = sum(each.pause_s or 0.0 for each in repeat.tries)
+    migrations = len({attempt.migration for attempt in repeat.tries})
+    waited = [attempt.blocked_s for attempt in timeouts if attempt.blocked_s is not None]
+    paused = sum(attempt.pause_s or 0.0 for attempt in repeat.tries)
     parts = [f"{migrations - again} of {migrations} migrations got through at the first try."]
     if waited:
         parts.append(

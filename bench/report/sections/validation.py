@@ -81,8 +81,8 @@ def _not_tried(what: str) -> tuple[Block, ...]:
 
 def _overview(conclusion: Conclusion) -> Table:
     summary, proofs = conclusion.summary, conclusion.run.proofs
-    alone = [each for each in proofs.rollback if each.scope == "alone" and not each.draft]
-    exact = sum(each.outcome == "exact" for each in alone)
+    alone = [proof for proof in proofs.rollback if proof.scope == "alone" and not proof.draft]
+    exact = sum(proof.outcome == "exact" for proof in alone)
     rows: tuple[tuple[Words, ...], ...] = (
         ("Migrations applied", f"{sum(e.outcome == 'applied' for e in summary.migrations)} of "
          f"{len(summary.migrations)}, {spread_seconds(summary.duration_s)}"),
@@ -101,17 +101,17 @@ def _overview(conclusion: Conclusion) -> Table:
 
 
 def _outcome(proofs: Iterable[RollbackProof], scope: str) -> str:
-    return ", ".join(each.outcome for each in proofs if each.scope == scope) or NOT_MEASURED
+    return ", ".join(proof.outcome for proof in proofs if proof.scope == scope) or NOT_MEASURED
 
 
 def _crashes(points: Sequence[CrashPoint]) -> str:
     if not points:
         return NOT_MEASURED
-    boundaries = sum(each.covers for each in points if not each.inside)
-    inside = sum(each.inside for each in points)
-    killed = sum(each.method == "kill -9" for each in points)
-    states = [each.state for each in points]
-    runs = [each.rerun for each in points if each.rerun]
+    boundaries = sum(point.covers for point in points if not point.inside)
+    inside = sum(point.inside for point in points)
+    killed = sum(point.method == "kill -9" for point in points)
+    states = [point.state for point in points]
+    runs = [point.rerun for point in points if point.rerun]
     return (
         f"{boundaries} statement boundaries and {inside} inside statements, {len(points)} cut for real "
         f"({killed} by kill -9): {_counted(states)}; run again: {_counted(runs)}"
@@ -123,13 +123,13 @@ def _counted(names: Iterable[str]) -> str:
 
 
 def _second_runs(proofs: Proofs) -> str:
-    return _counted(each.outcome for each in proofs.idempotence if each.scope == "twice") or NOT_MEASURED
+    return _counted(proof.outcome for proof in proofs.idempotence if proof.scope == "twice") or NOT_MEASURED
 
 
 def _access(proofs: Proofs) -> str:
     if not proofs.access:
         return NOT_MEASURED
-    return f"{len(proofs.access)}, {sum(each.opened is not None for each in proofs.access)}"
+    return f"{len(proofs.access)}, {sum(cell.opened is not None for cell in proofs.access)}"
 
 
 def _values(proofs: Proofs) -> str:
@@ -140,12 +140,12 @@ def _values(proofs: Proofs) -> str:
 
 
 def _survived(proofs: Proofs) -> str:
-    planted = [each for each in proofs.dirt if each.kinds]
-    alone = [each for each in planted if len(each.kinds) == 1]
+    planted = [proof for proof in proofs.dirt if proof.kinds]
+    alone = [proof for proof in planted if len(proof.kinds) == 1]
     if not planted:
         return NOT_MEASURED
-    together = ", ".join(each.outcome for each in planted if len(each.kinds) > 1)
-    return f"{sum(each.outcome == 'applied' for each in alone)} of {len(alone)} alone; together: {together}"
+    together = ", ".join(proof.outcome for proof in planted if len(proof.kinds) > 1)
+    return f"{sum(proof.outcome == 'applied' for proof in alone)} of {len(alone)} alone; together: {together}"
 
 
 def _dirty(proofs: Proofs) -> tuple[Block, ...]:
@@ -208,12 +208,12 @@ _PLURALS = {"index": "indexes", "policy": "policies"}
 def _estimate(summary: MigrationSummary) -> str:
     """What the file's first comment says of its time, beside what was measured."""
     first = summary.statements[0].text if summary.statements else ""
-    found = read_estimate(comments_before(first))
-    return f'"{found.words}"' if found else "none in the file"
+    estimate = read_estimate(comments_before(first))
+    return f'"{estimate.words}"' if estimate else "none in the file"
 
 
 def _rollback(proofs: Sequence[RollbackProof]) -> str:
-    alone = next((each for each in proofs if each.scope == "alone" and not each.draft), None)
+    alone = next((proof for proof in proofs if proof.scope == "alone" and not proof.draft), None)
     if alone is None:
         return NOT_MEASURED
     strongest = f", strongest lock {alone.locks[0].mode.sql_name}" if alone.locks else ""
@@ -222,13 +222,13 @@ def _rollback(proofs: Sequence[RollbackProof]) -> str:
 
 
 def _writes(proofs: Sequence[RollbackProof]) -> str:
-    after = next((each for each in proofs if each.scope == "after-writes"), None)
+    after = next((proof for proof in proofs if proof.scope == "after-writes"), None)
     if after is None:
         return NOT_MEASURED
     if after.outcome == "failed":
         return "fails"
-    lost = [each for each in after.writes if each.outcome == "lost"]
-    named = sum(each.named for each in lost)
+    lost = [write for write in after.writes if write.outcome == "lost"]
+    named = sum(write.named for write in lost)
     return (
         f"{len(after.writes)} writes: {len(after.writes) - len(lost)} survive, {named} lost and named, "
         + (f"{len(lost) - named} lost without a word")

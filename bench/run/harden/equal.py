@@ -54,11 +54,11 @@ def compare_ends(server: Server, template: str, original: Suite, other: Suite, d
         if (apart := {name for name in columns if again.columns.get(table, {}).get(name) != columns[name]})
     }
     wanted = _end_of(server, template, original, data, volatile) if volatile else first
-    found = _end_of(server, template, other, data, volatile)
+    end = _end_of(server, template, other, data, volatile)
     return Ends(
-        tuple(_differences(wanted, found, volatile)),
+        tuple(_differences(wanted, end, volatile)),
         tuple(sorted(f"{table}.{column}" for table, apart in volatile.items() for column in apart)),
-        tuple(_reordered(wanted, found)),
+        tuple(_reordered(wanted, end)),
     )
 
 
@@ -82,10 +82,10 @@ def _differences(wanted: _End, found: _End, volatile: Volatile) -> Iterator[str]
             yield f"{table} has other values{_in_columns(table, wanted, found, volatile)}"
 
 
-def _in_columns(table: str, wanted: _End, found: _End, volatile: Volatile) -> str:
+def _in_columns(table: str, wanted: _End, end: _End, volatile: Volatile) -> str:
     """The columns that differ by themselves; none where the same values stand in other rows."""
     apart = volatile.get(table, ())
-    theirs = found.columns[table]
+    theirs = end.columns[table]
     names = [
         name
         for name, total in wanted.columns[table].items()
@@ -104,9 +104,9 @@ def _first_difference(one: str, other: str) -> str:
     return f"{'; '.join(gone) or 'nothing'} became {'; '.join(new) or 'nothing'}"
 
 
-def _reordered(wanted: _End, found: _End) -> Iterator[str]:
+def _reordered(wanted: _End, end: _End) -> Iterator[str]:
     for name, text in wanted.schema.items():
-        other = found.schema.get(name)
+        other = end.schema.get(name)
         if other is not None and other != text and _ORDER.sub("", other) == _ORDER.sub("", text):
             yield name.removeprefix("table ")
 

@@ -55,19 +55,19 @@ def state_of(conn: psycopg.Connection[Any], dbname: str, volatile: Volatile | No
 
 
 def compare(
-    server: Server, expected: State, found: State, volatile: Volatile | None = None
+    server: Server, expected: State, state: State, volatile: Volatile | None = None
 ) -> tuple[Difference, ...]:
     """What ``found`` has other than ``expected``; both databases must still be as they were then.
 
     Rows are compared in the columns that both have: a column too much or too few is a schema's difference.
     A sequence that has only moved on is none.
     """
-    if expected == found:
-        return tuple(_sequences(expected, found))
+    if expected == state:
+        return tuple(_sequences(expected, state))
     return (
-        *_with_values(server, expected, schema_differences(expected.schema, found.schema)),
-        *_contents(server, expected, found, volatile or {}),
-        *_sequences(expected, found),
+        *_with_values(server, expected, schema_differences(expected.schema, state.schema)),
+        *_contents(server, expected, state, volatile or {}),
+        *_sequences(expected, state),
     )
 
 
@@ -159,15 +159,15 @@ def volatile_columns(server: Server, one: State, other: State) -> dict[str, froz
     return volatile
 
 
-def _contents(server: Server, expected: State, found: State, volatile: Volatile) -> Iterator[Difference]:
+def _contents(server: Server, expected: State, state: State, volatile: Volatile) -> Iterator[Difference]:
     names = [
         name
-        for name in sorted(expected.tables.keys() & found.tables.keys())
-        if expected.tables[name] != found.tables[name]
+        for name in sorted(expected.tables.keys() & state.tables.keys())
+        if expected.tables[name] != state.tables[name]
     ]
     if not names:
         return
-    with server.connect(expected.dbname) as left, server.connect(found.dbname) as right:
+    with server.connect(expected.dbname) as left, server.connect(state.dbname) as right:
         ours, theirs = read_tables(left), read_tables(right)
         for name in names:
             told_apart = volatile.get(name, ())
@@ -281,9 +281,9 @@ def _unkeyed(name: str, before: Counter[Any], after: Counter[Any]) -> Iterator[D
         yield Difference("rows", name, "added", rows=new)
 
 
-def _sequences(expected: State, found: State) -> Iterator[Difference]:
-    for name in sorted(expected.sequences.keys() & found.sequences.keys()):
-        before, after = expected.sequences[name], found.sequences[name]
+def _sequences(expected: State, state: State) -> Iterator[Difference]:
+    for name in sorted(expected.sequences.keys() & state.sequences.keys()):
+        before, after = expected.sequences[name], state.sequences[name]
         if before != after and (before.isdigit() and (not after.isdigit() or int(after) < int(before))):
             yield Difference("sequence", name, "changed", before=before, after=after)
 

@@ -50,24 +50,24 @@ def read_end(conn: psycopg.Connection[Any]) -> EndState:
     return EndState(describe_schema(conn), rows)
 
 
-def differences(wanted: EndState, found: EndState) -> Iterator[str]:
+def differences(wanted: EndState, end: EndState) -> Iterator[str]:
     """What of the state that the command left is otherwise, object by object, then table by table."""
-    for name in sorted({*wanted.schema, *found.schema}):
-        if name not in found.schema:
+    for name in sorted({*wanted.schema, *end.schema}):
+        if name not in end.schema:
             yield f"{name} is not there"
         elif name not in wanted.schema:
             yield f"{name} is there, and the command did not leave it"
-        elif wanted.schema[name] != found.schema[name]:
+        elif wanted.schema[name] != end.schema[name]:
             yield f"{name} is otherwise"
-    for table in sorted({*wanted.rows} & {*found.rows}):
-        (had, checksum), (has, other) = wanted.rows[table], found.rows[table]
+    for table in sorted({*wanted.rows} & {*end.rows}):
+        (had, checksum), (has, other) = wanted.rows[table], end.rows[table]
         if had != has:
             yield f"{table} has {has:,} rows, and the command left {had:,}"
         elif checksum != other:
             yield f"{table} has other values in its {has:,} rows"
 
 
-def note_on_end(recording: Recording, found: EndState, data_key: str | None) -> Note:
+def note_on_end(recording: Recording, end: EndState, data_key: str | None) -> Note:
     """Whether a replay has come to the state that the command itself left, or what is otherwise."""
     if data_key != recording.data_key:
         return Note(
@@ -75,7 +75,7 @@ def note_on_end(recording: Recording, found: EndState, data_key: str | None) -> 
             "The state before is not the one on which the command was recorded: the ends are not compared.",
             incomplete=True,
         )
-    told = list(differences(recording.end, found))
+    told = list(differences(recording.end, end))
     if not told:
         return Note(
             "recording", "Repeated, the statements leave the same schema and the same rows as the command."
