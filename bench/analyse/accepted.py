@@ -36,7 +36,7 @@ def complaints(
 def _means(acceptance: Acceptance, finding: Finding, summary: RunSummary) -> bool:
     if finding.code != acceptance.code or finding.code in NEVER_ACCEPTED or acceptance.problem is not None:
         return False
-    migration = next((each for each in summary.migrations if each.id == finding.migration), None)
+    migration = next((other for other in summary.migrations if other.id == finding.migration), None)
     if acceptance.migration is not None and not (migration and _is_called(migration, acceptance.migration)):
         return False
     if acceptance.relation is not None:

@@ -73,10 +73,10 @@ def describe_check(check: BudgetCheck) -> str:
 
 def unmeasured_note(checks: Sequence[BudgetCheck]) -> Note | None:
     """Which budgets the run has no figure for, and what would give one."""
-    missing = [each for each in checks if each.measured is None and not each.broken]
+    missing = [other for other in checks if other.measured is None and not other.broken]
     if not missing:
         return None
-    names = [f"{each.key}{_beside(each)} ({each.place})" for each in missing]
+    names = [f"{other.key}{_beside(other)} ({other.place})" for other in missing]
     beside = any(check.hazard for check in missing)
     how = "bench run --hazard all" if beside else "bench run with traffic, watched to its end,"
     return Note("budgets", f"Not measured here: {', '.join(names)}. {how} tries them.")
@@ -121,12 +121,12 @@ def _beside_hazards(run: Run) -> Iterator[Pass]:
 def _is_about(budget: Budget, measured_in: Pass, budgets: Sequence[Budget]) -> bool:
     if budget.hazard != ANY_HAZARD:
         return budget.hazard == measured_in.hazard
-    return not any(each.hazard == measured_in.hazard and each.key == budget.key for each in budgets)
+    return not any(other.hazard == measured_in.hazard and other.key == budget.key for other in budgets)
 
 
 def _overridden(budget: Budget, budgets: Sequence[Budget]) -> bool:
     """Whether every hazard has a budget of its own in place of this one."""
-    own = {each.hazard for each in budgets if each.key == budget.key}
+    own = {other.hazard for other in budgets if other.key == budget.key}
     return budget.hazard == ANY_HAZARD and set(HAZARDS) <= own
 
 

@@ -28,7 +28,7 @@ def told_once(findings: Iterable[Finding], partitions: Mapping[str, Sequence[str
         groups.setdefault(_key(finding, parents) or number, []).append(finding)
     told: list[Finding] = []
     for together in groups.values():
-        relations = {each.relation for each in together}
+        relations = {other.relation for other in together}
         told += [_one(together)] if len(relations) > MANY else together
     return told
 

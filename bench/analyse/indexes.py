@@ -143,7 +143,7 @@ def candidates(
     indexes: list[IndexFacts] = []
     heirs: set[int] = set()
     covered = {fact.oid: heir(fact, facts) for fact in facts}
-    for index in sorted(facts, key=lambda each: covered[each.oid] is None):
+    for index in sorted(facts, key=lambda candidate: covered[candidate.oid] is None):
         others = [fact for fact in facts if fact not in indexes]
         instead = heir(index, others)
         if index.enforces or index.oid in heirs or not (instead or not is_used(index)):

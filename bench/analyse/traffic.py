@@ -205,7 +205,7 @@ def _stop(repeats: Sequence[Repeat]) -> Stop | None:
     if not stopped:
         return None
     repeat, migration = stopped[0]
-    statement = next((each for each in migration.statements if each.outcome == "failed"), None)
+    statement = next((other for other in migration.statements if other.outcome == "failed"), None)
     error = migration.error or (statement.error if statement else None)
     line = error.line if error is not None and error.line else statement.line if statement else None
     return Stop(
@@ -228,7 +228,7 @@ def _blocked(loads: Sequence[Workload], access: Access) -> Blocked | None:
     ]
     if not classes:
         return None
-    worst = max(classes, key=lambda each: each.worst_blocked_s)
+    worst = max(classes, key=lambda other: other.worst_blocked_s)
     if not worst.worst_blocked_s:
         return Blocked(0.0, "", "")
     return Blocked(worst.worst_blocked_s, worst.name, worst.table)

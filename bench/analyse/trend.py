@@ -91,7 +91,7 @@ def trend(suite: str, entries: Sequence[Entry]) -> Trend:
     kept = tuple(sorted(alike.values(), key=lambda entry: entry.started_at))
     changes = [change for measure in MEASURES for change in _changes(measure, kept)]
     others = len({entry.run_id for entry in entries}) - len(kept)
-    return Trend(suite, kept, tuple(sorted(changes, key=lambda each: each.at)), others)
+    return Trend(suite, kept, tuple(sorted(changes, key=lambda other: other.at)), others)
 
 
 def value(entry: Entry, measure: Measure) -> float | None:

@@ -52,20 +52,20 @@ def restored(run: Run) -> Run:
 
 
 def _with_statement_texts(run: Run, change: Callable[[str], str]) -> Run:
-    def statement(each: StatementRun) -> StatementRun:
+    def statement(before: StatementRun) -> StatementRun:
         nested = tuple(
             plan if (text := change(plan.text)) is plan.text else replace(plan, text=text)
-            for plan in each.nested
+            for plan in before.nested
         )
-        text = change(each.text)
-        unchanged = text is each.text and all(a is b for a, b in zip(nested, each.nested, strict=True))
-        return each if unchanged else replace(each, text=text, nested=nested)
+        text = change(before.text)
+        unchanged = text is before.text and all(a is b for a, b in zip(nested, before.nested, strict=True))
+        return before if unchanged else replace(before, text=text, nested=nested)
 
-    def migration(each: MigrationRun) -> MigrationRun:
-        return replace(each, statements=tuple(map(statement, each.statements)))
+    def migration(before: MigrationRun) -> MigrationRun:
+        return replace(before, statements=tuple(map(statement, before.statements)))
 
-    def repeat(each: Repeat) -> Repeat:
-        return replace(each, migrations=tuple(map(migration, each.migrations)))
+    def repeat(before: Repeat) -> Repeat:
+        return replace(before, migrations=tuple(map(migration, before.migrations)))
 
     def one_pass(traffic_pass: Pass) -> Pass:
         return replace(traffic_pass, repeats=tuple(map(repeat, traffic_pass.repeats)))

@@ -371,7 +371,9 @@ def _plain(column: Column, attempt: int, fresh: int) -> str:
 def settable(columns: Sequence[Column]) -> Column | None:
     """The column that an UPDATE sets to what it is: if possible one of no key; None if none can be set."""
     free = [column for column in columns if not column.generated and not column.identity_always]
-    plain = [each for each in free if not (each.in_key or each.references_other or each.in_partition_key)]
+    plain = [
+        other for other in free if not (other.in_key or other.references_other or other.in_partition_key)
+    ]
     return next(iter(plain or free), None)
 
 

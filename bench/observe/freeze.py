@@ -339,7 +339,7 @@ def _by_table(keys: Iterable[LockKey], catalog: RelationCatalog) -> Iterator[lis
     for table, mode in known:
         if table.relkind in TABLES and mode.strength > LockMode.ROW_EXCLUSIVE.strength:
             indexes = [
-                each for each in known if each[0].relkind in INDEXES and each[0].table_oid == table.oid
+                pair for pair in known if pair[0].relkind in INDEXES and pair[0].table_oid == table.oid
             ]
             exclusive = [index for index in indexes if index[1] is LockMode.ACCESS_EXCLUSIVE]
             yield [(table, mode), *(exclusive if mode.blocks_writes else [])]

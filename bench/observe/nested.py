@@ -155,7 +155,7 @@ class NestedReader:
         if failure is not None:
             done_s = sum(plan.duration_s for plan, _ in found if plan.level == 1)
             found += [(plan, "") for plan in self._failed(failure, max(duration_s - done_s, 0.0))]
-        found.sort(key=lambda each: -each[0].duration_s)
+        found.sort(key=lambda pair: -pair[0].duration_s)
         nested = tuple(with_plan(plan, longest) for plan, longest in found[:KEPT])
         return NestedWork(duration_s, nested, self._left_out + max(len(found) - KEPT, 0), price_s)
 

@@ -114,8 +114,8 @@ class Rehearsal:
 
         Raises LookupError for a relation or mode that there is not.
         """
-        if mode is not None and mode not in {each.sql_name for each in LockMode}:
-            raise LookupError(f"no lock mode {mode!r}: {', '.join(each.sql_name for each in LockMode)}")
+        if mode is not None and mode not in {other.sql_name for other in LockMode}:
+            raise LookupError(f"no lock mode {mode!r}: {', '.join(other.sql_name for other in LockMode)}")
         name = None if relation is None else self._named(relation)
         found = [
             (lock.mode.strength, Held(lock.relation, lock.mode.sql_name, place, self._held_s(place, lock)))
@@ -123,7 +123,7 @@ class Rehearsal:
             for lock in statement.locks
             if not lock.new and name in (None, lock.relation) and mode in (None, lock.mode.sql_name)
         ]
-        return tuple(held for _, held in sorted(found, key=lambda each: -each[0]))
+        return tuple(held for _, held in sorted(found, key=lambda pair: -pair[0]))
 
     @property
     def rewrites(self) -> tuple[str, ...]:
@@ -197,8 +197,8 @@ class Rehearsal:
     def _waits(self) -> Iterator[Blocked]:
         for place, statement in self._statements():
             for block in statement.blocks or ():
-                locks = [each for each in statement.locks if each.relation == block.waits_on]
-                worst = max(locks, key=lambda each: each.mode.strength, default=None)
+                locks = [other for other in statement.locks if other.relation == block.waits_on]
+                worst = max(locks, key=lambda other: other.mode.strength, default=None)
                 mode = worst.mode.sql_name if worst and block.wait_kind == "relation" else None
                 held_s = self._held_s(place, worst) if worst else None
                 yield Blocked(block.op, block.relation, place, block.waits_on, mode, held_s)
@@ -253,7 +253,7 @@ def _one(name: str, known: tuple[str, ...], what: str) -> str:
     """The one that is named, with its schema or without. Raises LookupError listing those that there are."""
     if name in known:
         return name
-    found = [each for each in known if each.rpartition(".")[2] == name]
+    found = [text for text in known if text.rpartition(".")[2] == name]
     if len(found) == 1:
         return found[0]
     listed = ", ".join(found or known) or "none"
@@ -264,5 +264,5 @@ def _nodes(plan: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     if plan is None:
         return
     yield plan
-    for each in plan.get("Plans", ()):
-        yield from _nodes(each)
+    for item in plan.get("Plans", ()):
+        yield from _nodes(item)

@@ -161,7 +161,7 @@ def _print_conclusion(conclusion: Conclusion, report: Path | None, console: Cons
     grid.add_column(width=LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("Verdict", Text(verdict.sentence, style=terminal.style_of(VERDICTS[verdict.status])))
-    conditions = [each for each in verdict.conditions if each not in verdict.sentence]
+    conditions = [name for name in verdict.conditions if name not in verdict.sentence]
     for condition in conditions[:_MOST_CONDITIONS]:
         grid.add_row("", Text(f"- {condition}"))
     if len(conditions) > _MOST_CONDITIONS:

@@ -96,14 +96,14 @@ def _query(query: QuerySummary) -> dict[str, Any]:
         "difference": plan_difference(query),
         "advice": [
             {
-                "rule": each.rule,
-                "node": each.node,
-                "message": each.message,
-                "fix": each.fix,
-                "evidence": dict(each.evidence),
-                "share": each.share,
+                "rule": advised.rule,
+                "node": advised.node,
+                "message": advised.message,
+                "fix": advised.fix,
+                "evidence": dict(advised.evidence),
+                "share": advised.share,
             }
-            for each in query.advice
+            for advised in query.advice
         ],
         "ways": [_way(way) for way in query.ways],
     }

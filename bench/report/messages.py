@@ -140,7 +140,7 @@ def junit(name: str, suites: Iterable[tuple[str, Sequence[Case]]]) -> str:
     for title, cases in suites:
         suite = ElementTree.SubElement(
             root, "testsuite", name=_xml(title), tests=str(len(cases)),
-            failures=str(sum(bool(each.failures) for each in cases)), errors="0", skipped="0",
+            failures=str(sum(bool(other.failures) for other in cases)), errors="0", skipped="0",
         )  # fmt: skip
         for case in cases:
             element = ElementTree.SubElement(suite, "testcase", classname=_xml(title), name=_xml(case.name))

@@ -42,8 +42,8 @@ def draw_plan(root: DiffNode, label: str) -> str:
         f'viewBox="{-PAD:g} {-PAD:g} {total:g} {height:g}" width="{total:g}" height="{height:g}" '
         f'font-family="system-ui, sans-serif" font-size="11">'
     ]
-    parts += [_edge(each, child) for each in placed.all() for child in each.children]
-    parts += [part for each in placed.all() for part in _box(each)]
+    parts += [_edge(other, child) for other in placed.all() for child in other.children]
+    parts += [part for other in placed.all() for part in _box(other)]
     return "".join((*parts, "</svg>"))
 
 

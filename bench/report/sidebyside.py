@@ -212,7 +212,7 @@ def _end(load: Workload) -> float:
 
 
 def _name(run: Run, runs: Sequence[Run]) -> str:
-    same = sum(each.suite.name == run.suite.name for each in runs)
+    same = sum(other.suite.name == run.suite.name for other in runs)
     return run.suite.name if same == 1 else run.run_id
 
 

@@ -28,7 +28,7 @@ def inline_svg(svg: bytes, *, prefix: str, label: str, view_pt: tuple[float, flo
     root.attrib.update(
         {
             "class": "figure",
-            "viewBox": " ".join(f"{each:g}" for each in view_pt),
+            "viewBox": " ".join(f"{value:g}" for value in view_pt),
             "role": "img",
             "aria-label": label,
         }

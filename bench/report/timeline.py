@@ -138,8 +138,8 @@ def _timeline(
         for lock in statement.locks
         if lock.target != "toast" and not lock.relation.startswith("pg_toast.")
     ]
-    existing = [each for each in locks if not each[2].new]
-    shown = [each for each in existing if each[2].mode.strength >= WEAKEST_SHOWN.strength]
+    existing = [pair for pair in locks if not pair[2].new]
+    shown = [pair for pair in existing if pair[2].mode.strength >= WEAKEST_SHOWN.strength]
     return Timeline(
         title=title,
         repeat=repeats.index(repeat) + 1,
@@ -160,11 +160,11 @@ def _lanes(locks: Iterable[tuple[float, float, Lock]]) -> tuple[Lane, ...]:
     lanes = [
         Lane(
             relation,
-            each[0][0].target,
-            each[0][0].table,
-            tuple(sorted((bar for _, bar in each), key=lambda bar: (bar.mode.strength, bar.start_s))),
+            group[0][0].target,
+            group[0][0].table,
+            tuple(sorted((bar for _, bar in group), key=lambda bar: (bar.mode.strength, bar.start_s))),
         )
-        for relation, each in by_relation.items()
+        for relation, group in by_relation.items()
     ]
     return tuple(
         sorted(

@@ -35,13 +35,14 @@ def trace_document(
     say nothing, have their locks apart. ``summary`` has the same keys, each thing once.
     """
     statements = [_statement(run.id, statement) for run in runs for statement in run.statements]
-    error = next((each["error"] for each in statements if each["error"]), None)
+    error = next((document["error"] for document in statements if document["error"]), None)
     error = error or next((asdict(run.error) for run in runs if run.error is not None), None)
     return {
         "server": {"kind": server.kind, "version": server.version, "version_num": server.version_num},
         "statements": statements,
         "findings": [asdict(finding) for finding in findings],
-        "summary": {key: _union(each[key] for each in statements) for key in _UNITED} | {"error": error},
+        "summary": {key: _union(document[key] for document in statements) for key in _UNITED}
+        | {"error": error},
     }
 
 
@@ -87,19 +88,19 @@ def _lock(lock: Lock) -> dict[str, Any]:
 def _union(lists: Iterable[Any]) -> list[Any]:
     """Everything in the order in which it came first, each thing once."""
     found: dict[Hashable, Any] = {}
-    for each in _flat(lists):
-        found.setdefault(_key(each), each)
+    for item in _flat(lists):
+        found.setdefault(_key(item), item)
     return list(found.values())
 
 
 def _flat(lists: Iterable[Any]) -> Iterator[Any]:
-    for each in lists:
-        if each is None:  # not known
+    for item in lists:
+        if item is None:  # not known
             continue
-        if isinstance(each, list):
-            yield from each
+        if isinstance(item, list):
+            yield from item
         else:
-            yield each
+            yield item
 
 
 def _key(value: Any) -> Hashable:

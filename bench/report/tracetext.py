@@ -65,7 +65,7 @@ def _told(run: MigrationRun) -> Iterator[_Line]:
         yield from ((f"{' ' * _INDENT}{text}", style) for text, style in lines)
     if silent:
         what = "1 statement locks" if silent == 1 else f"{silent} statements lock"
-        more = " more" if any(not lock.new for each in run.statements for lock in each.locks) else ""
+        more = " more" if any(not lock.new for other in run.statements for lock in other.locks) else ""
         yield f"{what} nothing{more} that was there before", "dim"
 
 

@@ -111,7 +111,7 @@ def _prediction(run: Run) -> str:
         sizes = [
             statement.sizes for repeat in run.solo for m in repeat.migrations for statement in m.statements
         ]
-        if small := next((each[0].data_rows for each in sizes if each), None):
+        if small := next((pair[0].data_rows for pair in sizes if pair), None):
             return (
                 f"Duration in production: not predicted. How each statement grows from {fmt.count(small)} to "
                 f"{fmt.count(rows)} rows is told with the statement."

@@ -70,7 +70,7 @@ def _lines(value: object, indent: str) -> Iterator[bytes]:
 
 
 def _is_flat(value: dict[str, object]) -> bool:
-    return all(isinstance(each, str | int | bool) for each in value.values())
+    return all(isinstance(item, str | int | bool) for item in value.values())
 
 
 def decode_record(data: bytes, source: str) -> Record:

@@ -109,7 +109,7 @@ def _totals(statements: Sequence[StatementRecord]) -> tuple[float, ...]:
     """Seconds of all statements in each repeat that has them all."""
     repeats = zip(*(statement.durations_s for statement in statements), strict=False)
     known = [[value for value in repeat if value is not None] for repeat in repeats]
-    return tuple(round(sum(each), 6) for each in known if len(each) == len(statements))
+    return tuple(round(sum(group), 6) for group in known if len(group) == len(statements))
 
 
 def _counted(statements: Sequence[StatementRecord], name: str) -> float | None:

@@ -52,16 +52,16 @@ def attribute(
     """
     by_pid = _requests_by_pid(requests)
     waits_of: dict[int, list[SeenWait]] = {}
-    for each in seen:
-        waits_of.setdefault(each.pid, []).append(each)
+    for waiting in seen:
+        waits_of.setdefault(waiting.pid, []).append(waiting)
     outcomes = []
-    for each in seen:
-        request = _request_of(each, by_pid.get(each.pid))
-        root = _root(each, waits_of, sessions, frozenset())
+    for waiting in seen:
+        request = _request_of(waiting, by_pid.get(waiting.pid))
+        root = _root(waiting, waits_of, sessions, frozenset())
         if request is None or root is None:
             continue
         session, last = root
-        begin, shortest, longest = _bounds(each, request, end)
+        begin, shortest, longest = _bounds(waiting, request, end)
         cause = _cause(last, session, spans, relations, begin - zero, last.first_with - zero)
         wait = Wait(
             name=names[request["cls"]],
@@ -69,8 +69,8 @@ def attribute(
             waited_s=longest,
             waited_s_bounds=(shortest, longest),
             cause=cause,
-            direct=session.pid in each.blockers,
-            ended=each.first_without is not None or request["outcome"] != 2,
+            direct=session.pid in waiting.blockers,
+            ended=waiting.first_without is not None or request["outcome"] != 2,
         )
         outcomes.append(Attributed(int(request["cls"]), wait))
     return outcomes

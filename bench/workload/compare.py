@@ -136,10 +136,10 @@ def _compared(request: RequestClass, tried: Sequence[_Tried]) -> ComparedRequest
         name=request.name,
         table=request.tables[0],
         access=request.access,
-        before=_side(request, [each.before for each in tried], tried),
-        after=_side(request, [each.after for each in tried], tried),
+        before=_side(request, [other.before for other in tried], tried),
+        after=_side(request, [other.after for other in tried], tried),
         role=request.role,
-        steady=all(each.before[0].rows == each.before[1].rows for each in tried if each.both_work),
+        steady=all(other.before[0].rows == other.before[1].rows for other in tried if other.both_work),
         expected=request.expected,
     )
 

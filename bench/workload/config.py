@@ -177,8 +177,8 @@ def given_mix(suite: Path, given: Sequence[str]) -> TrafficMix | None:
 
     UsageError for a file that cannot be used.
     """
-    scripts = [each.removeprefix(PGBENCH) for each in given if each.startswith(PGBENCH)]
-    files = [each for each in given if not each.startswith(PGBENCH)]
+    scripts = [name.removeprefix(PGBENCH) for name in given if name.startswith(PGBENCH)]
+    files = [name for name in given if not name.startswith(PGBENCH)]
     if len(files) > 1 or (files and scripts):
         raise UsageError(
             f"--workload is given {len(given)} times, with a file of classes among them",

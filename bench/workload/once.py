@@ -49,7 +49,7 @@ def send_once(
     conn.execute("BEGIN")
     try:
         if wire.setup is not None:
-            chosen = [filled(each, values).encode() for each in wire.setup.names]
+            chosen = [filled(text, values).encode() for text in wire.setup.names]
             result = conn.pgconn.exec_params(wire.setup.sql.encode(), chosen)
             if result.status not in _GOOD:
                 return _failed(result, 0, 0.0)

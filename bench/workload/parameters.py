@@ -67,19 +67,19 @@ class WireClass:
     def from_json(cls, found: Mapping[str, Any]) -> WireClass:
         """The class that :meth:`as_json` gave."""
 
-        def step(each: Mapping[str, Any]) -> Step:
-            return Step(each["sql"], tuple(each["names"]), each["control"])
+        def step(document: Mapping[str, Any]) -> Step:
+            return Step(document["sql"], tuple(document["names"]), document["control"])
 
         return cls(
             name=found["name"],
             weight=found["weight"],
-            steps=tuple(step(each) for each in found["steps"]),
+            steps=tuple(step(item) for item in found["steps"]),
             setup=step(found["setup"]) if found["setup"] else None,
             rows=tuple(tuple(row) for row in found["rows"]),
             columns=tuple(found["columns"]),
             generate={
-                name: Generator(**{**each, "values": tuple(each["values"])})
-                for name, each in found["generate"].items()
+                name: Generator(**{**item, "values": tuple(item["values"])})
+                for name, item in found["generate"].items()
             },
             prepared=found["prepared"],
         )

@@ -27,11 +27,11 @@ _NUMBERED = re.compile(r"\$(\d+)")
 def read_pgbench(given: Sequence[str]) -> TrafficMix:
     """``file.sql`` or ``file.sql@weight`` each. UsageError names file and line of what cannot be used."""
     classes = []
-    for each in given:
-        name, at, weight = each.rpartition("@")
-        path = Path(name if at else each)
+    for text in given:
+        name, at, weight = text.rpartition("@")
+        path = Path(name if at else text)
         if at and not (weight.isdecimal() and int(weight) > 0):
-            raise UsageError(f"--workload pgbench:{each}: {weight} is no weight", hint="write file.sql@3")
+            raise UsageError(f"--workload pgbench:{text}: {weight} is no weight", hint="write file.sql@3")
         classes.append(_read(path, float(weight) if at else 1.0))
     return TrafficMix(tuple(classes), "pgbench", ", ".join(given))
 
@@ -52,7 +52,7 @@ def _read(path: Path, weight: float) -> RequestClass:
     statements = _statements(path, "\n".join(sql), list(generate))
     used = {name for name in generate if any(f"%({name})s" in statement for statement in statements)}
     used |= {
-        name for name in generate for each in generate.values() if f":{name}" in each.expression
+        name for name in generate for other in generate.values() if f":{name}" in other.expression
     }  # a variable may be there for another one alone
     tables = dict.fromkeys(
         ".".join(filter(None, (relation.schema, relation.name)))
@@ -65,7 +65,7 @@ def _read(path: Path, weight: float) -> RequestClass:
         tables=tuple(tables) or (path.stem,),
         access=access_of(statements),
         weight=weight,
-        generate={name: each for name, each in generate.items() if name in used},
+        generate={name: other for name, other in generate.items() if name in used},
     )
 
 

@@ -128,9 +128,9 @@ class Traffic:
 
     def measure_capacity(self, clients: int, warm_s: float, trial_s: float) -> float:
         """Requests per second that end well while every one of ``clients`` connections always has one."""
-        each = max(1, clients // len(self._processes))
+        number = max(1, clients // len(self._processes))
         for process in self._processes:
-            process.order(do="closed", clients=each)
+            process.order(do="closed", clients=number)
         time.sleep(warm_s)
         begin = time.perf_counter()
         time.sleep(trial_s)

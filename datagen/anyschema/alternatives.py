@@ -72,8 +72,8 @@ def _alternatives(part: str) -> Iterator[list[str]]:
         same = (sides[3] == "=") == (bool(sides[2]) == bool(sides[5]))
         for empty in (False, True):
             yield [_state(one, empty), _state(other, empty if same else not empty)]
-    elif len(each := split_or(part)) > 1:
-        for alternative in each:
+    elif len(group := split_or(part)) > 1:
+        for alternative in group:
             yield split_and(alternative)
 
 

@@ -133,7 +133,7 @@ def _one_column(part: str, column: str, limits: Limits) -> bool:
         return bool(values)
     alternative = re.fullmatch(rf"\(?{column} IS NULL\)? OR (.*)", part, re.DOTALL)
     if alternative:
-        return all(_one_column(each, column, limits) for each in split_and(alternative[1]))
+        return all(_one_column(name, column, limits) for name in split_and(alternative[1]))
     length = re.fullmatch(
         rf"\(?(?:char_length|length|character_length)\({column}\)\)? (>=|>|<=|<|=) (\d+)", part
     )

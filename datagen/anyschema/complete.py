@@ -161,7 +161,7 @@ def _update(conn: Connection, schema: Schema, table: Table, pools: Sequence[_Fil
         with conn.transaction():
             conn.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(_name(table)))
             rows = conn.execute(sql.SQL("UPDATE {} SET {}").format(_name(table), settings)).rowcount
-            for trigger in (each for each in schema.triggers if each.table == table.oid):
+            for trigger in (other for other in schema.triggers if other.table == table.oid):
                 words = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[trigger.enabled]
                 conn.execute(
                     sql.SQL("ALTER TABLE {} {} TRIGGER {}").format(

@@ -19,8 +19,6 @@ SHORTEST_FILE = 40
 MOST_PARAMETERS = 9
 ONCE = ("summarise", "judge", "find_dangers", "check_budgets", "deploy_card")
 """A run is concluded in one place, so that all that is shown of it agrees."""
-NAMED_ROOMS = ("cli", "migrate", "pg", "run", "sql")
-"""Where a loop over locks says lock, never each."""
 MEANINGLESS = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 
@@ -116,8 +114,7 @@ def test_no_room_is_called_by_what_could_be_anything() -> None:
 def test_a_thing_with_a_name_is_called_by_it() -> None:
     offenders = [
         f"{name(path)}:{node.lineno}"
-        for room in NAMED_ROOMS
-        for path in sorted((ROOT / "bench" / room).rglob("*.py"))
+        for path in SOURCES
         for node in ast.walk(tree(path))
         if (isinstance(node, ast.Name) and node.id == "each")
         or (isinstance(node, ast.arg) and node.arg == "each")

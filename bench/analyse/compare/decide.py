@@ -80,7 +80,7 @@ def compare(
         if (timed := wall.logs(old, new, paired=paired, pacers=pacers)) is not None
     ]
     times = _Times(paired, pacers, len(suite), wall.pooled_variance(suite), limit, final)
-    migrations = tuple(_migration(pair, each, times, head.pages) for pair, each in pairs)
+    migrations = tuple(_migration(pair, row, times, head.pages) for pair, row in pairs)
     ratios = [
         s.ratio.head_s / s.ratio.base_s for decision in migrations for s in decision.statements if s.ratio
     ]
@@ -92,11 +92,7 @@ def compare(
         design=design,
         migrations=migrations,
         queries=tuple(_queries(base, head)),
-        gates=(
-            *categorical.proof_gates(base, head),
-            *access_gates(base, head),
-            *budget_gates(base, head),
-        ),
+        gates=(*categorical.proof_gates(base, head), *access_gates(base, head), *budget_gates(base, head)),
         machine=machine,
         geometric_mean=math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None,
         timed=len(ratios),

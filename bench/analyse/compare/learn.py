@@ -58,8 +58,8 @@ def learn(side: Record, seed: int = 1) -> Noise:
         draws=DRAWS,
         in_turn=_reached(in_turn),
         stored=_reached(stored),
-        in_turn_alarms=sum(each > LIMITS["paired"] for each in in_turn) / DRAWS,
-        stored_alarms=sum(each > LIMITS["same machine"] for each in stored) / DRAWS,
+        in_turn_alarms=sum(value > LIMITS["paired"] for value in in_turn) / DRAWS,
+        stored_alarms=sum(value > LIMITS["same machine"] for value in stored) / DRAWS,
     )
 
 
@@ -121,13 +121,13 @@ def drawn(side: Record, at: Sequence[int], slower: Mapping[str, float] | None = 
 
     def of(one: StatementRecord) -> StatementRecord:
         factor = (slower or {}).get(one.sha256, 1.0)
-        times = [one.durations_s[each] for each in at]
+        times = [one.durations_s[number] for number in at]
         return replace(
             one,
             durations_s=tuple(None if value is None else value * factor for value in times),
-            calibrations_s=tuple(one.calibrations_s[each] for each in at),
-            rows=tuple(one.rows[each] for each in at),
-            counters={name: tuple(values[each] for each in at) for name, values in one.counters.items()},
+            calibrations_s=tuple(one.calibrations_s[number] for number in at),
+            rows=tuple(one.rows[number] for number in at),
+            counters={name: tuple(values[number] for number in at) for name, values in one.counters.items()},
         )
 
     def whole(record: MigrationRecord) -> MigrationRecord:

@@ -123,7 +123,7 @@ def _architecture(platform: str) -> str:
 
 
 def _migration(id: str, file: str, sha256: str, repeats: Sequence[Repeat]) -> MigrationRecord:
-    runs = [each for repeat in repeats for each in repeat.migrations if each.id == id]
+    runs = [other for repeat in repeats for other in repeat.migrations if other.id == id]
     outcomes = {run.outcome for run in runs}
     outcome = next((word for word in ("failed", "skipped", "applied") if word in outcomes), "skipped")
     indexes = sorted({statement.index for migration in runs for statement in migration.statements})
@@ -207,7 +207,7 @@ def _query(query: Query) -> QueryRecord:
     assert cost is not None
     return QueryRecord(
         query.name, cost.fingerprint, cost.blocks, cost.temp_bytes, cost.rows, cost.error,
-        tuple(round(each, 6) for each in cost.execution_s_all),
+        tuple(round(value, 6) for value in cost.execution_s_all),
     )  # fmt: skip
 
 

@@ -53,8 +53,8 @@ class Logs:
     def estimate(self) -> float:
         """θ."""
         if self.paired:
-            each = [new - old for old, new in zip(self.base, self.head, strict=True)]
-            return median((a + b) / 2 for a, b in combinations_with_replacement(each, 2))
+            group = [new - old for old, new in zip(self.base, self.head, strict=True)]
+            return median((a + b) / 2 for a, b in combinations_with_replacement(group, 2))
         return median(new - old for old in self.base for new in self.head)
 
     @property
@@ -81,7 +81,7 @@ class Logs:
 def is_short(base: StatementRecord, head: StatementRecord) -> bool:
     """Whether both medians are below :data:`SHORT_S`; also where neither side was timed."""
     medians = [median(known) for side in (base, head) if (known := _known(side.durations_s))]
-    return all(each < SHORT_S for each in medians)
+    return all(value < SHORT_S for value in medians)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ def logs(
 
 def pooled_variance(suite: Sequence[Logs]) -> float:
     """The suite's variance: each statement's, weighted by its degrees of freedom."""
-    dof = sum(each.dof for each in suite)
-    return sum(each.variance * each.dof for each in suite) / dof if dof else 0.0
+    dof = sum(other.dof for other in suite)
+    return sum(other.variance * other.dof for other in suite) / dof if dof else 0.0
 
 
 def ratio(one: Logs, pooled: float, limit: float) -> Ratio:
@@ -186,7 +186,11 @@ def student(probability: float, dof: int) -> float:
 
 def _paced(side: StatementRecord, pacers: Sequence[Pacer], at: int) -> Optionals | None:
     """Logarithms of one side's times less the pace of their repeats; None with too few pacers."""
-    others = [each.base if at == 0 else each.head for each in pacers if each.sha256 != side.sha256]
+    others = [
+        candidate.base if at == 0 else candidate.head
+        for candidate in pacers
+        if candidate.sha256 != side.sha256
+    ]
     others = [other for other in others if len(other) == len(side.durations_s)]
     if len(others) < PACERS:
         return None

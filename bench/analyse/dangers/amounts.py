@@ -204,7 +204,7 @@ def _lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Itera
     share = most / size
     if share <= limits.lock_table_noted:
         return
-    statement = next(each for each in migration.statements if each.index == index)
+    statement = next(other for other in migration.statements if other.index == index)
     enough = _enough(most, sessions, limits.lock_table_full)
     yield finding(
         "lock-table-full",
@@ -246,8 +246,8 @@ def _advisory_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterat
             for execution in rehearsed.executions(statement)
             for lock in execution.advisory
         }
-        for each in sorted(keys):
-            holders.setdefault(each, []).append(statement)
+        for pair in sorted(keys):
+            holders.setdefault(pair, []).append(statement)
     for (key, mode), statements in holders.items():
         yield _advisory(key, mode, statements, migration)
 

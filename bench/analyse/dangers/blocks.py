@@ -170,14 +170,14 @@ def _takes_it_too(statement: StatementSummary, lock: LockSummary) -> bool:
     """Whether a later statement needs as strong a lock on the same relation itself, so that a commit before
     it would spare nobody."""
     asked = asks_for(statement.text, lock.subject)
-    own = max((each.mode.strength for each in statement.locks if each.subject == lock.subject), default=0)
-    written = any(each.relation == lock.subject for each in statement.rewrites)
+    own = max((other.mode.strength for other in statement.locks if other.subject == lock.subject), default=0)
+    written = any(candidate.relation == lock.subject for candidate in statement.rewrites)
     return written or max(own, asked.strength if asked else 0) >= lock.mode.strength
 
 
 def _kept_shorter(lock: LockSummary, slowest: StatementSummary, rehearsed: Rehearsed) -> str:
     """What can be done: a statement that touches the relation itself may need what was done to it before."""
-    apart = all(each.subject != lock.subject for each in slowest.locks) and not re.search(
+    apart = all(other.subject != lock.subject for other in slowest.locks) and not re.search(
         rf"\b{re.escape(lock.subject.rpartition('.')[2])}\b", slowest.text
     )
     order = f", or lock {quoted(lock.subject)} (line {lock.line}) after it" if apart else ""
@@ -333,13 +333,13 @@ def _no_lock_timeout(migration: MigrationSummary, rehearsed: Rehearsed) -> Itera
         for statement in migration.statements
         if "CONCURRENTLY" not in statement.kind
         and any(_queues(lock, rehearsed) for lock in statement.locks)
-        and any(each.lock_timeout_s == 0.0 for each in rehearsed.executions(statement))
+        and any(other.lock_timeout_s == 0.0 for other in rehearsed.executions(statement))
     ]
     if not unbounded:
         return
     statement, many = unbounded[0], len(unbounded)
     lock = next(lock for lock in statement.locks if _queues(lock, rehearsed))
-    execution = next(each for each in rehearsed.executions(statement) if each.lock_timeout_s == 0.0)
+    execution = next(other for other in rehearsed.executions(statement) if other.lock_timeout_s == 0.0)
     others = "" if many == 1 else f", as {'does' if many == 2 else 'do'} {many - 1} more of the file"
     remedy = for_lock(statement.kind, statement.text, rehearsed.around)
     yield finding(

@@ -58,7 +58,11 @@ def copy_misses_writes(rehearsed: Rehearsed) -> Iterator[Finding]:
         swap = _swap(copy, trees)
         if swap is None or copy.source in followed:
             continue
-        others = [each for each in copies if replace(each, at=copy.at) == copy and each.at < swap]
+        others = [
+            candidate
+            for candidate in copies
+            if replace(candidate, at=copy.at) == copy and candidate.at < swap
+        ]
         if copy is not others[0]:
             continue
         if any(_is_locked(other, swap, statements) for other in others):
@@ -76,8 +80,8 @@ def _copies(at: int, node: str, parsed: Any) -> Iterator[_Copy]:
         for source in _read_tables(parsed.query):
             yield _Copy(source, parsed.into.rel.relname, at)
     elif node == "update_stmt":
-        read = {name for each in parsed.target_list for name in column_names(each.res_target.val)}
-        written = {each.res_target.name for each in parsed.target_list}
+        read = {name for item in parsed.target_list for name in column_names(item.res_target.val)}
+        written = {item.res_target.name for item in parsed.target_list}
         if read - written:
             yield _Copy(parsed.relation.relname, parsed.relation.relname, at, tuple(sorted(read - written)))
 

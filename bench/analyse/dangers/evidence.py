@@ -76,8 +76,8 @@ class Rehearsed:
     def seen_before(self, statement: StatementSummary) -> frozenset[str]:
         """The relations that earlier statements of its migration locked."""
         migration = self.migration_of(statement)
-        earlier = (each for each in migration.statements if each.index < statement.index)
-        return frozenset(lock.relation for each in earlier for lock in each.locks)
+        earlier = (other for other in migration.statements if other.index < statement.index)
+        return frozenset(lock.relation for other in earlier for lock in other.locks)
 
     @cached_property
     def around(self) -> Surroundings:

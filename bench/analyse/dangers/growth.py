@@ -84,7 +84,7 @@ def _measured_share(statement: StatementSummary) -> float:
 
 def _scans_few_rows(nested: NestedPlan) -> bool:
     """Whether the node that handled most rows reads a small table whole, again and again."""
-    node = max(nodes(nested.plan or {}), key=lambda each: node_work(each).rows)
+    node = max(nodes(nested.plan or {}), key=lambda document: node_work(document).rows)
     loops = float(node.get("Actual Loops", 0))
     return node.get("Node Type") == "Seq Scan" and loops > 1 and node_work(node).rows / loops < FEW_ROWS
 

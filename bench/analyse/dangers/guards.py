@@ -127,9 +127,9 @@ def _in_one_transaction(
 ) -> bool:
     """Whether nobody else sees the trigger off: it is on again before the file's own transaction ends."""
     return again is not None and all(
-        each.transaction == "file" and each.kind not in ENDS_OF_TRANSACTION
-        for each in migration.statements
-        if statement.index <= each.index <= again.index
+        other.transaction == "file" and other.kind not in ENDS_OF_TRANSACTION
+        for other in migration.statements
+        if statement.index <= other.index <= again.index
     )
 
 
@@ -185,9 +185,9 @@ def _switched(text: str, *, off: bool) -> Iterator[_Switched]:
 def _turned_on(
     statement: StatementSummary, migration: MigrationSummary, table: str
 ) -> StatementSummary | None:
-    later = (each for each in migration.statements if each.index > statement.index)
+    later = (other for other in migration.statements if other.index > statement.index)
     return next(
-        (each for each in later if any(on[0] == table for on in _switched(each.text, off=False))), None
+        (other for other in later if any(on[0] == table for on in _switched(other.text, off=False))), None
     )
 
 
@@ -203,8 +203,8 @@ def _unlogged(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fin
         table = _given(statement, tree.AT_SetUnLogged)
         if table is None or statement.outcome != "applied" or is_named_in(table, rehearsed.made):
             continue
-        later = [each for each in migration.statements if each.index > statement.index]
-        if any(_given(each, tree.AT_SetLogged) == table for each in later):
+        later = [other for other in migration.statements if other.index > statement.index]
+        if any(_given(other, tree.AT_SetLogged) == table for other in later):
             continue
         yield finding(
             "unlogged",

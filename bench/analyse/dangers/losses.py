@@ -230,7 +230,7 @@ def _kind_matches(parsed: object, gone: Gone) -> bool:
 
 def _drop_names(parsed: object, bare: str) -> bool:
     """Whether a DROP names it: the last part of one of its names."""
-    texts = [[part.sval for part in messages(each, "String")] for each in getattr(parsed, "objects", ())]
+    texts = [[part.sval for part in messages(item, "String")] for item in getattr(parsed, "objects", ())]
     return any(bare in parts[-1:] for parts in texts) or (
         any(bare in parts for parts in texts)
         and getattr(parsed, "remove_type", None) in (tree.OBJECT_FUNCTION, tree.OBJECT_PROCEDURE)
@@ -362,7 +362,7 @@ def _truncated(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[Fi
         rows = rehearsed.rows_before(table)
         if rows == 0 or table in rehearsed.made:
             continue
-        lock = next((each for each in statement.locks if each.relation == table and each.felt), None)
+        lock = next((other for other in statement.locks if other.relation == table and other.felt), None)
         what = "an unknown number of rows" if rows is None else f"{count(rows)} rows"
         yield finding(
             "truncated",

@@ -224,7 +224,7 @@ def _goes_on(migration: MigrationSummary) -> Iterator[Finding]:
         rows[change.relation] = rows.get(change.relation, 0) + total(change)
     errors = 1 + sum(onward.sqlstate is not None for onward in migration.onward)
     at = claim[0] if claim else kept[0]
-    statement = next(each for each in migration.statements if each.index == at.index)
+    statement = next(other for other in migration.statements if other.index == at.index)
     does = [f'prints "{claim[1]}" here'] if claim else []
     does += [_commits(kept, rows)] if kept else []
     yield finding(

@@ -201,7 +201,7 @@ def _queue_finding(place: _At, queues: list[_Queue], rehearsed: Rehearsed) -> Fi
 
 
 def _execution(rehearsed: Rehearsed, migration: str, statement: int | None) -> StatementRun | None:
-    summaries = (each for each in rehearsed.summary.statements if each.migration == migration)
+    summaries = (other for other in rehearsed.summary.statements if other.migration == migration)
     found = next((summary for summary in summaries if summary.index == statement), None)
     return next(iter(rehearsed.executions(found)), None) if found is not None else None
 
@@ -291,7 +291,7 @@ def _came_about(measured_in: Pass, repeat: Repeat, workload: Workload) -> Iterat
         if error.sqlstate == DEADLOCK and not error.ended_before and error.ended_during
     ]
     failed = next(
-        (each for each in repeat.migrations if each.error and each.error.sqlstate == DEADLOCK), None
+        (other for other in repeat.migrations if other.error and other.error.sqlstate == DEADLOCK), None
     )
     if not victims and failed is None:
         return
@@ -338,7 +338,7 @@ def _stop_finding(
 ) -> Finding:
     error = failed.error
     assert error is not None
-    statement = next((each for each in failed.statements if each.outcome == "failed"), None)
+    statement = next((other for other in failed.statements if other.outcome == "failed"), None)
     file = rehearsed.run.file_of(failed.id)
     line = error.line or (statement.line if statement else None)
     beside = f"beside {measured_in.hazard}" if measured_in.hazard else "under traffic"

@@ -318,7 +318,7 @@ def _nothing_to_drop(migration: MigrationSummary) -> Iterator[Finding]:
     for statement in migration.statements:
         if not statement.kind.startswith("DROP ") or statement.locks:
             continue
-        others = [each.text for each in migration.statements if each.index != statement.index]
+        others = [other.text for other in migration.statements if other.index != statement.index]
         for notice in statement.notices:
             name = name_in(notice)
             if notice.sqlstate == _NOTHING_SPECIAL and not any(name in text for text in others):

@@ -157,7 +157,7 @@ def _built(statement: StatementSummary, rehearsed: Rehearsed) -> Iterator[LockSu
     before = rehearsed.seen_before(statement)
     built = [
         lock
-        for lock in {each.relation: each for each in statement.locks}.values()
+        for lock in {other.relation: other for other in statement.locks}.values()
         if lock.target in ("index", "partitioned index")
         and lock.new
         and lock.table

@@ -41,9 +41,11 @@ def first_breaks(budgets: Sequence[Budget], series: Sequence[Series], target: Ta
 def _own(budget: Budget, series: Sequence[Series]) -> list[Series]:
     """The series that the budget is about; none for what only traffic shows."""
     if budget.key == "deploy_s":
-        return [each for each in series if each.quantity is DURATION]
+        return [other for other in series if other.quantity is DURATION]
     if budget.key == "hold_s":
-        return [each for each in series if each.quantity is HELD and each.subject.relation == budget.relation]
+        return [
+            other for other in series if other.quantity is HELD and other.subject.relation == budget.relation
+        ]
     return []
 
 

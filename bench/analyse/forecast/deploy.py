@@ -40,22 +40,24 @@ def forecast_deploy(
 
     ``limits`` as :func:`bench.analyse.forecast.predict.predict` has them.
     """
-    own = [_at_most(predict(each, target, limits), each, target) for each in series]
+    own = [_at_most(predict(term, target, limits), term, target) for term in series]
     by_migration: dict[tuple[str, Quantity], list[tuple[Series, Forecast]]] = {}
-    for each, forecast in zip(series, own, strict=True):
-        if each.subject.kind == "statement":
-            of_migration = by_migration.setdefault((each.subject.migration, each.quantity), [])
-            of_migration.append((each, forecast))
+    for term, forecast in zip(series, own, strict=True):
+        if term.subject.kind == "statement":
+            of_migration = by_migration.setdefault((term.subject.migration, term.quantity), [])
+            of_migration.append((term, forecast))
     whole: dict[Quantity, float] = {}
     for (_, quantity), members in by_migration.items():
-        whole[quantity] = whole.get(quantity, 0.0) + sum(_measured(each) for each, _ in members)
+        whole[quantity] = whole.get(quantity, 0.0) + sum(_measured(term) for term, _ in members)
     migrations = [
         _sum_statements(Subject("migration", migration), members, target, whole[quantity])
         for (migration, quantity), members in by_migration.items()
     ]
     quantities = dict.fromkeys(quantity for _, quantity in by_migration)
     totals = [
-        _total(WHOLE, [each for each in migrations if each.quantity == name.name], target, name)
+        _total(
+            WHOLE, [candidate for candidate in migrations if candidate.quantity == name.name], target, name
+        )
         for name in quantities
     ]
     return (*own, *migrations, *totals)
@@ -125,7 +127,7 @@ def _total(subject: Subject, parts: Sequence[Forecast], target: float, quantity:
     if len(known) < len(parts):
         refused = next(forecast for forecast in parts if _bounds(forecast) is None)
         return _refused(subject, parts, target, quantity, refused)
-    low, value, high = (sum(getattr(each, edge) for each in known) for edge in ("low", "value", "high"))
+    low, value, high = (sum(getattr(term, edge) for term in known) for edge in ("low", "value", "high"))
     bounded = tuple(name for forecast in parts for name in forecast.bounded)
     if high > WIDEST * low and high - low > 4 * quantity.floor * len(parts):
         widest = max(parts, key=_width)

@@ -107,7 +107,7 @@ def noise_of(points: Sequence[Point], absolute: float = 0.0) -> float:
     for point in points:
         middle = point.median
         off = sorted(abs(value - middle) for value in point.values)[len(point.values) % 2 :]
-        away += [math.sqrt(max(each**2 - absolute**2, 0.0)) / middle for each in off if middle > 0]
+        away += [math.sqrt(max(number**2 - absolute**2, 0.0)) / middle for number in off if middle > 0]
     if not away:
         return NOISE
     n = min(len(point.values) for point in points)
@@ -128,7 +128,7 @@ def combine(
     ``missed`` is the χ² by which each fit's class misses what was counted; an interval it does not narrow.
     """
     both = [fit.chi2 + counted for fit, counted in zip(fits, missed, strict=True)]
-    shares = [math.exp(-(each - min(both)) / 2) for each in both]
+    shares = [math.exp(-(number - min(both)) / 2) for number in both]
     values = [max(fit.at(size), 1e-12) for fit in fits]
     total = sum(share * math.log(value) for share, value in zip(shares, values, strict=True))
     centre = math.exp(total / sum(shares))

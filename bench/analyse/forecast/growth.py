@@ -84,7 +84,7 @@ def degree(points: Sequence[Point], rows: float = 1.0) -> Degree:
     if not names:
         return Degree(None, (CONSTANT, *nearly, QUADRATIC))
     exponents = {name: growing_exponent(points, name) for name in names}
-    name = max(exponents, key=lambda each: (exponents[each], each))
+    name = max(exponents, key=lambda text: (exponents[text], text))
     exponent = exponents[name]
     if exponent == 0.0:
         return Degree(0.0, (CONSTANT,), name)

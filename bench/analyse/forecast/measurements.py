@@ -61,7 +61,7 @@ def sizes_of(runs: Iterable[Run]) -> tuple[Size, ...]:
             repeats,
             tuple(usual / r.calibration_s if usual and r.calibration_s else 1.0 for r in repeats),
         )
-        for scale, run, repeats in sorted(known, key=lambda each: each[0])
+        for scale, run, repeats in sorted(known, key=lambda pair: pair[0])
     )
 
 
@@ -124,7 +124,7 @@ def _sample(run: StatementRun, size: Size) -> Sample | None:
     """The tables that ANALYZE samples; those that the migration made are not known."""
     if run.kind != "ANALYZE":
         return None
-    named = [each.strip() for each in _ANALYZED.sub("", run.text).split(",")]
+    named = [text.strip() for text in _ANALYZED.sub("", run.text).split(",")]
     tables = size.run.dataset.tables if size.run.dataset is not None else ()
     found = [
         table.rows / size.scale
@@ -149,7 +149,7 @@ def work(repeats: Sequence[StatementRun]) -> dict[str, float]:
     """What a statement touched: pages and WAL together, and the rows that its plans handled where known."""
     found: dict[str, float] = {}
     touched = [_touched(statement) for statement in repeats]
-    known = [each for each in touched if each is not None]
+    known = [value for value in touched if value is not None]
     if known:
         found["pages and WAL"] = statistics.median(known)
     rows = _rows_handled(repeats[-1])
@@ -189,7 +189,7 @@ def pooled(subject: Subject, members: Sequence[Series]) -> Series:
     for position, first in enumerate(members[0].points):
         at = [series.points[position] for series in members]
         # A counter may be missing in one repeat: as many as all have.
-        values = tuple(sum(each) for each in zip(*(point.values for point in at), strict=False))
+        values = tuple(sum(pair) for pair in zip(*(point.values for point in at), strict=False))
         # What has no counters, as SET and COMMIT have not, does nothing that grows.
         names = set[str]().union(*(point.counters for point in at))
         counters = {name: sum(point.counters.get(name, 0.0) for point in at) for name in names}

@@ -92,7 +92,7 @@ def _full(point: Point) -> frozenset[str]:
 
 def _beyond(series: Series, full: Sequence[Outgrown], fitted: Prediction) -> Prediction:
     """What the fit cannot know: files that a spill will write."""
-    extra_s = sum(each.extra_s for each in full) if series.quantity.timed else 0.0
+    extra_s = sum(other.extra_s for other in full) if series.quantity.timed else 0.0
     return replace(fitted, high=fitted.high + extra_s)
 
 

@@ -52,9 +52,9 @@ def before_fitting(
             f"no class of growth reproduces what was counted ({counted.by})",
             "measure more and larger sizes: raise --within or --scales",
         )
-    for each in full:
-        if (each.spills and series.quantity is TEMP) or (not each.spills and series.quantity.timed):
-            yield each.refusal()
+    for other in full:
+        if (other.spills and series.quantity is TEMP) or (not other.spills and series.quantity.timed):
+            yield other.refusal()
 
 
 def after_fitting(
@@ -114,7 +114,7 @@ def too_wide(series: Series, predicted: Prediction, full: Sequence[Outgrown]) ->
     bounds = Bounds(predicted.low, predicted.value, predicted.high)
     if series.sampled:
         return _sample_ends(bounds)
-    spilled = next((each for each in full if each.spills), None)
+    spilled = next((other for other in full if other.spills), None)
     if spilled is not None:
         said = spilled.refusal()
         return Refused(said.reason, said.cure, bounds)

@@ -307,14 +307,14 @@ def _execution_rows(place: dict[str, str], way: Way, cost: QueryCost) -> Iterato
 
 def _advice_rows(run: Run) -> Iterator[dict[str, object]]:
     for query in run.queries:
-        for each in summarise_query(query, run.functions).advice:
+        for advised in summarise_query(query, run.functions).advice:
             yield {
                 "name": query.name,
-                "rule": each.rule,
-                "node": each.node,
-                "message": each.message,
-                "fix": each.fix,
-                "share": each.share,
+                "rule": advised.rule,
+                "node": advised.node,
+                "message": advised.message,
+                "fix": advised.fix,
+                "share": advised.share,
             }
 
 

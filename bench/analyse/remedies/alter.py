@@ -219,11 +219,11 @@ class _Alteration:
             kept = copy_of(command)
             definition = getattr(kept, "def").column_def
             del definition.constraints[:]
-            for each in (c for c in constraints if c not in apart):
-                definition.constraints.add().constraint.CopyFrom(each)
+            for item in (c for c in constraints if c not in apart):
+                definition.constraints.add().constraint.CopyFrom(item)
             self._quick.append(kept)
-        for each in apart:
-            alone = _of_table(each, column.colname)
+        for item in apart:
+            alone = _of_table(item, column.colname)
             self._add_constraint(alone, _constraint_command(alone), replaces=bool(command.missing_ok))
 
     def _cannot_fill(self) -> str:
@@ -336,7 +336,7 @@ def required_columns(text: str) -> tuple[str, tuple[str, ...]] | None:
     if node is None or node[0] != "alter_table_stmt":
         return None
     added = (cmd.alter_table_cmd for cmd in node[1].cmds)
-    made = [getattr(each, "def").column_def for each in added if each.subtype == tree.AT_AddColumn]
+    made = [getattr(item, "def").column_def for item in added if item.subtype == tree.AT_AddColumn]
     names = tuple(identifier(column.colname) for column in made if _has_no_value(column))
     return (relation_name(node[1].relation), names) if names else None
 

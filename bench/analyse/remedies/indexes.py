@@ -78,7 +78,7 @@ END $invalid$""",
 def _server_name(index: Any) -> str:
     """The name that the server would choose, as ChooseIndexName has it."""
     statement = copy_of(index)
-    elements = [each.index_elem for each in (*statement.index_params, *statement.index_including_params)]
+    elements = [item.index_elem for item in (*statement.index_params, *statement.index_including_params)]
     columns = "_".join(element.name or _expression_name(element.expr) for element in elements)
     return object_name(statement.relation.relname, columns, "idx")
 
@@ -147,10 +147,10 @@ def drop_concurrently(text: str) -> str | None:
     if node is None or node[0] != "drop_stmt" or node[1].remove_type != tree.OBJECT_INDEX:
         return None
     script = Script()
-    for each in node[1].objects:
+    for item in node[1].objects:
         drop = copy_of(node[1])
         del drop.objects[:]
-        drop.objects.add().CopyFrom(each)
+        drop.objects.add().CopyFrom(item)
         drop.concurrent = True
         drop.behavior = tree.DROP_RESTRICT
         script.add(sql_of("drop_stmt", drop), OUTSIDE)

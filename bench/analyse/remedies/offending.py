@@ -46,7 +46,7 @@ def _of_command(table: str, command: Any, sqlstate: str, keys: Keys, version_num
             for constraint in constraints
             if constraint.fk_attrs
         )
-        return next((each for each in found if each), None)
+        return next((text for text in found if text), None)
     if command.subtype == tree.AT_AlterColumnType and sqlstate.startswith("22"):
         column = definition.column_def
         if version_num < _TYPE_CHECK_VERSION or column.HasField("raw_default"):

@@ -87,7 +87,7 @@ def _ratios(ax: Axes, rows: Sequence[Row], limit: float) -> None:
             [ratio.estimate], [at], "s" if worse else "o", color=fill, markeredgecolor=colour,
             markeredgewidth=1.4, markersize=5.5, zorder=3,
         )  # fmt: skip
-    ticks = [each for each in _TICKS if low <= each <= high]
+    ticks = [value for value in _TICKS if low <= value <= high]
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([f"{tick:g}×" for tick in ticks])

@@ -241,7 +241,7 @@ def tick_labels(lane: Lane, span_s: float, width_pt: float) -> list[tuple[float,
         label = fmt.bounds_seconds(bar.held_s_bounds)
         left = bar.start_s + near
         right = left + span_s * (columns(label) + 1) * POINTS_PER_EM_SANS * 6.5 / width_pt
-        others = (each for each in lane.bars if each is not bar)
+        others = (other for other in lane.bars if other is not bar)
         free = all(o.start_s - o.waited_s >= right or o.end_s + near <= bar.start_s for o in others)
         if free and left >= reached and right <= span_s:
             placed.append((left, label))

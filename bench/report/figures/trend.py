@@ -89,7 +89,8 @@ def _means(ax: Axes, trend: Trend, measure: Measure, points: list[tuple[int, flo
         ax.axvline(change.at - 0.5, color=LIGHT["ink"], linewidth=1.0)
     for change in changes if len(changes) <= MOST_LABELS else ():
         ax.annotate(fmt.ratio(change.ratio), (change.at - 0.5, 1), (4, -3),
-                    xycoords=("data", "axes fraction"), textcoords="offset points", va="top", fontsize=8, fontweight="bold")  # fmt: skip
+                    xycoords=("data", "axes fraction"), textcoords="offset points",
+                    va="top", fontsize=8, fontweight="bold")  # fmt: skip
 
 
 def _runs_axis(ax: Axes, trend: Trend, *, labelled: bool) -> None:

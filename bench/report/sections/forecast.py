@@ -160,7 +160,7 @@ def _longest_lock(forecasts: Sequence[ForecastFigure]) -> str:
 def _worst(figures: Sequence[ForecastFigure], none: str) -> str:
     if not figures:
         return none
-    known = [each for each in figures if not each.refused]
+    known = [other for other in figures if not other.refused]
     if len(known) < len(figures):
         return "refused"
     worst = max(known, key=lambda figure: figure.value or 0.0)

@@ -167,7 +167,7 @@ def _delay(delay: SchedulingDelay | None) -> str:
 
 def _classes(load: Workload) -> Table:
     none_seen = "not seen" if unwatched_s(load) else "no wait seen"
-    rows = tuple(_class(each, none_seen) for each in worst_first(load.classes))
+    rows = tuple(_class(other, none_seen) for other in worst_first(load.classes))
     return Table(CLASS_HEAD, rows, "Requests by class")
 
 
@@ -196,11 +196,11 @@ def _failures(load: ClassLoad) -> str:
 def _errors(load: Workload) -> Table | None:
     rows = tuple(
         (
-            each.name, error.sqlstate, error.message, fmt.count(error.count), fmt.count(error.before),
+            other.name, error.sqlstate, error.message, fmt.count(error.count), fmt.count(error.before),
             fmt.count(error.during), fmt.count(error.after), fmt.seconds(error.first_at_s),
         )
-        for each in worst_first(load.classes)
-        for error in each.errors
+        for other in worst_first(load.classes)
+        for error in other.errors
     )  # fmt: skip
     note = "Before, during and after the deploy; the first, counted from the traffic's beginning."
     return Table(ERROR_HEAD, rows, "Requests that failed", note) if rows else None
