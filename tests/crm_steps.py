@@ -16,6 +16,7 @@ SUX, RX, AS = LockMode.SHARE_UPDATE_EXCLUSIVE, LockMode.ROW_EXCLUSIVE, LockMode.
 DUPLICATE_NAME = StatementError(
     sqlstate="23505",
     message='duplicate key value violates unique constraint "companies_domain_key"',
+    constraint="companies_domain_key",
     detail="Key (domain)=(acme.example) already exists.",
     hint=None,
     line=24,

@@ -52,6 +52,8 @@ class RequestErrors:
     """Of :attr:`count`, those that had failed before the first statement, whenever they were due."""
     ended_during: int = 0
     """And those that failed while the deploy was under way, or within a second of its end."""
+    constraint: str | None = None
+    """That refused the first one, as the server names it apart from the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class RequestSide:
     sqlstate: str | None = None
     """Of the first that failed."""
     message: str | None = None
+    constraint: str | None = None
     latency_s: tuple[float, ...] = ()
     """Of each that worked on both states, the faster of two executions on warm caches; in the order sent."""
 

@@ -106,6 +106,8 @@ class StatementError:
     column: int | None = None
     """Column in that line, from 1, where the server points."""
     context: str | None = None
+    constraint: str | None = None
+    """That refused a row, as the server names it apart from the message."""
     interrupted: bool = False
     """Somebody ended the run meanwhile: no failure of the statement."""
 

@@ -106,6 +106,7 @@ def describe_error(error: psycopg.Error, statement: Statement) -> StatementError
         line=line,
         column=column,
         context=diag.context,
+        constraint=diag.constraint_name,
     )
 
 

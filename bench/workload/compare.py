@@ -178,6 +178,7 @@ def _side(
         unexpected=total.unexpected,
         sqlstate=total.error.sqlstate if total.error else None,
         message=total.error.message if total.error else None,
+        constraint=total.error.constraint if total.error else None,
         latency_s=tuple(total.latency_s),
     )
 

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from bench.workload.parameters import WireClass, encoded, filled, statement_name
 from bench.workload.records import LOST
+from bench.workload.session import constraint_of
 
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _CHECKED_AT_COMMIT = b"SET CONSTRAINTS ALL IMMEDIATE"
@@ -32,6 +33,7 @@ class Answer:
     """None: it worked."""
     message: str = ""
     """First line."""
+    constraint: str | None = None
 
 
 def send_once(
@@ -107,4 +109,5 @@ def _failed(result: PGresult, rows: int, duration_s: float) -> Answer:
     state = result.error_field(DiagnosticField.SQLSTATE) or LOST.encode()
     message = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message
     lines = message.decode(errors="replace").strip().splitlines()
-    return Answer(rows, False, duration_s, state.decode(), lines[0] if lines else "")
+    said = lines[0] if lines else ""
+    return Answer(rows, False, duration_s, state.decode(), said, constraint_of(result))

@@ -29,7 +29,7 @@ from bench.model.load import (
 )
 from bench.workload.attribution import Attributed, MigrationSession, attribute, deploy_locks, length_s, union
 from bench.workload.lookout import Sighting
-from bench.workload.records import FAILED, OK, QUEUED, UNFINISHED
+from bench.workload.records import FAILED, OK, QUEUED, UNFINISHED, Said
 from bench.workload.spec import RequestClass, TrafficMix
 from bench.workload.traffic import Requests
 
@@ -55,7 +55,7 @@ class Phases:
 def class_loads(
     classes: Sequence[RequestClass],
     rows: Array,
-    messages: Mapping[tuple[int, str], str],
+    said: Mapping[tuple[int, str], Said],
     waits: Sequence[Attributed],
     phases: Phases,
     *,
@@ -68,7 +68,7 @@ def class_loads(
         _class_load(
             request,
             rows[rows["cls"] == position],
-            {state: text for (cls, state), text in messages.items() if cls == position},
+            {state: first for (cls, state), first in said.items() if cls == position},
             [attributed.wait for attributed in waits if attributed.cls == position],
             phases,
             offered_per_s=rate_per_s * request.weight / total,
@@ -81,7 +81,7 @@ def class_loads(
 def _class_load(
     request: RequestClass,
     rows: Array,
-    messages: Mapping[str, str],
+    said: Mapping[str, Said],
     waits: Sequence[Wait],
     phases: Phases,
     *,
@@ -116,7 +116,7 @@ def _class_load(
         prepared=request.prepared,
         rows_before=_rows_per_request(rows[before]),
         rows_after=_rows_per_request(rows[after]),
-        errors=_errors(rows, messages, before, after, phases),
+        errors=_errors(rows, said, before, after, phases),
         blocked=blocked,
         blocked_by=_by_cause(waits),
         heat=_heat(rows["scheduled"], latencies),
@@ -194,9 +194,9 @@ def _by_cause(waits: Sequence[Wait]) -> tuple[BlockedBy, ...]:
 
 
 def _errors(
-    rows: Array, messages: Mapping[str, str], before: Array, after: Array, phases: Phases
+    rows: Array, said: Mapping[str, Said], before: Array, after: Array, phases: Phases
 ) -> tuple[RequestErrors, ...]:
-    errorses = []
+    errors = []
     ended_before = rows["finished"] < phases.begin_s
     ended_during = ~ended_before & (rows["finished"] <= phases.end_s + SOON_S)
     for state in np.unique(rows["sqlstate"][rows["outcome"] == FAILED]):
@@ -204,15 +204,17 @@ def _errors(
         text = state.decode()
         old, new = int(np.count_nonzero(same & before)), int(np.count_nonzero(same & after))
         count = int(np.count_nonzero(same))
-        first = float(np.min(rows["scheduled"][same]))
-        errorses.append(
+        first_at_s = float(np.min(rows["scheduled"][same]))
+        first = said.get(text, Said("", None))
+        errors.append(
             RequestErrors(
-                text, count, old, count - old - new, new, messages.get(text, ""), first,
+                text, count, old, count - old - new, new, first.message, first_at_s,
                 ended_before=int(np.count_nonzero(same & ended_before)),
                 ended_during=int(np.count_nonzero(same & ended_during)),
+                constraint=first.constraint,
             )
         )  # fmt: skip
-    return tuple(sorted(errorses, key=lambda errors: -errors.count))
+    return tuple(sorted(errors, key=lambda error: -error.count))
 
 
 def _rows_per_request(rows: Array) -> float | None:
@@ -289,7 +291,7 @@ def measure(outcome: Measured, mix: TrafficMix, *, rate_per_s: float, arrivals: 
     classes = class_loads(
         mix.classes,
         rows,
-        outcome.requests.messages,
+        outcome.requests.said,
         waits,
         phases,
         rate_per_s=rate_per_s,

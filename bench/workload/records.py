@@ -7,6 +7,7 @@ holds requests as :data:`REQUEST`, the others JSON.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -36,6 +37,15 @@ DTYPE = np.dtype(
 a request that was never sent has NaN in ``sent`` and 0 as its pid."""
 
 _HEAD = struct.Struct("<cI")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the server said of the first request of a class that failed with an SQLSTATE."""
+
+    message: str
+    constraint: str | None
+    """That refused a row."""
 
 
 def frame(letter: bytes, body: bytes) -> bytes:

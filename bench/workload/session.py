@@ -28,6 +28,7 @@ class Request:
     rows: int = 0
     sqlstate: str = ""
     message: str = ""
+    constraint: str | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +112,7 @@ class Session:
             request.sqlstate = (result.error_field(DiagnosticField.SQLSTATE) or LOST.encode()).decode()
             message = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message
             request.message = message.decode(errors="replace").strip()
+            request.constraint = constraint_of(result)
         elif result.status == ExecStatus.TUPLES_OK and not of_setup:
             request.rows += result.ntuples
         elif result.status == ExecStatus.COMMAND_OK:
@@ -130,6 +132,12 @@ class Session:
         request.outcome, request.sqlstate = FAILED, request.sqlstate or LOST
         request.message = request.message or message.strip()
         self.pgconn.finish()
+
+
+def constraint_of(result: PGresult) -> str | None:
+    """The constraint that refused a row: the message names it, too, but in the server's language."""
+    name = result.error_field(DiagnosticField.CONSTRAINT_NAME)
+    return None if name is None else name.decode(errors="replace")
 
 
 def open_session(conninfo: str, classes: Sequence[WireClass] = ()) -> Session:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bench.errors import ServerError
 from bench.model.load import Arrivals
 from bench.workload.parameters import WireClass
-from bench.workload.records import DTYPE, OK, read_frame
+from bench.workload.records import DTYPE, OK, Said, read_frame
 
 CONNECT_S = 60.0
 DRAIN_S = 10.0
@@ -36,11 +36,12 @@ class TooFewConnectionsError(ServerError):
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What became of the requests, and the first message of every kind of error."""
+    """What became of the requests, and what was said of the first of every kind of error."""
 
     rows: npt.NDArray[Any]
     """As :data:`DTYPE` has them, in no order."""
-    messages: Mapping[tuple[int, str], str]
+    said: Mapping[tuple[int, str], Said]
+    """By class and SQLSTATE."""
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class _Process:
 
     popen: subprocess.Popen[bytes]
     heard: bytearray = field(default_factory=bytearray)
-    messages: dict[tuple[int, str], str] = field(default_factory=dict)
+    said: dict[tuple[int, str], Said] = field(default_factory=dict)
     connected: threading.Event = field(default_factory=threading.Event)
     trouble: str | None = None
     done: bool = False
@@ -69,7 +70,8 @@ class _Process:
             if letter == b"C":
                 self.connected.set()
             elif letter == b"E":
-                self.messages.setdefault((told["cls"], told["sqlstate"]), told["message"])
+                said = Said(told["message"], told["constraint"])
+                self.said.setdefault((told["cls"], told["sqlstate"]), said)
             elif letter == b"X":
                 self.trouble = told["message"]
             elif letter == b"D":
@@ -167,10 +169,10 @@ class Traffic:
     def requests(self) -> Requests:
         """What has been heard until now."""
         whole = [bytes(process.heard) for process in self._processes]
-        messages: dict[tuple[int, str], str] = {}
+        said: dict[tuple[int, str], Said] = {}
         for process in self._processes:
-            messages = {**process.messages, **messages}
-        return Requests(np.frombuffer(b"".join(whole), dtype=DTYPE), messages)
+            said = {**process.said, **said}
+        return Requests(np.frombuffer(b"".join(whole), dtype=DTYPE), said)
 
 
 @contextmanager

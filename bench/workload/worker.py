@@ -190,9 +190,8 @@ class Worker:
     def _record(self, request: Request, pid: int) -> None:
         if request.outcome == FAILED and (request.cls, request.sqlstate) not in self._told:
             self._told.add((request.cls, request.sqlstate))
-            self._tell(
-                b"E", {"cls": request.cls, "sqlstate": request.sqlstate, "message": request.message[:500]}
-            )
+            said = {"message": request.message[:500], "constraint": request.constraint}
+            self._tell(b"E", {"cls": request.cls, "sqlstate": request.sqlstate, **said})
         self._requests += REQUEST.pack(
             request.cls,
             request.outcome,

@@ -117,6 +117,18 @@ def test_a_fault_of_part_of_the_rows_lasts() -> None:
     assert "fails after them for part of the rows, 20 of 270 requests" in broken.message
 
 
+@pytest.mark.parametrize(
+    ("constraint", "way_out"), [(None, "Keep a partition"), ("deals_check", "check allows")]
+)
+def test_rows_without_a_partition_are_told_from_a_check_in_any_language(
+    constraint: str | None, way_out: str
+) -> None:
+    message = "keine Partition von Relation »deals« gefunden"
+    error = RequestErrors("23514", 184, 0, 164, 20, message, 3.4, constraint=constraint)
+    (broken,) = found(loaded_run(a_workload(a_class(errors=(error,), sent_after=270))), "broken-query")
+    assert way_out in (broken.fix or "")
+
+
 def side(sent: int = 60, **changes: Any) -> RequestSide:
     return replace(RequestSide(sent, 0, sent, 0, latency_s=(0.0002,) * sent), **changes)
 

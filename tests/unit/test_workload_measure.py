@@ -16,7 +16,7 @@ from bench.model.load import StatementSpan, Workload, decode_heat
 from bench.workload.attribution import MigrationSession, length_s, union
 from bench.workload.lookout import SeenHold, SeenWait, Sighting
 from bench.workload.outcome import Measured, measure
-from bench.workload.records import DTYPE, FAILED, OK, QUEUED, UNFINISHED
+from bench.workload.records import DTYPE, FAILED, OK, QUEUED, UNFINISHED, Said
 from bench.workload.spec import RequestClass, TrafficMix
 from bench.workload.traffic import Requests
 
@@ -60,7 +60,7 @@ def measured(
     holds: Sequence[SeenHold] = (),
 ) -> Workload:
     found = Measured(
-        Requests(np.array(list(rows), dtype=DTYPE), {(0, "42703"): "gone"}),
+        Requests(np.array(list(rows), dtype=DTYPE), {(0, "42703"): Said("gone", None)}),
         Sighting(list(waits), list(holds)),
         (SESSION,),
         SPANS,

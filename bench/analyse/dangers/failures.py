@@ -26,7 +26,6 @@ from bench.sql.tree import messages, statement_of
 _DATA_ERRORS = ("21", "22", "23", "27", "44")
 """SQLSTATE classes that rows cause: cardinality violation, data exception, integrity constraint violation,
 triggered data change violation, WITH CHECK OPTION violation."""
-_CONSTRAINT = re.compile(r'constraint "([^"]+)"')
 _EXTENSION = re.compile(r'extension "([^"]+)" is not available|extension control file ".*?([^/"]+)\.control"')
 PROVIDED = {
     "uuid_generate_v4": "uuid-ossp", "uuid_generate_v1": "uuid-ossp", "crypt": "pgcrypto",
@@ -169,7 +168,6 @@ def _rows_refused(
         return
     if _reads_no_table(statement.text):
         return  # SELECT 1/0 says nothing of rows
-    constraint = _CONSTRAINT.search(error.message)
     detail = f" ({error.detail})" if error.detail else ""
     query = offending_rows(
         statement.text, error.sqlstate, rehearsed.around.keys, rehearsed.run.environment.server.version_num
@@ -181,7 +179,7 @@ def _rows_refused(
         f"the rows that exist are refused: {error.message}{detail}",
         evidence={
             "sqlstate": error.sqlstate,
-            "constraint": constraint[1] if constraint else None,
+            "constraint": error.constraint,
             "detail": error.detail,
             "failed_repeats": migration.failures,
             "repeats": migration.n,

@@ -70,7 +70,7 @@ _NO_PARTITION_FIX = (
     "Keep a partition for the rows that the application writes today: create the one that takes its place in "
     "the same transaction."
 )
-"""Of a 23514 that is no check's; the server's message alone tells them apart."""
+"""Of a 23514 that is no check's: then the server names no constraint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class _Fault:
     table: str
     sqlstate: str
     message: str
+    constraint: str | None
     when: str
     """In words, after the name of the class."""
     lasting: bool
@@ -207,12 +208,10 @@ def _is_a_copy(fault: _Fault, unique_to_come: Collection[str]) -> bool:
     An application writes values of its own, of which nothing is known. A key that the server names is made
     of the names of its table and columns.
     """
-    if fault.sqlstate != "23505" or not unique_to_come:
+    if fault.sqlstate != "23505" or not unique_to_come or fault.constraint is None:
         return False
-    named = re.search(r'constraint "([^"]+)"', fault.message)
-    if named is None:
-        return False
-    return named[1] in unique_to_come or set(named[1].removesuffix("_key").split("_")) <= {
+    key = fault.constraint
+    return key in unique_to_come or set(key.removesuffix("_key").split("_")) <= {
         part for word in unique_to_come for part in word.split("_")
     }
 
@@ -228,7 +227,7 @@ def _broken(fault: _Fault) -> Finding:
         f"({fault.sqlstate})",
         evidence={"class": fault.name, "sqlstate": fault.sqlstate, **fault.evidence},
         fix=_NO_PARTITION_FIX
-        if fault.message.startswith("no partition of relation")
+        if fault.sqlstate == "23514" and fault.constraint is None
         else _FIXES.get(fault.sqlstate) or _FIXES.get(fault.sqlstate[:2], _DEFAULT_FIX),
     )
 
@@ -244,6 +243,7 @@ def _under_traffic(workload: Workload, compared: dict[str, ComparedRequest]) -> 
                 load.table,
                 error.sqlstate,
                 error.message,
+                error.constraint,
                 _when(load, error)
                 if lasting
                 else f"fails for a while during them, {count(_beside(error))} requests",
@@ -312,6 +312,7 @@ def _on_state_after(request: ComparedRequest, run: Run) -> _Fault | None:
         request.table,
         after.sqlstate,
         after.message or "",
+        after.constraint,
         f"fails after them{part}, {count(after.failed)} of {count(after.sent)} requests with the same "
         "parameters",
         True,
