@@ -1,4 +1,4 @@
-"""What to look at, for other programs: annotations of GitHub, SARIF, GitLab's code quality, JUnit."""
+"""What to look at, for other programs: GitHub, GitLab, Azure Pipelines, SARIF, JUnit."""
 
 from __future__ import annotations
 
@@ -68,6 +68,29 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def azure(messages: Sequence[Message]) -> str:
+    """Logging commands of Azure Pipelines, which knows errors and warnings; a note is a line of the log.
+
+    https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands
+    """
+    lines = []
+    for message in messages:
+        if message.level == "note":
+            lines.append(message.text.replace("\n", " "))
+            continue
+        where = (
+            f"sourcepath={_azure(message.file)};linenumber={max(message.line, 1)};" if message.file else ""
+        )
+        told = f"type={message.level};{where}code={_azure(message.rule)};"
+        lines.append(f"##vso[task.logissue {told}]{_azure(message.text)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _azure(text: str) -> str:
+    marks = {"%": "%AZP25", "\r": "%0D", "\n": "%0A", ";": "%3B", "]": "%5D"}
+    return "".join(marks.get(mark, mark) for mark in text)
 
 
 def sarif(messages: Sequence[Message]) -> str:
@@ -176,5 +199,6 @@ FORMATS: Mapping[str, Callable[[Told], str]] = {
     "junit": lambda told: junit(told.name, told.suites),
     "sarif": lambda told: sarif(told.messages),
     "gitlab": lambda told: gitlab(told.messages, told.elsewhere),
+    "azure": lambda told: azure(told.messages),
 }
 """A new format is a function here and its line."""

@@ -49,3 +49,7 @@ def test_each_format_holds_the_error() -> None:
     assert told["annotations"].splitlines()[0].endswith("50 %25 <written> anew\x00")
     assert json.loads(told["sarif"])["runs"][0]["results"][0]["level"] == "error"
     assert [each["severity"] for each in json.loads(told["gitlab"])] == ["major", "major", "info"]
+    first, *_, last = told["azure"].splitlines()
+    where = f"sourcepath={RUN.suite.path}/{FILE.file};linenumber=12;"
+    assert first == f"##vso[task.logissue type=error;{where}code=BENCH-REWRITE;]50 %AZP25 <written> anew\x00"
+    assert "##vso" not in last
