@@ -32,8 +32,6 @@ examples:
 exit codes: 0 every schema is through, 1 schemas differ that should not, 4 a migration failed
 """
 MOST_NAMED = 5
-FULL = 0.5
-"""Share of the lock table: what is left must do for every other session."""
 
 
 def add_parser(commands: Any) -> None:
@@ -193,14 +191,16 @@ def _growth(times: Sequence[float]) -> float | None:
 
 def _lock_table(tenancy: Tenancy) -> Iterator[Block]:
     """What to do where one more of such transactions would leave no lock for anybody."""
+    from bench.model.budget import DEFAULT_LIMITS
     from bench.report.document import Paragraph
 
+    most = DEFAULT_LIMITS.lock_table_full * tenancy.lock_table
     if any(tenant.error is not None and tenant.error.sqlstate == "53200" for tenant in tenancy.tenants):
         yield Paragraph(
             "No lock was left for any session of the server. Take one transaction for each schema, or raise "
             "max_locks_per_transaction, which needs a restart."
         )
-    elif tenancy.locks is not None and tenancy.locks > FULL * tenancy.lock_table:
+    elif tenancy.locks is not None and tenancy.locks > most:
         share = tenancy.locks / tenancy.lock_table
         yield Paragraph(
             f"The deploy holds {share:.0%} of the locks that all sessions share. Take one transaction for "
