@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
+from bench.analyse.patience import READERS_S, advise
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import RunSummary
 from bench.analyse.traffic import Blocked, PassFigures, Stop, loaded_passes
@@ -26,7 +27,7 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``not measured`` or ``marked``."""
+    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``timeout``, ``not measured`` or ``marked``."""
     text: str
     tone: Tone
 
@@ -54,6 +55,7 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
         for name in dict.fromkeys(traffic.hazard for traffic in passes)
         if (group := [traffic for traffic in passes if traffic.hazard == name and traffic is not quiet])
     )
+    lines += _to_set(run, passes)
     missing = [name for name in HAZARDS if name not in {traffic.hazard for traffic in passes}]
     if quiet is not None and missing:
         others = "all" if len(missing) == len(HAZARDS) else ",".join(missing)
@@ -69,6 +71,24 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
         of = "" if len(passes) == 1 else f"In {len(doubts)} of {len(passes)} passes: "
         lines.append(CardLine("marked", f"To be read with care. {of}{doubts[0]}", "unknown"))
     return DeployCard(tuple(lines), passes)
+
+
+def _to_set(run: Run, passes: Sequence[PassFigures]) -> Iterator[CardLine]:
+    """The lock timeout to set, where hazards were measured."""
+    advice = advise(run) if any(traffic.hazard for traffic in passes) else None
+    if advice is None:
+        return
+    behind = [behind for migration in advice.migrations for behind in migration.behind]
+    reader_s = min(READERS_S)
+    with_s = max(one.blocked_s for one in behind if one.reader_s == reader_s)
+    without_s = max(one.without_s for one in behind if one.reader_s == reader_s)
+    yield CardLine(
+        "timeout",
+        f"To set: lock_timeout {seconds(advice.lock_timeout_s)} with up to {advice.tries} tries; behind a "
+        f"reader of {reader_s:g} s requests then stand still for {seconds(with_s)} and not for {seconds(without_s)} "
+        "(computed; bench advise runs it).",
+        "good",
+    )
 
 
 def _forecast(run: Run) -> Iterator[CardLine]:

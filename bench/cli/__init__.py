@@ -64,6 +64,7 @@ COMMANDS = {
     "demo": "a small shop and one bad migration: what a rehearsal shows, in seconds",
     "record": "what any command sends to its database, as migrations of plain SQL",
     "harden": "write the safe version of a deploy, prove it equal, and measure both",
+    "advise": "the lock_timeout to set: computed, run behind a reader, and to be pasted",
     "prove": "rollbacks, crash points, second runs, access: tried for real",
     "trace": "locks, rewrites, scans and waits of a script, on an empty schema",
     "tenants": "the same migrations over many schemas: time, locks, WAL, what a failure leaves",

@@ -16,6 +16,17 @@ HAZARDS: tuple[HazardName, ...] = (
 )
 """Every hazard, in the order in which ``all`` takes them."""
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+
+
+def pause_s(
+    number: int, chance: float, first_s: float = FIRST_PAUSE_S, longest_s: float = LONGEST_PAUSE_S
+) -> float:
+    """The pause after the ``number``-th try, from 1: doubled each time up to the longest, and cut by up to a
+    half by ``chance`` (0 to 1), so that several who wait do not come back together."""
+    return min(longest_s, first_s * float(2 ** min(number - 1, 30))) * (1 - 0.5 * chance)
+
+
 TryOutcome = Literal["applied", "lock_timeout", "failed", "rolled_back"]
 """``rolled_back``: the file came to its end, and a later one of the same transaction took it back."""
 

@@ -87,6 +87,8 @@ def quicker(command: str) -> str:
         options += "" if "--rate" in command or "--hazard" in command else " --no-load"
         options += "" if "--json" in command else " --no-explain"
         options += " --hazard-length 1" if "--hazard" in command else ""
+    if "bench advise" in command:
+        return " --reader-s 1 --rate 50"
     if "bench explain" in command:
         options += " --no-cold --no-load --no-indexes"
     if "bench forecast" in command:

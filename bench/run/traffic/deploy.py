@@ -75,6 +75,8 @@ class Deploy:
     """Where all files have one session."""
     goes_on: bool = False
     """The transaction is to stay open at the end of the file, for the next one."""
+    untimed: frozenset[int] = frozenset()
+    """Indexes of statements for which lock_timeout is off."""
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
@@ -125,6 +127,9 @@ def apply_in(conn: psycopg.Connection[TupleRow], deploy: Deploy) -> MigrationRun
         deploy.progress(_began(deploy, position, statement))
         inside = conn.info.transaction_status == TransactionStatus.INTRANS
         rows, error = None, None
+        untimed = statement.index in deploy.untimed
+        if untimed:
+            conn.execute("SET lock_timeout = 0")
         begin = clock()
         try:
             rows = execute(conn, statement)
@@ -138,6 +143,8 @@ def apply_in(conn: psycopg.Connection[TupleRow], deploy: Deploy) -> MigrationRun
         deploy.record.spans.append(StatementSpan(deploy.migration, statement.index, begin, end))
         in_file = inside or conn.info.transaction_status == TransactionStatus.INTRANS
         mode: TransactionMode = "file" if in_file else "none"
+        if untimed and conn.info.transaction_status != TransactionStatus.INERROR and not conn.closed:
+            conn.execute("RESET lock_timeout")
         runs.append(_as_run(statement, begin - first, end - begin, rows, error, mode))
         deploy.progress(StatementEnded(deploy.migration, deploy.repeat, runs[-1]))
         if error is not None:

@@ -111,7 +111,7 @@ class LoadedPasses:
             self._beside_hazards(prepared)
         elif self.hazards.names and not self._told_of_hazards():
             for name in self.hazards.names:
-                self._left_out(name, "there was no pass under traffic to compare with")
+                self.left_out(name, "there was no pass under traffic to compare with")
 
     def _lock_orders(self, prepared: str) -> None:
         """Find in which order requests come to the tables that the deploy locks together."""
@@ -145,17 +145,25 @@ class LoadedPasses:
             try:
                 self._once(prepared, load, name, policy)
             except NotThereError as error:
-                self._left_out(name, f"it did not come about: {error}", failed=True)
+                self.left_out(name, f"it did not come about: {error}", failed=True)
                 never.add(name)
+
+    def beside(self, prepared: str, name: HazardName, policy: RetryPolicy | None, index: int) -> bool:
+        """One more repeat beside a hazard, at the rate of the pass with nothing in the way.
+
+        Tells whether every migration was applied; NotThereError where the hazard did not come about.
+        """
+        load = replace(self.load, rate_per_s=self._same_rate())
+        return self._once(prepared, load, name, policy, index)
 
     def _can_be_had(self, name: HazardName | None) -> bool:
         """Whether the server can have the hazard now; else the run says why not."""
         reason = Hazard(name).refusal(self.server) if name is not None else None
         if reason is not None:
-            self._left_out(name, reason)
+            self.left_out(name, reason)
         return reason is None
 
-    def _left_out(self, name: HazardName | None, reason: str, *, failed: bool = False) -> None:
+    def left_out(self, name: HazardName | None, reason: str, *, failed: bool = False) -> None:
         """Say of the pass beside a hazard, or of the one without, that it could not be had."""
         what = f"hazard {name}" if name is not None else "loaded pass"
         missing = failed or not self.hazards.every  # of all that there are, those that can be had are meant
@@ -175,7 +183,7 @@ class LoadedPasses:
             self.draft.note(Note("loaded pass", f"Left out: {NO_ROWS}."))
             return
         for name in self.hazards.names or (None,):
-            self._left_out(name, NO_TRAFFIC)
+            self.left_out(name, NO_TRAFFIC)
 
     def _same_rate(self) -> float | None:
         """The rate of the pass with nothing in the way, so that the passes can be compared."""
@@ -237,7 +245,7 @@ class LoadedPasses:
                     progress=self.progress,
                 )
             except TooFewConnectionsError as error:
-                self._left_out(name, error.message)
+                self.left_out(name, error.message)
                 return False
             self.server.connect().close()  # raises where the server is gone
         return applied

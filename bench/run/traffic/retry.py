@@ -19,10 +19,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from bench.model.deploy import Try
+from bench.model.deploy import FIRST_PAUSE_S, LONGEST_PAUSE_S, Try, pause_s
 from bench.model.run import MigrationRun
 from bench.model.statement import Statement, StatementRun
 from bench.run.progress import Said
+from bench.run.scripts import StatementKey
 from bench.run.solo.execution import not_reached, skipped
 from bench.run.traffic.deploy import Deploy, apply_in, clock
 from bench.sql.kinds import classify
@@ -32,7 +33,6 @@ LOCK_NOT_AVAILABLE = "55P03"
 HARMLESS_AGAIN = frozenset({"VACUUM", "DROP INDEX CONCURRENTLY"})
 """Plain statements whose second run ends as one run does. An index that CONCURRENTLY left invalid is no case
 of these: its second run fails, or with IF NOT EXISTS passes it over."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 DEFAULT_RETRIES = 20
 
 
@@ -50,11 +50,17 @@ class RetryPolicy:
     """The files may be run again from their start after they stopped half-way."""
     seed: int = 1
 
+    untimed: frozenset[StatementKey] = frozenset()
+    """Statements that wait for as long as it takes, as they stand in nobody's way meanwhile."""
+
     def pause_s(self, number: int, chance: float) -> float:
-        """The pause after the ``number``-th try, from 1: doubled each time up to the longest, and cut by up
-        to a half by ``chance`` (0 to 1), so that several who wait do not come back together."""
-        full_s = min(self.longest_pause_s, self.first_pause_s * float(2 ** min(number - 1, 30)))
-        return full_s * (1 - 0.5 * chance)
+        """The pause after the ``number``-th try, as :func:`bench.model.deploy.pause_s` has it."""
+        return pause_s(number, chance, self.first_pause_s, self.longest_pause_s)
+
+    def of(self, deploy: Deploy) -> Deploy:
+        """The file with those of its statements that are not timed."""
+        untimed = frozenset(index for migration, index in self.untimed if migration == deploy.migration)
+        return replace(deploy, untimed=untimed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ class Retrier:
         with replace(deploys[0], server=server).session() as conn:
             conn.prepare_threshold = None  # DISCARD ALL would take what psycopg has prepared
             invalid = _invalid_indexes(conn)
-            tried = [_Tried(deploy) for deploy in deploys]
+            tried = [_Tried(self.policy.of(deploy)) for deploy in deploys]
             number, first = 1, 0
             while True:
                 failed = _go(conn, tried, first)
