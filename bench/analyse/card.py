@@ -27,7 +27,8 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``timeout``, ``not measured`` or ``marked``."""
+    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``timeout``, ``not measured``
+    or ``marked``."""
     text: str
     tone: Tone
 
@@ -85,8 +86,8 @@ def _to_set(run: Run, passes: Sequence[PassFigures]) -> Iterator[CardLine]:
     yield CardLine(
         "timeout",
         f"To set: lock_timeout {seconds(advice.lock_timeout_s)} with up to {advice.tries} tries; behind a "
-        f"reader of {reader_s:g} s requests then stand still for {seconds(with_s)} and not for {seconds(without_s)} "
-        "(computed; bench advise runs it).",
+        f"reader of {reader_s:g} s requests then stand still for {seconds(with_s)} and not for "
+        f"{seconds(without_s)} (computed; bench advise runs it).",
         "good",
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from factories import (
     a_class,
+    a_lock,
     a_migration,
     a_run,
     a_stalled_workload,
@@ -22,7 +23,7 @@ from factories import (
 
 from bench.analyse.conclude import conclude
 from bench.model.load import Workload
-from bench.model.run import Note, Pass, Run
+from bench.model.run import Note, Pass, Repeat, Run
 
 
 def sentences(run: Run) -> dict[str, str]:
@@ -51,6 +52,18 @@ def test_beside_a_hazard_it_says_what_waiting_costs_and_what_retries_cost() -> N
         "lock_timeout 2 s and up to 20 retries it needs 15 tries, 2.50 s in all, and 1,214 requests wait, "
         "none longer than 2.00 s."
     )
+
+
+def test_where_hazards_were_measured_it_says_which_timeout_to_set() -> None:
+    run = hazard_run()
+    altering = a_statement(0, "ALTER TABLE deals ADD a int", duration_s=0.01, locks=(a_lock(),))
+    solo = Pass("solo", None, (Repeat(0, None, (a_migration([altering]),)),))
+    assert sentences(replace(run, passes=(solo, *run.loaded)))["timeout"] == (
+        "To set: lock_timeout 50.0 ms with up to 14 tries; behind a reader of 10 s requests then stand still "
+        "for 310 ms and not for 10.0 s (computed; bench advise runs it)."
+    )
+    quiet = [part for part in run.loaded if part.hazard is None]
+    assert "timeout" not in sentences(replace(run, passes=(solo, *quiet)))
 
 
 def test_a_pass_that_was_cut_off_between_two_migrations_tells_no_duration() -> None:
