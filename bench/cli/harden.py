@@ -44,7 +44,11 @@ def add_parser(commands: Any) -> None:
     )
     add_given_options(parser)
     parser.add_argument(
-        "--repeats", type=positive_count, default=1, metavar="N", help="of both versions (default: 1)"
+        "--repeats",
+        type=positive_count,
+        default=1,
+        metavar="N",
+        help="of both versions, alone and under traffic (default: 1)",
     )
     add_pending_options(parser)
     add_traffic_options(parser)
@@ -60,6 +64,7 @@ def harden(*, given: Given, traffic: TrafficChoice, repeats: int) -> int:
 
     with choose(replace(given, which=replace(given.which, out=None))) as chosen:
         load = traffic_options(chosen.suite.path, traffic, chosen.data.seed)
+        load = None if load is None else replace(load, repeats=repeats)
         hazards = hazard_options(traffic, None)
         options = RunOptions(
             repeats, explain=False, probe=False, load=load, hazards=hazards, data=chosen.data

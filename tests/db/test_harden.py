@@ -213,7 +213,9 @@ def test_what_hurts_is_written_otherwise_and_comes_to_the_same(name: str, harden
         told = [found.message for found in outcome.after.findings if found.code == "row-locks"]
         assert all("in transactions of up to" in message for message in told), told
         left -= {"row-locks"}
-    assert not changed & left, "what was changed is no finding any more"
+    assert outcome.after is not None
+    told = [(found.code, found.relation, found.message) for found in outcome.after.findings]
+    assert not changed & left, f"what was changed is no finding any more: {told}"
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ from bench.pg.contents import Sum, Volatile, column_sums, read_contents, read_ta
 from bench.pg.server import Server
 from bench.run.clones import clone, own_roles
 from bench.run.execute import describe_error, first_failure
+from bench.run.progress import Progress, Step, silent
 from bench.run.scripts import Scripts, read_scripts, sessions, together
 from bench.run.template.options import DataOptions
 
@@ -41,20 +43,32 @@ class _End:
     failed: str | None = None
 
 
-def compare_ends(server: Server, template: str, original: Suite, other: Suite, data: DataOptions) -> Ends:
+def compare_ends(
+    server: Server,
+    template: str,
+    original: Suite,
+    other: Suite,
+    data: DataOptions,
+    progress: Progress = silent,
+) -> Ends:
     """Apply the original twice and the other version once, and compare what is left, row by row.
 
     Where the two times of the original do not agree on a column, rows are compared without it.
     """
-    first = _end_of(server, template, original, data, {})
-    again = _end_of(server, template, original, data, {})
-    volatile = {
-        table: frozenset(apart)
-        for table, columns in first.columns.items()
-        if (apart := {name for name in columns if again.columns.get(table, {}).get(name) != columns[name]})
-    }
-    wanted = _end_of(server, template, original, data, volatile) if volatile else first
-    end = _end_of(server, template, other, data, volatile)
+    progress(Step("what the original comes to, twice"))
+    with _applied(server, template, original, data) as first:
+        sums = _column_sums(server, first.dbname)
+        with _applied(server, template, original, data) as second:
+            again = _column_sums(server, second.dbname)
+        volatile = {
+            table: frozenset(apart)
+            for table, columns in sums.items()
+            if (apart := {name for name in columns if again.get(table, {}).get(name) != columns[name]})
+        }
+        wanted = _end_of(server, first, volatile)
+    progress(Step("what the safe version comes to"))
+    with _applied(server, template, other, data) as safe:
+        end = _end_of(server, safe, volatile)
     return Ends(
         tuple(_differences(wanted, end, volatile)),
         tuple(sorted(f"{table}.{column}" for table, apart in volatile.items() for column in apart)),
@@ -111,13 +125,30 @@ def _reordered(wanted: _End, end: _End) -> Iterator[str]:
             yield name.removeprefix("table ")
 
 
-def _end_of(server: Server, template: str, suite: Suite, data: DataOptions, volatile: Volatile) -> _End:
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """A clone to which a suite was applied."""
+
+    dbname: str
+    failed: str | None
+
+
+@contextmanager
+def _applied(server: Server, template: str, suite: Suite, data: DataOptions) -> Iterator[_Applied]:
     scripts = read_scripts(server, suite, data)
     with own_roles(server), clone(server, template, "harden") as dbname:
-        failed = _apply(server, dbname, suite, scripts)
-        with server.connect(dbname, application_name="pgrehearse compare") as conn:
-            columns = {name: column_sums(conn, table) for name, table in read_tables(conn).items()}
-            return _End(describe_schema(conn), read_contents(conn, volatile).tables, columns, failed)
+        yield _Applied(dbname, _apply(server, dbname, suite, scripts))
+
+
+def _column_sums(server: Server, dbname: str) -> dict[str, dict[str, str]]:
+    with server.connect(dbname, application_name="pgrehearse compare") as conn:
+        return {name: column_sums(conn, table) for name, table in read_tables(conn).items()}
+
+
+def _end_of(server: Server, applied: _Applied, volatile: Volatile) -> _End:
+    columns = _column_sums(server, applied.dbname)
+    with server.connect(applied.dbname, application_name="pgrehearse compare") as conn:
+        return _End(describe_schema(conn), read_contents(conn, volatile).tables, columns, applied.failed)
 
 
 def _apply(server: Server, dbname: str, suite: Suite, scripts: Scripts) -> str | None:

@@ -14,7 +14,7 @@ from bench.run.draft import Save
 from bench.run.harden.equal import Ends, compare_ends
 from bench.run.harden.plan import Hardened, harden
 from bench.run.harden.writing import FORMATS, Written, write_suite
-from bench.run.progress import Progress, Step
+from bench.run.progress import Progress
 from bench.run.scripts import read_scripts
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.prepare import template
@@ -66,9 +66,8 @@ def harden_suite(
     tool = suite.runner.tool if suite.runner.tool in FORMATS else "plain"
     safe = find_suite(str(directory), base=base, tool=tool, on_data=suite.runner.on_data)
     safe = replace(safe, data=suite.data, deployed=suite.deployed)
-    progress(Step("both versions, on copies of one state before"))
     with template(acting, suite, options.data, progress) as prepared:
-        ends = compare_ends(acting, prepared.dbname, suite, safe, options.data)
+        ends = compare_ends(acting, prepared.dbname, suite, safe, options.data, progress)
     after = conclude(
         rehearse(server, safe, options, run_id=f"{run_id}-after", save=save("after"), progress=progress),
         limits,
