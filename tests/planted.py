@@ -16,6 +16,7 @@ from bench.model.finding import Finding
 from bench.pg.server import Server
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions
+from bench.run.schemas import SchemaOptions
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions
 from bench.run.traffic.onepass import TrafficOptions
@@ -105,6 +106,16 @@ class Planted:
     """It is proved, and not rehearsed."""
 
 
+TENANTS = """
+CREATE SCHEMA tenant_1; CREATE TABLE tenant_1.accounts (email text);
+CREATE SCHEMA tenant_2; CREATE TABLE tenant_2.accounts (email text);
+CREATE SCHEMA tenant_3; CREATE TABLE tenant_3.accounts (email text);
+INSERT INTO tenant_2.accounts VALUES ('twice@example.org'), ('twice@example.org');
+"""
+OVER_SCHEMAS = RunOptions(1, explain=False, probe=False, schemas=SchemaOptions("tenant_%"))
+OVER_COPIES = RunOptions(
+    1, explain=False, probe=False, schemas=SchemaOptions(copies=250, one_transaction=True)
+)
 INSIDE = RunOptions(1, probe=False, data=DataOptions(variables={"rows": 3000}))
 LARGE = Planted(rows=60_000)
 LOADED = Planted(APPLICATION, run=RunOptions(1, explain=False, probe=False, load=LOAD))
@@ -166,6 +177,8 @@ PLANTED: Mapping[str, Planted] = {
     "rows-gone": Planted(),
     "rows-leave": Planted(PARTITIONED),
     "scan-under-lock": Planted(),
+    "schemas-apart": Planted(TENANTS, rows=10, run=OVER_SCHEMAS),
+    "schemas-lock-table": Planted(rows=10, run=OVER_COPIES),
     "server-warning": Planted(),
     "set-local-outside-transaction": Planted(),
     "side-effect-on-failure": Planted(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
+from bench.analyse.overschemas import say_schemas
 from bench.analyse.patience import READERS_S, advise
 from bench.analyse.quantity import count, seconds, spread_seconds
 from bench.analyse.summary import RunSummary
@@ -27,8 +28,8 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``timeout``, ``not measured``
-    or ``marked``."""
+    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``timeout``, ``schemas``,
+    ``not measured`` or ``marked``."""
     text: str
     tone: Tone
 
@@ -57,6 +58,7 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
         if (group := [traffic for traffic in passes if traffic.hazard == name and traffic is not quiet])
     )
     lines += _to_set(run, passes)
+    lines += _over_schemas(run)
     missing = [name for name in HAZARDS if name not in {traffic.hazard for traffic in passes}]
     if quiet is not None and missing:
         others = "all" if len(missing) == len(HAZARDS) else ",".join(missing)
@@ -90,6 +92,15 @@ def _to_set(run: Run, passes: Sequence[PassFigures]) -> Iterator[CardLine]:
         f"{seconds(without_s)} (computed; bench advise runs it).",
         "good",
     )
+
+
+def _over_schemas(run: Run) -> Iterator[CardLine]:
+    """The deploy over many schemas."""
+    schemas = run.schemas
+    if schemas is None:
+        return
+    whole = schemas.applied == len(schemas.names)
+    yield CardLine("schemas", f"{say_schemas(schemas, run)}.", "good" if whole else "bad")
 
 
 def _forecast(run: Run) -> Iterator[CardLine]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bench.analyse.conclude import Conclusion
     from bench.analyse.traffic import PassFigures
     from bench.model.run import Run
+    from bench.run.schemas import SchemaOptions
     from bench.run.session import RunOptions
     from bench.run.traffic.passes import HazardOptions
     from bench.store.results import RunDirectory
@@ -52,6 +53,8 @@ examples:
   bench run db/migrations --base schema.sql --hazard backup,bulk-write --hazard-length 10s
   bench run db/migrations --base schema.sql --since origin/production
                                                      what is pending, on top of what is deployed
+  bench run db/migrations --base schema.sql --tenants 1000
+                                                     a schema for each tenant: the same over 1,000 of them
   bench run crm --server postgresql://me@staging/postgres
 """
 
@@ -65,6 +68,38 @@ class RunChoice:
     no_explain: bool = False
     against: str | None = None
     fail_on: str = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChoice:
+    """The deploy over many schemas."""
+
+    schemas: str | None = None
+    tenants: int | None = None
+    tenants_workers: int = 1
+    tenants_at_once: bool = False
+    tenants_cut: int | None = None
+
+    def options(self) -> SchemaOptions | None:
+        """What they come to. UsageError where they do not go together."""
+        from bench.run.schemas import SchemaOptions
+
+        if self.schemas is None and self.tenants is None:
+            if self != SchemaChoice():
+                raise UsageError(
+                    "--tenants-… without schemas: there is nothing to go over",
+                    "add --tenants N, or --schemas 'tenant_%'",
+                )
+            return None
+        if self.schemas is not None and self.tenants is not None:
+            raise UsageError("--schemas and --tenants: the base's own schemas, or copies", "leave one out")
+        if self.tenants_at_once and self.tenants_workers > 1:
+            raise UsageError(
+                "--tenants-at-once and --tenants-workers: one transaction has one session", "leave one out"
+            )
+        return SchemaOptions(
+            self.schemas, self.tenants, self.tenants_workers, self.tenants_at_once, self.tenants_cut
+        )
 
 
 PAIRS = 5
@@ -116,13 +151,63 @@ def add_parser(commands: Any) -> None:
         "repeats or more of each, without probe",
     )
     add_pending_options(parser)
+    _add_schema_options(parser)
     add_fail_option(parser)
     gather(parser, "how", lambda options: take(RunChoice, options))
     parser.set_defaults(command=run)
 
 
-def run(*, given: Given, traffic: TrafficChoice, how: RunChoice, sends: str | None, workdir: Path) -> int:
+def _add_schema_options(parser: argparse.ArgumentParser) -> None:
+    """``--schemas``, ``--tenants``, ``--tenants-workers``, ``--tenants-at-once``, ``--tenants-cut``."""
+    group = parser.add_argument_group("a schema for each tenant")
+    group.add_argument(
+        "--schemas",
+        default=None,
+        metavar="PATTERN",
+        help="apply the migrations to every schema of the base whose name is LIKE this, too: 'tenant_%%'",
+    )
+    group.add_argument(
+        "--tenants",
+        type=positive_count,
+        default=None,
+        metavar="N",
+        help="the same over N copies of the base's schema public, made for this",
+    )
+    group.add_argument(
+        "--tenants-workers",
+        type=positive_count,
+        default=1,
+        metavar="N",
+        help="sessions that take the schemas in turn (default: 1)",
+    )
+    group.add_argument(
+        "--tenants-at-once", action="store_true", help="all schemas in one transaction, not each in its own"
+    )
+    group.add_argument(
+        "--tenants-cut",
+        type=positive_count,
+        default=None,
+        metavar="N",
+        help="end the session in the N-th schema, see what is left, and start again",
+    )
+    gather(parser, "over", lambda options: take(SchemaChoice, options))
+
+
+def run(
+    *,
+    given: Given,
+    traffic: TrafficChoice,
+    how: RunChoice,
+    over: SchemaChoice,
+    sends: str | None,
+    workdir: Path,
+) -> int:
     """Rehearse a suite, or what a command sends; returns the exit code."""
+    schemas = over.options()
+    if schemas is not None and how.against is not None:
+        raise UsageError(
+            "--against compares two revisions on one schema", "leave --schemas and --tenants out"
+        )
     hazards = hazard_options(traffic, how.against)
     if given.deployed != Pending() and how.against is not None:
         raise UsageError(
@@ -136,7 +221,7 @@ def run(*, given: Given, traffic: TrafficChoice, how: RunChoice, sends: str | No
             )
         given = replace(given, which=replace(given.which, suite=_recorded(sends, workdir, given)))
     with choose(given) as chosen:
-        return _run_on(chosen, traffic, hazards, how)
+        return _run_on(chosen, traffic, hazards, how, schemas)
 
 
 def _recorded(sends: str, workdir: Path, given: Given) -> str:
@@ -153,7 +238,13 @@ def _recorded(sends: str, workdir: Path, given: Given) -> str:
     return str(directory)
 
 
-def _run_on(chosen: Chosen, traffic: TrafficChoice, hazards: HazardOptions, how: RunChoice) -> int:
+def _run_on(
+    chosen: Chosen,
+    traffic: TrafficChoice,
+    hazards: HazardOptions,
+    how: RunChoice,
+    schemas: SchemaOptions | None,
+) -> int:
     """Rehearse a suite; returns the exit code."""
     from bench.analyse.conclude import conclude
     from bench.run.session import RunOptions
@@ -164,6 +255,7 @@ def _run_on(chosen: Chosen, traffic: TrafficChoice, hazards: HazardOptions, how:
         probe=how.probe,
         load=traffic_options(chosen.suite.path, traffic, chosen.data.seed),
         hazards=hazards,
+        schemas=schemas,
         data=chosen.data,
     )
     if how.against is not None:

@@ -31,6 +31,7 @@ from bench.model.proof import (
     SwallowedError,
     ValueTrial,
 )
+from bench.model.schemas import Schemas
 from bench.model.statement import Onward, StatementError, StatementRun
 
 SCHEMA_VERSION = 1
@@ -319,6 +320,8 @@ class Run:
     """What the migration tool's own verify scripts said after the last repeat of the solo pass."""
     requests: tuple[ComparedRequest, ...] = ()
     """The application's requests before and after the migrations, with nothing beside."""
+    schemas: Schemas | None = None
+    """The deploy over many schemas, where that was asked for."""
 
     @property
     def solo(self) -> tuple[Repeat, ...]:

@@ -28,6 +28,7 @@ from bench.run.execute import describe_error, first_failure, psql_variables
 from bench.run.guard import check_mix
 from bench.run.progress import Progress, Step
 from bench.run.record.folder import note_on_end, read_end, read_recording
+from bench.run.schemas import SchemaOptions, over_schemas, schemas_like, within
 from bench.run.scripts import Scripts, divide, name_of, read_scripts, sessions, together
 from bench.run.solo.apply import MigrationApplier
 from bench.run.solo.changes import changed_between, is_measured, measure_after, measure_before
@@ -82,6 +83,8 @@ class RunOptions:
     """None: no loaded pass."""
     hazards: HazardOptions = field(default_factory=HazardOptions)
     """What the loaded pass is repeated beside."""
+    schemas: SchemaOptions | None = None
+    """The deploy over many schemas, too."""
     data: DataOptions = field(default_factory=DataOptions)
 
 
@@ -170,29 +173,51 @@ class Rehearsal:
         ):
             self.draft.update(dataset=prepared.dataset)
             self.draft.note(*prepared.notes, *((CACHED,) if prepared.dataset.from_template else ()))
-            repeats = self.options.repeats
-            for index in range(repeats):
-                self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
-                self.solo_repeat(index, prepared.dbname, counters, last=index == repeats - 1)
-                if self.draft.failed is not None:
-                    break
-            if (load := self.options.load) is not None:
-                LoadedPasses(
-                    self.server,
-                    self.suite,
-                    self.scripts,
-                    load,
-                    self.options.hazards,
-                    self.draft,
-                    self.progress,
-                ).run(prepared.dbname)
-            self._compare_skips(prepared)
-            if self.options.probe:
-                self._try_application(prepared)
-            if self.options.explain:
-                self._look_inside(prepared, counters)
-            if self.then is not None:
-                self.then(prepared, self.draft)
+            self._in_first_schema(prepared)._steps(prepared, counters)
+
+    def _in_first_schema(self, prepared: Template) -> Rehearsal:
+        """The same rehearsal, whose sessions look into the first of the schemas that the base has."""
+        wanted = self.options.schemas
+        if wanted is None or wanted.like is None:
+            return self
+        with clone(self.server, prepared.dbname, "schemas") as dbname:
+            first, *_ = schemas_like(self.server, dbname, wanted.like)
+        return replace(self, server=within(self.server, first))
+
+    def _steps(self, prepared: Template, counters: str | None) -> None:
+        """Everything that is done with the template, in its order."""
+        repeats = self.options.repeats
+        for index in range(repeats):
+            self.progress(Step(f"solo pass, repeat {index + 1} of {repeats}"))
+            self.solo_repeat(index, prepared.dbname, counters, last=index == repeats - 1)
+            if self.draft.failed is not None:
+                break
+        if (load := self.options.load) is not None:
+            LoadedPasses(
+                self.server,
+                self.suite,
+                self.scripts,
+                load,
+                self.options.hazards,
+                self.draft,
+                self.progress,
+            ).run(prepared.dbname)
+        self._over_schemas(prepared)
+        self._compare_skips(prepared)
+        if self.options.probe:
+            self._try_application(prepared)
+        if self.options.explain:
+            self._look_inside(prepared, counters)
+        if self.then is not None:
+            self.then(prepared, self.draft)
+
+    def _over_schemas(self, prepared: Template) -> None:
+        """Apply the suite to many schemas, where it is wanted and works on one."""
+        if self.options.schemas is not None and self.draft.failed is None:
+            measured = over_schemas(
+                self.server, self.suite, self.scripts, prepared, self.options.schemas, self.progress
+            )
+            self.draft.update(schemas=measured)
 
     def solo_repeat(self, index: int, prepared: str, counters: str | None, *, last: bool) -> None:
         """Apply everything on a fresh clone; cost the queries on the last one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
+from bench.analyse.overschemas import lock_table
 from bench.analyse.quantity import count, seconds
 from bench.analyse.remedies.batches import rows_per_batch
 from bench.analyse.remedies.choice import for_rows
@@ -193,14 +194,12 @@ def _lock_table_full(migration: MigrationSummary, rehearsed: Rehearsed) -> Itera
         for statement in migration.statements
         if (executions := rehearsed.executions(statement))
     }
-    if not held or not settings.get("max_locks_per_transaction", "").isdigit():
+    size = lock_table(settings)
+    if not held or size is None:
         return
     index, most = max(held.items(), key=lambda item: item[1])
     per_session = int(settings["max_locks_per_transaction"])
-    sessions = int(settings.get("max_connections", "100")) + int(
-        settings.get("max_prepared_transactions", "0")
-    )
-    size = per_session * sessions
+    sessions = size // per_session
     share = most / size
     if share <= limits.lock_table_noted:
         return
