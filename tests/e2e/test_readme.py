@@ -89,7 +89,7 @@ def quicker(command: str) -> str:
         options += "" if "--json" in command else " --no-explain"
         options += " --hazard-length 1" if "--hazard" in command else ""
     if "bench advise" in command:
-        return " --reader-s 1 --rate 50"
+        return " --reader-s 1 --rate 50 --no-pictures"
     if "bench explain" in command:
         options += " --no-cold --no-load --no-indexes"
     if "bench forecast" in command:
