@@ -37,6 +37,10 @@ PLANTED: dict[str, str] = {
 }
 READER_S = 1.5
 LOAD = TrafficOptions(SHOPPING, rate_per_s=60.0, connections=20, warm_s=0.4, after_s=0.3, drain_s=3.0)
+OTHERS = RequestClass(
+    "read others", ("SELECT name FROM others WHERE id = %(n)s",), ("public.others",), "read", weight=3.0,
+    generate=ONE,
+)  # fmt: skip
 REPORT = RequestClass(
     "slow read", ("SELECT pg_sleep(0.15), name FROM parents WHERE id = %(n)s",), ("public.parents",), "read",
     generate=ONE,
@@ -50,7 +54,8 @@ def planted(directory: Path, name: str) -> tuple[Suite, RunOptions]:
     kept = tuple(
         one for one in SHOPPING.classes if name != "a column that goes" or one.table != "public.children"
     )
-    mix = TrafficMix((*kept, REPORT) if name == SLOW else kept, SHOPPING.source)
+    more = (OTHERS, REPORT) if name == SLOW else (OTHERS,)
+    mix = TrafficMix((*kept, *more), SHOPPING.source)
     load = replace(LOAD, mix=mix, warm_s=1.5 if name == SLOW else LOAD.warm_s)
     options = RunOptions(1, explain=False, probe=False, load=load, data=DataOptions(cache=False))
     return find_suite(str(directory)), options

@@ -68,8 +68,8 @@ class MigrationAdvice:
     least_s: float
     """What the application's own transactions ask for at least; 0.0: they were not measured, or are short."""
     behind: tuple[Behind, ...]
-    first_line: int | None
-    """Of the first statement that is to be timed."""
+    first: int | None
+    """Index of the first statement that is to be timed."""
     untimed: tuple[int, ...]
     """Indexes of statements that wait in nobody's way: they should wait for as long as it takes."""
     own: tuple[int, ...]
@@ -130,7 +130,7 @@ def _of_migration(migration: MigrationRun, run: Run, readers_s: Sequence[float])
     best = min(fit, key=lambda timeout_s: sum(_cost(steps, timeout_s, reader_s) for reader_s in readers_s))
     behind = tuple(_behind(steps, best, reader_s) for reader_s in readers_s)
     return MigrationAdvice(
-        migration.id, best, least_s, behind, timed[0].line, untimed, own, _parted_line(units, timed)
+        migration.id, best, least_s, behind, timed[0].index, untimed, own, _parted_line(units, timed)
     )
 
 

@@ -210,7 +210,7 @@ def _forms(outcome: Outcome, role: str | None) -> Iterator[tuple[str, tuple[Bloc
     assert advice is not None
     value = milliseconds(outcome.lock_timeout_s or advice.lock_timeout_s)
     command = _COMMANDS.get(run.suite.tool or "", "DEPLOY")
-    who = f'"{role}"' if role else "deployer"
+    who = '"{}"'.format(role.replace('"', '""')) if role else "deployer"
     url = f"postgresql://…/shop?options=-c%20lock_timeout%3D{value}"
     options = f"-c lock_timeout={value}"
     for name, what, language, text in (
@@ -269,11 +269,10 @@ def _in_files(advice: Advice, run: Run, value: str) -> Iterator[Block]:
 
 def _lines(migration: MigrationAdvice, run: Run, value: str) -> Iterator[str]:
     ran = next(ran for ran in run.solo[-1].migrations if ran.id == migration.migration)
-    timed = migration.lock_timeout_s is not None
     for statement in ran.statements:
         word = "LOCAL " if statement.transaction == "file" else ""
         place = f"-- {run.file_of(migration.migration)}, before line {statement.line}: {statement.kind}"
-        if timed and statement.line == migration.first_line:
+        if statement.index == migration.first:
             yield f"{place}\nSET {word}lock_timeout = '{value}';"
         elif statement.index in migration.untimed:
             yield f"{place}\nSET {word}lock_timeout = 0;"
