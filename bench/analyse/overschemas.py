@@ -63,11 +63,21 @@ def _locks(schemas: Schemas, run: Run) -> Iterator[str]:
 
 def _left(schemas: Schemas) -> Iterator[str]:
     """What a failure leaves, and what a second start makes of it."""
+    if schemas.one_transaction and not schemas.applied:
+        failure = schemas.failures[0]
+        yield f"it fails in the {_nth(failure.number)} ({said(failure)}), and all are as they were"
+        yield from _again(schemas)
+        return
     for failure in schemas.failures:
         half = " and is half-way" if failure.partial else " and is as it was"
         yield f"{failure.schema}, the {_nth(failure.number)}, fails ({said(failure)}){half}"
     untouched = len(schemas.names) - schemas.applied - len(schemas.failures)
     yield f"{count(schemas.applied)} have the deploy, {count(untouched)} were not reached or are as they were"
+    yield from _again(schemas)
+
+
+def _again(schemas: Schemas) -> Iterator[str]:
+    """What a second start makes of it."""
     if schemas.resumed is None:
         return
     if schemas.resumed == len(schemas.names):

@@ -35,6 +35,7 @@ examples:
   bench run crm --server postgresql://me@staging/postgres --scale 0.1
   bench run --command 'python manage.py migrate' --base schema.sql
                                         migrations in code: any command, recorded and rehearsed
+  bench advise crm --scale 0.1          the lock_timeout to set, run behind a long reader, and to be pasted
   bench trace migration.sql --base schema.sql
                                         what a script locks, and who would wait
   bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what

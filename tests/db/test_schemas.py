@@ -98,6 +98,9 @@ def test_a_transaction_over_all_schemas_runs_out_of_locks(server: Server, tmp_pa
     assert (schemas.applied, failure.partial, schemas.resumed) == (0, False, 0)
     assert schemas.locks[0].locks >= 400
     assert codes(concluded)["schemas-lock-table"] == "error"
+    line = next(line for line in concluded.card.lines if line.topic == "schemas")
+    assert f"it fails in the {failure.number}" in line.text
+    assert "all are as they were" in line.text
     assert "schemas-apart" not in codes(concluded), "all of them are as they were"
 
 
