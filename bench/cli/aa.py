@@ -130,7 +130,7 @@ def _measure(given: Given, repeats: int) -> Run:
 
     with choose(given) as chosen:
         options = RunOptions(repeats=repeats, explain=False, probe=False, data=chosen.data)
-        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+        with opened(chosen.spec, chosen.out, quiet=chosen.output.quiet) as on:
             measured = rehearse(
                 on.server, chosen.suite, options,
                 run_id=chosen.run_id, save=on.directory.save, progress=on.progress,

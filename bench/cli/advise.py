@@ -82,7 +82,7 @@ def advise(*, given: Given, traffic: TrafficChoice, reader_s: float, repeats: in
         load = traffic_options(chosen.suite.path, traffic, chosen.data.seed)
         hazards = hazard_options(traffic, None)
         options = RunOptions(1, explain=False, probe=False, load=load, hazards=hazards, data=chosen.data)
-        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+        with opened(chosen.spec, chosen.out, quiet=chosen.output.quiet) as on:
             outcome = advise_suite(
                 on.server, chosen.suite, options, Trial(reader_s, repeats),
                 run_id=chosen.run_id, save=on.directory.save, progress=on.progress,

@@ -104,7 +104,7 @@ def explain(*, given: Given, ways: WaysChoice) -> int:
             rate_per_s=ways.rate,
             indexes=not ways.no_indexes,
         )
-        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+        with opened(chosen.spec, chosen.out, quiet=chosen.output.quiet) as on:
             explained = explain_suite(
                 on.server, chosen.suite, options,
                 run_id=chosen.run_id, save=on.directory.save, progress=on.progress,

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bench.pg.server import ServerSpec
     from bench.run.scales import ScaleOptions
     from bench.run.template.options import DataOptions
+    from bench.store.results import RunDirectory
 
 EPILOG = """\
 The suite is rehearsed at five sizes or more, each twice the one before. Durations, lock holds, WAL and disk
@@ -201,7 +202,7 @@ def _measure(
     out: Path | None,
     *,
     quiet: bool,
-) -> tuple[Path, Run, ForecastDocument]:
+) -> tuple[RunDirectory, Run, ForecastDocument]:
     """Rehearse all sizes; where the run was kept, the largest size's run, and the forecast."""
     from datetime import UTC, datetime
 
@@ -219,7 +220,7 @@ def _measure(
             save.document = forecast_document(runs, target)
             save(runs[-1])
     assert save.document is not None
-    return on.directory.path, runs[-1], save.document
+    return on.directory, runs[-1], save.document
 
 
 @dataclass(slots=True)
@@ -233,7 +234,7 @@ class _Keeping:
         self.save(replace(run, forecast=self.document))
 
 
-def present(largest: Run, document: ForecastDocument, directory: Path, json: str | None) -> int:
+def present(largest: Run, document: ForecastDocument, directory: RunDirectory, json: str | None) -> int:
     """Write the report, print the forecast, and return the exit code: 4 where a migration failed."""
     import msgspec
 
@@ -241,7 +242,6 @@ def present(largest: Run, document: ForecastDocument, directory: Path, json: str
     from bench.report.render.terminal import print_blocks
     from bench.report.sections.forecast import forecast
     from bench.report.write import write_report
-    from bench.store.results import RunDirectory
 
     failed = next((m for p in largest.passes for r in p.repeats for m in r.migrations if m.error), None)
     if failed is not None and failed.error is not None:
@@ -252,8 +252,8 @@ def present(largest: Run, document: ForecastDocument, directory: Path, json: str
     console = terminal(stderr=json == "-")
     print_blocks(forecast(document), console)
     concluded = conclude(replace(largest, forecast=document))
-    RunDirectory(directory).save(concluded.run)
-    written = write_report(concluded, directory)
+    directory.save(concluded.run)
+    written = write_report(concluded, directory.path)
     console.print(f"Report    {written.html}", markup=False)
     return 0
 

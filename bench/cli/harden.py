@@ -69,7 +69,7 @@ def harden(*, given: Given, traffic: TrafficChoice, repeats: int) -> int:
         options = RunOptions(
             repeats, explain=False, probe=False, load=load, hazards=hazards, data=chosen.data
         )
-        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+        with opened(chosen.spec, chosen.out, quiet=chosen.output.quiet) as on:
             runs = {
                 name: create_directory(chosen.path / name, lambda text: on.progress(Said(text)))
                 for name in ("before", "after")

@@ -147,7 +147,11 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
         "--base", type=Path, default=None, metavar="FILE", help="SQL of the state before the migrations"
     )
     parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR", help="default: results/runs/<run id>"
+        "--out",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="default: results/runs/<run id>; DIR/x.run.json.gz: a compressed run file",
     )
     add_tool_options(parser)
 

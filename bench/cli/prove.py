@@ -79,7 +79,7 @@ def prove(
     with choose(given) as chosen:
         drafts = chosen.path / "drafts" if draft_rollback else None
         options = ProofOptions(within, drafts, allow_roles, dirty)
-        with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+        with opened(chosen.spec, chosen.out, quiet=chosen.output.quiet) as on:
             proved = run_proofs(
                 on.server, chosen.suite, options, chosen.data,
                 run_id=chosen.run_id, save=on.directory.save, progress=on.progress,

@@ -78,9 +78,16 @@ class Chosen:
     data: DataOptions
     spec: ServerSpec
     run_id: str
-    path: Path
-    """Where the run is stored."""
+    out: Path
+    """Where the run is stored: a directory, or a run file in one."""
     output: Output
+
+    @property
+    def path(self) -> Path:
+        """The directory in which the run is stored."""
+        from bench.store.results import RunDirectory
+
+        return RunDirectory.of(self.out).path
 
 
 @contextmanager
@@ -114,7 +121,7 @@ class Opened:
 
 
 @contextmanager
-def opened(spec: ServerSpec, path: Path, *, quiet: bool) -> Iterator[Opened]:
+def opened(spec: ServerSpec, out: Path, *, quiet: bool) -> Iterator[Opened]:
     """Open a server and a directory for a run, which goes again where nothing was saved in it."""
     from bench.cli.live import live
     from bench.pg.opening import open_server
@@ -122,7 +129,7 @@ def opened(spec: ServerSpec, path: Path, *, quiet: bool) -> Iterator[Opened]:
     from bench.store.results import create_directory
 
     with live(quiet=quiet) as progress:
-        directory = create_directory(path, lambda text: progress(Said(text)))
+        directory = create_directory(out, lambda text: progress(Said(text)))
         try:
             with open_server(spec, lambda text: progress(Said(text))) as server:
                 yield Opened(server, directory, progress)

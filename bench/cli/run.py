@@ -271,7 +271,7 @@ def _rehearse(chosen: Chosen, options: RunOptions) -> tuple[Run, RunDirectory]:
     """Rehearse on a server that is opened for it, and save every state of the run."""
     from bench.run.session import rehearse
 
-    with opened(chosen.spec, chosen.path, quiet=chosen.output.quiet) as on:
+    with opened(chosen.spec, chosen.out, quiet=chosen.output.quiet) as on:
         rehearsed = rehearse(
             on.server, chosen.suite, options,
             run_id=chosen.run_id, save=on.directory.save, progress=on.progress,
@@ -321,7 +321,7 @@ def _added(chosen: Chosen, revision: str, options: RunOptions, fail_on: str) -> 
             suite=pending(suite, before, revision),
             spec=replace(chosen.spec, data_key=None),
             run_id=f"{chosen.path.name}-{ADDED}",
-            path=chosen.path / ADDED,
+            out=chosen.path / ADDED,
         )
         rehearsed, directory = _rehearse(added, options)
     concluded = conclude(rehearsed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -164,8 +165,34 @@ class OnRelation:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """What holds of one relation and mode within one statement have in common, as batches that commit have.
+
+    Moments are in seconds after the start of the migration's first statement.
+    """
+
+    count: int
+    held_total_s: float
+    """Sum of their middles; they do not overlap."""
+    first_granted_at_s: float
+    last_released_at_s: float
+    spells: tuple[tuple[float, float], ...]
+    """From grant to release, at most :data:`MOST_SPELLS`: those with the shortest gaps between them are told
+    as one. None for what no timeline shows."""
+
+
+MOST_SPELLS = 60
+"""More bars than that are not told apart on a timeline."""
+WEAKEST_SHOWN = LockMode.SHARE_UPDATE_EXCLUSIVE
+"""Of a timeline: weaker modes stand in the way of nothing that applications and maintenance do all day."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lock(OnRelation):
-    """One lock of the migration on one relation, listed with the statement that took it."""
+    """A lock of the migration on one relation, listed with the statement that took it.
+
+    Where that took it several times, the longest hold of them, with the longest wait.
+    """
 
     relation: str
     """Schema-qualified name, as it was before the migration where the relation existed then."""
@@ -195,8 +222,62 @@ class Lock(OnRelation):
     waited_s_bounds: tuple[float, float] | None = None
     """[shortest, longest] wait that agrees with what was seen; one shorter than the sampler's period may not
     have been."""
+    repeated: Repeated | None = None
+    """Of all holds, where the statement took it several times."""
 
     @property
     def longest_s(self) -> float | None:
         """As long as it may have been held at most: what the verdict counts. None where nobody knows."""
         return self.held_s if self.held_s_bounds is None else self.held_s_bounds[1]
+
+    @property
+    def spells(self) -> tuple[tuple[float, float], ...]:
+        """From when to when it was surely held; empty where that is not known."""
+        if self.repeated is not None:
+            return self.repeated.spells
+        if self.granted_at_s is None or self.released_at_s is None:
+            return ()
+        return ((self.granted_at_s, self.released_at_s),)
+
+    @property
+    def total_s(self) -> float | None:
+        """How long all its holds took together: the sum of their middles."""
+        return self.held_s if self.repeated is None else self.repeated.held_total_s
+
+    @property
+    def last_released_at_s(self) -> float | None:
+        """When the last of its holds ended."""
+        return self.released_at_s if self.repeated is None else self.repeated.last_released_at_s
+
+
+def in_one(locks: Sequence[Lock]) -> Lock:
+    """Holds of one relation and mode within one statement, whose times are known, as one entry."""
+    if len(locks) == 1:
+        return locks[0]
+    longest = max(locks, key=lambda lock: (lock.longest_s or 0.0, lock.held_s or 0.0))
+    waited = max(locks, key=lambda lock: -1.0 if lock.waited_s is None else lock.waited_s)
+    holds = sorted((lock.granted_at_s or 0.0, lock.released_at_s or 0.0) for lock in locks)
+    shown = longest.felt and longest.mode.strength >= WEAKEST_SHOWN.strength
+    return replace(
+        longest,
+        waited_s=waited.waited_s,
+        waited_s_bounds=waited.waited_s_bounds,
+        repeated=Repeated(
+            count=len(locks),
+            held_total_s=sum(lock.held_s or 0.0 for lock in locks),
+            first_granted_at_s=holds[0][0],
+            last_released_at_s=max(released for _, released in holds),
+            spells=_joined(holds) if shown else (),
+        ),
+    )
+
+
+def _joined(spells: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Spells in order, joined over the shortest gaps until there are no more than :data:`MOST_SPELLS`."""
+    gaps = sorted(range(1, len(spells)), key=lambda at: spells[at - 1][1] - spells[at][0])
+    starts = [0, *sorted(gaps[: MOST_SPELLS - 1])]
+    ends = [*starts[1:], len(spells)]
+    return tuple(
+        (spells[start][0], max(released for _, released in spells[start:end]))
+        for start, end in zip(starts, ends, strict=True)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
-from bench.model.lock import Lock, LockMode, LockSource
+from bench.model.lock import Lock, LockMode, LockSource, in_one
 from bench.observe.clock import DeployClock
 from bench.observe.intervals import Look, SeenInterval
 from bench.observe.intervals import Span as Span
@@ -192,10 +192,17 @@ def _within(span: Span, moment: float) -> float:
 def as_locks(
     holds: Iterable[Hold], catalog: RelationCatalog, clock: DeployClock
 ) -> dict[int, tuple[Lock, ...]]:
-    """Locks by the statement that took them, strongest on existing relations first, on the deploy's clock."""
-    by_statement: dict[int, list[Lock]] = {}
+    """Locks by the statement that took them, strongest on existing relations first, on the deploy's clock.
+
+    What it took several times is one of them.
+    """
+    same: dict[tuple[int, int, str, LockSource], list[Lock]] = {}
     for hold in holds:
-        by_statement.setdefault(hold.statement, []).append(_as_lock(hold, catalog, clock))
+        key = (hold.statement, hold.oid, hold.mode, hold.source)
+        same.setdefault(key, []).append(_as_lock(hold, catalog, clock))
+    by_statement: dict[int, list[Lock]] = {}
+    for (statement, *_), locks in same.items():
+        by_statement.setdefault(statement, []).append(in_one(locks))
     return {
         statement: tuple(sorted(locks, key=lambda lock: (lock.new, -lock.mode.strength, lock.relation)))
         for statement, locks in by_statement.items()

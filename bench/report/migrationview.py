@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analyse.summary import MigrationSummary, StatementSummary
-from bench.model.lock import LockMode
+from bench.model.lock import WEAKEST_SHOWN, LockMode
 from bench.report import format as fmt
 from bench.report.document import Block
 from bench.report.figures import timeline_name
 from bench.report.format import excerpt
 from bench.report.nestedview import InsideView, inside_view
 from bench.report.sections.migrations import statement_blocks
-from bench.report.timeline import WEAKEST_SHOWN
 
 EXCERPT = 160
 

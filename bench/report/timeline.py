@@ -5,15 +5,12 @@ One repeat is shown, that of median duration: holds of different repeats do not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.summary import RunSummary
-from bench.model.lock import Lock, LockMode
+from bench.model.lock import WEAKEST_SHOWN, Lock, LockMode
 from bench.model.run import MigrationRun, Repeat, Run, SamplerInfo
-
-WEAKEST_SHOWN = LockMode.SHARE_UPDATE_EXCLUSIVE
-"""Weaker modes stand in the way of nothing that applications and maintenance do all day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +153,9 @@ def _timeline(
 def _lanes(locks: Iterable[tuple[float, float, Lock]]) -> tuple[Lane, ...]:
     by_relation: dict[str, list[tuple[Lock, Bar]]] = {}
     for started_s, offset_s, lock in locks:
-        by_relation.setdefault(lock.relation, []).append((lock, _bar(started_s, offset_s, lock)))
+        by_relation.setdefault(lock.relation, []).extend(
+            (lock, bar) for bar in _bars(started_s, offset_s, lock)
+        )
     lanes = [
         Lane(
             relation,
@@ -173,19 +172,22 @@ def _lanes(locks: Iterable[tuple[float, float, Lock]]) -> tuple[Lane, ...]:
     )
 
 
-def _bar(started_s: float, offset_s: float, lock: Lock) -> Bar:
-    """The certain part of a hold; where its times are not known, it is put at its statement's start."""
-    start = started_s if lock.granted_at_s is None else offset_s + lock.granted_at_s
-    end = start + (lock.held_s or 0.0) if lock.released_at_s is None else offset_s + lock.released_at_s
+def _bars(started_s: float, offset_s: float, lock: Lock) -> Iterator[Bar]:
+    """The certain parts of its holds; where their times are not known, one at its statement's start."""
     known = None if lock.held_s is None else (lock.held_s, lock.held_s)
-    return Bar(
-        start_s=start,
-        end_s=max(start, end),
-        mode=lock.mode,
-        waited_s=lock.waited_s or 0.0,
-        held_s_bounds=lock.held_s_bounds or known,
-        sampled=lock.source == "sampled",
-    )
+    held_s = lock.held_s or 0.0
+    unknown = (started_s, started_s + held_s)
+    if lock.granted_at_s is not None:
+        unknown = (offset_s + lock.granted_at_s, offset_s + lock.granted_at_s + held_s)
+    for start, end in [(offset_s + start, offset_s + end) for start, end in lock.spells] or [unknown]:
+        yield Bar(
+            start_s=start,
+            end_s=max(start, end),
+            mode=lock.mode,
+            waited_s=lock.waited_s or 0.0,
+            held_s_bounds=lock.held_s_bounds or known,
+            sampled=lock.source == "sampled",
+        )
 
 
 def _statement_marks(migration: MigrationRun) -> tuple[Mark, ...]:
@@ -205,7 +207,7 @@ def _span(migration: MigrationRun) -> float:
     ``wall_s`` is on another clock: it counts the harness's reads between statements.
     """
     ends = [(s.started_at_s or 0.0) + (s.duration_s or 0.0) for s in migration.statements]
-    releases = [lock.released_at_s for s in migration.statements for lock in s.locks if lock.released_at_s]
+    releases = [lock.last_released_at_s or 0.0 for s in migration.statements for lock in s.locks]
     return max(migration.duration_s or 0.0, *ends, *releases)
 
 

@@ -1,7 +1,7 @@
 """Run ↔ JSON, the run file.
 
-Writing: fields in the order of the dataclasses, two spaces of indent, UTF-8, a final newline; the same
-run gives the same bytes. JSON knows no NaN and no infinity, so a run that holds one is refused.
+Writing: fields in the order of the dataclasses, on one line, UTF-8, a final newline; the same run gives
+the same bytes. JSON knows no NaN and no infinity, so a run that holds one is refused.
 
 Reading: a missing or mistyped field is refused with its place in the file. Fields that this version does
 not know are passed over: a version may add fields without a new ``schema_version``. A change that alters
@@ -10,9 +10,11 @@ or removes a field raises it, and brings the function that upgrades the version 
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -47,7 +49,12 @@ def encode(run: Run) -> bytes:
             if not math.isfinite(value):
                 raise ValueError(f"{place} is {value}, which JSON cannot hold") from None
         raise
-    return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
+    return msgspec.json.encode(run) + b"\n"
+
+
+def compressed(data: bytes) -> bytes:
+    """Bytes of a file as gzip has them; the same give the same. :func:`decode` reads either."""
+    return gzip.compress(data, 6, mtime=0)
 
 
 def decode(data: bytes, source: str = "run file") -> Run:
@@ -55,6 +62,10 @@ def decode(data: bytes, source: str = "run file") -> Run:
 
     Raises UsageError: not JSON, a field missing or mistyped, or written by a newer version.
     """
+    try:
+        data = gzip.decompress(data) if data.startswith(_GZIP) else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{source}: cannot be unpacked: {error}", "was the file cut off?") from error
     try:
         version = msgspec.json.decode(data, type=_Head).schema_version
         _refuse_beyond_measure(data, source)
@@ -72,6 +83,8 @@ def decode(data: bytes, source: str = "run file") -> Run:
         ) from error
 
 
+_GZIP = b"\x1f\x8b"
+"""What a compressed file begins with: https://www.rfc-editor.org/rfc/rfc1952#page-6"""
 _HUGE = re.compile(rb"\d{100}|\d[eE]\+?\d{3}")
 """What a number beyond :data:`MOST` has in it; so may a statement's text."""
 MOST = 1e100

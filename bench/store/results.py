@@ -17,10 +17,12 @@ from pathlib import Path
 from bench.errors import UsageError
 from bench.model.run import Run
 from bench.pg.filecopy import write_through
-from bench.store.codec import decode, encode
+from bench.store.codec import compressed, decode, encode
 
 RUNS = Path("results/runs")
 RUN_FILE = "run.json"
+GZIP = ".gz"
+_RUN_FILES = (RUN_FILE, RUN_FILE + GZIP)
 _PAGES = ("report.html", "report.md", "validation.md")
 _OURS = (b"pgrehearse", b"# Rehearsal of ", b"# Validation of ", b"# What the queries of ")
 """Words of which each page of ours has one."""
@@ -31,18 +33,27 @@ class RunDirectory:
     """Where one run keeps its file, its report and its pictures."""
 
     path: Path
+    name: str = RUN_FILE
+    """Of the run file, which is compressed where it ends in ``.gz``."""
+
+    @classmethod
+    def of(cls, out: Path) -> RunDirectory:
+        """The directory that ``--out`` names, or that of the run file that it names: ``x.run.json[.gz]``."""
+        named = out.name.endswith(_RUN_FILES) and not out.is_dir()
+        return cls(out.parent, out.name) if named else cls(out)
 
     @property
     def run_file(self) -> Path:
         """The run file, which may not exist yet."""
-        return self.path / RUN_FILE
+        return self.path / self.name
 
     def save(self, run: Run) -> Path:
         """Write the run file; after any failure the previous one is still there, whole.
 
         Raises UsageError: the directory cannot be written, or the disk is full.
         """
-        write_atomic(self.run_file, encode(run))
+        data = encode(run)
+        write_atomic(self.run_file, compressed(data) if self.name.endswith(GZIP) else data)
         return self.run_file
 
     def load(self) -> Run:
@@ -59,23 +70,28 @@ def new_run_id(suite: str, now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{slug}-{secrets.token_hex(3)}"
 
 
-def create_directory(path: Path, say: Callable[[str], None]) -> RunDirectory:
+def create_directory(out: Path, say: Callable[[str], None]) -> RunDirectory:
     """Make the directory of a new run, and clear what killed writers left in it and beside it.
+
+    ``out`` names it, or the run file in it.
 
     Raises UsageError: it cannot be made or written, holds a run already, or a page that is not ours.
     """
+    directory = RunDirectory.of(out)
+    path = directory.path
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, 0, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise unwritable(path, 0, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    if (path / RUN_FILE).exists():
-        raise UsageError(f"{path}: holds a run already", "name another directory with --out")
+    for name in {*_RUN_FILES, directory.name}:
+        if (path / name).exists():
+            raise UsageError(f"{path}: holds a run already", "name another directory with --out")
     refuse_pages_of_others(path)
     for left in sweep(path.parent) + sweep(path):
         say(f"removed {left}, half-written by a run that was killed")
-    return RunDirectory(path)
+    return directory
 
 
 def refuse_pages_of_others(directory: Path) -> None:
@@ -111,8 +127,9 @@ def find_run_file(which: str, root: Path = RUNS) -> Path:
     for path in (root / which, Path(which)):
         if path.is_file():
             return path
-        if (path / RUN_FILE).is_file():
-            return path / RUN_FILE
+        for name in _RUN_FILES:
+            if (path / name).is_file():
+                return path / name
     close = difflib.get_close_matches(which, [directory.path.name for directory in stored], n=1)
     hint = f"did you mean {close[0]}?" if close else f"runs are listed by: ls {root}"
     raise UsageError(f"no run {which!r}: neither a run in {root} nor a file or directory", hint)
@@ -123,8 +140,9 @@ def list_runs(root: Path = RUNS) -> tuple[RunDirectory, ...]:
 
     Not by name: ``--out`` gives any.
     """
-    files = sorted(root.glob(f"*/{RUN_FILE}"), key=lambda path: (path.stat().st_mtime_ns, path))
-    return tuple(RunDirectory(path.parent) for path in files)
+    paths = (path for name in _RUN_FILES for path in root.glob(f"*/{name}"))
+    files = sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path))
+    return tuple(RunDirectory(path.parent, path.name) for path in files)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

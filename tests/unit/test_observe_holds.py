@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.model.lock import MOST_SPELLS, Lock
 from bench.observe.clock import DeployClock
 from bench.observe.holds import Hold, HoldTracker, as_locks, refine
 from bench.observe.intervals import Look, SeenInterval
@@ -176,3 +177,33 @@ def test_locks_carry_names_from_before_and_the_reads_of_the_harness_are_taken_ou
     assert (table.relation, table.new) == ("public.deals", False)
     assert table.held_s_bounds == (pytest.approx(1.0), pytest.approx(2.5))
     assert (made.new, made.target) == (True, "transient")
+
+
+def test_what_a_statement_took_in_each_of_its_batches_is_one_lock_whatever_their_number() -> None:
+    catalog = RelationCatalog([Relation(TABLE, "public", "deals", "r", 0, 1)])
+    clock = DeployClock(lambda: next(ticks))
+    ticks = iter((0.0, 1000.0))
+    with clock.running():
+        pass
+
+    def in_batches(count: int) -> Lock:
+        holds = [
+            Hold(TABLE, SUEL, 0, (at, at + 0.1), (at + 0.5, at + 0.6), "sampled", waited=(0.0, 0.0))
+            for at in map(float, range(count))
+        ]
+        long = Hold(
+            TABLE, SUEL, 0, (500.0, 500.1), (509.0, 509.1), "sampled", waited=(2.0, 2.0), wait_seen=True
+        )
+        (lock,) = as_locks([*holds, long], catalog, clock)[0]
+        return lock
+
+    few, many = in_batches(100), in_batches(400)
+    assert many.repeated is not None
+    assert many.repeated.count == 401
+    assert many.total_s == pytest.approx(400 * 0.5 + 9.0)
+    assert many.held_s_bounds == pytest.approx((8.9, 9.1))
+    assert (many.granted_at_s, many.released_at_s, many.waited_s) == (500.1, 509.0, 2.0)
+    assert (many.repeated.first_granted_at_s, many.last_released_at_s) == (0.1, 509.0)
+    assert few.repeated is not None
+    assert len(few.spells) == len(many.spells) == MOST_SPELLS
+    assert many.spells[-1] == (500.1, 509.0)

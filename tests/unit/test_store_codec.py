@@ -52,7 +52,7 @@ def test_fields_stand_in_the_order_of_the_dataclass_and_the_file_ends_with_a_new
     data = encode(rich_run())
     assert list(json.loads(data)) == [field.name for field in fields(Run)]
     assert data.endswith(b"}\n")
-    assert data.startswith(b'{\n  "schema_version": 1,\n')
+    assert data.startswith(b'{"schema_version":1,')
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -54,6 +54,20 @@ def test_the_latest_run_is_the_one_written_last_whatever_its_name(tmp_path: Path
     assert [each.path.name for each in list_runs(tmp_path)] == ["forecast", "20251103T120000Z-crm-aaaaaa"]
 
 
+def test_a_run_file_whose_name_says_gz_is_compressed_and_read_wherever_one_is(tmp_path: Path) -> None:
+    run = rich_run()
+    saved = create_directory(tmp_path / "runs" / "mail" / "run.json.gz", quiet).save(run)
+    named = create_directory(tmp_path / "named" / "x.run.json.gz", quiet).save(run)
+    assert len(saved.read_bytes()) < len(encode(run)) / 3
+    for which in ("latest", "mail", str(saved), str(named)):
+        assert load(which, tmp_path / "runs") == run
+    with pytest.raises(UsageError, match="holds a run already"):
+        create_directory(tmp_path / "runs" / "mail", quiet)
+    saved.write_bytes(saved.read_bytes()[:-20])
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        load("mail", tmp_path / "runs")
+
+
 def test_a_directory_without_run_file_is_no_run(tmp_path: Path) -> None:
     run = store(tmp_path, "20251103T120000Z-crm-aaaaaa")
     (tmp_path / "20991231T000000Z-crm-ffffff").mkdir()

@@ -58,13 +58,13 @@ def _longest(holds: Sequence[Hold]) -> float:
 
 
 def _in_all(holds: Sequence[Hold]) -> float:
-    """Length of the union of the holds; where their place in time is not known, the longest alone."""
+    """Length of the union of the holds, and all that repeat in one statement; the longest at least."""
     spans = sorted(
         (lock.granted_at_s, lock.granted_at_s + (lock.held_s or 0.0))
         for _, lock in holds
-        if lock.granted_at_s is not None
+        if lock.granted_at_s is not None and lock.repeated is None
     )
-    total, until = 0.0, 0.0
+    total, until = sum(lock.total_s or 0.0 for _, lock in holds if lock.repeated is not None), 0.0
     for begin, end in spans:
         total += max(end - max(begin, until), 0.0)
         until = max(until, end)

@@ -60,6 +60,9 @@ LOCK_COLUMNS = _PLACE | {
     "held_s_high": "Float64",
     "granted_at_s": "Float64",
     "released_at_s": "Float64",
+    "holds": "Int64",
+    "held_total_s": "Float64",
+    "last_released_at_s": "Float64",
 }
 QUERY_COLUMNS = {
     "name": "string",
@@ -193,6 +196,9 @@ def _lock_rows(run: Run) -> Iterator[dict[str, object]]:
                     "held_s_high": high,
                     "granted_at_s": lock.granted_at_s,
                     "released_at_s": lock.released_at_s,
+                    "holds": lock.repeated.count if lock.repeated else 1,
+                    "held_total_s": lock.total_s,
+                    "last_released_at_s": lock.last_released_at_s,
                 }
 
 

@@ -9,6 +9,7 @@ from bench.analyse.locks import LockSummary, is_toast, longest_first, without_bl
 from bench.analyse.stats import Spread
 from bench.analyse.summary import MigrationSummary, StatementSummary
 from bench.model.load import Access
+from bench.model.lock import WEAKEST_SHOWN
 from bench.model.statement import Counters, Rewrite, StatementError, StatementRun
 from bench.model.texts import cut
 from bench.report import format as fmt
@@ -32,7 +33,6 @@ from bench.report.document import (
 )
 from bench.report.nestedview import hot_lines
 from bench.report.sections.answer import INTERRUPTED, OUTCOMES, anchor, blocks, nobody_text, outcome
-from bench.report.timeline import WEAKEST_SHOWN
 
 HOW_TO_READ = (
     "Times are medians over the repeats with the smallest and the largest. A hold is the time from grant to "
