@@ -209,7 +209,10 @@ class _Applying:
         turn = threading.Lock()
         with ThreadPoolExecutor(self.options.workers) as pool:
             working = [pool.submit(self._in_turn, queue, turn, stop) for _ in range(self.options.workers)]
-            return tuple(failure for work in working if (failure := work.result()) is not None)
+            try:
+                return tuple(failure for work in working if (failure := work.result()) is not None)
+            finally:
+                stop.set()  # after Ctrl-C, too, each ends with the schema that it is at
 
     def _in_turn(
         self, queue: Iterator[tuple[int, str]], turn: threading.Lock, stop: threading.Event
