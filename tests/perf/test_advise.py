@@ -38,6 +38,7 @@ def test_the_advice_costs_at_most_a_third_more_than_the_best_of_ten(
     load = replace(options.load, rate_per_s=RATE_PER_S)
     options, scripts = replace(options, load=load), read_scripts(server, suite, options.data)
     blocked: dict[str, list[float | None]] = {}
+    timeouts_s: list[float] = []
 
     def then(prepared: Template, draft: RunDraft) -> None:
         advice = advise(draft.run, (*READERS_S, READER_S))
@@ -55,6 +56,7 @@ def test_the_advice_costs_at_most_a_third_more_than_the_best_of_ten(
                 figures = pass_figures(replace(measured, repeats=measured.repeats[-1:]))
                 assert figures is not None
                 blocked.setdefault(label, []).append(figures.blocked_s if through else None)
+        timeouts_s.append(policy.lock_timeout_s)
         print(f"\n{name}: advised {policy.lock_timeout_s:g} s")
 
     rehearsed_then(server, suite, options, then)
@@ -66,4 +68,5 @@ def test_the_advice_costs_at_most_a_third_more_than_the_best_of_ten(
     print({label: round(time_s, 3) for label, time_s in costs.items()})
     ratio = advised / costs[best] if costs[best] else 1.0 if not advised else float("inf")
     print(f"RATIO {name}: advised {advised:.3f} s, best {costs[best]:.3f} s at {best} s: {ratio:.2f}")
-    assert ratio <= 1.3
+    same = best == f"{timeouts_s[-1]:g}"  # then the ratio is what two runs of one setting differ by
+    assert same or ratio <= 1.3
