@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,17 +32,39 @@ from bench.pg.server import Server
 Save = Callable[[Run], object]
 
 
+GROWN = 8
+"""A repeat at work is saved where its files have come to be an eighth more: of many files few are written
+again, so that saving grows with the files and not with their square. Up to eight each is saved."""
+UNSAVED_S = 30.0
+"""And where the last time was so long ago."""
+
+
 class RunDraft:
     """Holds the newest state of a run and hands each to ``save``."""
 
-    def __init__(self, run: Run, save: Save) -> None:
+    def __init__(self, run: Run, save: Save, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.run = run
         self._save = save
+        self._clock = clock
+        self._saved_at = clock()
+        self._saved_files = 0
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the run, and save it."""
         self.run = replace(self.run, **changes)
         self._save(self.run)
+        self._saved_at = self._clock()
+
+    def is_due(self, files: int) -> bool:
+        """Whether to save a repeat at work after so many ``files``, those of earlier repeats among them.
+
+        Who is told yes saves it.
+        """
+        grown = (files - self._saved_files) * GROWN >= files
+        if grown or self._clock() - self._saved_at >= UNSAVED_S:
+            self._saved_files = files
+            return True
+        return False
 
     def keep_to_itself(self) -> None:
         """Save no further state: another draft is saved in its place."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -251,8 +251,11 @@ class Rehearsal:
         with (
             watch(self.server, dbname, counters) as watching,
             sessions(connect, kept=self.suite.runner.keeps_session) as session,
+            ExitStack() as ending,
         ):
             before = read_objects(watching.observer) if index == 0 else {}
+            keep = partial(self._keep, index, done, watching)
+            ending.callback(keep)
             for group in together(named):
                 statements = [statement for _, script in group for statement in script]
                 with session() as conn:
@@ -267,12 +270,22 @@ class Rehearsal:
                             self._take_stock(before, watching)
                             result = go_on(conn, statements, result, watching)
                         done += divide(result, group)
-                        rest = [not_reached(*unreached) for unreached in named[len(done) :]]
-                        self.draft.put_repeat(_repeat_of(index, [*done, *rest], watching))
-                        self.draft.note(*_lost_sight(watching.traces))
+                        if self.draft.is_due(index * len(named) + len(done)):
+                            keep()
                 if done[-1].outcome != "applied":
                     return
             self._take_stock(before, watching)
+
+    def _keep(self, index: int, done: Sequence[MigrationRun], watching: Watch) -> None:
+        """Save the repeat as far as it came, where that is not saved yet."""
+        last = self.draft.last_repeat
+        saved = last is not None and last.index == index and last.migrations[: len(done)] == tuple(done)
+        if saved or not done:
+            return
+        named = [(migration.id, statements) for migration, statements in self.scripts]
+        rest = [not_reached(*unreached) for unreached in named[len(done) :]]
+        self.draft.put_repeat(_repeat_of(index, [*done, *rest], watching))
+        self.draft.note(*_lost_sight(watching.traces))
 
     def _take_stock(self, before: Objects, watching: Watch) -> None:
         """Note what the migrations took away or changed, and the indexes that are not valid."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from factories import a_migration, a_statement
 
-from bench.model.plan import AtSize
-from bench.run.solo.inside import growth
+from bench.model.plan import AtSize, NestedPlan
+from bench.model.run import Repeat
+from bench.observe.nested import NestedWork
+from bench.run.solo.inside import growth, put_growth
 
 
 def sizes(
@@ -48,3 +51,27 @@ def test_sizes_that_hardly_differ_say_nothing() -> None:
     assert growth(sizes((0.1, 1.6), rows=(0, 100_000))) == (None, None)
     assert growth(()) == (None, None)
     assert growth(sizes((0.1, 1.6))[:1]) == (None, None)
+
+
+def work_of(*plans: tuple[str, str, float]) -> NestedWork:
+    """What a DO block ran: texts, the node type of each plan, and its work."""
+    nested = tuple(
+        NestedPlan(text, 0.5, 100, {"Node Type": node}, work=work, context="DO") for text, node, work in plans
+    )
+    return NestedWork(1.0, nested, 0)
+
+
+@pytest.mark.parametrize(
+    ("node", "work", "power"),
+    [("Hash Join", 900_000.0, None), ("Hash Join", 20_000.0, 1.0), ("Seq Scan", 900_000.0, 1.0)],
+)
+def test_a_statement_of_which_a_good_part_is_planned_otherwise_has_no_exponent(
+    node: str, work: float, power: float | None
+) -> None:
+    full = work_of(("UPDATE a", "Seq Scan", 400_000.0), ("UPDATE b", "Seq Scan", work))
+    small = work_of(("UPDATE a", "Seq Scan", 100_000.0), ("UPDATE b", node, work / 4))
+    migration = a_migration([a_statement(nested=full.nested, explained_s=1.0)])
+    place = (migration.id, migration.statements[0].index)
+    repeat = put_growth(Repeat(0, None, (migration,)), {place: small}, rows=(25_000, 100_000))
+    (statement,) = repeat.migrations[0].statements
+    assert statement.growth == (None if power is None else pytest.approx(power))

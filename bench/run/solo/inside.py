@@ -211,7 +211,7 @@ def put_growth(
             _grown(plan, by_text.get((plan.level == 0, text_key(plan.text))), rows)
             for plan in statement.nested
         )
-        exponent, growth_of = growth(sizes)
+        exponent, growth_of = (None, None) if _otherwise_planned(nested) else growth(sizes)
         return replace(statement, nested=nested, sizes=sizes, growth=exponent, growth_of=growth_of)
 
     return replace(
@@ -235,6 +235,17 @@ def _grown(full: NestedPlan, small: NestedPlan | None, rows: tuple[int, int]) ->
     )
     exponent, growth_of = growth(sizes)
     return replace(full, sizes=sizes, growth=exponent, growth_of=growth_of)
+
+
+def _otherwise_planned(nested: Sequence[NestedPlan]) -> bool:
+    """Whether a good part of the work, or else of the time, was planned otherwise at the smaller size."""
+    changed = [
+        plan for plan in nested if len({size.shape for size in plan.sizes if size.shape is not None}) > 1
+    ]
+    whole, whole_s = _whole_work(nested), max((plan.duration_s for plan in nested), default=0.0)
+    if whole is not None:
+        return sum(plan.work or 0.0 for plan in changed) > UNKNOWN_SHARE * whole
+    return any(plan.duration_s > UNKNOWN_SHARE * whole_s for plan in changed)
 
 
 def _shape(nested: NestedPlan) -> str | None:
