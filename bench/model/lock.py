@@ -181,6 +181,8 @@ class Repeated:
     as one. None for what no timeline shows."""
 
 
+FEW = 4
+"""Up to so many holds of one lock in one statement each has its own entry, with its own bounds."""
 MOST_SPELLS = 60
 """More bars than that are not told apart on a timeline."""
 WEAKEST_SHOWN = LockMode.SHARE_UPDATE_EXCLUSIVE
@@ -191,7 +193,7 @@ WEAKEST_SHOWN = LockMode.SHARE_UPDATE_EXCLUSIVE
 class Lock(OnRelation):
     """A lock of the migration on one relation, listed with the statement that took it.
 
-    Where that took it several times, the longest hold of them, with the longest wait.
+    Where that took it more than :data:`FEW` times, the longest hold of them, with the longest wait.
     """
 
     relation: str
@@ -223,7 +225,7 @@ class Lock(OnRelation):
     """[shortest, longest] wait that agrees with what was seen; one shorter than the sampler's period may not
     have been."""
     repeated: Repeated | None = None
-    """Of all holds, where the statement took it several times."""
+    """Of all holds, where this is the entry of them."""
 
     @property
     def longest_s(self) -> float | None:
@@ -250,15 +252,15 @@ class Lock(OnRelation):
         return self.released_at_s if self.repeated is None else self.repeated.last_released_at_s
 
 
-def in_one(locks: Sequence[Lock]) -> Lock:
-    """Holds of one relation and mode within one statement, whose times are known, as one entry."""
-    if len(locks) == 1:
-        return locks[0]
+def put_together(locks: Sequence[Lock]) -> tuple[Lock, ...]:
+    """Holds of one relation and mode within one statement, whose times are known; many of them as one."""
+    if len(locks) <= FEW:
+        return tuple(locks)
     longest = max(locks, key=lambda lock: (lock.longest_s or 0.0, lock.held_s or 0.0))
     waited = max(locks, key=lambda lock: -1.0 if lock.waited_s is None else lock.waited_s)
     holds = sorted((lock.granted_at_s or 0.0, lock.released_at_s or 0.0) for lock in locks)
     shown = longest.felt and longest.mode.strength >= WEAKEST_SHOWN.strength
-    return replace(
+    whole = replace(
         longest,
         waited_s=waited.waited_s,
         waited_s_bounds=waited.waited_s_bounds,
@@ -270,6 +272,7 @@ def in_one(locks: Sequence[Lock]) -> Lock:
             spells=_joined(holds) if shown else (),
         ),
     )
+    return (whole,)
 
 
 def _joined(spells: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

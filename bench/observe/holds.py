@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
-from bench.model.lock import Lock, LockMode, LockSource, in_one
+from bench.model.lock import Lock, LockMode, LockSource, put_together
 from bench.observe.clock import DeployClock
 from bench.observe.intervals import Look, SeenInterval
 from bench.observe.intervals import Span as Span
@@ -194,7 +194,7 @@ def as_locks(
 ) -> dict[int, tuple[Lock, ...]]:
     """Locks by the statement that took them, strongest on existing relations first, on the deploy's clock.
 
-    What it took several times is one of them.
+    What it took again and again is one of them.
     """
     same: dict[tuple[int, int, str, LockSource], list[Lock]] = {}
     for hold in holds:
@@ -202,7 +202,7 @@ def as_locks(
         same.setdefault(key, []).append(_as_lock(hold, catalog, clock))
     by_statement: dict[int, list[Lock]] = {}
     for (statement, *_), locks in same.items():
-        by_statement.setdefault(statement, []).append(in_one(locks))
+        by_statement.setdefault(statement, []).extend(put_together(locks))
     return {
         statement: tuple(sorted(locks, key=lambda lock: (lock.new, -lock.mode.strength, lock.relation)))
         for statement, locks in by_statement.items()
