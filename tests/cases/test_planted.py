@@ -31,3 +31,12 @@ def test_the_way_out_of_its_page_runs_and_has_it_not(danger: Danger, server: Ser
     codes = {finding.code for finding in found}
     assert danger.code not in codes, [finding.sentence for finding in found if finding.code == danger.code]
     assert not codes & {"fails-on-data", "refused", "side-effect-on-failure", "plpgsql-syntax"}
+
+
+def test_a_request_that_breaks_is_told_at_the_statement_that_breaks_it(
+    server: Server, tmp_path: Path
+) -> None:
+    sql = "ALTER TABLE deals ADD COLUMN region text;\nALTER TABLE deals RENAME COLUMN stage TO state;"
+    broken = [f for f in told(server, tmp_path, PLANTED["broken-query"], sql) if f.code == "broken-query"]
+    assert broken
+    assert {(finding.statement, finding.place and finding.place.line) for finding in broken} == {(1, 2)}

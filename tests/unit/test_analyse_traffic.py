@@ -64,6 +64,42 @@ def test_a_class_that_fails_only_since_the_migrations_is_broken() -> None:
     assert "column deals.stage does not exist (42703)" in broken.message
 
 
+def broken_by(error: RequestErrors, *texts: str) -> Finding:
+    run = loaded_run(a_workload(a_class(errors=(error,), sent_after=62)))
+    statements = [a_statement(index, text) for index, text in enumerate(texts)]
+    repeats = a_run([a_migration(statements)]).passes
+    (broken,) = found(replace(run, passes=(*repeats, run.passes[1])), "broken-query")
+    return broken
+
+
+ADDED = "ALTER TABLE deals ADD COLUMN region text"
+DROPPED = "ALTER TABLE deals DROP COLUMN stage"
+
+
+def test_a_broken_request_is_told_at_the_statement_that_defines_what_it_misses() -> None:
+    broken = broken_by(
+        GONE, ADDED, "UPDATE deals SET region = stage", DROPPED, "CREATE INDEX ON deals (region)"
+    )
+    assert broken.statement == 2
+    assert broken.place is not None
+    assert broken.place.line == 21
+    gone = RequestErrors("42P01", 60, 0, 0, 60, 'relation "deals" does not exist', 3.4)
+    assert broken_by(gone, "DROP TABLE deals").statement == 0
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (ADDED,),
+        (ADDED, DROPPED, "ALTER TABLE contacts RENAME COLUMN phase TO stage"),
+        (DROPPED, "DO $$ stage $$"),
+    ],
+    ids=["none names it", "two name it", "a block may have done it"],
+)
+def test_a_broken_request_has_no_statement_where_it_may_be_another(texts: tuple[str, ...]) -> None:
+    assert broken_by(GONE, *texts).statement is None
+
+
 @pytest.mark.parametrize(
     "error",
     [

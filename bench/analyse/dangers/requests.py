@@ -66,6 +66,10 @@ _FIXES = {
     "57014": "Hold the lock for less than the application's timeouts, in shorter transactions.",
 }
 
+_DEFINES = ("ALTER", "CREATE", "DO", "DROP", "GRANT", "REVOKE")
+_NAMED = re.compile(r'["»«„“]([^"»«„“]+)["»«„“]|\w\.(\w+)')
+"""A name in a server's message: in quotes, or behind the table's."""
+
 _NO_PARTITION_FIX = (
     "Keep a partition for the rows that the application writes today: create the one that takes its place in "
     "the same transaction."
@@ -115,13 +119,13 @@ def broken_query(rehearsed: Rehearsed) -> Iterator[Finding]:
                 continue
             if (fault.name, fault.sqlstate) not in told:
                 told.add((fault.name, fault.sqlstate))
-                yield _broken(fault)
+                yield _broken(fault, rehearsed)
     for request in rehearsed.run.requests:
         found = _on_state_after(request, rehearsed.run)
         if found is None or _is_a_copy(found, copies):
             continue
         if (found.name, found.sqlstate) not in told:
-            yield _broken(found)
+            yield _broken(found, rehearsed)
 
 
 @danger("cached-plan", "Prepared statements fail after the deploy", "Downtime")
@@ -216,12 +220,14 @@ def _is_a_copy(fault: _Fault, unique_to_come: Collection[str]) -> bool:
     }
 
 
-def _broken(fault: _Fault) -> Finding:
+def _broken(fault: _Fault, rehearsed: Rehearsed) -> Finding:
+    breaker = _breaker(fault, rehearsed)
     return Finding(
         code="broken-query",
         severity="error" if fault.lasting else "warning",
-        migration=fault.migration,
-        statement=None,
+        migration=fault.migration if breaker is None else breaker.migration,
+        statement=None if breaker is None else breaker.index,
+        place=None if breaker is None else breaker.place,
         relation=fault.table,
         message=f'"{fault.name}" works before the migrations and {fault.when}: {fault.message} '
         f"({fault.sqlstate})",
@@ -230,6 +236,26 @@ def _broken(fault: _Fault) -> Finding:
         if fault.sqlstate == "23514" and fault.constraint is None
         else _FIXES.get(fault.sqlstate) or _FIXES.get(fault.sqlstate[:2], _DEFAULT_FIX),
     )
+
+
+def _breaker(fault: _Fault, rehearsed: Rehearsed) -> StatementSummary | None:
+    """The statement of the deploy that a fault comes from: the only definition of what its message names.
+
+    None where several are, or none: at which moment a request failed first does not tell them apart.
+    """
+    if not fault.lasting:
+        return None
+    table = {fault.table, fault.table.rpartition(".")[2]}
+    names = {name for pair in _NAMED.findall(fault.message) for name in pair if name}
+    wanted = names if names <= table else names - table
+    candidates = [
+        statement
+        for migration in rehearsed.summary.migrations
+        for statement in migration.statements
+        if statement.outcome == "applied" and statement.kind.startswith(_DEFINES)
+        if wanted & set(re.findall(r"\w+", statement.text))
+    ]
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _under_traffic(workload: Workload, compared: dict[str, ComparedRequest]) -> Iterator[_Fault]:
@@ -252,6 +278,7 @@ def _under_traffic(workload: Workload, compared: dict[str, ComparedRequest]) -> 
                 {
                     "failed": error.count,
                     "failed_before": error.before,
+                    "failed_during": error.during,
                     "failed_after": error.after,
                     "sent_after": load.sent_after,
                     "first_at_s": error.first_at_s,
