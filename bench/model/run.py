@@ -140,6 +140,10 @@ class TableKey:
     """What an UPDATE of all rows would set off beside its own work, in words."""
     forced: bool = False
     """Row security is on, and forced on the table's owner."""
+    by_statement: tuple[str, ...] = ()
+    """Triggers that fire once for each UPDATE or DELETE, whatever the number of rows."""
+    populated: bool = True
+    """False for a materialized view that nobody can read yet; others are not among the keys."""
 
 
 @dataclass(frozen=True, slots=True)

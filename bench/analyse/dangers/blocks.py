@@ -235,7 +235,10 @@ def _block_finding(lock: LockSummary, migration: MigrationSummary, rehearsed: Re
         f"{who_waits(lock.mode)} wait",
         relation=lock.subject,
         evidence={"mode": lock.mode.value, "held_s": lock.longest_s},
-        remedy=_kept_for(lock, migration) or for_lock(statement.kind, statement.text, rehearsed.around),
+        remedy=_kept_for(lock, migration)
+        or for_lock(
+            statement.kind, statement.text, rehearsed.around, [lock.subject for lock in statement.locks]
+        ),
     )
 
 
@@ -341,7 +344,9 @@ def _no_lock_timeout(migration: MigrationSummary, rehearsed: Rehearsed) -> Itera
     lock = next(lock for lock in statement.locks if _queues(lock, rehearsed))
     execution = next(other for other in rehearsed.executions(statement) if other.lock_timeout_s == 0.0)
     others = "" if many == 1 else f", as {'does' if many == 2 else 'do'} {many - 1} more of the file"
-    remedy = for_lock(statement.kind, statement.text, rehearsed.around)
+    remedy = for_lock(
+        statement.kind, statement.text, rehearsed.around, [lock.subject for lock in statement.locks]
+    )
     yield finding(
         "no-lock-timeout",
         "warning",

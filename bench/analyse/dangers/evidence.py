@@ -126,6 +126,8 @@ def surroundings(keys: Sequence[TableKey], version_num: int, texts: Sequence[str
         partitions={key.name: key.partitions for key in keys if key.partitioned_by},
         default_partition={key.name: key.default_partition for key in keys if key.default_partition},
         effects={key.name: key.effects for key in keys if key.effects},
+        by_statement={key.name: key.by_statement for key in keys if key.by_statement},
+        unpopulated=frozenset(key.name for key in keys if not key.populated),
         version_num=version_num,
         texts=texts,
     )

@@ -18,6 +18,8 @@ BATCH_ROWS, LEAST_ROWS = 5000, 10
 BATCH_S = 0.1
 """A batch's locks should be held no longer."""
 _REPORTS = ("PLpgSQL_stmt_getdiag", "PLpgSQL_stmt_raise", "PLpgSQL_stmt_return")
+_NUMBERS = frozenset({"nextval", "setval", "currval", "lastval"})
+"""Functions by which a row's value depends on how many rows came before it."""
 _ERROR = 21
 """elog level from which RAISE ends the block."""
 Keys = Mapping[str, Sequence[str]]
@@ -173,6 +175,8 @@ def _by_row(statement: Any, key: Sequence[str]) -> bool:
         return False
     if not statement.relation.inh or any(messages(statement, "CurrentOfExpr")):
         return False
+    if _functions(statement) & _NUMBERS:
+        return False
     own = [
         message
         for message in messages(statement, "RangeVar")
@@ -183,8 +187,13 @@ def _by_row(statement: Any, key: Sequence[str]) -> bool:
 
 
 def _tells_time(statement: Any) -> bool:
-    calls = {call.funcname[-1].string.sval for call in messages(statement, "FuncCall")}
-    return bool(calls & {"now", "transaction_timestamp"}) or any(messages(statement, "SQLValueFunction"))
+    return bool(_functions(statement) & {"now", "transaction_timestamp"}) or any(
+        messages(statement, "SQLValueFunction")
+    )
+
+
+def _functions(statement: Any) -> set[str]:
+    return {call.funcname[-1].string.sval for call in messages(statement, "FuncCall")}
 
 
 def _both(statement: Any, condition: str) -> Any:

@@ -34,6 +34,10 @@ class Surroundings:
     default_partition: Mapping[str, str] = field(default_factory=dict)
     effects: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Table → what an UPDATE of all its rows would set off."""
+    by_statement: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Table → triggers that fire once for each UPDATE or DELETE, and may look at all of its rows."""
+    unpopulated: frozenset[str] = frozenset()
+    """Materialized views that nobody can read yet."""
     version_num: int = 0
     texts: Sequence[str] = ()
     """The run's statements."""
@@ -76,6 +80,11 @@ def for_rewrite(
             f"Add the column to {quoted(table)} empty, set its default, and fill it in batches.", safer.sql
         )
     if kind.startswith("REFRESH"):
+        if table in around.unpopulated:
+            return Remedy(
+                f"{quoted(table)} is not populated, which CONCURRENTLY refuses: the first refresh has no "
+                "other form. Nobody can read it before."
+            )
         say = f"Refresh {quoted(table)} CONCURRENTLY, which its readers do not wait for."
         return Remedy(say, refresh_concurrently(text))
     return Remedy(f"{_ONLINE_COPY} {quoted(table)} online: pg_repack --table={quoted(table)}, or pg_squeeze.")
@@ -160,9 +169,18 @@ def for_scan(text: str, table: str, around: Surroundings = NOWHERE) -> Remedy:
     )
 
 
-def for_lock(kind: str, text: str, around: Surroundings = NOWHERE) -> Remedy:
-    """How to take a lock that there is no way round: briefly, or not at all this time."""
-    if drop := drop_concurrently(text):
+def for_lock(kind: str, text: str, around: Surroundings = NOWHERE, locked: Sequence[str] = ()) -> Remedy:
+    """How to take a lock that there is no way round: briefly, or not at all this time.
+
+    ``locked``: all tables of which the statement has locks.
+    """
+    drop = drop_concurrently(text)
+    if drop and any(table in around.partitioned_by for table in locked):
+        return Remedy(
+            "An index of a partitioned table has no concurrent form: wait for its locks no longer than "
+            f"{LOCK_TIMEOUT}, and try again; it is gone in an instant once it has them."
+        )
+    if drop:
         return Remedy("Drop it with CONCURRENTLY: nobody waits, and nobody is waited for.", drop)
     if created := create_and_attach(text, around.partitioned_by, around.default_partition):
         return created
@@ -196,9 +214,17 @@ def for_emptied(text: str, table: str, emptied: Sequence[str]) -> Remedy:
 
 def for_rows(text: str, table: str, around: Surroundings = NOWHERE, batch_rows: int = BATCH_ROWS) -> Remedy:
     """How to change many rows without keeping all of them locked at once."""
-    return Remedy(
+    say = (
         f"Change the rows of {quoted(table)} in batches along its key, each committed by itself, so that "
-        "others wait for one batch at most.",
+        "others wait for one batch at most."
+    )
+    if triggers := around.by_statement.get(table):
+        return Remedy(
+            f"{say} No statements are given, as what fires once for the whole statement would fire for each "
+            f"batch: {', '.join(triggers)}."
+        )
+    return Remedy(
+        say,
         change_in_batches(text, table, around.keys, batch_rows)
         or block_in_batches(text, table, around.keys, batch_rows),
     )

@@ -142,9 +142,11 @@ def _builds_on(query: str, table: str) -> bool:
 
 
 def drop_concurrently(text: str) -> str | None:
-    """DROP INDEX CONCURRENTLY, one by one: it takes no more than one, and no CASCADE."""
+    """DROP INDEX CONCURRENTLY, one by one and without CASCADE; None where it is that already."""
     node = statement_of(text)
     if node is None or node[0] != "drop_stmt" or node[1].remove_type != tree.OBJECT_INDEX:
+        return None
+    if node[1].concurrent:
         return None
     script = Script()
     for item in node[1].objects:

@@ -365,9 +365,27 @@ def read_keys(conn: psycopg.Connection[TupleRow]) -> tuple[TableKey, ...]:
     rows = conn.execute(load_query("table_keys", conn.info.server_version)).fetchall()
     return tuple(
         TableKey(
-            name, tuple(columns), partitioned_by, tuple(partitions), default_partition, tuple(effects), forced
+            name,
+            tuple(columns),
+            partitioned_by,
+            tuple(partitions),
+            default_partition,
+            tuple(effects),
+            forced,
+            tuple(by_statement),
+            populated,
         )
-        for name, columns, partitioned_by, partitions, default_partition, effects, forced in rows
+        for (
+            name,
+            columns,
+            partitioned_by,
+            partitions,
+            default_partition,
+            effects,
+            forced,
+            by_statement,
+            populated,
+        ) in rows
     )
 
 
