@@ -57,7 +57,8 @@ SET_TIMEOUT = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
 _RETRIES = re.compile(r"\ADO \$retry\$")
 _SETS_TIMEOUT = re.compile(r"\bSET\s+(?:LOCAL\s+|SESSION\s+)?lock_timeout\b", re.IGNORECASE)
 _COMMITS_INSIDE = re.compile(r"\ADO\s+\$(\w*)\$.*\bCOMMIT\b", re.IGNORECASE | re.DOTALL)
-_VALIDATES = re.compile(r"\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE)
+_VALIDATES = re.compile(r"\bALTER\s+TABLE\b.*\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE | re.DOTALL)
+"""That of a domain makes writes wait, and is limited as others are."""
 _INDEX = re.compile(
     r"\ACREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?P<name>(?:\"(?:[^\"]|\"\")+\"|\w+))\s+ON\s+"
     r"(?:ONLY\s+)?(?:(?P<schema>\"(?:[^\"]|\"\")+\"|\w+)\.)?",
