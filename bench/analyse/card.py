@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analyse.coverage import say_uncovered
 from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
 from bench.analyse.overschemas import say_schemas
 from bench.analyse.patience import READERS_S, advise
@@ -28,8 +29,8 @@ class CardLine:
     """One sentence of the card."""
 
     topic: str
-    """``forecast``, ``deploy``, ``longest``, ``traffic``, a hazard's name, ``timeout``, ``schemas``,
-    ``not measured`` or ``marked``."""
+    """``forecast``, ``deploy``, ``longest``, ``traffic``, ``coverage``, a hazard's name, ``timeout``,
+    ``schemas``, ``not measured`` or ``marked``."""
     text: str
     tone: Tone
 
@@ -51,6 +52,7 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
         _deploy(run, summary),
         *_longest(waits, limits),
         _traffic(run, summary, quiet, limits),
+        *_coverage(run, limits),
     ]
     lines += (
         _beside(group, quiet, run, limits)
@@ -74,6 +76,16 @@ def deploy_card(run: Run, summary: RunSummary, waits: Sequence[LongestWait], lim
         of = "" if len(passes) == 1 else f"In {len(doubts)} of {len(passes)} passes: "
         lines.append(CardLine("marked", f"To be read with care. {of}{doubts[0]}", "unknown"))
     return DeployCard(tuple(lines), passes)
+
+
+def _coverage(run: Run, limits: Limits) -> Iterator[CardLine]:
+    """Locked tables of which the traffic says nothing: the one that is locked longest, and the others."""
+    if not run.uncovered:
+        return
+    worst, *others = run.uncovered
+    tone: Tone = "warn" if worst.held_s > limits.noticeable_s else "unknown"
+    more = f"; nor {_listed([table.relation for table in others], 'and')}" if others else ""
+    yield CardLine("coverage", f"{_capitalised(say_uncovered(worst))}{more}.", tone)
 
 
 def _to_set(run: Run, passes: Sequence[PassFigures]) -> Iterator[CardLine]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench.analyse.budgets import unmeasured_note
 from bench.analyse.card import DeployCard, deploy_card
+from bench.analyse.coverage import find_uncovered
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.findings import find_dangers, with_places
 from bench.analyse.summary import RunSummary
@@ -46,6 +47,8 @@ def conclude(run: Run, limits: Limits = DEFAULT_LIMITS, *, anew: bool = False) -
     """
     rehearsed = Rehearsed(run, limits)
     if run.verdict is None or anew:
+        covered = replace(run, uncovered=find_uncovered(run, rehearsed.summary))
+        rehearsed = Rehearsed(covered, limits)
         rehearsed = Rehearsed(_judged(rehearsed, find_waits(rehearsed)), limits)
         run = rehearsed.run
     assert run.verdict is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.analyse.budgets import describe_check
+from bench.analyse.coverage import say_uncovered
 from bench.analyse.dangers.evidence import Rehearsed
 from bench.analyse.findings import BY_CODE
 from bench.analyse.forecast.document import deploy_duration, longest_lock, rows_named
@@ -34,9 +35,9 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     ``not_ready``: a migration failed in any repeat, nothing was measured, an existing relation is
     blocked longer than ``Limits.not_ready_s``, a finding is an error, or a budget of the suite is broken.
     ``incomplete``: none of these, and something that was asked for was not measured.
-    ``conditional``: blocked longer than ``Limits.conditional_s``, a finding is a warning, a blocking hold or
-    a migration could not be measured, or there was no statement or no row to measure with. Else ``ready``.
-    That a migration failed cannot be accepted away.
+    ``conditional``: blocked longer than ``Limits.conditional_s``, a finding is a warning, a table is locked
+    noticeably and no request touches it, a blocking hold or a migration could not be measured, or there was
+    no statement or no row to measure with. Else ``ready``. A failed migration cannot be accepted away.
     """
     run, limits, summary = rehearsed.run, rehearsed.limits, rehearsed.summary
     if summary.failed is not None:
@@ -60,7 +61,7 @@ def judge(rehearsed: Rehearsed, findings: Sequence[Finding], waits: Sequence[Lon
     held = _forecast_hold(run, limits)
     conditions = (
         *broken, *gaps, *map(describe_block, blocks), *(finding.sentence for finding in others),
-        *unmeasured, *empty, *held,
+        *unmeasured, *empty, *held, *_uncovered(run, limits),
     )  # fmt: skip
     outage = bool(blocks) and (blocks[0].longest_s or 0.0) > limits.not_ready_s
     errors = [finding for finding in others if finding.severity == "error"]
@@ -103,6 +104,11 @@ def _forecast_hold(run: Run, limits: Limits) -> Iterable[str]:
     lock = longest_lock(run.forecast) if run.forecast is not None else None
     if run.forecast is not None and lock is not None and (lock.value_s or 0.0) > limits.conditional_s:
         yield f"at {rows_named(run.forecast.at)} {lock.lock} is forecast to be held for {lock.words}"
+
+
+def _uncovered(run: Run, limits: Limits) -> Iterable[str]:
+    """Locked tables of which the traffic says nothing, where their lock would be noticed."""
+    return (say_uncovered(table) for table in run.uncovered or () if table.held_s > limits.noticeable_s)
 
 
 def _kept(checks: Sequence[BudgetCheck]) -> str:

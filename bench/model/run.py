@@ -316,6 +316,8 @@ class Run:
     notes: tuple[Note, ...] = ()
     longest_waits: tuple[LongestWait, ...] = ()
     """The longest wait of reads and that of writes, over all that was measured; none where nobody waits."""
+    uncovered: tuple[UncoveredTable, ...] | None = None
+    """What the traffic says nothing about, the longest hold first; None where there was no traffic."""
     texts: dict[str, str] = field(default_factory=dict)
     """In a run file, the full texts of long statements by their SHA-256, which stand cut in their places."""
     command: str | None = None
@@ -354,6 +356,19 @@ class Run:
 WaitSource = Literal["table lock", "locked rows", "traffic", "hazard"]
 """``table lock`` and ``locked rows``: held so long by the deploy alone, so that others would have waited;
 ``traffic`` and ``hazard``: requests that did, with nothing in the deploy's way and beside a hazard."""
+
+
+@dataclass(frozen=True, slots=True)
+class UncoveredTable:
+    """A table with rows that the deploy locks so that others wait, and that no request touches."""
+
+    relation: str
+    mode: str
+    """Of the longest hold, as SQL names it."""
+    held_s: float
+    """The longest hold that agrees with what was seen."""
+    place: str
+    """``file:line`` of the statement that took the lock."""
 
 
 @dataclass(frozen=True, slots=True)
