@@ -179,9 +179,11 @@ def test_locks_of_a_procedure_that_commits_are_not_taken_for_one(rehearsal: Rehe
             " END LOOP; END $$; CALL steps();"
         )
     )
-    held = [lock.held_s_bounds for lock in run.statements[1].locks if lock.relation == "public.orders"]
-    assert len(held) == 8
-    assert all(bounds and bounds[0] <= 0.1 for bounds in held)
+    (lock,) = [lock for lock in run.statements[1].locks if lock.relation == "public.orders"]
+    assert lock.held_s_bounds is not None
+    assert lock.held_s_bounds[0] <= 0.1
+    assert lock.repeated is not None
+    assert lock.repeated.count == len(lock.spells) == 8
 
 
 def test_a_toasted_tables_locks_belong_to_the_table(rehearsal: Rehearse) -> None:
