@@ -39,8 +39,6 @@ examples:
   bench trace migration.sql --base schema.sql
                                         what a script locks, and who would wait
   bench prove crm --scale 0.1           does the way back work, what does a crash leave, who may read what
-  bench tenants db/migrations --base tenant.sql --tenants 100
-                                        one deploy over many schemas
   bench explain crm --scale 0.1         plans and times of views, functions and requests, before and after
   bench report latest                   draw the report of the last run again
   bench templates list                  the loaded data that runs keep for later runs
@@ -68,7 +66,6 @@ COMMANDS = {
     "advise": "the lock_timeout to set: computed, run behind a reader, and to be pasted",
     "prove": "rollbacks, crash points, second runs, access: tried for real",
     "trace": "locks, rewrites, scans and waits of a script, on an empty schema",
-    "tenants": "the same migrations over many schemas: time, locks, WAL, what a failure leaves",
     "explain": "views, functions and requests before and after: plans, times, estimates",
     "forecast": "duration, locks, WAL and disk at a size too large to rehearse",
     "report": "html, markdown and figures again from a stored run; several runs in one picture",
