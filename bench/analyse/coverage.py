@@ -13,13 +13,16 @@ def find_uncovered(run: Run, summary: RunSummary) -> tuple[UncoveredTable, ...] 
     """The tables with rows that are locked and not touched, the longest hold first; None without traffic.
 
     Locks count behind which reads or writes wait, in the solo pass; a hold of which nothing is known is no
-    part of this. What a class touches is what its author, or its derivation, names. Who names a partitioned
-    table touches its partitions.
+    part of this. What a class touches is what its author names, and what a few of its requests were seen to
+    lock, also through views, triggers, functions and foreign keys. Who touches a partitioned table touches
+    its partitions.
     """
     workloads = [workload for part in run.loaded for workload in part.workloads]
     if not workloads or run.dataset is None:
         return None
-    touched = {name for workload in workloads for load in workload.classes for name in load.tables}
+    classes = [load for workload in workloads for load in workload.classes]
+    touched = {name for load in classes for name in load.tables}
+    touched |= {taken.relation for load in classes for taken in load.takes or ()}
     for key in run.dataset.keys:
         if key.name in touched or bare(key.name) in touched:
             touched.update(key.partitions)

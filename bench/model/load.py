@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from math import floor, log2
 from typing import Literal
 
+from bench.model.lock import LockMode
+
 Access = Literal["read", "write"]
 Arrivals = Literal["poisson", "fixed"]
 
@@ -150,6 +152,15 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A table lock that a request takes, also through views, triggers, functions and foreign keys."""
+
+    relation: str
+    """With its schema."""
+    mode: LockMode
+
+
+@dataclass(frozen=True, slots=True)
 class ClassLoad:
     """One class of requests."""
 
@@ -193,6 +204,8 @@ class ClassLoad:
     """The same after the last statement."""
     latency_before_s: LatencySummary | None = None
     """Of the requests that were due before the first statement."""
+    takes: tuple[Taken, ...] | None = None
+    """The locks of a few requests of the class, read before the deploy; None: they were not read."""
     errors: tuple[RequestErrors, ...] = ()
     blocked: tuple[tuple[float, float], ...] = ()
     """[begin, end] of the stretches that ``blocked_s`` adds up."""

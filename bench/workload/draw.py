@@ -9,12 +9,17 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bench.errors import UsageError
+from bench.model.load import Taken
+from bench.model.lock import LockMode
+from bench.pg.catalog import load_query
 from bench.workload.once import send_once
 from bench.workload.parameters import WireClass, drawing, names_in, to_wire
 from bench.workload.spec import RequestClass, TrafficMix
 
 ROWS_KEPT = 2000
 """Sets of parameters for each class."""
+LOOKED_AT = 3
+"""Requests of each class whose locks are read."""
 
 
 def draw_parameters(conn: psycopg.Connection[TupleRow], mix: TrafficMix, seed: int) -> tuple[WireClass, ...]:
@@ -84,6 +89,25 @@ def _try(
             f"{where} has {answer.rows} rows before any migration ran, and {request.expected} expected",
             hint="correct rows or min_rows, or let its draw choose what has them",
         )
+
+
+def taken_locks(
+    conn: psycopg.Connection[TupleRow], classes: Sequence[WireClass], seed: int
+) -> tuple[tuple[Taken, ...], ...]:
+    """The table locks of each class, read at the end of a few of its requests, which are rolled back."""
+    query = load_query("own_locks", conn.info.server_version)
+    taken = []
+    for wire in classes:
+        draw, locks = drawing(wire, random.Random(seed)), set[Taken]()
+
+        def look(locks: set[Taken] = locks) -> None:
+            rows = conn.execute(query).fetchall()
+            locks.update(Taken(relation, LockMode(mode)) for relation, mode in rows)
+
+        for _ in range(LOOKED_AT):
+            send_once(conn, wire, draw(), at_end=look)
+        taken.append(tuple(sorted(locks, key=lambda lock: (lock.relation, lock.mode.strength))))
+    return tuple(taken)
 
 
 def _text(value: bytes | None) -> str | None:

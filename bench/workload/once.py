@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
@@ -42,11 +42,12 @@ def send_once(
     values: Mapping[str, str | None],
     *,
     kept: int | None = None,
+    at_end: Callable[[], object] | None = None,
 ) -> Answer:
     """Send one request and roll it back; constraints that wait for the commit are checked all the same.
 
-    ``kept``: its statements are the ones that this session has prepared under this number. Raises
-    psycopg.OperationalError where the connection broke.
+    ``kept``: its statements are the ones that this session has prepared under this number. ``at_end`` is
+    called while the transaction is open still. Raises psycopg.OperationalError where the connection broke.
     """
     conn.execute("BEGIN")
     try:
@@ -73,6 +74,8 @@ def send_once(
         result = conn.pgconn.exec_(_CHECKED_AT_COMMIT)
         if result.status not in _GOOD:
             return _failed(result, rows, duration_s)
+        if at_end is not None:
+            at_end()
         return Answer(rows, rows == 0 or blank, duration_s)
     finally:
         conn.execute("ROLLBACK")

@@ -10,10 +10,11 @@ from fix_db import Connect
 from load_trials import fill_shop, load_of, rehearse_load, scripts_of
 
 from bench.errors import UsageError
+from bench.model.lock import LockMode
 from bench.pg.server import Server
 from bench.run.traffic.onepass import TrafficOptions
 from bench.workload.compare import compare_requests
-from bench.workload.draw import draw_parameters
+from bench.workload.draw import draw_parameters, taken_locks
 from bench.workload.once import Answer, send_once
 from bench.workload.parameters import to_wire
 from bench.workload.spec import RequestClass, TrafficMix
@@ -130,3 +131,37 @@ def test_a_slow_moment_of_the_machine_is_looked_at_twice(
     wires = draw_parameters(conn, TrafficMix((request,), "workload.toml"), 1)
     (compared,) = compare_requests(conn, new, (request,), wires, 1)
     assert (min(compared.after.latency_s) >= 0.02) is is_slow
+
+
+def test_the_locks_of_a_request_are_read_through_views_triggers_and_foreign_keys(
+    connect: Connect,
+) -> None:
+    conn = connect()
+    conn.execute(
+        """
+        CREATE TABLE firms (id int PRIMARY KEY);
+        CREATE TABLE log (at timestamptz);
+        CREATE TABLE orders (id int PRIMARY KEY, firm_id int REFERENCES firms DEFERRABLE INITIALLY DEFERRED);
+        CREATE TABLE unrelated (id int);
+        CREATE VIEW open_orders AS SELECT * FROM orders;
+        CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO log VALUES (now()); RETURN new; END $$;
+        CREATE TRIGGER noted AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION noted();
+        INSERT INTO firms VALUES (1);
+        """
+    )
+    wires = [
+        to_wire(write(statement), (), ())
+        for statement in ("SELECT * FROM open_orders", "INSERT INTO orders VALUES (1, 1)")
+    ]
+    reads, writes = (
+        {(taken.relation, taken.mode) for taken in locks} for locks in taken_locks(conn, wires, 1)
+    )
+    assert reads == {
+        ("public.open_orders", LockMode.ACCESS_SHARE), ("public.orders", LockMode.ACCESS_SHARE),
+    }  # fmt: skip
+    assert writes >= {
+        ("public.orders", LockMode.ROW_EXCLUSIVE), ("public.log", LockMode.ROW_EXCLUSIVE),
+        ("public.firms", LockMode.ROW_SHARE),
+    }  # fmt: skip
+    assert not any(relation == "public.unrelated" for relation, _ in reads | writes)

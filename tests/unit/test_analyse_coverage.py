@@ -10,6 +10,7 @@ from factories import a_class, a_lock, a_migration, a_run, a_statement, a_worklo
 from bench.analyse.conclude import conclude
 from bench.analyse.coverage import find_uncovered
 from bench.analyse.summary import summarise
+from bench.model.load import Taken
 from bench.model.lock import Lock, LockMode
 from bench.model.run import Dataset, Run, TableKey, TableSize, UncoveredTable
 
@@ -89,6 +90,13 @@ def test_which_tables_are_not_covered(
     lock: Lock, tables: tuple[str, ...], dataset: Dataset | None, expected: list[str] | None
 ) -> None:
     assert uncovered(run_with(lock, tables=tables, dataset=dataset)) == expected
+
+
+def test_a_table_that_requests_are_seen_to_lock_is_covered() -> None:
+    run = run_with(a_lock(INVOICES))
+    load = a_class(table="public.titles", takes=(Taken(INVOICES, LockMode.ACCESS_SHARE),))
+    covered = loaded_run(a_workload(load)).passes[1]
+    assert uncovered(replace(run, passes=(run.passes[0], covered))) == []
 
 
 def test_without_traffic_nothing_is_said_of_it() -> None:

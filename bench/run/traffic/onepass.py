@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from bench.errors import ServerError
-from bench.model.load import Arrivals, ClassLoad, KeptError, Workload
+from bench.model.load import Arrivals, ClassLoad, KeptError, Taken, Workload
 from bench.model.run import MigrationRun, Repeat
 from bench.observe.relations import RelationCatalog
 from bench.pg.server import Server
@@ -32,7 +32,7 @@ from bench.run.progress import Progress, Step
 from bench.run.scripts import Scripts, together, undone
 from bench.run.solo.execution import not_reached
 from bench.run.traffic.deploy import Deploy, Deployer, Record, SharedSession, apply_once
-from bench.workload.draw import draw_parameters
+from bench.workload.draw import draw_parameters, taken_locks
 from bench.workload.lookout import Lookout
 from bench.workload.outcome import Measured, measure
 from bench.workload.prepared import kept_statements
@@ -125,6 +125,7 @@ def loaded_pass(
     """
     with server.connect(dbname, application_name="pgrehearse observer", kind="application") as conn:
         classes = draw_parameters(conn, mix, options.seed)
+        taken = taken_locks(conn, classes, options.seed)
         catalog = RelationCatalog.read(conn)
     conninfo = make_conninfo(server.conninfo(dbname, "application"), application_name="pgrehearse traffic")
     pool = {"connections": options.connections, "workers": options.workers, "seed": options.seed}
@@ -157,16 +158,21 @@ def loaded_pass(
                 end=traffic.ended,
             )
             workload = measure(measured, mix, rate_per_s=done.rate_per_s, arrivals=options.arrivals)
-            workload = replace(workload, classes=_with_kept(workload.classes, kept.errors()))
+            workload = replace(workload, classes=_tried_alone(workload.classes, kept.errors(), taken))
             workload = _completed(workload, traffic, done, options, _deadlocks(server, dbname))
             repeat = Repeat(conditions.index, None, tuple(done.migrations), workload)
             keep(repeat)
     return repeat
 
 
-def _with_kept(classes: Sequence[ClassLoad], errors: Mapping[int, KeptError]) -> tuple[ClassLoad, ...]:
-    """The classes with what each says as a statement that was prepared before the deploy."""
-    return tuple(replace(load, kept_error=errors.get(number)) for number, load in enumerate(classes))
+def _tried_alone(
+    classes: Sequence[ClassLoad], errors: Mapping[int, KeptError], taken: Sequence[tuple[Taken, ...]]
+) -> tuple[ClassLoad, ...]:
+    """The classes with what each says as a statement that was prepared before the deploy, and its locks."""
+    return tuple(
+        replace(load, kept_error=errors.get(number), takes=locks)
+        for number, (load, locks) in enumerate(zip(classes, taken, strict=True))
+    )
 
 
 def _title(done: _Pass, hazard: Hazard | None) -> str:
