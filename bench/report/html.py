@@ -97,6 +97,7 @@ def theme_css() -> str:
 def _figure(picture: Picture) -> Markup:
     svg = inline_svg(picture.svg, prefix=picture.name, label=picture.title, view_pt=picture.body_pt)
     return Markup(
-        '<figure class="card">\n<strong><bdi>{}</bdi></strong>\n<div class="scroll" tabindex="0">{}</div>\n'
+        '<figure class="card">\n<strong><bdi>{}</bdi></strong>\n'
+        '<div class="scroll" tabindex="0" role="group" aria-label="{}">{}</div>\n'
         "<figcaption>{}</figcaption>\n</figure>"
-    ).format(picture.title, Markup(svg), picture.caption)
+    ).format(picture.title, picture.title, Markup(svg), picture.caption)

@@ -84,9 +84,9 @@ def _told(query: QuerySummary) -> Iterator[Block]:
         yield ways_table(query)
     root = _tree(query)
     if root:
-        drawn = Markup('<div class="scroll stack tree">{}</div>').format(
-            Markup(draw_plan(root, f"plan of {query.name}"))
-        )
+        drawn = Markup(
+            '<div class="scroll stack tree" tabindex="0" role="group" aria-label="Plan">{}</div>'
+        ).format(Markup(draw_plan(root, f"plan of {query.name}")))
         both = "Both plans as one tree: red was done in another way, dashed is on one side alone"
         yield Section(both if query.plan_changed else "Plan as a tree", (Html(drawn),))
         if query.plan_changed:

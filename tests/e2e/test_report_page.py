@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,9 +12,12 @@ from typing import Any
 
 import pytest
 from factories import failed_run, hazard_run, loaded_run, rich_run
+from pypdf import PdfReader
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from bench.analyse.conclude import conclude
 from bench.report.write import NO_PICTURES, write_report
@@ -69,20 +74,112 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def seen(browser: Any, page: Path, width: int) -> None:
+def seen(browser: Any, page: Path, width: int, scheme: str = "light") -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == TELEPHONE}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": preferred})
     browser.get(page.as_uri())
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_newcomer_09_screenshots(name: str, browser: Any, pages: Path) -> None:
+def test_nothing_is_cut_or_out_of_reach(name: str, browser: Any, pages: Path) -> None:
     page = pages / name / "report.html"
     for width in (DESK, TABLET):
-        seen(browser, page, width)
-        assert browser.execute_script(CUT) == [], width
+        for scheme in ("light", "dark"):
+            seen(browser, page, width, scheme)
+            assert browser.execute_script(CUT) == [], (width, scheme)
     seen(browser, page, TELEPHONE)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= TELEPHONE
     assert browser.execute_script(SQUEEZED) == []
     assert browser.execute_script(OUT_OF_REACH) == []
     assert browser.get_log("browser") == []
+
+
+AXE = Path(__file__).parents[1] / "real_tools" / "node_modules" / "axe-core" / "axe.min.js"
+GRAVE = """
+const done = arguments[arguments.length - 1]
+axe.run(document, {resultTypes: ['violations']}).then(result => done(result.violations
+  .filter(violation => ['serious', 'critical'].includes(violation.impact))
+  .map(violation => violation.id + ': ' + violation.nodes.slice(0, 3).map(node => node.html).join(' | '))))
+"""
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_and_weak_eyes_can_read_it(name: str, scheme: str, browser: Any, pages: Path) -> None:
+    if not AXE.exists():
+        assert os.environ.get("BENCH_TEST_TOOLS") != "all", "axe-core is not installed"
+        pytest.skip("axe-core is not installed: make tools")
+    seen(browser, pages / name / "report.html", DESK, scheme)
+    browser.execute_script("document.querySelectorAll('details').forEach(folded => { folded.open = true })")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    assert browser.execute_async_script(GRAVE) == []
+
+
+NOWHERE = """
+return [...document.querySelectorAll('a[href^="#"]')].map(a => a.getAttribute('href'))
+  .filter(href => !document.getElementById(href.slice(1)))
+"""
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_link_within_the_page_leads_somewhere(name: str, browser: Any, pages: Path) -> None:
+    seen(browser, pages / name / "report.html", DESK)
+    assert browser.execute_script(NOWHERE) == []
+    ids = browser.execute_script("return [...document.querySelectorAll('[id]')].map(thing => thing.id)")
+    assert len(ids) == len(set(ids))
+
+
+UNREACHED = """
+const controls = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
+return controls.filter(control => control.offsetParent && control.tabIndex < 0)
+  .map(control => control.outerHTML)
+"""
+
+
+def test_the_keyboard_reaches_every_control_and_walks_the_findings(browser: Any, pages: Path) -> None:
+    seen(browser, pages / "rich" / "report.html", DESK)
+    assert browser.execute_script(UNREACHED) == []
+    body = browser.find_element(By.TAG_NAME, "body")
+    first, second, *_ = [
+        card.get_attribute("id") for card in browser.find_elements(By.CSS_SELECTOR, ".finding[id]")
+    ]
+    body.send_keys("jj")
+    assert browser.execute_script("return location.hash") == f"#{second}"
+    body.send_keys("k")
+    assert browser.execute_script("return document.activeElement.id") == first
+    body.send_keys("/")
+    assert browser.execute_script("return document.activeElement.id") == "search"
+
+
+def test_a_link_opens_what_it_leads_to(browser: Any, pages: Path) -> None:
+    """Also inside something that is folded."""
+    page = pages / "rich" / "report.html"
+    seen(browser, page, DESK)
+    folded = browser.execute_script(
+        "const inner = document.querySelector('details.st, details details, details'); inner.id ||= 'inner';"
+        "location.hash = inner.id; return inner.id"
+    )
+    opened = "return document.getElementById(arguments[0]).open"
+    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(opened, folded))
+
+
+def test_the_theme_that_was_chosen_stays(browser: Any, pages: Path) -> None:
+    page = pages / "rich" / "report.html"
+    seen(browser, page, DESK)
+    browser.find_element(By.ID, "theme").click()
+    assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
+    seen(browser, page, DESK)
+    assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
+    browser.execute_script("localStorage.clear()")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_no_printed_page_is_blank(name: str, browser: Any, pages: Path) -> None:
+    seen(browser, pages / name / "report.html", DESK)
+    printed = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    texts = [page.extract_text().strip() for page in PdfReader(io.BytesIO(printed)).pages]
+    assert texts
+    assert all(len(text) > 20 for text in texts)
+    assert "Rehearsal of" in texts[0]

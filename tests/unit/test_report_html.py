@@ -154,12 +154,12 @@ def test_ids_are_unique_and_every_link_has_its_target(rich: str) -> None:
     assert used <= set(page.ids)
 
 
-def test_the_order_is_verdict_migrations_traffic_statements_queries_findings_environment(
+def test_the_order_is_verdict_findings_migrations_traffic_statements_queries_environment(
     rich: str,
 ) -> None:
     sections = re.findall(r'<section id="(\w+)"', rich)
     assert sections == [
-        "verdict", "migrations", "traffic", "statements", "queries", "findings", "notes",
+        "verdict", "findings", "migrations", "traffic", "statements", "queries", "notes",
         "environment",
     ]  # fmt: skip
     assert Page(rich).elements["svg"] == 8 + rich.count('class="plan-tree"')

@@ -130,7 +130,9 @@ def test_html_has_no_element_that_the_renderer_did_not_write(text: str) -> None:
     elements = Elements(html.render(everything(text)))
     assert elements.open == []
     assert elements.tags <= KNOWN_TAGS
-    assert elements.attributes <= {"id", "class", "data-sort", "data-key", "tabindex"}
+    assert elements.attributes <= {
+        "id", "class", "data-sort", "data-key", "tabindex", "role", "aria-label",
+    }  # fmt: skip
     assert "\x1b" not in elements.text
     assert "\u202e" not in elements.text
 

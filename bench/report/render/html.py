@@ -74,11 +74,15 @@ def _block(block: Block, level: int, draw: Draw) -> Markup:
         case Table():
             return _table(block)
         case Code(text):
-            return Markup("<pre>{}</pre>").format(visible(text))
+            return Markup('<pre tabindex="0">{}</pre>').format(visible(text))
         case Card(tone, blocks, anchor):
             inside = render(blocks, level, draw)
             name = Markup(' id="{}"').format(anchor) if anchor else Markup()
-            return Markup('<div class="finding card {}"{}>\n{}\n</div>').format(tone, name, inside)
+            link = Markup('<a class="permalink" href="#{}" aria-label="Link to this finding">#</a>\n')
+            head = link.format(anchor) if anchor else Markup()
+            return Markup('<div class="finding card {}"{} tabindex="-1">\n{}{}\n</div>').format(
+                tone, name, head, inside
+            )
         case Folded(summary, blocks):
             inside = render(blocks, level, draw)
             return Markup('<details class="notes"><summary>{}</summary>\n{}\n</details>').format(
@@ -134,9 +138,10 @@ def _table(table: Table) -> Markup:
 def _card(title: str, table: Markup, note: Words = "") -> Markup:
     heading = Markup("<h4>{}</h4>\n").format(words(title)) if title else Markup()
     below = Markup('\n<p class="small muted">{}</p>').format(words(note)) if note else Markup()
-    return Markup('<div class="card scroll stack" tabindex="0">\n{}{}{}\n</div>').format(
-        heading, table, below
-    )
+    label = text_of(title) if title else "Table"
+    return Markup(
+        '<div class="card scroll stack" tabindex="0" role="group" aria-label="{}">\n{}{}{}\n</div>'
+    ).format(label, heading, table, below)
 
 
 def _head(column: Column, sort: bool) -> Markup:

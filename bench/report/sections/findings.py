@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from bench.analyse.dangers.danger import Danger
 from bench.analyse.findings import BY_CODE
@@ -27,7 +29,9 @@ def findings(given: Sequence[Finding], summary: RunSummary) -> Section:
 def _blocks(given: Sequence[Finding], summary: RunSummary) -> Iterator[Block]:
     open_ones = [finding for finding in given if finding.accepted is None]
     accepted = [finding for finding in given if finding.accepted is not None]
-    cards = [(together, finding_card(together, summary)) for together in alike(open_ones)]
+    groups = list(alike(open_ones))
+    told = _told_apart(finding_card(together, summary) for together in groups)
+    cards = list(zip(groups, told, strict=True))
     yield from (card for together, card in cards if together[0].severity != "info")
     notes = tuple(card for together, card in cards if together[0].severity == "info")
     if len(notes) > NOTES_OPEN:
@@ -40,7 +44,7 @@ def _blocks(given: Sequence[Finding], summary: RunSummary) -> Iterator[Block]:
         yield Paragraph(f"No danger was found in what this run measured{but}.", "lead")
     if accepted:
         said = "The suite's authors accept these; they count for no verdict and no condition."
-        cards_of = (finding_card([finding], summary) for finding in accepted)
+        cards_of = (replace(finding_card([finding], summary), anchor="") for finding in accepted)
         yield Section("Accepted", (Paragraph(said, "lead"), *cards_of))
     if dangers := meant_by(given):
         pages = (
@@ -84,7 +88,23 @@ def finding_card(together: Sequence[Finding], summary: RunSummary, *, fold: bool
         )
         blocks.append(Folded("Evidence", (Facts(rows),)))
     tone = SEVERITIES[first.severity].tone
-    return Card(tone, tuple(blocks))
+    return Card(tone, tuple(blocks), _permalink(first))
+
+
+def _told_apart(cards: Iterable[Card]) -> Iterator[Card]:
+    """The same cards, each with an anchor of its own."""
+    times: dict[str, int] = {}
+    for card in cards:
+        times[card.anchor] = times.get(card.anchor, 0) + 1
+        again = "" if times[card.anchor] == 1 else f"-{times[card.anchor]}"
+        yield replace(card, anchor=f"{card.anchor}{again}")
+
+
+def _permalink(finding: Finding) -> str:
+    """The same on every page that has the finding, whatever was measured of it."""
+    about = (finding.migration, finding.statement, finding.relation)
+    digest = hashlib.sha256(repr(about).encode()).hexdigest()
+    return f"finding-{finding.code}-{digest[:8]}"
 
 
 def _way_out(together: Sequence[Finding]) -> Iterator[Block]:

@@ -7,15 +7,53 @@
   const dark = () => root.dataset.theme ? root.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
   const name = () => { by("theme").textContent = dark() ? "Light" : "Dark"; };
-  by("theme").addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; name(); });
+  const kept = (theme) => {  // a browser may refuse a page from a file to keep anything
+    try {
+      if (theme) localStorage.setItem("pgrehearse-theme", theme);
+      return localStorage.getItem("pgrehearse-theme");
+    } catch { return null; }
+  };
+  if (kept()) root.dataset.theme = kept();
+  by("theme").addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    kept(root.dataset.theme);
+    name();
+  });
   name();
+
+  for (const code of all(".finding pre")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = "Copied";
+    });
+    code.before(button);
+  }
+
+  const findings = all(".finding[id]");
+  let current = -1;
+  const step = (by_) => {
+    if (!findings.length) return;
+    current = Math.min(Math.max(current + by_, 0), findings.length - 1);
+    location.hash = findings[current].id;
+    findings[current].focus();
+  };
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (event.key === "/" && by("search")) { event.preventDefault(); by("search").focus(); }
+  });
 
   for (const head of all("th[data-sort]")) {
     head.tabIndex = 0;
     const sort = () => {
       const table = head.closest("table"), body = table.tBodies[0], column = head.cellIndex;
       const down = head.getAttribute("aria-sort") !== "descending";
-      all("th", table).forEach((each) => each.removeAttribute("aria-sort"));
+      all("th", table).forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const key = (row) => { const k = row.cells[column].dataset.key; return k === undefined ? row.cells[column].textContent : k; };
       const numeric = head.dataset.sort === "number";
@@ -23,7 +61,11 @@
       [...body.rows].sort((a, b) => (down ? -1 : 1) * order(a, b)).forEach((row) => body.append(row));
     };
     head.addEventListener("click", sort);
-    head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+    head.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      sort();
+    });
   }
 
   const search = by("search"), which = by("which"), order = by("order"), shown = by("shown");
@@ -62,7 +104,9 @@
     const target = location.hash && by(location.hash.slice(1));
     if (!target) return;
     target.classList.remove("hidden");
-    if (target.tagName === "DETAILS") target.open = true;
+    for (let outer = target; outer; outer = outer.parentElement) {
+      if (outer.tagName === "DETAILS") outer.open = true;
+    }
     target.scrollIntoView();
   };
   addEventListener("hashchange", reveal);
