@@ -100,6 +100,7 @@ class Elements(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: set[str] = set()
         self.open: list[str] = []
         self.text = ""
         self.feed(str(text))
@@ -108,6 +109,7 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.links |= {value or "" for name, value in attrs if name == "href"}
         if tag != "wbr":
             self.open.append(tag)
 
@@ -120,7 +122,7 @@ class Elements(HTMLParser):
 
 KNOWN_TAGS = {
     "section", "article", "h2", "h3", "h4", "p", "ul", "li", "table", "thead", "tbody", "tr", "td", "th",
-    "div", "pre", "bdi", "code", "strong", "span", "details", "summary", "wbr", "dl", "dt", "dd",
+    "div", "pre", "bdi", "code", "strong", "span", "details", "summary", "wbr", "dl", "dt", "dd", "a",
 }  # fmt: skip
 
 
@@ -131,8 +133,9 @@ def test_html_has_no_element_that_the_renderer_did_not_write(text: str) -> None:
     assert elements.open == []
     assert elements.tags <= KNOWN_TAGS
     assert elements.attributes <= {
-        "id", "class", "data-sort", "data-key", "tabindex", "role", "aria-label",
+        "id", "class", "data-sort", "data-key", "tabindex", "role", "aria-label", "href",
     }  # fmt: skip
+    assert all(link.startswith("#") for link in elements.links)
     assert "\x1b" not in elements.text
     assert "\u202e" not in elements.text
 
