@@ -184,6 +184,16 @@ def test_rows_that_a_lock_of_an_earlier_statement_covers_count_from_their_own() 
     assert only(opening, later, code="row-locks").evidence["locked_s"] == pytest.approx(2.0)
 
 
+def test_rows_changed_with_a_trigger_off_are_not_to_be_changed_in_batches_with_it_off() -> None:
+    off = a_statement(0, "ALTER TABLE deals DISABLE TRIGGER t", kind="ALTER TABLE")
+    on = a_statement(1, "ALTER TABLE deals ENABLE TRIGGER t", kind="ALTER TABLE")
+    update = updating(index=2, line=21)
+    beside = only(off, update, code="row-locks")
+    assert beside.sql is None
+    assert "Leave the trigger on" in (beside.fix or "")
+    assert "Leave the trigger on" not in (only(off, on, update, code="row-locks").fix or "")
+
+
 @pytest.mark.parametrize(
     ("rows", "held_s", "severity"),
     [(20_000, 12.0, "error"), (20_000, 0.5, "info"), (999, 12.0, "info"), (1000, 2.0, "warning")],

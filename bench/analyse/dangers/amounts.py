@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.analyse.dangers.danger import danger
 from bench.analyse.dangers.evidence import Rehearsed, finding, severity_of
+from bench.analyse.dangers.guards import passed_by
 from bench.analyse.overschemas import lock_table
 from bench.analyse.quantity import count, seconds
 from bench.analyse.remedies.batches import rows_per_batch
@@ -133,11 +134,12 @@ def _row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fi
             continue
         severity: Severity = "info" if locked.rows < limits.many_rows else severity_of(locked_s, limits)
         of = f" of {count(share)}" if share and share > locked.distinct else ""
-        remedy = (
-            Remedy("Make the batches smaller, so that others wait for less.")
-            if batched
-            else for_rows(statement.text, change.relation, rehearsed.around, _batch_rows(locked))
-        )
+        if batched:
+            remedy = Remedy("Make the batches smaller, so that others wait for less.")
+        elif passed_by(statement, migration, change.relation):
+            remedy = Remedy(_BESIDE_TRIGGERS)
+        else:
+            remedy = for_rows(statement.text, change.relation, rehearsed.around, _batch_rows(locked))
         many = f"{count(locked.distinct)}{of} rows of {change.relation}"
         kept = (
             f"changes {many} in transactions of up to {seconds(locked_s)}"
@@ -159,6 +161,13 @@ def _row_locks(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator[Fi
             },
             remedy=remedy,
         )
+
+
+_BESIDE_TRIGGERS = (
+    "Leave the trigger on, and change few rows in each transaction, in batches that pass it by alone: a "
+    "WHEN condition on a setting that each batch makes with SET LOCAL. Batches with the trigger off would "
+    "leave it off for all sessions between them."
+)
 
 
 def _locked_s(statement: StatementSummary, migration: MigrationSummary, change: RowChanges) -> float | None:

@@ -39,7 +39,7 @@ def trigger_off(rehearsed: Rehearsed) -> Iterator[Finding]:
     Why: it is off for all sessions: what the application writes meanwhile passes it by, and where the
     deploy fails before it is on again it stays off.
     Way out: turn it off, change the rows and turn it on in one transaction, so that no other session
-    writes meanwhile.
+    writes meanwhile. Where the rows are many, leave it on, and let batches alone pass it by.
     Example:
         ALTER TABLE deals DISABLE TRIGGER deals_touched;
         UPDATE deals SET stage = 'open';
@@ -112,6 +112,18 @@ def _triggers_off(migration: MigrationSummary, rehearsed: Rehearsed) -> Iterator
             yield _off_finding(statement, again, table, what, name, later)
 
 
+def passed_by(statement: StatementSummary, migration: MigrationSummary, relation: str) -> bool:
+    """Whether an earlier statement of the file has turned a trigger of the table off, and none on again."""
+    off = False
+    for other in migration.statements:
+        if other.index >= statement.index:
+            break
+        for state in (True, False):
+            if any(is_named_in(table, {relation}) for table, _, _ in _switched(other.text, off=state)):
+                off = state
+    return off
+
+
 def _later_file(migration: MigrationSummary, table: str, rehearsed: Rehearsed) -> str | None:
     """The migration after this one that turns triggers of the table on again."""
     migrations = rehearsed.summary.migrations
@@ -161,11 +173,10 @@ def _off_finding(
             "until_file": later,
         },
         remedy=Remedy(
-            "Turn it off, change the rows and turn it on in one transaction, so that no other session writes "
-            "meanwhile; or let the change alone pass it by: a WHEN condition on a setting of the "
-            "session, or SET "
-            "LOCAL session_replication_role = replica, which needs the right to set it and leaves "
-            "foreign keys unchecked."
+            "For few rows, turn it off, change them and turn it on in one transaction, so that no other "
+            "session writes meanwhile. For many, leave it on and let the change alone pass it by, in "
+            "batches: a WHEN condition on a setting of the session, or SET LOCAL session_replication_role = "
+            "replica in each, which needs the right to set it and leaves foreign keys unchecked."
         ),
     )
 
