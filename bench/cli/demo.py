@@ -18,6 +18,8 @@ examples:
   bench demo --server cluster
 """
 TRAFFIC_PER_S = 40.0
+OF_EVERY_COMMAND = ("debug", "no_pictures")
+"""What the command line itself takes."""
 
 
 def add_parser(commands: Any) -> None:
@@ -43,9 +45,10 @@ def demo(*, server: ServerChoice) -> int:
     suite = str(shipped_suites() / "demo")
     options = ["--repeats", "1", "--rate", str(TRAFFIC_PER_S), "--no-cache"]
     chosen = gathered(vars(parser.parse_args(["run", suite, *options])))
-    command = chosen.pop("command")
-    given = replace(chosen["given"], server=server)
-    kept = {name: chosen[name] for name in ("traffic", "how", "sends", "workdir")}
+    command, given = chosen.pop("command"), replace(chosen.pop("given"), server=server)
+    kept = {name: value for name, value in chosen.items() if name not in OF_EVERY_COMMAND}
     code = int(command(given=given, **kept))
-    say(f"Harden    bench harden demo --rate {TRAFFIC_PER_S}")
+    # A connection string may hold a password, which is not printed.
+    where = "" if "://" in server.server else f" --server {server.server}"
+    say(f"Harden    bench harden demo --rate {TRAFFIC_PER_S:g}{where}")
     return code

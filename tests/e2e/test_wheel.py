@@ -36,7 +36,7 @@ def test_the_demo_runs_outside_the_checkout(installed: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     (report,) = tmp_path.glob("results/runs/*/report.html")
     assert str(report.relative_to(tmp_path)) in done.stdout
-    assert "bench harden demo --rate" in done.stdout
+    assert "bench harden demo --rate 40 --server embedded\n" in done.stdout
     page = report.read_text(encoding="utf-8")
     assert "index-built-under-lock" in page or "blocks-writes" in page
 
