@@ -24,7 +24,8 @@ from bench.pg.binaries import choose_installation
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.embedded import wheel_version
 from bench.pg.opening import open_server
-from bench.pg.server import DEFAULT_IMAGE, Server, ServerSpec, parse_server
+from bench.pg.server import Server
+from bench.pg.spec import DEFAULT_IMAGE, ServerSpec, parse_server
 
 T = TypeVar("T")
 DEADLINE_S = 20.0

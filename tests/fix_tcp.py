@@ -15,7 +15,8 @@ from fix_db import chosen_spec
 from psycopg import sql
 
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 
 PASSWORD = "p@ss:w/rd%20'"
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from bench.analyse.compare.result import Comparison
     from bench.migrate.suite import Suite
     from bench.model.run import Run
-    from bench.pg.server import ServerSpec
+    from bench.pg.spec import ServerSpec
     from bench.run.session import RunOptions
 
 BASE, ADDED = "base", "added"

@@ -23,7 +23,7 @@ from bench.pg.choice import DECISION_S, Choice, choose
 from bench.pg.cluster import data_root
 from bench.pg.embedded import wheel_version
 from bench.pg.lease import Lease, orphans
-from bench.pg.server import DEFAULT_IMAGE
+from bench.pg.spec import DEFAULT_IMAGE
 from bench.run.draft import read_host
 
 if TYPE_CHECKING:

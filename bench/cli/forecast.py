@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bench.model.forecast import ForecastDocument
     from bench.model.run import Run
     from bench.pg.locale import Locale
-    from bench.pg.server import ServerSpec
+    from bench.pg.spec import ServerSpec
     from bench.run.scales import ScaleOptions
     from bench.run.template.options import DataOptions
     from bench.store.results import RunDirectory

@@ -88,7 +88,7 @@ def _budgets() -> Iterator[str]:
 
 
 def _servers() -> Iterator[str]:
-    from bench.pg.server import KINDS
+    from bench.pg.spec import KINDS
 
     yield "Which PostgreSQL a rehearsal runs on: --server KIND, or a connection string."
     yield ""

@@ -16,7 +16,7 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from bench.migrate.migration import Transaction
     from bench.pg.locale import Locale
-    from bench.pg.server import ServerSpec
+    from bench.pg.spec import ServerSpec
 
 Choice = TypeVar("Choice")
 Options = dict[str, Any]
@@ -71,7 +71,7 @@ class ServerChoice:
         """As it is opened, where the data of this key are wanted. UsageError: there is none of that name."""
         from dataclasses import replace
 
-        from bench.pg.server import DEFAULT_IMAGE, parse_server
+        from bench.pg.spec import DEFAULT_IMAGE, parse_server
 
         spec = parse_server(self.server, image=self.image or DEFAULT_IMAGE, pg_bindir=self.pg_bindir)
         return replace(spec, data_key=data_key)

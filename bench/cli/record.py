@@ -23,7 +23,7 @@ from bench.cli.terminal import terminal
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.pg.server import ServerSpec
+    from bench.pg.spec import ServerSpec
     from bench.run.record.folder import Recording
     from bench.run.template.options import DataOptions
 

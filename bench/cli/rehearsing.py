@@ -29,7 +29,8 @@ from bench.cli.options import (
 
 if TYPE_CHECKING:
     from bench.migrate.suite import Suite
-    from bench.pg.server import Server, ServerSpec
+    from bench.pg.server import Server
+    from bench.pg.spec import ServerSpec
     from bench.run.progress import Progress
     from bench.run.template.options import DataOptions
     from bench.store.results import RunDirectory

@@ -102,7 +102,7 @@ def _on_this_machine(action: str, keep: int, older_than_s: float | None) -> list
 def _on_server(server: str, action: str, keep: int, older_than_s: float | None) -> list[dict[str, Any]]:
     from bench.errors import UsageError
     from bench.pg.opening import open_server
-    from bench.pg.server import parse_server
+    from bench.pg.spec import parse_server
     from bench.pg.templates import list_kept, prune_kept
 
     spec = parse_server(server)

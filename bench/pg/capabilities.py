@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -14,9 +14,9 @@ from bench.errors import ServerError
 from bench.model.run import Note, ServerInfo
 from bench.pg.catalog import load_query
 from bench.pg.settings import RECORDED
+from bench.pg.spec import ManagedKind
 
 OLDEST_MAJOR = 13
-ManagedKind = Literal["container", "embedded", "cluster", "dsn"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from bench.errors import BenchError, ServerError
 from bench.pg.account import server_account
 from bench.pg.binaries import choose_installation
 from bench.pg.container import EngineReport, ask_engine
 from bench.pg.embedded import embedded_installation, wheel_version
+from bench.pg.spec import StartedKind
 
 DECISION_S = 10.0
 """Longest time that the choice may take in all."""
 MARGIN_S = 1.5
 """Kept of it for the other kinds."""
-
-StartedKind = Literal["container", "embedded", "cluster"]
 
 
 @dataclass(frozen=True, slots=True)

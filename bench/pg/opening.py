@@ -19,8 +19,7 @@ from bench.errors import Interrupted, ServerError
 from bench.pg import capabilities as facts
 from bench.pg.account import Account
 from bench.pg.binaries import Installation, choose_installation
-from bench.pg.capabilities import ManagedKind
-from bench.pg.choice import DECISION_S, StartedKind, choose
+from bench.pg.choice import DECISION_S, choose
 from bench.pg.cluster import Postmaster, running_cluster, sweep_clusters
 from bench.pg.container import running_container, sweep_containers
 from bench.pg.database import (
@@ -36,7 +35,8 @@ from bench.pg.embedded import embedded_installation
 from bench.pg.endpoint import Endpoint, parse_dsn, require_no_pooler
 from bench.pg.globals import changes_since, drop_own_roles, read_shared, sweep_roles
 from bench.pg.lease import Lease, end_lease, end_leases, staying_owner, sweep_directories, write_lease
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ManagedKind, ServerSpec, StartedKind
 
 
 @contextmanager

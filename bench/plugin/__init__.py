@@ -35,7 +35,7 @@ def rehearsal_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     Override it in ``conftest.py`` to rehearse on a server of your own making.
     """
     from bench.pg.opening import open_server
-    from bench.pg.server import parse_server
+    from bench.pg.spec import parse_server
 
     chosen = request.config.getoption("--rehearsal-server") or request.config.getini("rehearsal_server")
     with ExitStack() as stack:

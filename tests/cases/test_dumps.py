@@ -18,7 +18,8 @@ from bench.model.run import Run
 from bench.pg.clients import Client, find_clients, for_dumping, for_restoring
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.dump import _complaints, require_dump, take_dump

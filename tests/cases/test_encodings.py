@@ -14,7 +14,8 @@ from bench.analyse.conclude import conclude
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse
 from bench.run.template.options import DataOptions

@@ -21,7 +21,8 @@ from bench.errors import UsageError
 from bench.migrate.suite import find_suite
 from bench.model.forecast import WHOLE, ForecastDocument, ForecastFigure, Refusal, Subject
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.report.sections.forecast import forecast
 from bench.run.progress import silent
 from bench.run.scales import (

@@ -13,7 +13,8 @@ from bench.migrate.suite import find_suite
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.locale import Locale, locale_of, parse_locale
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.template.options import DataOptions
 from bench.run.template.prepare import template

@@ -13,8 +13,9 @@ import pytest
 from bench.errors import ServerError
 from bench.model.run import Run
 from bench.pg.opening import open_server
-from bench.pg.server import Server, parse_server
+from bench.pg.server import Server
 from bench.pg.sessions import describe_loss
+from bench.pg.spec import parse_server
 from bench.run.session import ending_in_words
 
 Rehearse = Callable[..., Run]

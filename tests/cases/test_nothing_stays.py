@@ -23,7 +23,7 @@ from bench.errors import UsageError
 from bench.pg.cluster import find_processes
 from bench.pg.datacache import cache_root, entries, prune
 from bench.pg.opening import open_server, sweep_leases
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 from bench.report.write import NO_PICTURES, write_report
 from bench.store.results import RunDirectory, create_directory
 

@@ -16,7 +16,8 @@ from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.database import clone_database, create_database, drop_database, new_name, roles_of
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.pg.templates import prune_kept
 from bench.run.progress import silent
 from bench.run.session import RunOptions, rehearse

@@ -29,7 +29,8 @@ from bench.pg.endpoint import KEEPALIVE, end_dead_waits, parse_dsn
 from bench.pg.globals import drop_own_roles
 from bench.pg.lease import Mark, owner_lives
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.execute import execute
 from bench.run.guard import refuse_own_role
 from bench.run.trace import trace

@@ -34,7 +34,8 @@ from psycopg.rows import TupleRow
 
 from bench.pg.database import clone_database, create_database, drop_database, new_name, seal_template
 from bench.pg.opening import open_server
-from bench.pg.server import Server, parse_server
+from bench.pg.server import Server
+from bench.pg.spec import parse_server
 
 MODE_ORDER = (
     "AccessShareLock",

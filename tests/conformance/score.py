@@ -12,7 +12,8 @@ from conformance.casefile import KINDS, Case, all_cases
 from conformance.compare import CATEGORIES, Result, judge, traced
 
 from bench.pg.opening import open_server
-from bench.pg.server import Server, parse_server
+from bench.pg.server import Server
+from bench.pg.spec import parse_server
 from bench.run.trace import trace_settings
 
 

@@ -19,7 +19,8 @@ from conformance.compare import judge, traced
 
 from bench.errors import BenchError
 from bench.pg.opening import open_server
-from bench.pg.server import Server, parse_server
+from bench.pg.server import Server
+from bench.pg.spec import parse_server
 from bench.run.trace import trace_settings
 
 ALL = os.environ.get("BENCH_TEST_CONFORMANCE") == "all"

@@ -18,7 +18,8 @@ from bench.pg.choice import choose
 from bench.pg.container import LABEL, ask_engine
 from bench.pg.lease import read_leases, this_process
 from bench.pg.opening import open_server
-from bench.pg.server import DEFAULT_IMAGE, Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import DEFAULT_IMAGE, ServerSpec
 
 pytestmark = pytest.mark.container
 
@@ -124,7 +125,7 @@ import json, sys, time
 from dataclasses import asdict
 from bench.pg.lease import this_process
 from bench.pg.opening import open_server
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 with open_server(ServerSpec("container", image=sys.argv[1], durable=False)):
     print(json.dumps(asdict(this_process())), flush=True)
     time.sleep(600)

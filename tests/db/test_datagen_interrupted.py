@@ -20,7 +20,8 @@ from psycopg import sql
 from bench.errors import ServerError, UsageError
 from bench.pg.catalog import describe_schema
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from datagen.crm import DATA_SET as CRM
 from datagen.engine.blocks import Shard
 from datagen.engine.executors import dask, processes

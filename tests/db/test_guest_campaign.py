@@ -22,7 +22,8 @@ from bench.errors import BenchError, UsageError
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.explain.session import ExplainOptions, explain_suite
 from bench.run.progress import silent
 from bench.run.prove.session import ProofOptions, prove

@@ -16,7 +16,8 @@ from bench.model.run import Run
 from bench.model.statement import StatementRun
 from bench.observe.nested import KEPT, NestedReader, threshold_ms
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.progress import Event, Progress, Step, silent
 from bench.run.session import RunOptions, rehearse
 

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import BenchError
 from bench.pg import cluster as initialise
 from bench.pg.opening import open_server
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 
 SPEC = ServerSpec("embedded", durable=False)
 

@@ -21,7 +21,8 @@ from bench.migrate.transactions import read_migrations
 from bench.model.budget import DEFAULT_LIMITS
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.harden.session import harden_suite
 from bench.run.progress import silent
 from bench.run.record.command import run_command

@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import MigrationError, UsageError
 from bench.model.statement import IS_PAUSE, PAUSE
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.record.divide import Recorded
 from bench.run.record.folder import Recording

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import ServerError
 from bench.pg.choice import DECISION_S, choose
 from bench.pg.opening import open_server
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 
 
 def test_auto_does_not_wait_for_a_silent_engine(monkeypatch: pytest.MonkeyPatch) -> None:

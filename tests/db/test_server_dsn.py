@@ -25,7 +25,8 @@ from bench.pg.database import (
 )
 from bench.pg.lease import Lease, Owner, read_leases, this_process, write_lease
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.template.options import DataOptions
 from bench.run.template.prepare import template
@@ -204,7 +205,7 @@ KILLED = """
 import sys, time
 from bench.pg.database import create_database, new_name
 from bench.pg.opening import open_server
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 with open_server(ServerSpec("dsn", dsn=sys.argv[1])) as server:
     name = new_name("killed")
     create_database(server, name)

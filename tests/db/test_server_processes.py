@@ -23,7 +23,7 @@ from bench.pg.binaries import find_installations
 from bench.pg.cluster import find_processes
 from bench.pg.lease import read_leases
 from bench.pg.opening import open_server, sweep_leases
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can become another user")
@@ -31,7 +31,7 @@ needs_root = pytest.mark.skipif(not ROOT, reason="only root can become another u
 OWNER = """
 import sys, time
 from bench.pg.opening import open_server
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 with open_server(ServerSpec("embedded", durable=False)) as server:
     with server.connect() as conn:
         print("open", conn.execute("SHOW data_directory").fetchone()[0], flush=True)

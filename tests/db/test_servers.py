@@ -16,7 +16,8 @@ from bench.pg.binaries import find_installations
 from bench.pg.catalog import load_query
 from bench.pg.lease import owner_lives, read_mark
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 
 
 def cluster_traces(server: Server) -> Callable[[], list[str]]:

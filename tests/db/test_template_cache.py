@@ -17,7 +17,8 @@ from bench.migrate.suite import Suite, find_suite
 from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.datacache import entries
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.pg.templates import list_kept, prune_kept
 from bench.run.progress import Event, Said, Step
 from bench.run.template.keep import template_key

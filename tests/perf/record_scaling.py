@@ -25,7 +25,8 @@ from bench.cli.live import live
 from bench.migrate.suite import find_suite
 from bench.model.run import Run
 from bench.pg.opening import open_server
-from bench.pg.server import Server, parse_server
+from bench.pg.server import Server
+from bench.pg.spec import parse_server
 from bench.run.progress import Progress
 from bench.run.scales import ScaleOptions, measure_scales
 from bench.store.codec import encode

@@ -20,7 +20,8 @@ from bench.pg.binaries import find_installations
 from bench.pg.database import clone_database, create_database, drop_database, new_name
 from bench.pg.embedded import embedded_installation
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.solo.apply import MigrationApplier
 from bench.run.solo.watch import counters_database, watch

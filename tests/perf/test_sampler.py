@@ -24,8 +24,9 @@ from bench.observe.sampler import LockSampler, SamplerTrace, describe_sampling
 from bench.pg.binaries import find_installations
 from bench.pg.database import create_database, drop_database, new_name
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
 from bench.pg.sessions import reopening
+from bench.pg.spec import ServerSpec
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", "60"))
 BLOCK_S = 2

@@ -12,7 +12,7 @@ import pytest
 from bench.migrate.suite import find_suite
 from bench.pg.database import clone_database, drop_database, new_name
 from bench.pg.opening import open_server
-from bench.pg.server import ServerSpec
+from bench.pg.spec import ServerSpec
 from bench.run.progress import silent
 from bench.run.template.keep import template_key
 from bench.run.template.options import DataOptions

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from bench.errors import UsageError
 from bench.pg.database import new_name
 from bench.pg.endpoint import Endpoint, parse_dsn
-from bench.pg.server import DEFAULT_IMAGE, ServerSpec, parse_server
+from bench.pg.spec import DEFAULT_IMAGE, ServerSpec, parse_server
 
 SECRET = "s3cret!word"
 

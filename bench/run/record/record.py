@@ -16,7 +16,8 @@ from bench.errors import MigrationError, UsageError
 from bench.migrate.suite import Suite
 from bench.model.printable import without_passwords
 from bench.pg.opening import open_server
-from bench.pg.server import Server, ServerSpec
+from bench.pg.server import Server
+from bench.pg.spec import ServerSpec
 from bench.run.clones import clone
 from bench.run.progress import Progress, Said, Step
 from bench.run.record.command import Address, run_command

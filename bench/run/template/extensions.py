@@ -12,7 +12,8 @@ from bench.migrate.suite import Migration
 from bench.model.statement import Statement
 from bench.pg.binaries import Installation, choose_installation, extensions_of
 from bench.pg.embedded import embedded_installation
-from bench.pg.server import DEFAULT_IMAGE, Server
+from bench.pg.server import Server
+from bench.pg.spec import DEFAULT_IMAGE
 
 _CONTRIB = """
 amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw
