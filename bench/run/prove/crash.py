@@ -1,7 +1,7 @@
 """Crash points: a migration cut off at every statement boundary and inside long statements, then run again.
 
-Boundaries between which the server's transaction counter stands still have one committed state, so that the
-last of them, where most work is open, stands for all.
+Where the server's transaction counter stands still between boundaries, nothing was committed: they have the
+same state, and only the last of them is tried, where most work is open.
 """
 
 from __future__ import annotations
