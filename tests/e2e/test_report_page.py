@@ -153,16 +153,19 @@ def test_the_keyboard_reaches_every_control_and_walks_the_findings(browser: Any,
     assert browser.execute_script("return document.activeElement.id") == "search"
 
 
-def test_a_link_opens_what_it_leads_to(browser: Any, pages: Path) -> None:
-    """Also inside something that is folded."""
-    page = pages / "rich" / "report.html"
-    seen(browser, page, DESK)
-    folded = browser.execute_script(
-        "const inner = document.querySelector('details.st, details details, details'); inner.id ||= 'inner';"
-        "location.hash = inner.id; return inner.id"
-    )
-    opened = "return document.getElementById(arguments[0]).open"
-    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(opened, folded))
+def test_a_link_to_a_statement_opens_it(browser: Any, pages: Path) -> None:
+    seen(browser, pages / "rich" / "report.html", DESK)
+    opened = "return document.querySelector('details.st[id]:not(.hidden)').open"
+    assert not browser.execute_script(opened)
+    browser.execute_script("location.hash = document.querySelector('details.st[id]:not(.hidden)').id")
+    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(opened))
+
+
+def test_each_way_out_can_be_copied(browser: Any, pages: Path) -> None:
+    seen(browser, pages / "rich" / "report.html", DESK)
+    count = "return document.querySelectorAll(arguments[0]).length"
+    scripts = browser.execute_script(count, ".finding pre")
+    assert browser.execute_script(count, ".finding .copy + pre") == scripts > 0
 
 
 def test_the_theme_that_was_chosen_stays(browser: Any, pages: Path) -> None:
