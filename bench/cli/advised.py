@@ -247,11 +247,13 @@ _DRIZZLE = """\
 const pool = new Pool({{ connectionString: process.env.DATABASE_URL, options: "{options}" }});
 await migrate(drizzle(pool), {{ migrationsFolder: "./drizzle" }});"""
 _RETRY = """\
-for pause in {pauses}; do
-  {command} && exit 0
-  sleep "$pause"
-done
-exit 1"""
+(  # so that a shell into which it is pasted stays open
+  for pause in {pauses}; do
+    {command} && exit 0
+    sleep "$pause"
+  done
+  exit 1
+)"""
 
 
 def _pauses(advice: Advice) -> str:
